@@ -1,0 +1,1 @@
+"""The parts of run_bench.py: processes, servers, clients, scenarios, report."""

@@ -1,0 +1,173 @@
+"""The load: wrk, echo_client and idle_clients, and the one request that checks a server before it is loaded."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import processes
+from .processes import Failure
+from .servers import Site
+
+SCRIPTS = Path(__file__).resolve().parent.parent
+GIB = 1 << 30
+
+
+@dataclass(frozen=True)
+class Load:
+    """What wrk asks for."""
+
+    path: str
+    connections: int
+    depth: int = 1  # pipelined requests in a write
+    close: bool = False  # a new connection for each request
+
+    @property
+    def header(self) -> str | None:
+        return "Connection: close" if self.close else None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a client has counted."""
+
+    requests: int
+    seconds: float
+    bytes: int
+    p50_us: float
+    p99_us: float
+
+
+def fetch(port: int, path: str, header: str | None, body: bytes) -> bytes:
+    """One GET as wrk sends it. Returns the whole answer, byte for byte; fails unless it is a 200 with `body`."""
+    lines = [f"GET /{path} HTTP/1.1", f"Host: 127.0.0.1:{port}", *([header] if header else []), "", ""]
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            connection.sendall("\r\n".join(lines).encode())
+            answer = b""
+            head = b""
+            expected = None
+            while expected is None or len(answer) < expected:
+                received = connection.recv(1 << 20)
+                if not received:
+                    break
+                answer += received
+                if expected is None and b"\r\n\r\n" in answer:
+                    head = answer.partition(b"\r\n\r\n")[0]
+                    expected = len(head) + 4 + len(body)
+    except OSError as error:
+        raise Failure(f"no answer to GET /{path}: {error}") from None
+    status = head.split(b"\r\n")[0].decode(errors="replace")
+    if not status.startswith("HTTP/1.1 200"):
+        raise Failure(f"GET /{path} was answered with '{status or answer[:60].decode(errors='replace')}'")
+    if f"content-length: {len(body)}".encode() not in head.lower().split(b"\r\n"):
+        raise Failure(f"the answer to GET /{path} lacks the right Content-Length")
+    if answer[len(head) + 4:] != body:
+        raise Failure(f"GET /{path} was answered with a wrong body")
+    return answer
+
+
+# ---- wrk ---------------------------------------------------------------------------------------------------
+
+
+def _wrk_command(port: int, load: Load, seconds: int) -> list[str]:
+    script = SCRIPTS / ("report.lua" if load.depth == 1 else "pipeline.lua")
+    header = ["-H", load.header] if load.header else []
+    return [shutil.which("wrk") or "wrk", "-t1", f"-c{load.connections}", f"-d{seconds}s", "--timeout", "10s", *header,
+            "-s", str(script), f"http://127.0.0.1:{port}/{load.path}", "--", str(load.connections), str(load.depth)]
+
+
+@contextlib.contextmanager
+def _running(command: list[str], core: int, **popen) -> Iterator[subprocess.Popen]:
+    client = processes.start(command, core, signal.SIGKILL, text=True, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, **popen)
+    try:
+        yield client
+    finally:
+        processes.end(client)
+
+
+def wrk_warm_up(port: int, load: Load, core: int, seconds: float) -> None:
+    """wrk knows whole seconds only; on SIGINT it stops as it does at the end of its time."""
+    with _running(_wrk_command(port, load, 60), core) as client:
+        time.sleep(seconds)
+        client.send_signal(signal.SIGINT)
+        client.communicate(timeout=20)
+
+
+def wrk(port: int, load: Load, core: int, seconds: int, answer_size: int) -> Result:
+    """A run of wrk; fails unless every request was answered as `fetch` was, on the connections it should be."""
+    opened = processes.connections_opened()
+    with _running(_wrk_command(port, load, seconds), core) as client:
+        output, errors = client.communicate(timeout=seconds + 30)
+    opened = processes.connections_opened() - opened
+    try:
+        said = json.loads(output.strip().splitlines()[-1])
+    except (IndexError, ValueError):
+        raise Failure(f"wrk: {(errors or output).strip() or 'no result'}") from None
+
+    failed = {kind: count for kind, count in said["errors"].items() if count}
+    if failed:
+        raise Failure("wrk: " + ", ".join(f"{count} {kind} errors" for kind, count in failed.items()))
+    requests = said["requests"]
+    if requests == 0:
+        raise Failure("wrk: no request was answered")
+    # A partial answer for each of the requests in flight at the end, and nothing else, is as it should be.
+    surplus = said["bytes"] - requests * answer_size
+    if abs(surplus) > load.connections * load.depth * answer_size:
+        raise Failure(f"answers of {said['bytes'] / requests:.0f} bytes on average, not of {answer_size}")
+    # wrk reconnects in silence when a server closes a connection. 1 in 1000 for other programs and lighttpd,
+    # which closes after 65535 requests.
+    if load.close and opened < requests:
+        raise Failure(f"{opened} connections for {requests} requests: they were kept alive")
+    if not load.close and opened > load.connections + 10 + requests / 1000:
+        raise Failure(f"{opened} connections were opened instead of {load.connections}: they were not kept alive")
+    return Result(requests, said["seconds"], said["bytes"], said["p50_us"], said["p99_us"])
+
+
+# ---- echo_client -------------------------------------------------------------------------------------------
+
+
+def echo(program: Path, port: int, connections: int, size: int, core: int, seconds: float) -> Result:
+    command = [str(program), str(port), "--connections", str(connections), "--size", str(size), "--seconds",
+               f"{seconds:g}"]
+    with _running(command, core) as client:
+        output, errors = client.communicate(timeout=seconds + 30)
+    try:
+        said = json.loads(output)
+    except ValueError:
+        raise Failure(f"echo_client: {errors.strip() or 'no result'}") from None
+    if said["errors"] or client.returncode:
+        raise Failure(f"echo_client: {said['errors']} connections failed")
+    if said["round_trips"] == 0:
+        raise Failure("echo_client: nothing came back")
+    return Result(said["round_trips"], said["seconds"], said["round_trips"] * size, said["p50_us"], said["p99_us"])
+
+
+# ---- idle_clients ------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def idle(site: Site, port: int, path: str, count: int, core: int) -> Iterator[None]:
+    """`count` idle connections, each after one request; fails if any of them is not open to the end."""
+    command = [str(site.build / "bench" / "idle_clients"), str(port), str(count), "--path", f"/{path}"]
+    with _running(command, core, stdin=subprocess.PIPE) as client:
+        readable, _, _ = select.select([client.stdout], [], [], 120)
+        line = client.stdout.readline().strip() if readable else ""
+        if line != f"held {count}":
+            if readable:
+                client.wait(5)
+            raise Failure(client.stderr.readline().strip() if readable else "idle_clients: not done after 120 s")
+        yield
+        _, errors = client.communicate(timeout=60)
+        if client.returncode:
+            raise Failure(errors.strip())

@@ -1,0 +1,210 @@
+"""The scenarios: which servers, which load, what is measured."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import clients, processes, servers
+from .clients import Load, Result
+from .processes import Cores
+from .servers import LARGE, SMALL, Server, Site
+
+WARM_UP_SECONDS = 0.5
+IDLE_CONNECTIONS = 15000
+
+
+@dataclass(frozen=True)
+class Settings:
+    site: Site
+    cores: Cores
+    rounds: int
+    seconds: int
+    idle_connections: int
+
+    def program(self, name: str) -> Path:
+        return self.site.build / "bench" / name
+
+
+# One measurement: the metrics by name. Raises Failure when the measurement is not valid.
+Measure = Callable[[Settings, Server], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Metric:
+    key: str
+    title: str
+    digits: int
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A column that sets a server's first metric in relation to another one's, round by round."""
+
+    title: str
+    to: Callable[[Server], str | None]  # the other server's name; None: not for this server
+    group: str | None = None  # where to look the other one up, if not in the same group
+
+
+@dataclass(frozen=True)
+class Group:
+    """A table of the report. The first metric is the one that counts; less is better."""
+
+    name: str
+    title: str
+    servers: list[Server]
+    measure: Measure
+    metrics: list[Metric]
+    ratios: list[Ratio]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    name: str
+    groups: list[Group]
+    paired: bool = False  # measure all groups of a server one right after the other
+    uses: list[str] = field(default_factory=list)  # the clients it cannot do without
+
+
+CPU_PER_REQUEST = Metric("cpu_us", "CPU us/request", 2)
+COMMON = [Metric("rate", "requests/s", 0), Metric("p50_us", "p50 us", 0), Metric("p99_us", "p99 us", 0),
+          Metric("busy", "server busy %", 0)]
+
+TO_FLOOR = Ratio("x floor", lambda server: server.floor)
+TO_NGINX = Ratio("x nginx", lambda server: "nginx" if server.name != "nginx" else None)
+
+
+def _under_load(settings: Settings, server_pid: int, load: Callable[[], Result]) -> dict[str, float]:
+    """Runs `load` and sets it in relation to what the server has used meanwhile. The server is idle before and
+    after, so that its CPU time belongs to exactly the requests that were counted; those that are in flight
+    when the client stops (one burst for each connection at most) and opening the connections are in it."""
+    core = settings.cores.server
+    times = processes.core_times(core)
+    began = time.monotonic()
+    cpu = processes.cpu_ns(server_pid)
+    result = load()
+    time.sleep(0.02)  # the server closes its connections
+    cpu = (processes.cpu_ns(server_pid) - cpu) / 1e9
+    elapsed = time.monotonic() - began
+    times_after = processes.core_times(core)
+    stolen = times_after.stolen - times.stolen
+    others = elapsed - (times_after.idle - times.idle) - stolen - cpu
+    return {
+        "cpu_us": cpu * 1e6 / result.requests,
+        "cpu_s_per_gib": cpu * clients.GIB / result.bytes,
+        "rate": result.requests / result.seconds,
+        "gib_rate": result.bytes / clients.GIB / result.seconds,
+        "p50_us": result.p50_us,
+        "p99_us": result.p99_us,
+        "busy": 100 * cpu / result.seconds,
+        "requests": result.requests,
+        "seconds": result.seconds,
+        "stolen_percent": max(0.0, 100 * stolen / elapsed),
+        "others_percent": max(0.0, 100 * others / elapsed),
+    }
+
+
+def _http(load: Load, with_idle: bool = False) -> Measure:
+    def measure(settings: Settings, server: Server) -> dict[str, float]:
+        site, client_core = settings.site, settings.cores.client
+        with server.running(site, settings.cores) as (process, port):
+            answer = clients.fetch(port, load.path, load.header, site.body(load.path))
+
+            def loaded() -> dict[str, float]:
+                clients.wrk_warm_up(port, load, client_core, WARM_UP_SECONDS)
+                return _under_load(
+                    settings, process.pid,
+                    lambda: clients.wrk(port, load, client_core, settings.seconds, len(answer)))
+
+            if not with_idle:
+                return loaded()
+            with clients.idle(site, port, load.path, settings.idle_connections, client_core):
+                return loaded()
+
+    return measure
+
+
+def _echo(connections: int, size: int) -> Measure:
+    def measure(settings: Settings, server: Server) -> dict[str, float]:
+        with server.running(settings.site, settings.cores) as (process, port):
+            def load(seconds: float) -> Result:
+                return clients.echo(settings.program("echo_client"), port, connections, size,
+                                    settings.cores.client, seconds)
+
+            load(WARM_UP_SECONDS)
+            return _under_load(settings, process.pid, lambda: load(settings.seconds))
+
+    return measure
+
+
+def _memory(settings: Settings, server: Server) -> dict[str, float]:
+    site, count = settings.site, settings.idle_connections
+    with server.running(site, settings.cores) as (process, port):
+        clients.fetch(port, SMALL, None, site.body(SMALL))
+        clients.wrk_warm_up(port, Load(SMALL, 16), settings.cores.client, WARM_UP_SECONDS)
+        time.sleep(0.2)
+        before = processes.memory(process.pid)
+        with clients.idle(site, port, SMALL, count, settings.cores.client):
+            time.sleep(0.5)
+            after = processes.memory(process.pid)
+    return {
+        "bytes": (after.anonymous - before.anonymous) / count,
+        "bytes_pss": (after.pss - before.pss) / count,
+        "before_kib": before.anonymous / 1024,
+        "after_kib": after.anonymous / 1024,
+    }
+
+
+def scenarios(idle_connections: int) -> list[Scenario]:
+    s = servers
+    epoll, io_uring = s.NARU["epoll"], s.NARU["io_uring"]
+    small_metrics = [CPU_PER_REQUEST, *COMMON]
+    no_select = [server for server in s.SMALL_FILE_SERVERS if server.name != "naru-select"]
+    burst_metrics = [CPU_PER_REQUEST, COMMON[0], Metric("p50_us", "burst p50 us", 0),
+                     Metric("p99_us", "burst p99 us", 0), COMMON[3]]
+
+    def keepalive(connections: int, takers: list[Server]) -> Group:
+        return Group(f"keepalive-{connections}", f"keep-alive, 100-byte file, {connections} connections", takers,
+                     _http(Load(SMALL, connections)), small_metrics, [TO_FLOOR, TO_NGINX])
+
+    idle_servers = [epoll, io_uring, s.NGINX]
+    active = Load(SMALL, 100)
+    return [
+        Scenario("keepalive", [keepalive(64, s.SMALL_FILE_SERVERS), keepalive(512, no_select)], uses=["wrk"]),
+        Scenario("pipeline", [
+            Group("pipeline", "16 pipelined requests, 100-byte file, 64 connections", s.SMALL_FILE_SERVERS,
+                  _http(Load(SMALL, 64, depth=16)), burst_metrics, [TO_FLOOR, TO_NGINX]),
+        ], uses=["wrk"]),
+        Scenario("idle", [
+            Group("idle-without", "100 active connections alone", idle_servers, _http(active), small_metrics,
+                  [TO_NGINX]),
+            Group("idle-with", f"100 active connections beside {idle_connections} idle ones", idle_servers,
+                  _http(active, with_idle=True), small_metrics,
+                  [Ratio("x without", lambda server: server.name, "idle-without"), TO_NGINX]),
+        ], paired=True, uses=["wrk", "idle_clients"]),
+        Scenario("memory", [
+            Group("memory", f"user memory of {idle_connections} idle connections, each after one request",
+                  [epoll, io_uring, s.NGINX, s.H2O, s.LIGHTTPD], _memory,
+                  [Metric("bytes", "bytes/connection", 0), Metric("bytes_pss", "by PSS", 0),
+                   Metric("before_kib", "KiB before", 0), Metric("after_kib", "KiB after", 0)], [TO_NGINX]),
+        ], uses=["wrk", "idle_clients"]),
+        Scenario("large", [
+            Group("large", "1 MiB file, 16 connections", [epoll, io_uring, s.NGINX, s.H2O],
+                  _http(Load(LARGE, 16)),
+                  [Metric("cpu_s_per_gib", "CPU s/GiB", 3), Metric("gib_rate", "GiB/s", 2), *COMMON[1:]], [TO_NGINX]),
+        ], uses=["wrk"]),
+        Scenario("connections", [
+            Group("connections", "a new connection for each request, 100-byte file, 64 at a time",
+                  [epoll, io_uring, s.NGINX, s.H2O], _http(Load(SMALL, 64, close=True)), small_metrics, [TO_NGINX]),
+        ], uses=["wrk"]),
+        Scenario("echo", [
+            Group("echo", "echo of 64 bytes, 64 connections", s.ECHO_SERVERS, _echo(64, 64),
+                  [Metric("cpu_us", "CPU us/round trip", 2), Metric("rate", "round trips/s", 0), *COMMON[1:]],
+                  [TO_FLOOR, Ratio("x libuv", lambda server: "libuv" if server.name != "libuv" else None)]),
+        ], uses=["echo_client"]),
+    ]
+
+
+SCENARIO_NAMES = [scenario.name for scenario in scenarios(IDLE_CONNECTIONS)]

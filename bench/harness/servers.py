@@ -1,0 +1,272 @@
+"""The servers of the benchmarks: how each is started, and configured as its own people would for this load."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import processes
+from .processes import Cores, Failure
+
+SMALL = "small.txt"
+LARGE = "large.bin"
+
+
+@dataclass
+class Site:
+    """The directory of a run: the files that are served, and whatever the servers write."""
+
+    directory: Path
+    build: Path
+    descriptors: int
+    naru_arguments: list[str]
+
+    @property
+    def root(self) -> Path:
+        return self.directory / "root"
+
+    @property
+    def response(self) -> Path:
+        """What the floors answer: the bytes of naru's answer for the small file."""
+        return self.directory / "response"
+
+    def create(self) -> None:
+        # Readable for a server that gives up its privileges.
+        self.directory.chmod(0o755)
+        self.root.mkdir()
+        (self.root / SMALL).write_bytes(b"0123456789" * 10)
+        (self.root / LARGE).write_bytes(bytes(range(256)) * 4096)
+
+    def body(self, path: str) -> bytes:
+        return (self.root / path).read_bytes()
+
+
+# Writes the configuration files it needs below a directory and returns the command line.
+Command = Callable[[Site, Path, int], list[str]]
+
+
+@dataclass(frozen=True)
+class Server:
+    name: str
+    program: str  # a path below the build directory, or the name of an installed program
+    command: Command
+    floor: str | None = None  # the server that marks how low the cost could be at all
+    what: str = ""
+
+    def path(self, site: Site) -> str:
+        if (inside := site.build / self.program).is_file():
+            return str(inside)
+        # Debian keeps servers in sbin, which is not in everyone's PATH.
+        found = shutil.which(self.program, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+        return found or ""
+
+    def missing(self, site: Site) -> str | None:
+        """Why the server cannot take part, or None."""
+        return None if self.path(site) else f"{self.program} is neither built nor installed"
+
+    @contextlib.contextmanager
+    def running(self, site: Site, cores: Cores) -> Iterator[tuple[subprocess.Popen, int]]:
+        """A fresh process that listens, and its port; ended on the way out."""
+        directory = site.directory / self.name
+        directory.mkdir(exist_ok=True)
+        log = directory / "output.log"
+        port = processes.free_port()
+        with log.open("wb") as output:
+            process = processes.start(
+                [self.path(site), *self.command(site, directory, port)], cores.server,
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        try:
+            try:
+                processes.wait_until_connectable(process, port)
+            except Failure as failure:
+                last = log.read_text(errors="replace").strip().splitlines()[-1:]
+                raise Failure(": ".join([str(failure), *last])) from None
+            yield process, port
+        finally:
+            processes.end(process)
+
+
+# ---- naru and its floors -----------------------------------------------------------------------------------
+
+
+def _naru(engine: str) -> Server:
+    def command(site: Site, _: Path, port: int) -> list[str]:
+        return ["serve", str(site.root), "--listen", f"127.0.0.1:{port}", "--engine", engine, "--threads", "1",
+                *site.naru_arguments]
+
+    floor = {"io_uring": "floor-io_uring"}.get(engine, "floor-epoll" if "epoll" in engine else None)
+    return Server(f"naru-{engine}", "naru", command, floor, f"naru on {engine}")
+
+
+def _naru_echo(engine: str) -> Server:
+    return Server(f"naru-{engine}", "examples/echo_coroutine", lambda site, _, port: [str(port), engine],
+                  f"floor-{engine}", f"naru's coroutine echo example on {engine}")
+
+
+def _floor(engine: str, echo: bool) -> Server:
+    return Server(f"floor-{engine}", f"bench/floor_{engine}",
+                  lambda site, _, port: [str(port), "--echo" if echo else str(site.response)],
+                  what=f"the least work on {engine}: no parser, a prebuilt answer")
+
+
+# ---- Peers -------------------------------------------------------------------------------------------------
+
+
+def _nginx(name: str, sendfile: str, what: str) -> Server:
+    def command(site: Site, directory: Path, port: int) -> list[str]:
+        configuration = directory / "nginx.conf"
+        temporary = "\n    ".join(f"{kind}_temp_path {directory}/{kind};"
+                                  for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        configuration.write_text(f"""\
+{"user root;" if os.geteuid() == 0 else ""}
+daemon off;
+worker_processes 1;
+worker_rlimit_nofile {site.descriptors};
+pid {directory}/nginx.pid;
+error_log {directory}/error.log error;
+events {{
+    use epoll;
+    worker_connections {site.descriptors - 500};
+}}
+http {{
+    access_log off;
+    {sendfile}
+    tcp_nodelay on;
+    open_file_cache max=1000 inactive=1h;
+    open_file_cache_valid 1h;
+    keepalive_requests 1000000000;
+    keepalive_timeout 1h;
+    default_type application/octet-stream;
+    {temporary}
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        root {site.root};
+    }}
+}}
+""")
+        return ["-p", str(directory), "-e", str(directory / "error.log"), "-c", str(configuration)]
+
+    return Server(name, "nginx", command, what=what)
+
+
+def _h2o() -> Server:
+    def command(site: Site, directory: Path, port: int) -> list[str]:
+        configuration = directory / "h2o.conf"
+        configuration.write_text(f"""\
+{"user: root" if os.geteuid() == 0 else ""}
+num-threads: 1
+max-connections: {site.descriptors - 500}
+http1-request-timeout: 3600
+http1-upgrade-to-http2: OFF
+pid-file: {directory}/h2o.pid
+error-log: {directory}/error.log
+listen:
+  host: 127.0.0.1
+  port: {port}
+hosts:
+  default:
+    paths:
+      "/":
+        file.dir: {site.root}
+        file.send-compressed: OFF
+""")
+        return ["-m", "worker", "-c", str(configuration)]
+
+    return Server("h2o", "h2o", command, what="h2o, 1 thread")
+
+
+def _lighttpd() -> Server:
+    def command(site: Site, directory: Path, port: int) -> list[str]:
+        configuration = directory / "lighttpd.conf"
+        # 65535 is the most requests on a connection it can be told.
+        configuration.write_text(f"""\
+server.bind = "127.0.0.1"
+server.port = {port}
+server.document-root = "{site.root}"
+server.errorlog = "{directory}/error.log"
+server.event-handler = "linux-sysepoll"
+server.listen-backlog = 4096
+server.max-fds = {site.descriptors}
+server.max-connections = {site.descriptors - 500}
+server.max-keep-alive-requests = 65535
+server.max-keep-alive-idle = 3600
+server.max-read-idle = 3600
+server.max-write-idle = 3600
+mimetype.assign = ("" => "application/octet-stream")
+""")
+        return ["-D", "-f", str(configuration)]
+
+    return Server("lighttpd", "lighttpd", command, what="lighttpd, 1 process")
+
+
+def _echo_peer(name: str, program: str, *flags: str, what: str) -> Server:
+    return Server(name, f"bench/{program}", lambda site, _, port: [str(port), *flags], what=what)
+
+
+NARU = {engine: _naru(engine)
+        for engine in ("select", "poll", "epoll-level", "epoll", "epoll-oneshot", "io_uring")}
+FLOORS = [_floor("epoll", echo=False), _floor("io_uring", echo=False)]
+NGINX = _nginx("nginx", "sendfile on;\n    tcp_nopush on;", "nginx, 1 worker, sendfile and tcp_nopush on")
+# For a file as small as the small one reading it is cheaper than the three calls sendfile takes with
+# tcp_nopush (without tcp_nopush it costs a second packet, which is dearer still): shown for fairness.
+NGINX_READ = _nginx("nginx-read", "sendfile off;", "nginx, 1 worker, sendfile off")
+H2O = _h2o()
+LIGHTTPD = _lighttpd()
+
+SMALL_FILE_SERVERS = [*NARU.values(), *FLOORS, NGINX, NGINX_READ, H2O, LIGHTTPD]
+
+ECHO_SERVERS = [
+    _naru_echo("epoll"),
+    _naru_echo("io_uring"),
+    _floor("epoll", echo=True),
+    _floor("io_uring", echo=True),
+    _echo_peer("libuv", "echo_libuv", what="libuv, uv_try_write"),
+    _echo_peer("libevent", "echo_libevent", what="libevent, plain events"),
+    _echo_peer("asio", "echo_asio", what="Asio, coroutines"),
+    _echo_peer("asio-callbacks", "echo_asio", "--callbacks", what="Asio, handlers"),
+]
+
+
+def versions(site: Site) -> dict[str, str]:
+    """What each program says it is; only of those that are there."""
+    commands = {
+        "naru": (NARU["epoll"].path(site), "--version"),
+        "nginx": (NGINX.path(site), "-v"),
+        "h2o": (H2O.path(site), "-v"),
+        "lighttpd": (LIGHTTPD.path(site), "-v"),
+        "wrk": (shutil.which("wrk") or "", "-v"),
+        **{peer.name: (peer.path(site), "--version") for peer in ECHO_SERVERS
+           if peer.name in ("libuv", "libevent", "asio")},
+    }
+    said = {}
+    for name, command in commands.items():
+        if not command[0]:
+            continue
+        try:
+            answer = subprocess.run(command, capture_output=True, text=True, timeout=5, stdin=subprocess.DEVNULL)
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        first = (answer.stdout + answer.stderr).strip().splitlines()[:1]
+        version = re.search(r"\d+\.\d+[\w.+-]*", first[0]) if first else None
+        if version:
+            said[name] = version.group()
+    return said
+
+
+def describe_build(build: Path) -> dict[str, str]:
+    """How the programs were built, from CMake's cache."""
+    wanted = ("CMAKE_BUILD_TYPE", "CMAKE_CXX_COMPILER", "CMAKE_CXX_FLAGS")
+    found = {}
+    with contextlib.suppress(FileNotFoundError):
+        for line in (build / "CMakeCache.txt").read_text().splitlines():
+            name, _, value = line.partition("=")
+            if (name := name.partition(":")[0]) in wanted and value:
+                found[name] = shlex.join(value.split())
+    return found

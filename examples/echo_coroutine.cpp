@@ -1,0 +1,34 @@
+// An echo server with coroutines: echo_coroutine [PORT [ENGINE]]
+#include <naru/naru.hpp>
+
+#include <cstdio>
+#include <string>
+
+// [readme]
+naru::task<> echo(naru::tcp_stream peer) {
+    while (auto data = co_await peer.recv()) {
+        if (!co_await peer.send(*data)) break;
+    }
+}
+
+naru::task<> serve(naru::tcp_listener listener) {
+    naru::task_group clients;
+    while (auto peer = co_await listener.accept()) clients.spawn(echo(std::move(*peer)));
+    co_await clients.join();
+}
+// [readme]
+
+int main(int argc, char** argv) try {
+    const std::string where = std::string("127.0.0.1:") + (argc > 1 ? argv[1] : "7777");
+    const auto engine = naru::engine_named(argc > 2 ? argv[2] : "auto");
+    if (!engine) throw std::runtime_error("no such engine");
+    naru::loop loop(naru::choose_backend(*engine));
+    auto listener = naru::tcp_listener::bind(loop, where);
+    if (!listener) throw std::system_error(listener.error(), "cannot listen on " + where);
+    std::printf("listening on %s\n", listener->local_address()->text().c_str());
+    std::fflush(stdout);
+    naru::run(loop, serve(std::move(*listener)));
+} catch (const std::exception& error) {
+    std::fprintf(stderr, "echo_coroutine: %s\n", error.what());
+    return 1;
+}

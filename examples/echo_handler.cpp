@@ -1,0 +1,71 @@
+// An echo server with handlers (the Reactor pattern): echo_handler [PORT [ENGINE]]
+#include <naru/naru.hpp>
+
+#include <array>
+#include <cstdio>
+#include <string>
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace {
+
+// [readme]
+struct echo_peer {
+    naru::reactor& events;
+    int socket;
+    naru::handle registration{};
+
+    void on_readable() noexcept {
+        std::array<char, 4096> data;
+        const ssize_t got = recv(socket, data.data(), data.size(), 0);
+        if (got == 0 || (got < 0 && errno != EAGAIN)) return finish();
+        if (got > 0 && send(socket, data.data(), static_cast<size_t>(got), MSG_NOSIGNAL) != got) finish();
+    }
+    void on_writable() noexcept {}
+    void on_error(std::error_code) noexcept { finish(); }
+    void finish() noexcept {
+        events.remove(registration);  // closes the socket, too
+        delete this;                  // safe, also in the middle of a batch
+    }
+};
+
+struct echo_listener {
+    naru::reactor& events;
+    int socket;
+
+    void on_readable() noexcept {
+        const int accepted = accept4(socket, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (accepted < 0) return;
+        auto* peer = new echo_peer{events, accepted};
+        const auto registration = events.add(accepted, *peer, naru::event_interest::readable);
+        if (registration) {
+            peer->registration = *registration;
+        } else {
+            delete peer;
+        }
+    }
+    void on_writable() noexcept {}
+    void on_error(std::error_code) noexcept {}
+};
+// [readme]
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+    const std::string where = std::string("127.0.0.1:") + (argc > 1 ? argv[1] : "7777");
+    const auto engine = naru::engine_named(argc > 2 ? argv[2] : "auto");
+    if (!engine) throw std::runtime_error("no such engine");
+    naru::loop loop(naru::choose_backend(*engine));
+    naru::reactor events(loop);
+    auto socket = naru::listen_on(naru::address::parse(where).value(), {});
+    if (!socket) throw std::system_error(socket.error(), "cannot listen on " + where);
+    echo_listener listener{events, socket->release()};
+    if (!events.add(listener.socket, listener, naru::event_interest::readable)) throw std::runtime_error("no room");
+    std::printf("listening on %s\n", naru::address::local_of(listener.socket)->text().c_str());
+    std::fflush(stdout);
+    loop.run();
+} catch (const std::exception& error) {
+    std::fprintf(stderr, "echo_handler: %s\n", error.what());
+    return 1;
+}

@@ -1,0 +1,38 @@
+// The one place that knows the concrete backends.
+#pragma once
+
+#include <naru/core/result.hpp>
+#include <naru/loop/backend.hpp>
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace naru {
+
+enum class engine : std::uint8_t { automatic, select, poll, epoll, epoll_level, epoll_oneshot, io_uring };
+
+/// The name on the command line: auto, select, poll, epoll, epoll-level, epoll-oneshot, io_uring.
+std::string_view name_of(engine which) noexcept;
+std::optional<engine> engine_named(std::string_view name) noexcept;
+
+/// All concrete engines of this platform, in the order of the table in docs/architecture.md.
+std::span<const engine> all_engines() noexcept;
+
+/// An engine that was tried, and what came of it.
+struct backend_choice {
+    std::unique_ptr<naru::backend> backend;  ///< nullptr if it cannot be used here
+    engine chosen = engine::automatic;       ///< what `automatic` became
+    std::string reason;                      ///< why it was chosen, or why not and what would change that
+};
+
+/// Makes the backend by trying, never by a version number. `automatic` takes io_uring where it works, else
+/// epoll. Also sees to it that SIGPIPE does not end the process (system_calls::ignore_sigpipe).
+backend_choice try_backend(engine which) noexcept;
+
+/// The same for programs that cannot go on without: throws std::runtime_error with the reason.
+std::unique_ptr<naru::backend> choose_backend(engine which = engine::automatic);
+
+}  // namespace naru

@@ -1,0 +1,87 @@
+// Readiness turned into completions, once, for all pollers: try the call; if it would block, park the
+// operation until the poller reports; try again.
+#pragma once
+
+#include <naru/backend/poller.hpp>
+#include <naru/core/limits.hpp>
+#include <naru/core/slot_table.hpp>
+#include <naru/loop/backend.hpp>
+
+#include <memory>
+#include <vector>
+
+namespace naru {
+
+class readiness_backend final : public backend {
+ public:
+    /// Throws std::system_error when the kernel refuses the descriptor that wakes the wait.
+    explicit readiness_backend(std::unique_ptr<poller> reports, std::size_t pool_buffers = limits::pool_buffers);
+    ~readiness_backend() override;
+
+    result<handle> attach(int descriptor, descriptor_kind kind) noexcept override;
+    int descriptor(handle of) noexcept override;
+    void submit(operation_queue& batch, operation_queue& done) noexcept override;
+    void cancel(operation& op, operation_queue& done) noexcept override;
+    void wait(instant until, operation_queue& done) noexcept override;
+    void wake() noexcept override;
+
+ private:
+    enum class direction : std::uint8_t { read, write };
+    enum class attempt : std::uint8_t { finished, blocked, paused };
+
+    // What is known of a handle, in 32 bytes. A ready bit says that a call is worth trying: it is set by a
+    // report and cleared by EAGAIN, or by a short read unless a hang-up was seen (then the end is still to be
+    // read). So a request costs no call that only says EAGAIN.
+    struct record {
+        std::uint32_t generation = 0;
+        std::uint32_t next_free = 0;
+        int descriptor = -1;
+        descriptor_kind kind = descriptor_kind::other;
+        interest armed = interest::none;  // what the poller will report
+        bool registered : 1 = false;      // the poller knows the descriptor
+        bool read_ready : 1 = false;
+        bool write_ready : 1 = false;
+        bool hangup : 1 = false;
+        bool listed : 1 = false;   // in changed_
+        bool retell : 1 = false;   // edge: a `readable` or `writable` was told, ask to be told again
+        bool starved : 1 = false;  // a recv waits for a buffer, not for the peer
+        intrusive_chain<operation> reads;
+        intrusive_chain<operation> writes;
+
+        intrusive_chain<operation>& waiting(direction way) noexcept { return way == direction::read ? reads : writes; }
+    };
+
+    static_assert(sizeof(record) == 32);
+
+    static direction direction_of(operation_kind kind) noexcept;
+    static std::uint64_t token_of(std::uint32_t slot, const record& of) noexcept {
+        return (std::uint64_t{of.generation} << 32) | slot;
+    }
+
+    void start(operation& op, operation_queue& done) noexcept;
+    attempt try_now(std::uint32_t slot, record& of, operation& op, std::int64_t& result) noexcept;
+    attempt try_recv(record& of, operation& op, std::int64_t& result) noexcept;
+    attempt try_accept(record& of, std::int64_t& result) noexcept;
+    attempt try_send(record& of, operation& op, std::int64_t& result) noexcept;
+    attempt try_send_file(record& of, operation& op, std::int64_t& result) noexcept;
+    attempt try_connect(record& of, operation& op, std::int64_t& result) noexcept;
+    void advance(std::uint32_t slot, direction way, operation_queue& done) noexcept;
+    void close(std::uint32_t slot, record& of, operation& op, operation_queue& done) noexcept;
+    void mark_changed(std::uint32_t slot, record& of) noexcept;
+    void apply_changes(operation_queue& done) noexcept;
+    std::error_code apply_interest(std::uint32_t slot, record& of) noexcept;
+    void retry_starved(operation_queue& done) noexcept;
+    void resume_paused(operation_queue& done) noexcept;
+    void handle_report(const readiness& report, operation_queue& done) noexcept;
+
+    std::unique_ptr<poller> poller_;
+    slot_table<record> records_{limits::handles};
+    std::vector<std::uint32_t> changed_;  // slots whose interest is to be looked at before the wait
+    std::vector<std::uint32_t> scratch_;  // changed_ or starved_ while they are worked through
+    std::vector<std::uint32_t> starved_;
+    std::vector<handle> paused_;  // a send_file has had its turn and goes on in the next tick
+    std::vector<handle> resumed_;
+    int wake_descriptor_;
+};
+
+}  // namespace naru

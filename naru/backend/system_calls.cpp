@@ -1,0 +1,147 @@
+#include <naru/backend/system_calls.hpp>
+
+#include <naru/core/check.hpp>
+#include <naru/core/limits.hpp>
+#include <naru/core/result.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstddef>
+
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#if defined(__linux__)
+#include <sys/sendfile.h>
+#endif
+
+namespace naru::system_calls {
+
+static_assert(would_block == -EAGAIN && EAGAIN == EWOULDBLOCK);
+static_assert(sizeof(slice) == sizeof(iovec) && offsetof(slice, data) == offsetof(iovec, iov_base) &&
+                  offsetof(slice, size) == offsetof(iovec, iov_len),
+              "slices are handed to the kernel as they are");
+
+namespace {
+
+std::int64_t outcome_of(ssize_t result) noexcept { return result >= 0 ? result : outcome::from_errno(errno); }
+
+template <class Call>
+std::int64_t restarted(Call call) noexcept {
+    std::int64_t result = 0;
+    do {
+        result = outcome_of(call());
+    } while (result == -EINTR);
+    return result;
+}
+
+}  // namespace
+
+std::int64_t accept(int listener) noexcept {
+    return restarted([&]() -> ssize_t { return accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC); });
+}
+
+std::int64_t recv(int socket, mutable_bytes into) noexcept {
+    const std::int64_t got = restarted([&] { return ::recv(socket, into.data(), into.size(), 0); });
+    return got == 0 && !into.empty() ? outcome::end_of_stream : got;
+}
+
+std::int64_t send(int socket, std::span<const slice> slices, bool more) noexcept {
+    const int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
+    if (slices.size() == 1) {
+        return restarted([&] { return ::send(socket, slices[0].data, slices[0].size, flags); });
+    }
+    msghdr message{};
+    message.msg_iov = reinterpret_cast<iovec*>(const_cast<slice*>(slices.data()));
+    message.msg_iovlen = std::min(slices.size(), limits::slices_per_send);
+    return restarted([&] { return ::sendmsg(socket, &message, flags); });
+}
+
+std::int64_t connect(int socket, const void* address, std::uint32_t size) noexcept {
+    // An interrupted connect goes on in the background, as if it had said EINPROGRESS.
+    if (::connect(socket, static_cast<const sockaddr*>(address), size) == 0) return 0;
+    return errno == EINTR ? -EINPROGRESS : -errno;
+}
+
+std::int64_t socket_error(int socket) noexcept {
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size) != 0) return -errno;
+    return -error;
+}
+
+std::int64_t send_file_by_copy(int socket, int file, std::uint64_t offset, std::uint64_t count) noexcept {
+    // The socket may take less than was read; the rest is read again at the next call.
+    std::array<std::byte, 32 * 1024> copied;
+    const std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(count, copied.size()));
+    const std::int64_t got =
+        restarted([&] { return ::pread(file, copied.data(), wanted, static_cast<off_t>(offset)); });
+    if (got == 0) return outcome::end_of_stream;
+    if (got < 0) return got;
+    const slice piece(copied.data(), static_cast<std::size_t>(got));
+    return send(socket, std::span(&piece, 1), static_cast<std::uint64_t>(got) < count);
+}
+
+#if defined(__linux__)
+
+std::int64_t send_file(int socket, int file, std::uint64_t offset, std::uint64_t count) noexcept {
+    off_t from = static_cast<off_t>(offset);
+    const std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(count, 0x7ffff000));
+    const std::int64_t sent = restarted([&] { return ::sendfile(socket, file, &from, wanted); });
+    if (sent == 0) return outcome::end_of_stream;
+    // EINVAL and ENOSYS: the file's system cannot be mapped or spliced (some FUSE and /proc files).
+    if (sent == -EINVAL || sent == -ENOSYS) return send_file_by_copy(socket, file, offset, count);
+    return sent;
+}
+
+#elif defined(__FreeBSD__)
+
+std::int64_t send_file(int socket, int file, std::uint64_t offset, std::uint64_t count) noexcept {
+    // FreeBSD reports what went out through `sent` also when it fails with EAGAIN or EINTR.
+    off_t sent = 0;
+    const int failed = ::sendfile(file, socket, static_cast<off_t>(offset), static_cast<size_t>(count), nullptr, &sent, 0);
+    if (sent > 0) return sent;
+    if (failed == 0) return outcome::end_of_stream;
+    if (errno == EINTR) return would_block;
+    if (errno == EINVAL || errno == EOPNOTSUPP) return send_file_by_copy(socket, file, offset, count);
+    return -errno;
+}
+
+#elif defined(__APPLE__)
+
+std::int64_t send_file(int socket, int file, std::uint64_t offset, std::uint64_t count) noexcept {
+    // macOS takes the wish and returns the deed in the same variable; 0 would mean "to the end of the file".
+    off_t moved = static_cast<off_t>(count);
+    const int failed = ::sendfile(file, socket, static_cast<off_t>(offset), &moved, nullptr, 0);
+    if (moved > 0) return moved;
+    if (failed == 0) return outcome::end_of_stream;
+    if (errno == EINTR) return would_block;
+    if (errno == ENOTSUP || errno == EOPNOTSUPP) return send_file_by_copy(socket, file, offset, count);
+    return -errno;
+}
+
+#else
+
+std::int64_t send_file(int socket, int file, std::uint64_t offset, std::uint64_t count) noexcept {
+    return send_file_by_copy(socket, file, offset, count);
+}
+
+#endif
+
+void close(int descriptor) noexcept {
+    // Not restarted: on Linux the number is free even after EINTR, and another thread may have it by now.
+    ::close(descriptor);
+}
+
+void ignore_sigpipe() noexcept {
+    struct sigaction current {};
+    if (sigaction(SIGPIPE, nullptr, &current) != 0 || current.sa_handler != SIG_DFL) return;
+    struct sigaction ignored {};
+    ignored.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &ignored, nullptr);
+}
+
+}  // namespace naru::system_calls

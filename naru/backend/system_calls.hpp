@@ -1,0 +1,43 @@
+// The socket calls, one contract for all platforms: non-blocking, restarted after EINTR, never a SIGPIPE,
+// results as an operation's outcome (see core/result.hpp). EAGAIN is an outcome like any other.
+#pragma once
+
+#include <naru/core/bytes.hpp>
+
+#include <cstdint>
+#include <span>
+
+namespace naru::system_calls {
+
+inline constexpr std::int64_t would_block = -11;  // -EAGAIN, checked in the .cpp
+
+/// accept4(2): a non-blocking, close-on-exec descriptor.
+std::int64_t accept(int listener) noexcept;
+
+/// recv(2). 0 bytes is end of stream, and reported as such.
+std::int64_t recv(int socket, mutable_bytes into) noexcept;
+
+/// sendmsg(2), or send(2) for one slice. May be short.
+std::int64_t send(int socket, std::span<const slice> slices, bool more) noexcept;
+
+/// Begins to connect: 0, EINPROGRESS, or an error.
+std::int64_t connect(int socket, const void* address, std::uint32_t size) noexcept;
+
+/// SO_ERROR: 0 or the pending error, negated.
+std::int64_t socket_error(int socket) noexcept;
+
+/// Moves at most `count` bytes of `file` from `offset` to `socket`, without copying where the system can.
+/// The one contract for sendfile's variants: the result is the bytes sent (at least 1), would_block, or an
+/// error; end_of_stream if `file` has nothing at `offset`.
+std::int64_t send_file(int socket, int file, std::uint64_t offset, std::uint64_t count) noexcept;
+
+/// The same by pread and send, for systems and files that sendfile does not serve.
+std::int64_t send_file_by_copy(int socket, int file, std::uint64_t offset, std::uint64_t count) noexcept;
+
+void close(int descriptor) noexcept;
+
+/// sendfile(2) and splice(2) raise SIGPIPE and have no flag against it: if the process still has the default
+/// action (death), ignores the signal. Process-wide; called when a backend is made.
+void ignore_sigpipe() noexcept;
+
+}  // namespace naru::system_calls

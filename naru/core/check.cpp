@@ -1,0 +1,13 @@
+#include <naru/core/check.hpp>
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace naru::detail {
+
+void check_failed(const char* condition, const char* file, int line) noexcept {
+    std::fprintf(stderr, "naru: bug: %s does not hold at %s:%d\n", condition, file, line);
+    std::abort();
+}
+
+}  // namespace naru::detail

@@ -1,0 +1,16 @@
+// Assertions: for bugs in naru or in the code that calls it, never for what the network or the system does.
+#pragma once
+
+namespace naru::detail {
+
+/// Prints the failed condition with its place to standard error and aborts.
+[[noreturn]] void check_failed(const char* condition, const char* file, int line) noexcept;
+
+}  // namespace naru::detail
+
+#ifdef NARU_CHECKS
+#define NARU_ASSERT(condition) \
+    (static_cast<bool>(condition) ? void(0) : ::naru::detail::check_failed(#condition, __FILE__, __LINE__))
+#else
+#define NARU_ASSERT(condition) (void(sizeof(static_cast<bool>(condition))))
+#endif

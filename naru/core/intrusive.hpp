@@ -1,0 +1,151 @@
+// Intrusive containers: the link is a member of the element, so queueing an operation or a timer
+// allocates nothing, cannot fail, and touches memory that is about to be used anyway.
+#pragma once
+
+#include <naru/core/check.hpp>
+
+#include <cstddef>
+#include <utility>
+
+namespace naru {
+
+/// First in, first out, linked by `T::next`. An element is in at most one queue at a time.
+template <class T>
+class intrusive_queue {
+ public:
+    intrusive_queue() noexcept = default;
+    intrusive_queue(intrusive_queue&& other) noexcept
+        : first_(std::exchange(other.first_, nullptr)), last_(std::exchange(other.last_, nullptr)) {}
+    intrusive_queue& operator=(intrusive_queue&& other) noexcept {
+        NARU_ASSERT(empty());
+        first_ = std::exchange(other.first_, nullptr);
+        last_ = std::exchange(other.last_, nullptr);
+        return *this;
+    }
+
+    bool empty() const noexcept { return first_ == nullptr; }
+    T* front() const noexcept { return first_; }
+
+    void push(T& element) noexcept {
+        element.next = nullptr;
+        if (last_ != nullptr) {
+            last_->next = &element;
+        } else {
+            first_ = &element;
+        }
+        last_ = &element;
+    }
+
+    /// Removes and returns the oldest element, or nullptr.
+    T* pop() noexcept {
+        T* element = first_;
+        if (element == nullptr) return nullptr;
+        first_ = element->next;
+        if (first_ == nullptr) last_ = nullptr;
+        element->next = nullptr;
+        return element;
+    }
+
+    /// Moves everything from `other` behind what is here.
+    void append(intrusive_queue& other) noexcept {
+        if (other.empty()) return;
+        if (last_ != nullptr) {
+            last_->next = other.first_;
+        } else {
+            first_ = other.first_;
+        }
+        last_ = other.last_;
+        other.first_ = other.last_ = nullptr;
+    }
+
+    /// Takes one element out of the middle: O(n), for cancellation only. False if it is not here.
+    bool remove(T& element) noexcept {
+        T* before = nullptr;
+        for (T* each = first_; each != nullptr; before = each, each = each->next) {
+            if (each != &element) continue;
+            (before != nullptr ? before->next : first_) = each->next;
+            if (last_ == each) last_ = before;
+            element.next = nullptr;
+            return true;
+        }
+        return false;
+    }
+
+ private:
+    T* first_ = nullptr;
+    T* last_ = nullptr;
+};
+
+/// The same order with one pointer instead of two: push walks to the end. For queues that hold an element or
+/// two, such as what waits in one direction of a handle.
+template <class T>
+class intrusive_chain {
+ public:
+    bool empty() const noexcept { return first_ == nullptr; }
+    T* front() const noexcept { return first_; }
+
+    void push(T& element) noexcept {
+        element.next = nullptr;
+        T** link = &first_;
+        while (*link != nullptr) link = &(*link)->next;
+        *link = &element;
+    }
+
+    T* pop() noexcept {
+        T* element = first_;
+        if (element != nullptr) first_ = std::exchange(element->next, nullptr);
+        return element;
+    }
+
+    /// False if it is not here.
+    bool remove(T& element) noexcept {
+        T** link = &first_;
+        while (*link != nullptr && *link != &element) link = &(*link)->next;
+        if (*link == nullptr) return false;
+        *link = std::exchange(element.next, nullptr);
+        return true;
+    }
+
+ private:
+    T* first_ = nullptr;
+};
+
+/// A node of a circular doubly linked list; unlinks itself in O(1) without knowing the list.
+struct list_node {
+    list_node* next_node = nullptr;
+    list_node* previous_node = nullptr;
+
+    list_node() noexcept = default;
+    list_node(const list_node&) = delete;
+    list_node& operator=(const list_node&) = delete;
+
+    bool linked() const noexcept { return next_node != nullptr; }
+
+    void unlink() noexcept {
+        previous_node->next_node = next_node;
+        next_node->previous_node = previous_node;
+        next_node = previous_node = nullptr;
+    }
+
+    void link_before(list_node& position) noexcept {
+        next_node = &position;
+        previous_node = position.previous_node;
+        position.previous_node->next_node = this;
+        position.previous_node = this;
+    }
+};
+
+/// A list head: a node that points at itself when the list is empty.
+struct list_head : list_node {
+    list_head() noexcept { next_node = previous_node = this; }
+    bool empty() const noexcept { return next_node == this; }
+    void push_back(list_node& node) noexcept { node.link_before(*this); }
+    list_node* front() const noexcept { return empty() ? nullptr : next_node; }
+    list_node* pop_front() noexcept {
+        list_node* node = front();
+        if (node != nullptr) node->unlink();
+        return node;
+    }
+};
+
+}  // namespace naru

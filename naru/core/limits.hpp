@@ -1,0 +1,53 @@
+// Every queue, buffer and loop of the engine has a maximum, and this is where they are named.
+// The HTTP server's own limits are in http/limits.hpp.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace naru::limits {
+
+/// Bytes in one pool buffer. A request head fits in one, and loopback reads seldom bring more at once.
+inline constexpr std::size_t buffer_bytes = 16 * 1024;
+
+/// Pool buffers of one loop. Virtual memory only: a buffer costs nothing until it has been used once.
+inline constexpr std::size_t pool_buffers = 4096;
+
+/// Receive buffers that an io_uring loop first lends to the kernel. It doubles them when they run out
+/// (ENOBUFS), up to the maximum: a small ring keeps the memory of a quiet server small.
+inline constexpr std::size_t ring_buffers_initial = 64;
+inline constexpr std::size_t ring_buffers_max = 2048;
+
+/// Received buffers kept for a handle whose owner is not reading, before io_uring stops reading its peer.
+inline constexpr unsigned buffers_ahead = 4;
+
+/// Accepted sockets kept for a listener whose owner is not accepting, before multishot accept is stopped.
+inline constexpr unsigned accepts_ahead = 64;
+
+/// Completions dispatched before the loop looks at the kernel again.
+inline constexpr unsigned dispatch_budget = 1024;
+
+/// Rounds of "submit, dispatch" in one tick while handlers submit operations that complete at once.
+inline constexpr unsigned rounds_per_tick = 4;
+
+/// Tasks from other threads run in one tick.
+inline constexpr unsigned posts_per_tick = 1024;
+
+/// Readiness events taken in one call to the kernel.
+inline constexpr std::size_t events_per_wait = 512;
+
+/// Submission queue entries of an io_uring loop; the completion queue is eight times as long, because
+/// multishot operations complete without having been submitted again.
+inline constexpr unsigned uring_entries = 512;
+inline constexpr unsigned uring_completions = 8 * uring_entries;
+
+/// Bytes that one send_file call may move before the loop turns to other connections.
+inline constexpr std::size_t send_file_turn = 1024 * 1024;
+
+/// Slices in one gathered send. IOV_MAX is 1,024; nobody has needed more than a few.
+inline constexpr std::size_t slices_per_send = 64;
+
+/// Open handles of one loop.
+inline constexpr std::uint32_t handles = 1u << 24;
+
+}  // namespace naru::limits

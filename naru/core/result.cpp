@@ -1,0 +1,59 @@
+#include <naru/core/result.hpp>
+
+#include <naru/core/check.hpp>
+
+#include <string>
+
+namespace naru {
+
+namespace {
+
+class category final : public std::error_category {
+ public:
+    const char* name() const noexcept override { return "naru"; }
+
+    std::string message(int code) const override {
+        switch (static_cast<errc>(code)) {
+            case errc::end_of_stream:
+                return "end of stream: the peer has finished sending";
+            case errc::select_descriptor_limit:
+                return "the descriptor number is past FD_SETSIZE (1024), which select cannot watch: "
+                       "use the engine poll, epoll or io_uring, or fewer connections";
+            case errc::handle_limit:
+                return "this loop has as many open handles as it can name";
+            case errc::loop_closed:
+                return "the loop is being destroyed";
+        }
+        return "unknown naru error";
+    }
+
+    std::error_condition default_error_condition(int code) const noexcept override {
+        if (static_cast<errc>(code) == errc::select_descriptor_limit) return std::errc::too_many_files_open;
+        return {code, *this};
+    }
+};
+
+}  // namespace
+
+const std::error_category& naru_category() noexcept {
+    static const category instance;
+    return instance;
+}
+
+namespace outcome {
+
+std::error_code to_error(std::int64_t negative) noexcept {
+    NARU_ASSERT(negative < 0);
+    if (negative > own_base) return {static_cast<int>(-negative), std::system_category()};
+    return make_error_code(static_cast<errc>(own_base - negative));
+}
+
+std::int64_t from(const std::error_code& error) noexcept {
+    NARU_ASSERT(error);
+    if (error.category() == naru_category()) return from(static_cast<errc>(error.value()));
+    return from_errno(error.value());
+}
+
+}  // namespace outcome
+
+}  // namespace naru

@@ -1,0 +1,53 @@
+// Seam 1: completions. A backend turns operations into results; everything else (deadlines, posts, budgets,
+// the order of a tick) is the loop's and exists once.
+#pragma once
+
+#include <naru/core/clock.hpp>
+#include <naru/loop/buffer_pool.hpp>
+#include <naru/loop/operation.hpp>
+
+namespace naru {
+
+/// What an attached descriptor is: decides which system calls apply to it.
+enum class descriptor_kind : std::uint8_t {
+    stream,    ///< a connected stream socket
+    socket,    ///< a stream socket that connect will be submitted on
+    listener,  ///< a listening socket
+    other,     ///< anything that can be polled (pipe, eventfd, terminal): readable and writable only
+};
+
+class backend {
+ public:
+    virtual ~backend() = default;
+    backend(const backend&) = delete;
+    backend& operator=(const backend&) = delete;
+
+    /// Takes a non-blocking descriptor into the loop, which owns it from here on (also when this fails: it is
+    /// then closed). Errors: the system's, select_descriptor_limit, handle_limit.
+    virtual result<handle> attach(int descriptor, descriptor_kind kind) noexcept = 0;
+
+    /// The descriptor behind a handle, for socket options and addresses; -1 if the handle is gone.
+    virtual int descriptor(handle of) noexcept = 0;
+
+    /// Takes a batch of queued operations. Results that are known at once go to `done`.
+    virtual void submit(operation_queue& batch, operation_queue& done) noexcept = 0;
+
+    /// Asks a pending operation (already marked canceling) to end. It completes once, here or later.
+    virtual void cancel(operation& op, operation_queue& done) noexcept = 0;
+
+    /// Blocks until `until`, a completion or a wake, and gathers completions into `done`. An instant in the
+    /// past means: look, do not block.
+    virtual void wait(instant until, operation_queue& done) noexcept = 0;
+
+    /// Ends a wait in progress, or the next one at once. The only function that any thread may call.
+    virtual void wake() noexcept = 0;
+
+    /// The memory that `recv` leases from. It is the backend's because the kernel may hold some of it.
+    buffer_pool& buffers() noexcept { return buffers_; }
+
+ protected:
+    explicit backend(std::size_t pool_buffers) : buffers_(pool_buffers) {}
+    buffer_pool buffers_;
+};
+
+}  // namespace naru

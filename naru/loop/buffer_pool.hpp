@@ -1,0 +1,88 @@
+// The receive (and response) memory of one loop. Bytes are leased only while data is in flight, so an idle
+// connection owns no buffer, whatever the backend.
+#pragma once
+
+#include <naru/core/bytes.hpp>
+#include <naru/core/limits.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+namespace naru {
+
+/// Buffers of limits::buffer_bytes from one reserved mapping. Last in, first out: the next lease is likely
+/// to be in a cache, and pages beyond the busiest moment are never touched. Not thread-safe.
+class buffer_pool {
+ public:
+    /// Throws std::bad_alloc if the address space cannot be reserved.
+    explicit buffer_pool(std::size_t buffers = limits::pool_buffers);
+    ~buffer_pool();
+    buffer_pool(const buffer_pool&) = delete;
+    buffer_pool& operator=(const buffer_pool&) = delete;
+
+    /// A whole buffer, or nullptr when all are leased. Never allocates.
+    std::byte* acquire() noexcept;
+
+    /// Gives back the buffer that contains `inside`.
+    void release(const std::byte* inside) noexcept;
+
+    /// The first byte of the buffer that contains `inside`, and the one past its last.
+    std::byte* begin_of(const std::byte* inside) const noexcept { return at(index_of(inside)); }
+    std::byte* end_of(const std::byte* inside) const noexcept { return begin_of(inside) + limits::buffer_bytes; }
+
+    std::uint32_t index_of(const std::byte* inside) const noexcept {
+        return static_cast<std::uint32_t>(static_cast<std::size_t>(inside - base_) / limits::buffer_bytes);
+    }
+    std::byte* at(std::uint32_t index) const noexcept { return base_ + std::size_t{index} * limits::buffer_bytes; }
+
+    std::size_t capacity() const noexcept { return capacity_; }
+    std::size_t leased() const noexcept { return capacity_ - free_.size(); }
+    bool available() const noexcept { return !free_.empty(); }
+
+    /// A backend that lends buffers to the kernel takes them back first: `offer` returns true when it did.
+    using offer = bool (*)(void* context, std::uint32_t index) noexcept;
+    void on_release(offer function, void* context) noexcept { offer_ = function, offer_context_ = context; }
+
+ private:
+    std::byte* base_ = nullptr;
+    std::size_t capacity_;
+    std::vector<std::uint32_t> free_;
+    offer offer_ = nullptr;
+    void* offer_context_ = nullptr;
+};
+
+/// A pool buffer on loan, given back once. Move-only; must not outlive its loop.
+class lease {
+ public:
+    lease() noexcept = default;
+    /// Takes over `bytes`, which lie in a buffer acquired from `pool`.
+    lease(buffer_pool& pool, mutable_bytes bytes) noexcept : pool_(&pool), bytes_(bytes) {}
+    lease(lease&& other) noexcept : pool_(std::exchange(other.pool_, nullptr)), bytes_(std::exchange(other.bytes_, {})) {}
+    lease& operator=(lease&& other) noexcept {
+        if (this != &other) {
+            reset();
+            pool_ = std::exchange(other.pool_, nullptr);
+            bytes_ = std::exchange(other.bytes_, {});
+        }
+        return *this;
+    }
+    ~lease() { reset(); }
+
+    void reset() noexcept {
+        if (pool_ != nullptr) pool_->release(bytes_.data());
+        pool_ = nullptr;
+        bytes_ = {};
+    }
+
+    mutable_bytes bytes() const noexcept { return bytes_; }
+    std::string_view text() const noexcept { return as_text(bytes_); }
+    std::size_t size() const noexcept { return bytes_.size(); }
+
+ private:
+    buffer_pool* pool_ = nullptr;
+    mutable_bytes bytes_;
+};
+
+}  // namespace naru

@@ -1,0 +1,148 @@
+#include <naru/loop/loop.hpp>
+
+#include <naru/loop/worker_pool.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace naru {
+
+loop::loop(std::unique_ptr<naru::backend> completions)
+    : backend_(std::move(completions)), timers_(clock::now()), now_(clock::now()) {}
+
+loop::~loop() {
+    while (closes_.live() > 0) tick(never);
+    NARU_ASSERT(batch_.empty() && done_.empty() && in_flight_ == 0);
+    run_posted();  // a posted task may own memory: it gets its one call
+}
+
+void loop::run() {
+    stopping_.store(false, std::memory_order_relaxed);
+    while (!stopping_.load(std::memory_order_acquire)) tick(never);
+}
+
+void loop::stop() noexcept {
+    stopping_.store(true, std::memory_order_release);
+    backend_->wake();
+}
+
+void loop::submit(operation& op) noexcept {
+    NARU_ASSERT(op.state == operation_state::idle);
+    op.state = operation_state::queued;
+    ++in_flight_;
+    batch_.push(op);
+}
+
+void loop::cancel(operation& op) noexcept {
+    switch (op.state) {
+        case operation_state::queued:
+            op.state = operation_state::canceling;  // the backend will see it in the batch
+            return;
+        case operation_state::pending:
+            op.state = operation_state::canceling;
+            if (op.kind == operation_kind::work) {
+                static_cast<work_operation&>(op).pool->cancel(static_cast<work_operation&>(op));
+            } else {
+                backend_->cancel(op, done_);
+            }
+            return;
+        case operation_state::idle:
+        case operation_state::canceling:
+        case operation_state::completed:
+            return;
+    }
+}
+
+loop::detached_close::detached_close(loop& of) noexcept
+    : operation(operation_kind::close,
+                [](operation& op) noexcept {
+                    auto& closed = static_cast<detached_close&>(op);
+                    closed.owner.closes_.destroy(closed);
+                }),
+      owner(of) {}
+
+void loop::close(handle closing) noexcept {
+    detached_close& op = closes_.make(*this);
+    op.target = closing;
+    submit(op);
+}
+
+void loop::tick(instant limit) {
+    run_posted();
+    unsigned budget = limits::dispatch_budget;
+    for (unsigned round = 0; round < limits::rounds_per_tick && budget > 0; ++round) {
+        if (!batch_.empty()) {
+            operation_queue batch = std::move(batch_);
+            backend_->submit(batch, done_);
+        }
+        if (done_.empty()) break;
+        budget -= dispatch(budget);
+        if (batch_.empty()) break;
+    }
+    const bool busy = !batch_.empty() || !done_.empty() || !posts_.empty();
+    backend_->wait(busy ? instant::min() : std::min(limit, timers_.next()), done_);
+    now_ = clock::now();
+    dispatch(limits::dispatch_budget);
+    timers_.expire(now_);
+}
+
+unsigned loop::dispatch(unsigned budget) noexcept {
+    unsigned dispatched = 0;
+    while (dispatched < budget) {
+        operation* op = done_.pop();
+        if (op == nullptr) break;
+        ++dispatched;
+        --in_flight_;
+        op->state = operation_state::idle;
+        op->on_complete(*op);
+    }
+    return dispatched;
+}
+
+void loop::post(posted& task) noexcept {
+    posted* newest = incoming_.load(std::memory_order_relaxed);
+    do {
+        task.next = newest;
+    } while (!incoming_.compare_exchange_weak(newest, &task, std::memory_order_release, std::memory_order_relaxed));
+    // Whoever found the list empty wakes the loop; the others' tasks are covered by the same wake.
+    if (newest == nullptr) backend_->wake();
+}
+
+namespace {
+
+struct posted_function : posted {
+    explicit posted_function(std::move_only_function<void()> callable) noexcept
+        : posted([](posted& self) noexcept {
+              std::unique_ptr<posted_function> owned(static_cast<posted_function*>(&self));
+              owned->call();
+          }),
+          call(std::move(callable)) {}
+    std::move_only_function<void()> call;
+};
+
+}  // namespace
+
+void loop::post(std::move_only_function<void()> task) { post(*new posted_function(std::move(task))); }
+
+void loop::run_posted() noexcept {
+    if (posted* newest = incoming_.exchange(nullptr, std::memory_order_acquire)) {
+        posted* oldest = nullptr;
+        while (newest != nullptr) {  // reverse: oldest first
+            posted* older = std::exchange(newest->next, oldest);
+            oldest = newest;
+            newest = older;
+        }
+        while (oldest != nullptr) {
+            posted* next = oldest->next;
+            posts_.push(*oldest);
+            oldest = next;
+        }
+    }
+    for (unsigned count = 0; count < limits::posts_per_tick; ++count) {
+        posted* task = posts_.pop();
+        if (task == nullptr) return;
+        task->run(*task);
+    }
+}
+
+}  // namespace naru

@@ -1,0 +1,117 @@
+// The loop: one per thread, sharing nothing. A tick submits what handlers asked for, waits, dispatches what
+// completed, and expires deadlines.
+#pragma once
+
+#include <naru/core/clock.hpp>
+#include <naru/core/object_pool.hpp>
+#include <naru/loop/backend.hpp>
+#include <naru/loop/operation.hpp>
+#include <naru/loop/timers.hpp>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+
+namespace naru {
+
+/// Something to run on another loop's thread. Owned by the poster until `run` is called.
+struct posted {
+    using function = void (*)(posted&) noexcept;
+    explicit posted(function on_loop) noexcept : run(on_loop) {}
+    posted(const posted&) = delete;
+    posted& operator=(const posted&) = delete;
+
+    posted* next = nullptr;
+    function run;  ///< the loop's last touch
+};
+
+class worker_pool;
+struct work_operation;
+
+/// Not thread-safe except where said. All members but post, stop and the constructor belong to the thread
+/// that calls run.
+///
+/// Order within a tick, and why: completions are dispatched before timers expire, so that data which arrived
+/// in time wins against its own deadline; what handlers submit is taken at the start of the next round, so
+/// nothing completes inside submit and no handler is called from within another.
+class loop {
+ public:
+    explicit loop(std::unique_ptr<naru::backend> completions);
+    /// No operation may be pending, except closes that nobody waits for: they are finished here.
+    ~loop();
+    loop(const loop&) = delete;
+    loop& operator=(const loop&) = delete;
+
+    /// Runs ticks until stop.
+    void run();
+    /// Runs ticks until `done()` is true, asked after each tick.
+    template <class Predicate>
+    void run_until(Predicate done) {
+        while (!done()) tick(never);
+    }
+    /// One tick that blocks no longer than `at_most`.
+    void run_for_one_tick(duration at_most) { tick(saturating_add(clock::now(), at_most)); }
+    /// Ends run after the tick in progress. Thread-safe.
+    void stop() noexcept;
+
+    /// Hands an idle operation over. Its handler runs in a later tick (or round), never inside this call.
+    void submit(operation& op) noexcept;
+    /// Asks an operation to end early; without effect on one that is idle or has completed already.
+    void cancel(operation& op) noexcept;
+
+    void arm(timer& each, instant deadline) noexcept { timers_.arm(each, deadline); }
+    void disarm(timer& each) noexcept { timers_.disarm(each); }
+
+    /// The time of this tick: read once after the wait, good to about a millisecond.
+    instant now() const noexcept { return now_; }
+
+    /// Runs `task` on the loop's thread, in the order of posting. Thread-safe, never blocks, never allocates;
+    /// `task` must stay alive until it has run. At most limits::posts_per_tick run in one tick.
+    void post(posted& task) noexcept;
+    /// The same for any callable. Allocates one node.
+    void post(std::move_only_function<void()> task);
+
+    /// Closes a handle without anybody waiting for it: what is in flight on it is cancelled and joined first.
+    /// Allocates only when more closes are under way than ever before.
+    void close(handle closing) noexcept;
+
+    /// Takes a non-blocking descriptor into the loop; see backend::attach.
+    result<handle> attach(int descriptor, descriptor_kind kind) noexcept {
+        return backend_->attach(descriptor, kind);
+    }
+    int descriptor(handle of) noexcept { return backend_->descriptor(of); }
+
+    buffer_pool& buffers() noexcept { return backend_->buffers(); }
+    naru::backend& backend() noexcept { return *backend_; }
+
+    /// Operations submitted and not yet handed back.
+    std::size_t in_flight() const noexcept { return in_flight_; }
+
+ private:
+    friend class worker_pool;
+    friend struct work_operation;
+
+    struct detached_close : operation {
+        explicit detached_close(loop& of) noexcept;
+        loop& owner;
+    };
+
+    void tick(instant limit);
+    void run_posted() noexcept;
+    unsigned dispatch(unsigned budget) noexcept;
+    /// For worker_pool: an operation that another part of the loop has finished, on the loop's thread.
+    void finish(operation& op, std::int64_t result) noexcept { complete(op, result, done_); }
+
+    std::unique_ptr<naru::backend> backend_;
+    timer_wheel timers_;
+    operation_queue batch_;  // submitted in this tick
+    operation_queue done_;   // completed, to be dispatched
+    instant now_;
+    std::size_t in_flight_ = 0;
+    object_pool<detached_close> closes_;
+    intrusive_queue<posted> posts_;       // taken over from incoming_, in order
+    std::atomic<posted*> incoming_{nullptr};  // newest first
+    std::atomic<bool> stopping_{false};
+};
+
+}  // namespace naru

@@ -1,0 +1,132 @@
+// An operation is one asynchronous request as data. Its owner keeps it (a member of a connection, or inside
+// an awaiter in a coroutine's frame), pinned from submit until its handler is called. Nothing is allocated,
+// locked or counted per operation.
+//
+// The contract, the same on every backend and tested on each:
+//  1. A submitted operation completes exactly once, never inside submit, always on its loop's thread.
+//  2. The loop's last touch is the handler call: the handler may resubmit or destroy its operation.
+//  3. Memory lent to an operation stays lent until it completes, after cancel too.
+//  4. cancel is a request. What the kernel already did stands: bytes read are never lost to a cancel.
+//  5. Operations in one direction of a handle (recv and accept; send, send_file and connect) complete in
+//     the order of their submission.
+//  6. close cancels and joins what is in flight on its handle, then releases the descriptor.
+#pragma once
+
+#include <naru/core/bytes.hpp>
+#include <naru/core/check.hpp>
+#include <naru/core/intrusive.hpp>
+#include <naru/core/result.hpp>
+#include <naru/core/slot_table.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace naru {
+
+enum class operation_kind : std::uint8_t {
+    accept,     ///< result: the new connection's handle, packed
+    recv,       ///< result: bytes in a pool buffer, which the handler must release; `data` points at them
+    recv_into,  ///< result: bytes written to the lent memory (at least 1)
+    readable,   ///< result: 0 when a read would not block (may be spurious); for code that reads by itself
+    connect,    ///< result: 0
+    send,       ///< result: bytes sent, always all of them; `progress` says how many at any time
+    send_file,  ///< result: bytes sent, all of them; end_of_stream if the file got shorter meanwhile
+    writable,   ///< result: 0 when a write would not block (may be spurious)
+    close,      ///< result: 0; the handle is gone
+    release,    ///< result: the descriptor, now out of the loop and still open
+    work,       ///< a worker pool's (see worker_pool.hpp)
+};
+
+enum class operation_state : std::uint8_t {
+    idle,       ///< the owner's
+    queued,     ///< submitted, not yet seen by the backend
+    pending,    ///< the backend's
+    canceling,  ///< the backend's (or still queued), and asked to end early
+    completed,  ///< result known, handler not yet called
+};
+
+struct operation {
+    using handler = void (*)(operation&) noexcept;
+
+    operation(operation_kind of_kind, handler on_completion) noexcept : on_complete(on_completion), kind(of_kind) {}
+    operation(const operation&) = delete;
+    operation& operator=(const operation&) = delete;
+    ~operation() { NARU_ASSERT(state == operation_state::idle); }
+
+    bool idle() const noexcept { return state == operation_state::idle; }
+    bool failed() const noexcept { return result < 0; }
+    std::error_code error() const noexcept { return result < 0 ? outcome::to_error(result) : std::error_code(); }
+
+    operation* next = nullptr;  ///< link of whatever queue the operation is in
+    handler on_complete;        ///< called once per submission, on the loop's thread
+    handle target;              ///< what to do it on
+    operation_kind kind;
+    operation_state state = operation_state::idle;  ///< written by the loop and the backend only
+    std::uint8_t flags = 0;                         ///< see operation_flags
+    std::uint8_t backend_bits = 0;                  ///< the backend's, opaque above it
+    std::uint32_t count = 0;                        ///< bytes in `data`, or slices
+    union {
+        std::byte* data = nullptr;  ///< recv: set at completion. recv_into: lent memory
+        slice* slices;              ///< send: lent, and advanced in place as bytes go out
+        const void* address;        ///< connect: a lent sockaddr of `count` bytes
+    };
+    std::int64_t result = 0;         ///< >= 0: see operation_kind; < 0: outcome::to_error
+    std::uint64_t progress = 0;      ///< send, send_file: bytes gone so far
+    std::uint64_t backend_word = 0;  ///< the backend's, opaque above it
+};
+
+static_assert(sizeof(operation) <= 64, "one cache line: an idle connection's largest part");
+
+namespace operation_flags {
+inline constexpr std::uint8_t more = 1;  ///< send: more follows at once, do not push a partial segment out
+}  // namespace operation_flags
+
+using operation_queue = intrusive_queue<operation>;
+
+/// Sends one slice, or several that the caller keeps.
+struct send_operation : operation {
+    explicit send_operation(handler on_completion) noexcept : operation(operation_kind::send, on_completion) {}
+
+    void set(handle to, bytes_view bytes) noexcept {
+        own_ = slice(bytes);
+        set(to, &own_, 1);
+    }
+    /// `pieces` is lent with the bytes it names, and is modified.
+    void set(handle to, slice* pieces, std::uint32_t pieces_count) noexcept {
+        target = to;
+        slices = pieces;
+        count = pieces_count;
+        progress = 0;
+    }
+
+ private:
+    slice own_;
+};
+
+/// Sends `remaining` bytes of a file from `offset`; both move as bytes go out.
+struct send_file_operation : operation {
+    explicit send_file_operation(handler on_completion) noexcept
+        : operation(operation_kind::send_file, on_completion) {}
+
+    void set(handle to, int from_file, std::uint64_t from_offset, std::uint64_t bytes) noexcept {
+        target = to;
+        file = from_file;
+        offset = from_offset;
+        remaining = bytes;
+        progress = 0;
+    }
+
+    int file = -1;  ///< lent: stays open until completion
+    std::uint64_t offset = 0;
+    std::uint64_t remaining = 0;
+};
+
+/// Records a result and hands the operation over for dispatch. For backends.
+inline void complete(operation& op, std::int64_t result, operation_queue& done) noexcept {
+    NARU_ASSERT(op.state != operation_state::idle && op.state != operation_state::completed);
+    op.result = result;
+    op.state = operation_state::completed;
+    done.push(op);
+}
+
+}  // namespace naru

@@ -1,0 +1,112 @@
+#include <naru/loop/worker_pool.hpp>
+
+#include <cerrno>
+
+namespace naru {
+
+work_operation::delivery_post::delivery_post(work_operation& delivers) noexcept
+    : posted([](posted& self) noexcept {
+          auto& delivery = static_cast<delivery_post&>(self);
+          delivery.work.submitter->finish(delivery.work, delivery.result);
+      }),
+      work(delivers) {}
+
+worker_pool::worker_pool(unsigned threads, std::size_t queue_limit)
+    : thread_count_(threads == 0 ? 1 : threads), queue_limit_(queue_limit) {}
+
+worker_pool::~worker_pool() { shut_down(); }
+
+void worker_pool::start_threads() {
+    threads_.reserve(thread_count_);
+    while (threads_.size() < thread_count_) threads_.emplace_back([this] { run_worker(); });
+}
+
+void worker_pool::submit(loop& from, work_operation& work) noexcept {
+    NARU_ASSERT(work.state == operation_state::idle);
+    work.state = operation_state::pending;
+    work.pool = this;
+    work.submitter = &from;
+    work.exception = nullptr;
+    ++from.in_flight_;
+
+    std::int64_t refused = 0;
+    {
+        const std::lock_guard lock(mutex_);
+        if (ending_) {
+            refused = outcome::canceled;
+        } else if (queued_ >= queue_limit_) {
+            refused = outcome::from_errno(EAGAIN);
+        } else {
+            if (threads_.empty()) {
+                try {
+                    start_threads();
+                } catch (const std::system_error&) {
+                    // Some threads are enough; none at all is a refusal.
+                    if (threads_.empty()) refused = outcome::from_errno(EAGAIN);
+                }
+            }
+            if (refused == 0) {
+                queue_.push(work);
+                ++queued_;
+            }
+        }
+    }
+    if (refused != 0) {
+        deliver(work, refused);
+    } else {
+        wake_.notify_one();
+    }
+}
+
+void worker_pool::deliver(work_operation& work, std::int64_t result) noexcept {
+    work.delivery.result = result;
+    work.submitter->post(work.delivery);
+}
+
+void worker_pool::cancel(work_operation& work) noexcept {
+    bool removed = false;
+    {
+        const std::lock_guard lock(mutex_);
+        removed = queue_.remove(work);
+        if (removed) --queued_;
+    }
+    if (removed) deliver(work, outcome::canceled);  // else a worker has it: what is under way stands
+}
+
+void worker_pool::run_worker() noexcept {
+    while (true) {
+        work_operation* work = nullptr;
+        {
+            std::unique_lock lock(mutex_);
+            wake_.wait(lock, [this] { return ending_ || !queue_.empty(); });
+            if (ending_) return;
+            work = static_cast<work_operation*>(queue_.pop());
+            --queued_;
+        }
+        std::int64_t result = 0;
+        try {
+            work->run(*work);
+        } catch (...) {
+            work->exception = std::current_exception();
+            result = outcome::from_errno(EFAULT);
+        }
+        deliver(*work, result);
+    }
+}
+
+void worker_pool::shut_down() noexcept {
+    operation_queue left;
+    std::vector<std::thread> threads;
+    {
+        const std::lock_guard lock(mutex_);
+        ending_ = true;
+        left.append(queue_);
+        queued_ = 0;
+        threads.swap(threads_);
+    }
+    wake_.notify_all();
+    while (operation* op = left.pop()) deliver(static_cast<work_operation&>(*op), outcome::canceled);
+    for (std::thread& each : threads) each.join();
+}
+
+}  // namespace naru

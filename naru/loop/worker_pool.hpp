@@ -1,0 +1,71 @@
+// A pool of threads for work that blocks (file system, user code). A piece of work completes as an ordinary
+// operation of the loop that submitted it.
+#pragma once
+
+#include <naru/core/intrusive.hpp>
+#include <naru/loop/loop.hpp>
+
+#include <condition_variable>
+#include <cstddef>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace naru {
+
+/// Blocking work as an operation: `run` is called on a worker thread, `on_complete` on the loop's.
+/// Result: 0; ECANCELED if cancelled before a worker took it; EAGAIN if the pool's queue was full.
+struct work_operation : operation {
+    using function = void (*)(work_operation&);
+    work_operation(function on_worker, handler on_completion) noexcept
+        : operation(operation_kind::work, on_completion), run(on_worker) {}
+
+    function run;
+    std::exception_ptr exception;  ///< what `run` threw, if it did; the result is then EFAULT
+
+    // The pool's part: how the result travels back to the submitting loop.
+    struct delivery_post : posted {
+        explicit delivery_post(work_operation& delivers) noexcept;
+        work_operation& work;
+        std::int64_t result = 0;
+    };
+    worker_pool* pool = nullptr;
+    loop* submitter = nullptr;
+    delivery_post delivery{*this};
+};
+
+/// Threads start with the first submit. Thread-safe: several loops may share one pool. The pool must be
+/// destroyed before the loops that used it; its destructor lets running work finish, cancels what is queued,
+/// and waits for the threads.
+class worker_pool {
+ public:
+    explicit worker_pool(unsigned threads, std::size_t queue_limit = 1024);
+    ~worker_pool();
+    worker_pool(const worker_pool&) = delete;
+    worker_pool& operator=(const worker_pool&) = delete;
+
+    /// Call on the loop's thread. Never blocks.
+    void submit(loop& from, work_operation& work) noexcept;
+
+    /// What the destructor does, at a moment of the owner's choosing. Work submitted later ends at once.
+    void shut_down() noexcept;
+
+ private:
+    friend class loop;
+    void cancel(work_operation& work) noexcept;
+    void run_worker() noexcept;
+    void start_threads();
+    static void deliver(work_operation& work, std::int64_t result) noexcept;
+
+    const unsigned thread_count_;
+    const std::size_t queue_limit_;
+    std::mutex mutex_;
+    std::condition_variable wake_;
+    operation_queue queue_;
+    std::size_t queued_ = 0;
+    bool ending_ = false;
+    std::vector<std::thread> threads_;
+};
+
+}  // namespace naru

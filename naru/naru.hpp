@@ -1,0 +1,15 @@
+// Everything a program that serves or calls over the network needs.
+#pragma once
+
+#include <naru/backend/choose_backend.hpp>
+#include <naru/coro/awaiters.hpp>
+#include <naru/coro/task.hpp>
+#include <naru/coro/task_group.hpp>
+#include <naru/loop/loop.hpp>
+#include <naru/loop/worker_pool.hpp>
+#include <naru/net/acceptor.hpp>
+#include <naru/net/reactor.hpp>
+#include <naru/net/socket_options.hpp>
+#include <naru/net/tcp_listener.hpp>
+#include <naru/net/tcp_stream.hpp>
+#include <naru/net/zero_copy.hpp>

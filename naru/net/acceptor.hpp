@@ -1,0 +1,65 @@
+// Accepting for ever: takes connections one after another and survives what goes wrong in between.
+#pragma once
+
+#include <naru/core/clock.hpp>
+#include <naru/loop/loop.hpp>
+
+namespace naru {
+
+/// Keeps one accept pending on a listener. When the system is out of descriptors or memory (EMFILE, ENFILE,
+/// ENOBUFS, ENOMEM, or select's own limit) it waits, twice as long each time up to a second, instead of
+/// spinning; connections meanwhile queue in the kernel. A connection that was reset before it could be
+/// accepted (ECONNABORTED) is passed over. Pinned; stop must complete before it is destroyed.
+class acceptor {
+ public:
+    struct events {
+        /// A connection, attached to the loop; the callee owns it.
+        void (*on_connection)(void* context, handle connection) noexcept;
+        /// Accepting pauses for `pause` because of `why`; called once a pause. Optional.
+        void (*on_pause)(void* context, std::error_code why, duration pause) noexcept;
+        /// The listener has failed for good (it was closed, or never was one). Optional.
+        void (*on_failure)(void* context, std::error_code why) noexcept;
+        /// After stop: no more calls will come. Optional.
+        void (*on_stopped)(void* context) noexcept;
+        void* context;
+    };
+
+    acceptor(loop& on, handle listener, const events& callbacks) noexcept;
+    acceptor(const acceptor&) = delete;
+    acceptor& operator=(const acceptor&) = delete;
+
+    void start() noexcept;
+    /// Ends accepting; on_stopped follows, from a later tick. The listener stays open and is the caller's.
+    void stop() noexcept;
+
+ private:
+    struct accept_operation : operation {
+        explicit accept_operation(acceptor& of) noexcept;
+        acceptor& owner;
+    };
+    struct retry_timer : timer {
+        explicit retry_timer(acceptor& of) noexcept;
+        acceptor& owner;
+    };
+
+    void on_accept() noexcept;
+
+    loop& loop_;
+    events events_;
+    accept_operation accept_;
+    retry_timer retry_;
+    duration pause_{0};
+    bool stopping_ = false;
+};
+
+/// Whether an accept that failed like this is worth repeating after a pause: the system ran out of something.
+bool is_shortage(std::error_code error) noexcept;
+
+/// How long to wait after a shortage: twice as long as the last time, within limits.
+duration next_accept_pause(duration last) noexcept;
+
+/// Whether it concerned one connection only and the next accept may follow at once (accept(2): pending
+/// network errors of the new socket are reported here).
+bool concerns_one_connection(std::error_code error) noexcept;
+
+}  // namespace naru

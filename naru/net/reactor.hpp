@@ -1,0 +1,100 @@
+// The Reactor pattern (Schmidt, POSA2): objects registered for events on descriptors. The same operations as
+// everywhere else, with level-triggered meaning on every backend: what was not read is reported again.
+#pragma once
+
+#include <naru/core/object_pool.hpp>
+#include <naru/core/slot_table.hpp>
+#include <naru/loop/loop.hpp>
+
+#include <concepts>
+#include <cstdint>
+
+namespace naru {
+
+/// What an object wants to hear of. Errors are always reported.
+enum class event_interest : std::uint8_t { none = 0, readable = 1, writable = 2, both = 3 };
+
+constexpr bool includes(event_interest set, event_interest member) noexcept {
+    return (static_cast<unsigned>(set) & static_cast<unsigned>(member)) != 0;
+}
+
+/// Any class with these three. The functions may remove or destroy their own object or any other, register
+/// new ones, and change interests, also in the middle of a batch: a removed object is never called again.
+/// Reports may be spurious (the descriptor is non-blocking, a read then says EAGAIN).
+template <class Object>
+concept event_handler = requires(Object& object, std::error_code why) {
+    { object.on_readable() } noexcept;
+    { object.on_writable() } noexcept;
+    { object.on_error(why) } noexcept;
+};
+
+/// Belongs to its loop's thread. All objects must be removed, and a tick have passed, before it is destroyed.
+class reactor {
+ public:
+    explicit reactor(loop& on) noexcept : loop_(on) {}
+    ~reactor();
+    reactor(const reactor&) = delete;
+    reactor& operator=(const reactor&) = delete;
+
+    /// Registers `object` for events on a non-blocking descriptor, which the reactor owns until remove. The
+    /// object is borrowed. Errors: those of loop::attach. Descriptors that cannot be watched (regular files)
+    /// are reported through on_error.
+    template <event_handler Object>
+    result<handle> add(int descriptor, Object& object, event_interest wanted) noexcept {
+        static constexpr functions calls{
+            [](void* self) noexcept { static_cast<Object*>(self)->on_readable(); },
+            [](void* self) noexcept { static_cast<Object*>(self)->on_writable(); },
+            [](void* self, std::error_code why) noexcept { static_cast<Object*>(self)->on_error(why); },
+        };
+        return add(descriptor, &object, calls, wanted);
+    }
+
+    /// Changes what is reported. Without effect on a registration that is gone.
+    void modify(handle registration, event_interest wanted) noexcept;
+
+    /// Unregisters and closes the descriptor. No call follows, not even for events already gathered.
+    void remove(handle registration) noexcept;
+
+    std::size_t size() const noexcept { return table_.used(); }
+    /// False while the kernel still has to let go of something that was removed.
+    bool quiet() const noexcept { return registrations_.live() == 0; }
+
+ private:
+    struct functions {
+        void (*readable)(void*) noexcept;
+        void (*writable)(void*) noexcept;
+        void (*error)(void*, std::error_code) noexcept;
+    };
+    struct registration;
+    struct watch_operation : operation {
+        watch_operation(operation_kind kind, registration& of) noexcept;
+        registration& owner;
+    };
+    struct registration {
+        explicit registration(reactor& of) noexcept;
+        reactor& owner;
+        void* object = nullptr;  // nullptr once removed
+        const functions* calls = nullptr;
+        handle name;    // in table_
+        handle socket;  // in the loop
+        event_interest wanted = event_interest::none;
+        watch_operation readable;
+        watch_operation writable;
+        watch_operation close;
+    };
+    struct record {
+        std::uint32_t generation = 0;
+        std::uint32_t next_free = 0;
+        registration* registered = nullptr;
+    };
+
+    result<handle> add(int descriptor, void* object, const functions& calls, event_interest wanted) noexcept;
+    void watch(registration& each) noexcept;
+    void on_event(registration& of, watch_operation& op) noexcept;
+
+    loop& loop_;
+    slot_table<record> table_{limits::handles};
+    object_pool<registration> registrations_;
+};
+
+}  // namespace naru

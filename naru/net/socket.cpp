@@ -1,0 +1,50 @@
+#include <naru/net/socket.hpp>
+
+#include <naru/net/socket_options.hpp>
+
+#include <cerrno>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace naru {
+
+void unique_descriptor::reset(int descriptor) noexcept {
+    if (descriptor_ >= 0) ::close(descriptor_);
+    descriptor_ = descriptor;
+}
+
+result<unique_descriptor> stream_socket_for(const address& peer) noexcept {
+    unique_descriptor made(::socket(peer.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (!made) return fail_errno(errno);
+    return made;
+}
+
+result<unique_descriptor> listen_on(const address& where, const listen_options& options) noexcept {
+    auto made = stream_socket_for(where);
+    if (!made) return made;
+    const int socket = made->get();
+    if (where.family() == AF_INET6) {  // one socket for both families when it is bound to every address
+        const int off = 0;
+        (void)setsockopt(socket, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+    }
+    if (auto set = socket_options::set_reuse_address(socket, true); !set) return fail(set.error());
+    if (options.reuse_port) {
+        if (auto set = socket_options::set_reuse_port(socket, true); !set) return fail(set.error());
+    }
+    if (options.no_delay) {
+        if (auto set = socket_options::set_no_delay(socket, true); !set) return fail(set.error());
+    }
+    if (options.defer_accept.count() > 0) {
+        if (auto set = socket_options::set_defer_accept(socket, options.defer_accept); !set) return fail(set.error());
+    }
+    if (::bind(socket, static_cast<const sockaddr*>(where.data()), where.size()) != 0) return fail_errno(errno);
+    if (options.fast_open_queue > 0) {
+        if (auto set = socket_options::set_fast_open(socket, options.fast_open_queue); !set) return fail(set.error());
+    }
+    if (::listen(socket, options.backlog) != 0) return fail_errno(errno);
+    return made;
+}
+
+}  // namespace naru

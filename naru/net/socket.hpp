@@ -1,0 +1,50 @@
+// Making sockets: the blocking-free calls that come before a handle.
+#pragma once
+
+#include <naru/core/result.hpp>
+#include <naru/net/address.hpp>
+
+#include <chrono>
+#include <utility>
+
+namespace naru {
+
+/// A descriptor with one owner, closed at the end of its life. For descriptors that are not in a loop yet,
+/// and for files.
+class unique_descriptor {
+ public:
+    unique_descriptor() noexcept = default;
+    explicit unique_descriptor(int descriptor) noexcept : descriptor_(descriptor) {}
+    unique_descriptor(unique_descriptor&& other) noexcept : descriptor_(other.release()) {}
+    unique_descriptor& operator=(unique_descriptor&& other) noexcept {
+        if (this != &other) reset(other.release());
+        return *this;
+    }
+    ~unique_descriptor() { reset(); }
+
+    int get() const noexcept { return descriptor_; }
+    explicit operator bool() const noexcept { return descriptor_ >= 0; }
+    int release() noexcept { return std::exchange(descriptor_, -1); }
+    void reset(int descriptor = -1) noexcept;
+
+ private:
+    int descriptor_ = -1;
+};
+
+struct listen_options {
+    int backlog = 4096;       ///< bounded by net.core.somaxconn
+    bool reuse_port = false;  ///< one of several listeners of the port
+    bool no_delay = true;     ///< inherited by the accepted connections
+    int fast_open_queue = 0;  ///< 0: off
+    std::chrono::seconds defer_accept{0};
+
+    listen_options() noexcept = default;
+};
+
+/// A bound, listening, non-blocking socket. Errors: EADDRINUSE, EACCES, EADDRNOTAVAIL and the rest of bind(2).
+result<unique_descriptor> listen_on(const address& where, const listen_options& options) noexcept;
+
+/// A non-blocking stream socket for the family of `peer`, to be attached as descriptor_kind::socket.
+result<unique_descriptor> stream_socket_for(const address& peer) noexcept;
+
+}  // namespace naru

@@ -1,0 +1,84 @@
+// A TCP connection in a loop, for coroutines.
+#pragma once
+
+#include <naru/coro/awaiters.hpp>
+#include <naru/net/address.hpp>
+#include <naru/net/socket.hpp>
+
+#include <span>
+#include <utility>
+
+namespace naru {
+
+/// Move-only; closes its connection at the end of its life. All functions that return an awaiter do nothing
+/// until it is awaited. One operation per direction at a time, or several: they complete in order.
+class tcp_stream {
+ public:
+    tcp_stream() noexcept = default;
+    tcp_stream(loop& on, handle connection) noexcept : loop_(&on), handle_(connection) {}
+    tcp_stream(tcp_stream&& other) noexcept
+        : loop_(other.loop_), handle_(std::exchange(other.handle_, handle())) {}
+    tcp_stream& operator=(tcp_stream&& other) noexcept {
+        std::swap(loop_, other.loop_);
+        std::swap(handle_, other.handle_);
+        return *this;
+    }
+    ~tcp_stream() {
+        if (handle_) loop_->close(handle_);
+    }
+
+    class connect_awaiter;
+    /// co_await connect(...) gives result<tcp_stream>.
+    static connect_awaiter connect(loop& on, const address& peer) noexcept;
+
+    /// result<lease>: at least one byte in a pool buffer. Errors: end_of_stream, ECONNRESET, ...
+    recv_awaiter recv() noexcept { return {*loop_, handle_}; }
+    /// result<size_t>: at least one byte into `memory`, which must stay until then.
+    recv_into_awaiter recv(mutable_bytes memory) noexcept { return {*loop_, handle_, memory}; }
+    /// result<size_t>: all of it, or an error (EPIPE, ECONNRESET, ...). The bytes must stay until then.
+    send_awaiter send(bytes_view bytes) noexcept { return {*loop_, handle_, bytes}; }
+    send_awaiter send(std::string_view text) noexcept { return {*loop_, handle_, as_bytes(text)}; }
+    send_awaiter send(const lease& leased) noexcept { return {*loop_, handle_, bytes_view(leased.bytes())}; }
+    /// Several pieces as one; the slices themselves are lent, too, and modified.
+    send_awaiter send(std::span<slice> pieces) noexcept { return {*loop_, handle_, pieces}; }
+    /// result<size_t>: `count` bytes of an open file from `offset`; end_of_stream if it has fewer.
+    send_file_awaiter send_file(int file, std::uint64_t offset, std::uint64_t count) noexcept {
+        return {*loop_, handle_, file, offset, count};
+    }
+    /// For code that reads or writes the descriptor by itself (splice).
+    simple_awaiter readable() noexcept { return {*loop_, operation_kind::readable, handle_}; }
+    simple_awaiter writable() noexcept { return {*loop_, operation_kind::writable, handle_}; }
+    /// Cancels and joins what is in flight, then closes.
+    simple_awaiter close() noexcept {
+        return {*loop_, operation_kind::close, std::exchange(handle_, handle())};
+    }
+
+    /// shutdown(2): ends our direction; the peer reads end_of_stream after what was sent.
+    result<void> shutdown_send() noexcept;
+
+    loop& home() const noexcept { return *loop_; }
+    handle native() const noexcept { return handle_; }
+    /// For socket options; stays the loop's.
+    int descriptor() const noexcept { return loop_->descriptor(handle_); }
+    explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
+
+ private:
+    loop* loop_ = nullptr;
+    handle handle_;
+};
+
+class [[nodiscard]] tcp_stream::connect_awaiter : public operation_awaiter<connect_awaiter> {
+ public:
+    connect_awaiter(loop& on, const address& peer) noexcept;
+    bool await_ready() const noexcept { return static_cast<bool>(error_); }
+    result<tcp_stream> await_resume() noexcept;
+
+ private:
+    address peer_;
+    tcp_stream stream_;
+    std::error_code error_;  // no socket could be made
+};
+
+inline tcp_stream::connect_awaiter tcp_stream::connect(loop& on, const address& peer) noexcept { return {on, peer}; }
+
+}  // namespace naru

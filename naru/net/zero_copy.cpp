@@ -1,0 +1,141 @@
+#include <naru/net/zero_copy.hpp>
+
+#include <cerrno>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace naru {
+
+namespace {
+
+constexpr std::size_t splice_turn = 64 * 1024;  // what a pipe holds by default (pipe(7))
+
+// io_uring's sockets are in blocking mode, and splice has no other way to be told not to wait for a socket.
+class non_blocking_scope {
+ public:
+    explicit non_blocking_scope(int descriptor) noexcept : descriptor_(descriptor), flags_(fcntl(descriptor, F_GETFL)) {
+        if (flags_ >= 0 && (flags_ & O_NONBLOCK) == 0) (void)fcntl(descriptor_, F_SETFL, flags_ | O_NONBLOCK);
+    }
+    ~non_blocking_scope() {
+        if (flags_ >= 0 && (flags_ & O_NONBLOCK) == 0) (void)fcntl(descriptor_, F_SETFL, flags_);
+    }
+    non_blocking_scope(const non_blocking_scope&) = delete;
+    non_blocking_scope& operator=(const non_blocking_scope&) = delete;
+
+ private:
+    int descriptor_;
+    int flags_;
+};
+
+// One step of splice(2): >= 0 bytes, or a negated errno.
+std::int64_t splice_step([[maybe_unused]] int from, [[maybe_unused]] int to,
+                         [[maybe_unused]] std::uint64_t count) noexcept {
+#if defined(__linux__)
+    while (true) {
+        const ssize_t moved = splice(from, nullptr, to, nullptr, static_cast<std::size_t>(count),
+                                     SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+        if (moved >= 0) return moved;
+        if (errno != EINTR) return -errno;
+    }
+#else
+    return -EINVAL;
+#endif
+}
+
+// Bytes that the loop had received already (io_uring receives ahead) must go before any that splice moves.
+task<result<std::uint64_t>> forward_received(tcp_stream& from, tcp_stream& to) {
+    std::uint64_t moved = 0;
+    if (auto ready = co_await from.readable(); !ready) co_return fail(ready.error());
+    stop_scope only_what_is_there;
+    only_what_is_there.stop();
+    while (true) {
+        auto data = co_await with_stop(only_what_is_there, from.recv());
+        if (!data && data.error() == std::errc::operation_canceled) co_return moved;
+        if (!data) co_return fail(data.error());
+        if (auto sent = co_await to.send(*data); !sent) co_return fail(sent.error());
+        moved += data->size();
+    }
+}
+
+task<result<std::uint64_t>> forward_by_copy(tcp_stream& from, tcp_stream& to) {
+    std::uint64_t moved = 0;
+    while (true) {
+        auto data = co_await from.recv();
+        if (!data && data.error() == errc::end_of_stream) co_return moved;
+        if (!data) co_return fail(data.error());
+        if (auto sent = co_await to.send(*data); !sent) co_return fail(sent.error());
+        moved += data->size();
+    }
+}
+
+// Ends with EINVAL, and nothing moved, if these descriptors cannot be spliced.
+task<result<std::uint64_t>> forward_by_splice(tcp_stream& from, tcp_stream& to, splice_pipe& pipe) {
+    const non_blocking_scope source(from.descriptor());
+    const non_blocking_scope sink(to.descriptor());
+    std::uint64_t moved = 0;
+    while (true) {
+        while (pipe.held > 0) {
+            const std::int64_t out = splice_step(pipe.read_end(), to.descriptor(), pipe.held);
+            if (out > 0) {
+                pipe.held -= static_cast<std::uint64_t>(out);
+                moved += static_cast<std::uint64_t>(out);
+            } else if (out == -EAGAIN || out == 0) {
+                if (auto ready = co_await to.writable(); !ready) co_return fail(ready.error());
+            } else {
+                co_return fail(outcome::to_error(out));
+            }
+        }
+        const std::int64_t in = splice_step(from.descriptor(), pipe.write_end(), splice_turn);
+        if (in > 0) {
+            pipe.held += static_cast<std::uint64_t>(in);
+        } else if (in == 0) {
+            co_return moved;
+        } else if (in == -EAGAIN) {
+            if (auto ready = co_await from.readable(); !ready) co_return fail(ready.error());
+        } else {
+            co_return fail(outcome::to_error(in));
+        }
+    }
+}
+
+}  // namespace
+
+result<splice_pipe> splice_pipe::make() noexcept {
+#if defined(__linux__)
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return fail_errno(errno);
+    splice_pipe made;
+    made.read_end_.reset(ends[0]);
+    made.write_end_.reset(ends[1]);
+    return made;
+#else
+    return fail_errno(ENOTSUP);
+#endif
+}
+
+task<result<std::uint64_t>> forward(tcp_stream& from, tcp_stream& to, splice_pipe* pipe) {
+    std::uint64_t total = 0;
+    bool by_copy = pipe == nullptr;
+    if (pipe != nullptr) {
+        auto received = co_await forward_received(from, to);
+        bool ended = !received && received.error() == errc::end_of_stream;
+        if (!received && !ended) co_return received;
+        if (received) total += *received;
+        if (!ended) {
+            auto spliced = co_await forward_by_splice(from, to, *pipe);
+            by_copy = !spliced && spliced.error() == std::errc::invalid_argument && pipe->held == 0;
+            if (!spliced && !by_copy) co_return spliced;
+            if (spliced) total += *spliced;
+        }
+    }
+    if (by_copy) {
+        auto copied = co_await forward_by_copy(from, to);
+        if (!copied) co_return copied;
+        total += *copied;
+    }
+    (void)to.shutdown_send();
+    co_return total;
+}
+
+}  // namespace naru

@@ -1,0 +1,35 @@
+// Moving bytes between sockets without copying them through user memory.
+#pragma once
+
+#include <naru/coro/task.hpp>
+#include <naru/net/socket.hpp>
+#include <naru/net/tcp_stream.hpp>
+
+#include <cstdint>
+
+namespace naru {
+
+/// A pipe that splice(2) moves bytes through. Kept and used again: making one for each transfer costs two
+/// descriptors and, past fs.pipe-user-pages-soft (about 1,024 pipes), a page for a buffer.
+class splice_pipe {
+ public:
+    /// Errors: EMFILE, ENFILE; ENOTSUP where there is no splice.
+    static result<splice_pipe> make() noexcept;
+
+    int read_end() const noexcept { return read_end_.get(); }
+    int write_end() const noexcept { return write_end_.get(); }
+
+    /// Bytes in the pipe: drained before the pipe is filled again, so a short second half loses nothing.
+    std::uint64_t held = 0;
+
+ private:
+    unique_descriptor read_end_;
+    unique_descriptor write_end_;
+};
+
+/// Sends what `from` receives to `to` until `from` ends; then ends our direction of `to`. Without a pipe, or
+/// where splice cannot serve these sockets, it goes through a leased buffer. The result is the bytes moved.
+/// A failed or stopped transfer leaves `pipe` with bytes in it: do not use it for another.
+task<result<std::uint64_t>> forward(tcp_stream& from, tcp_stream& to, splice_pipe* pipe);
+
+}  // namespace naru
