@@ -1,7 +1,12 @@
 // Objects of one type, taken from chunks and given back to a free list: what a connection costs is its size.
 #pragma once
 
+#include <naru/core/check.hpp>
+
+#include <array>
+#include <bit>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <new>
 #include <utility>
@@ -9,25 +14,39 @@
 
 namespace naru {
 
-/// Chunks are kept until the pool dies, so `make` allocates only when more objects live than ever before.
-/// Not thread-safe. Every object must have been destroyed before the pool is.
+/// Chunks are kept until the pool dies, so `make` allocates only when more objects live than ever before, and
+/// touches no memory ahead of need. Not thread-safe. Every object must be destroyed before the pool is.
 template <class T>
 class object_pool {
  public:
     object_pool() = default;
     object_pool(const object_pool&) = delete;
     object_pool& operator=(const object_pool&) = delete;
+    ~object_pool() {
+        NARU_ASSERT(live_ == 0);
+        for (chunk* each : chunks_) {
+            each->~chunk();
+            ::operator delete(static_cast<void*>(each), std::align_val_t(chunk_bytes));
+        }
+    }
 
     template <class... Arguments>
     T& make(Arguments&&... arguments) {
-        if (free_ == nullptr) grow();
         cell* taken = free_;
-        free_ = taken->next;
+        if (taken != nullptr) {
+            free_ = taken->next;
+        } else {
+            if (chunks_.empty() || fresh_ == cells_per_chunk) grow();
+            taken = chunks_.back()->cell_at(fresh_++);
+        }
+        T* made = new (static_cast<void*>(taken)) T(std::forward<Arguments>(arguments)...);
+        mark(made, true);
         ++live_;
-        return *new (static_cast<void*>(taken->storage)) T(std::forward<Arguments>(arguments)...);
+        return *made;
     }
 
     void destroy(T& object) noexcept {
+        mark(&object, false);
         object.~T();
         cell* returned = reinterpret_cast<cell*>(&object);
         returned->next = free_;
@@ -37,25 +56,57 @@ class object_pool {
 
     std::size_t live() const noexcept { return live_; }
 
+    /// Calls `visit` with every live object; it may destroy the one it is given, and no other.
+    template <class Visit>
+    void for_each(Visit visit) {
+        for (chunk* each : chunks_) {
+            for (std::size_t word = 0; word < each->used.size(); ++word) {
+                std::uint64_t bits = each->used[word];
+                while (bits != 0) {
+                    const auto bit = static_cast<std::size_t>(std::countr_zero(bits));
+                    bits &= bits - 1;
+                    visit(*std::launder(reinterpret_cast<T*>(each->cell_at(word * 64 + bit))));
+                }
+            }
+        }
+    }
+
  private:
+    static constexpr std::size_t chunk_bytes = 64 * 1024;  // aligned to its size: an object finds its chunk
+
     union cell {
         cell* next;
         alignas(T) std::byte storage[sizeof(T)];
     };
+    static constexpr std::size_t header_bytes = 256;
+    static_assert(sizeof(T) >= 32, "the chunk's bitmap is made for objects of at least 32 bytes");
+    static constexpr std::size_t cells_per_chunk = (chunk_bytes - header_bytes) / sizeof(cell);
 
-    // About 8 KiB a chunk: one page boundary's waste at most, and few allocations on the way to 100,000.
-    static constexpr std::size_t cells_per_chunk = sizeof(cell) >= 4096 ? 2 : 8192 / sizeof(cell);
+    struct chunk {
+        std::array<std::uint64_t, (cells_per_chunk + 63) / 64> used{};
+        cell* cell_at(std::size_t index) noexcept {
+            return reinterpret_cast<cell*>(reinterpret_cast<std::byte*>(this) + header_bytes) + index;
+        }
+    };
+    static_assert(sizeof(chunk) <= header_bytes && header_bytes % alignof(cell) == 0);
 
     void grow() {
-        chunks_.push_back(std::make_unique_for_overwrite<cell[]>(cells_per_chunk));
-        cell* chunk = chunks_.back().get();
-        for (std::size_t index = cells_per_chunk; index-- > 0;) {
-            chunk[index].next = free_;
-            free_ = &chunk[index];
-        }
+        chunks_.reserve(chunks_.size() + 1);
+        void* memory = ::operator new(chunk_bytes, std::align_val_t(chunk_bytes));
+        chunks_.push_back(new (memory) chunk);
+        fresh_ = 0;
     }
 
-    std::vector<std::unique_ptr<cell[]>> chunks_;
+    void mark(T* object, bool used) noexcept {
+        const auto address = reinterpret_cast<std::uintptr_t>(object);
+        auto* home = reinterpret_cast<chunk*>(address & ~std::uintptr_t{chunk_bytes - 1});
+        const std::size_t index = static_cast<std::size_t>(reinterpret_cast<cell*>(object) - home->cell_at(0));
+        const std::uint64_t bit = std::uint64_t{1} << (index % 64);
+        home->used[index / 64] = used ? home->used[index / 64] | bit : home->used[index / 64] & ~bit;
+    }
+
+    std::vector<chunk*> chunks_;
+    std::size_t fresh_ = 0;  // cells taken from the newest chunk for the first time
     cell* free_ = nullptr;
     std::size_t live_ = 0;
 };

@@ -15,6 +15,17 @@ void unique_descriptor::reset(int descriptor) noexcept {
     descriptor_ = descriptor;
 }
 
+result<void> shutdown_send(int socket) noexcept {
+    if (::shutdown(socket, SHUT_WR) == 0) return {};
+    return fail_errno(errno);
+}
+
+void reset_on_close(int socket) noexcept {
+    linger at_once{};
+    at_once.l_onoff = 1;
+    (void)setsockopt(socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
 result<unique_descriptor> stream_socket_for(const address& peer) noexcept {
     unique_descriptor made(::socket(peer.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!made) return fail_errno(errno);

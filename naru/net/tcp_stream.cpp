@@ -1,14 +1,9 @@
 #include <naru/net/tcp_stream.hpp>
 
-#include <cerrno>
-
-#include <sys/socket.h>
-
 namespace naru {
 
 result<void> tcp_stream::shutdown_send() noexcept {
-    if (::shutdown(descriptor(), SHUT_WR) == 0) return {};
-    return fail_errno(errno);
+    return naru::shutdown_send(descriptor());
 }
 
 tcp_stream::connect_awaiter::connect_awaiter(loop& on, const address& peer) noexcept

@@ -1,0 +1,17 @@
+// The program's commands. Each adds itself to the command line and says what to run.
+#pragma once
+
+#include <functional>
+
+#include <CLI/CLI.hpp>
+
+namespace naru::program {
+
+/// What a command does once the command line has been read; the result is the exit status. May throw
+/// std::exception: its text is the one line of error that the user sees.
+using action = std::function<int()>;
+
+void add_serve(CLI::App& program, action& chosen);
+void add_doctor(CLI::App& program, action& chosen);
+
+}  // namespace naru::program

@@ -1,0 +1,254 @@
+// naru doctor: which engines work here and why the others do not; the limits that bound a server.
+#include "commands.hpp"
+
+#include <naru/backend/choose_backend.hpp>
+#include <naru/backend/uring_backend.hpp>
+#include <naru/loop/loop.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+namespace naru::program {
+
+namespace {
+
+struct finding {
+    std::string name;
+    bool good = true;
+    std::string value;
+    std::string advice;  // what to change, if anything
+};
+
+struct section {
+    std::string key;
+    std::string title;
+    std::vector<finding> findings;
+};
+
+// A byte through a socket pair: an engine is usable when it has moved one.
+std::string try_engine(std::unique_ptr<backend> completions) {
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) return "no descriptor left for a test";
+    std::string outcome = "a test read did not complete within a second";
+    {
+        loop on(std::move(completions));
+        const auto near = on.attach(ends[0], descriptor_kind::stream);
+        const auto far = on.attach(ends[1], descriptor_kind::stream);
+        if (near && far) {
+            operation read(operation_kind::recv, [](operation&) noexcept {});
+            send_operation write([](operation&) noexcept {});
+            read.target = *near;
+            write.set(*far, as_bytes("?"));
+            on.submit(read);
+            on.submit(write);
+            const instant limit = clock::now() + std::chrono::seconds(1);
+            while (clock::now() < limit && !(read.idle() && write.idle())) on.run_for_one_tick(std::chrono::milliseconds(50));
+            if (read.idle() && read.result == 1) {
+                on.buffers().release(read.data);
+                outcome.clear();
+            }
+            on.close(*near);
+            on.close(*far);
+            while (!read.idle() || !write.idle()) on.run_for_one_tick(std::chrono::milliseconds(50));
+        } else {
+            outcome = (near ? far : near).error().message();
+        }
+    }
+    return outcome;
+}
+
+section examine_engines() {
+    section found{"engines", "Engines", {}};
+    for (const engine each : all_engines()) {
+        finding line;
+        line.name = name_of(each);
+        backend_choice choice = try_backend(each);
+        if (choice.backend == nullptr) {
+            line.good = false;
+            line.value = "unusable";
+            line.advice = choice.reason;
+        } else {
+            const std::string note = choice.reason;
+            const std::string problem = try_engine(std::move(choice.backend));
+            line.good = problem.empty();
+            line.value = problem.empty() ? "works" + (note.empty() ? std::string() : ", with " + note) : problem;
+        }
+        found.findings.push_back(line);
+    }
+    const backend_choice automatic = try_backend(engine::automatic);
+    finding chosen;
+    chosen.name = "auto";
+    chosen.good = automatic.backend != nullptr;
+    chosen.value = fmt::format("{}: {}", name_of(automatic.chosen), automatic.reason);
+    found.findings.push_back(chosen);
+    return found;
+}
+
+section examine_io_uring() {
+    section found{"io_uring", "io_uring features, each found by trying", {}};
+    const auto add = [&](std::string name, bool good, std::string advice) {
+        finding line;
+        line.name = std::move(name);
+        line.good = good;
+        line.value = good ? "yes" : "no";
+        if (!good) line.advice = std::move(advice);
+        found.findings.push_back(line);
+    };
+    uring_setup setup;
+    setup.entries = 8;
+    setup.completions = 16;
+    std::string steps;
+    uring_ring ring;
+    if (const std::error_code error = ring.open(setup, steps)) {
+        add("ring", false, fmt::format("{} ({})", steps, error.message()));
+        return found;
+    }
+    add("ring", true, "");
+    add("SINGLE_ISSUER and DEFER_TASKRUN", (ring.setup_flags() & IORING_SETUP_DEFER_TASKRUN) != 0, "needs Linux 6.1");
+    add("NO_SQARRAY", (ring.setup_flags() & uring_abi::setup_no_sqarray) != 0, "needs Linux 6.6");
+    add("waiting without iowait", (ring.features() & uring_abi::feature_no_iowait) != 0,
+        "needs Linux 6.15: until then an idle server is shown as 100% iowait, which is harmless");
+    buffer_pool pool(64);
+    uring_buffers buffers(pool);
+    add("provided-buffer rings", !buffers.open(ring), "needs Linux 5.19; without them the engine is not used");
+    return found;
+}
+
+std::optional<long> read_number(const char* path) {
+    std::ifstream file(path);
+    long value = 0;
+    if (file >> value) return value;
+    return std::nullopt;
+}
+
+finding limit_line(const char* name, int resource, rlim_t wanted, std::string_view unit, const char* advice) {
+    rlimit limit{};
+    finding line;
+    line.name = name;
+    getrlimit(static_cast<__rlimit_resource>(resource), &limit);
+    const auto text = [&](rlim_t value) { return value == RLIM_INFINITY ? std::string("unlimited") : fmt::format("{}{}", value, unit); };
+    line.value = fmt::format("{} (hard limit {})", text(limit.rlim_cur), text(limit.rlim_max));
+    line.good = limit.rlim_max >= wanted;
+    if (!line.good) line.advice = advice;
+    return line;
+}
+
+section examine_limits() {
+    section found{"limits", "Limits", {}};
+    found.findings.push_back(limit_line("descriptors", RLIMIT_NOFILE, 65'536, "",
+                                        "each connection takes one: ulimit -n 1048576, or LimitNOFILE= in the service's unit"));
+    finding memlock = limit_line("locked memory", RLIMIT_MEMLOCK, 8 * 1024 * 1024, " bytes",
+                                 "io_uring rings are charged to it: ulimit -l, or LimitMEMLOCK= in the service's unit");
+    if (geteuid() == 0) {
+        memlock.good = true;
+        memlock.value += ", not applied to root";
+        memlock.advice.clear();
+    }
+    found.findings.push_back(memlock);
+    finding select_limit;
+    select_limit.name = "select";
+    select_limit.value = fmt::format("descriptors below {}", FD_SETSIZE);
+    found.findings.push_back(select_limit);
+
+    finding backlog;
+    backlog.name = "listen backlog";
+    if (const auto value = read_number("/proc/sys/net/core/somaxconn")) {
+        backlog.value = fmt::format("net.core.somaxconn = {}", *value);
+        backlog.good = *value >= 4096;
+        if (!backlog.good) backlog.advice = "bursts of connections are dropped: sysctl -w net.core.somaxconn=4096";
+        found.findings.push_back(backlog);
+    }
+    std::ifstream ports("/proc/sys/net/ipv4/ip_local_port_range");
+    long first = 0;
+    long last = 0;
+    if (ports >> first >> last) {
+        finding range;
+        range.name = "local ports";
+        range.value = fmt::format("net.ipv4.ip_local_port_range = {} {} ({} connections from one address to one port)", first, last, last - first + 1);
+        found.findings.push_back(range);
+    }
+    if (const auto value = read_number("/proc/sys/net/ipv4/tcp_fastopen")) {
+        finding fast_open;
+        fast_open.name = "TCP Fast Open";
+        fast_open.good = (*value & 2) != 0;
+        fast_open.value = fmt::format("net.ipv4.tcp_fastopen = {}", *value);
+        if (!fast_open.good) fast_open.advice = "--fast-open has no effect: sysctl -w net.ipv4.tcp_fastopen=3";
+        found.findings.push_back(fast_open);
+    }
+    return found;
+}
+
+std::string json_text(std::string_view text) {
+    std::string quoted = "\"";
+    for (const char byte : text) {
+        if (byte == '"' || byte == '\\') quoted += '\\';
+        if (static_cast<unsigned char>(byte) < 0x20) {
+            quoted += fmt::format("\\u{:04x}", static_cast<unsigned char>(byte));
+        } else {
+            quoted += byte;
+        }
+    }
+    return quoted + '"';
+}
+
+void print_text(const std::string& system, const std::vector<section>& sections) {
+    fmt::print("{}\n", system);
+    for (const section& each : sections) {
+        fmt::print("\n{}\n", each.title);
+        std::size_t width = 0;
+        for (const finding& line : each.findings) width = std::max(width, line.name.size());
+        for (const finding& line : each.findings) {
+            fmt::print("  {} {:<{}}  {}\n", line.good ? "+" : "-", line.name, width, line.value);
+            if (!line.advice.empty()) fmt::print("    {:<{}}  {}\n", "", width, line.advice);
+        }
+    }
+}
+
+void print_json(const std::string& system, const std::vector<section>& sections) {
+    std::string out = fmt::format("{{\"version\": {}, \"system\": {}", json_text(NARU_VERSION), json_text(system));
+    for (const section& each : sections) {
+        out += fmt::format(", {}: [", json_text(each.key));
+        bool first = true;
+        for (const finding& line : each.findings) {
+            out += fmt::format("{}{{\"name\": {}, \"ok\": {}, \"value\": {}, \"advice\": {}}}", first ? "" : ", ",
+                               json_text(line.name), line.good, json_text(line.value), json_text(line.advice));
+            first = false;
+        }
+        out += "]";
+    }
+    fmt::print("{}}}\n", out);
+}
+
+int examine(bool json) {
+    utsname names{};
+    uname(&names);
+    const std::string system = fmt::format("naru {} on {} {} ({})", NARU_VERSION, names.sysname, names.release, names.machine);
+    const std::vector<section> sections{examine_engines(), examine_io_uring(), examine_limits()};
+    json ? print_json(system, sections) : print_text(system, sections);
+    return 0;
+}
+
+}  // namespace
+
+void add_doctor(CLI::App& program, action& chosen) {
+    CLI::App& command = *program.add_subcommand("doctor", "Say which engines and features work here, and what limits there are");
+    auto json = std::make_shared<bool>(false);
+    command.add_flag("--json", *json, "For programs");
+    command.callback([&chosen, json] { chosen = [json] { return examine(*json); }; });
+}
+
+}  // namespace naru::program

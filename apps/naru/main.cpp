@@ -1,0 +1,28 @@
+// naru: serve a directory, and find out what this machine can do.
+#include "commands.hpp"
+
+#include <cstdio>
+#include <exception>
+
+int main(int argc, char** argv) {
+    CLI::App program("naru: an event-driven web server on select, poll, epoll and io_uring.");
+    program.set_version_flag("--version", "naru " NARU_VERSION);
+    program.require_subcommand(1);
+    program.failure_message([](const CLI::App*, const CLI::Error& error) {
+        return std::string("naru: ") + error.what() + " (see naru --help)\n";
+    });
+    naru::program::action chosen;
+    naru::program::add_serve(program, chosen);
+    naru::program::add_doctor(program, chosen);
+    try {
+        program.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return program.exit(error) == 0 ? 0 : 2;
+    }
+    try {
+        return chosen();
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "naru: %s\n", error.what());
+        return 1;
+    }
+}

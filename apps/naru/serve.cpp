@@ -1,0 +1,99 @@
+// naru serve: a directory on the network, until a signal says that it is enough.
+#include "commands.hpp"
+#include "serve_config.hpp"
+
+#include <naru/http/server.hpp>
+
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <stdexcept>
+#include <thread>
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+namespace naru::program {
+
+namespace {
+
+void say(std::string_view line) { fmt::print(stderr, "naru: {}\n", line); }
+
+// As many descriptors as the system lets us have without asking.
+void raise_descriptor_limit() {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int serve(const http::server_options& options) {
+    raise_descriptor_limit();
+    // Blocked before any thread is made, so that only the wait below ever sees them.
+    sigset_t ending;
+    sigemptyset(&ending);
+    sigaddset(&ending, SIGTERM);
+    sigaddset(&ending, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &ending, nullptr);
+
+    http::server server(options, say);
+    server.start();
+    const std::string reason = server.engine_reason();
+    fmt::print("naru {} serves {} on http://{}/ with {}{}, {} thread{}\n", NARU_VERSION, options.root,
+               server.local_address().text(), name_of(server.engine()),
+               reason.empty() ? std::string() : " (" + reason + ")", options.threads, options.threads == 1 ? "" : "s");
+    std::fflush(stdout);
+
+    int which = 0;
+    sigwait(&ending, &which);
+    say(fmt::format("{}: no new connections; what is in flight has {} s to finish (again to end at once)",
+                    which == SIGINT ? "SIGINT" : "SIGTERM",
+                    static_cast<double>(options.timeouts.drain.count()) / 1000));
+    server.drain();
+    std::thread([ending] {
+        int again = 0;
+        sigwait(&ending, &again);
+        _exit(128 + again);
+    }).detach();
+    server.wait();
+    return 0;
+}
+
+}  // namespace
+
+void add_serve(CLI::App& program, action& chosen) {
+    CLI::App& command = *program.add_subcommand("serve", "Put a directory on the network");
+    auto given = std::make_shared<serve_settings>();
+    auto config = std::make_shared<std::string>();
+    command.add_option("DIR", given->root, "The directory (default: the current one)");
+    command.add_option("-l,--listen", given->listen, "ADDRESS:PORT; port 0 takes a free one (default: 127.0.0.1:8080)");
+    command.add_option("-e,--engine", given->engine, "auto, select, poll, epoll, epoll-level, epoll-oneshot or io_uring (default: auto)");
+    command.add_option("-t,--threads", given->threads, "Loops, one a thread (default: the number of usable cores)");
+    command.add_option("-c,--config", *config, "A TOML file with these settings; flags go before it");
+    command.add_flag("--listings,!--no-listings", given->listings, "Show directories without an index.html (default: yes)");
+    command.add_option("--access-log", given->access_log, "Write the combined format to a file; - is standard output");
+    CLI::Option_group& times = *command.add_option_group("Deadlines", "In seconds");
+    times.add_option("--head-timeout", given->head_timeout, "For a request's head (default: 20)");
+    times.add_option("--body-timeout", given->body_timeout, "Between two pieces of a request's body (default: 30)");
+    times.add_option("--write-timeout", given->write_timeout, "Without the client taking a byte (default: 60)");
+    times.add_option("--keep-alive-timeout", given->keep_alive_timeout, "Between two requests (default: 60)");
+    times.add_option("--drain-timeout", given->drain_timeout, "For what is in flight when the server stops (default: 10)");
+    CLI::Option_group& tcp = *command.add_option_group("TCP", "Off unless asked for; see docs/operations.md");
+    tcp.add_option("--backlog", given->backlog, "Connections waiting to be accepted (default: 4096)");
+    tcp.add_option("--fast-open", given->fast_open, "TCP Fast Open, this many pending");
+    tcp.add_option("--defer-accept", given->defer_accept, "Accept when data has come, or after seconds");
+    tcp.add_option("--tcp-keep-alive", given->tcp_keep_alive, "Probes: IDLE,INTERVAL,COUNT");
+    tcp.add_option("--user-timeout", given->user_timeout, "Milliseconds sent data may stay unacknowledged");
+    tcp.add_option("--send-buffer", given->send_buffer, "Bytes (SO_SNDBUF)");
+    tcp.add_option("--receive-buffer", given->receive_buffer, "Bytes (SO_RCVBUF)");
+    command.callback([&chosen, given, config] {
+        chosen = [given, config] {
+            const serve_settings settings = config->empty() ? *given : merged(*given, read_config(*config));
+            return serve(to_options(settings));
+        };
+    });
+}
+
+}  // namespace naru::program

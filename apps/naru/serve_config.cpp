@@ -1,0 +1,175 @@
+#include "serve_config.hpp"
+
+#include <charconv>
+#include <cmath>
+#include <sstream>
+#include <stdexcept>
+#include <tuple>
+
+#include <sched.h>
+
+#include <fmt/format.h>
+
+#define TOML_EXCEPTIONS 1
+#define TOML_ENABLE_FORMATTERS 0
+#include <toml++/toml.h>
+
+namespace naru::program {
+
+namespace {
+
+// Every setting once: its key, and where it goes.
+constexpr auto settings_table = std::make_tuple(
+    std::pair{"root", &serve_settings::root}, std::pair{"listen", &serve_settings::listen},
+    std::pair{"engine", &serve_settings::engine}, std::pair{"threads", &serve_settings::threads},
+    std::pair{"listings", &serve_settings::listings}, std::pair{"access-log", &serve_settings::access_log},
+    std::pair{"head-timeout", &serve_settings::head_timeout}, std::pair{"body-timeout", &serve_settings::body_timeout},
+    std::pair{"write-timeout", &serve_settings::write_timeout},
+    std::pair{"keep-alive-timeout", &serve_settings::keep_alive_timeout},
+    std::pair{"drain-timeout", &serve_settings::drain_timeout}, std::pair{"backlog", &serve_settings::backlog},
+    std::pair{"fast-open", &serve_settings::fast_open}, std::pair{"defer-accept", &serve_settings::defer_accept},
+    std::pair{"tcp-keep-alive", &serve_settings::tcp_keep_alive},
+    std::pair{"user-timeout", &serve_settings::user_timeout}, std::pair{"send-buffer", &serve_settings::send_buffer},
+    std::pair{"receive-buffer", &serve_settings::receive_buffer});
+
+template <class Visit>
+void for_each_setting(Visit visit) {
+    std::apply([&](const auto&... each) { (visit(each.first, each.second), ...); }, settings_table);
+}
+
+template <class T>
+constexpr std::string_view kind_of() {
+    if constexpr (std::is_same_v<T, bool>) return "true or false";
+    if constexpr (std::is_same_v<T, std::string>) return "text in quotes";
+    return "a number";
+}
+
+unsigned usable_cores() {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+    const int count = CPU_COUNT(&set);
+    return count > 0 ? static_cast<unsigned>(count) : 1;
+}
+
+std::chrono::milliseconds to_time(const char* flag, double seconds) {
+    if (!(seconds >= 0.001 && seconds <= 86'400)) {
+        throw std::runtime_error(fmt::format("--{} must be between 0.001 and 86400 seconds", flag));
+    }
+    return std::chrono::milliseconds(std::llround(seconds * 1000));
+}
+
+void check(const char* flag, int value, int least, int most) {
+    if (value < least || value > most) {
+        throw std::runtime_error(fmt::format("--{} must be between {} and {}", flag, least, most));
+    }
+}
+
+// "IDLE,INTERVAL,COUNT"
+socket_options::keep_alive_settings to_keep_alive(const std::string& text) {
+    int values[3] = {0, 0, 0};
+    const char* at = text.data();
+    const char* const end = at + text.size();
+    bool good = true;
+    for (int index = 0; index < 3 && good; ++index) {
+        const auto [after, error] = std::from_chars(at, end, values[index]);
+        good = error == std::errc() && values[index] >= 1 && values[index] <= 32'767 &&
+               (index < 2 ? after != end && *after == ',' : after == end);
+        at = after + (good && index < 2 ? 1 : 0);
+    }
+    if (!good) throw std::runtime_error("--tcp-keep-alive wants IDLE,INTERVAL,COUNT, for example 60,10,6");
+    socket_options::keep_alive_settings settings;
+    settings.idle = std::chrono::seconds(values[0]);
+    settings.interval = std::chrono::seconds(values[1]);
+    settings.count = values[2];
+    return settings;
+}
+
+}  // namespace
+
+serve_settings read_config(const std::string& path) {
+    toml::table file;
+    try {
+        file = toml::parse_file(path);
+    } catch (const toml::parse_error& error) {
+        throw std::runtime_error(fmt::format("cannot read the configuration {}{}: {}", path,
+                                             error.source().begin.line > 0 ? fmt::format(", line {}", error.source().begin.line)
+                                                                           : std::string(),
+                                             error.description()));
+    }
+    serve_settings settings;
+    for (const auto& [key, node] : file) {
+        bool known = false;
+        for_each_setting([&](std::string_view name, auto member) {
+            if (key.str() != name) return;
+            known = true;
+            auto& field = settings.*member;
+            using value_type = typename std::remove_reference_t<decltype(field)>::value_type;
+            using read_type = std::conditional_t<std::is_integral_v<value_type> && !std::is_same_v<value_type, bool>, std::int64_t, value_type>;
+            const auto value = node.template value<read_type>();
+            bool fits = value.has_value();
+            if constexpr (std::is_same_v<read_type, std::int64_t>) fits = fits && *value >= 0 && *value <= 0x7fffffff;
+            if (!fits) {
+                throw std::runtime_error(fmt::format("{}, line {}: {} wants {}", path, node.source().begin.line, name, kind_of<value_type>()));
+            }
+            field = static_cast<value_type>(*value);
+        });
+        if (!known) {
+            throw std::runtime_error(fmt::format("{}, line {}: there is no setting {}", path, node.source().begin.line, key.str()));
+        }
+    }
+    return settings;
+}
+
+serve_settings merged(const serve_settings& first, const serve_settings& second) {
+    serve_settings both = first;
+    for_each_setting([&](const char*, auto member) {
+        if (!(both.*member)) both.*member = second.*member;
+    });
+    return both;
+}
+
+http::server_options to_options(const serve_settings& settings) {
+    http::server_options options;
+    options.root = settings.root.value_or(".");
+    const std::string where = settings.listen.value_or("127.0.0.1:8080");
+    const auto parsed = address::parse(where);
+    if (!parsed) {
+        throw std::runtime_error(fmt::format("cannot listen on {}: want ADDRESS:PORT, such as 127.0.0.1:8080, [::1]:8080 or *:8080", where));
+    }
+    options.listen = *parsed;
+    const std::string engine_name = settings.engine.value_or("auto");
+    const auto engine = engine_named(engine_name);
+    if (!engine) {
+        std::string names = "auto";
+        for (const naru::engine each : all_engines()) names += ", " + std::string(name_of(each));
+        throw std::runtime_error(fmt::format("there is no engine {}: choose one of {}", engine_name, names));
+    }
+    options.engine = *engine;
+    options.threads = settings.threads.value_or(usable_cores());
+    check("threads", static_cast<int>(options.threads), 1, 1024);
+    options.listings = settings.listings.value_or(true);
+    options.access_log = settings.access_log;
+    http::timeouts& limits = options.timeouts;
+    if (settings.head_timeout) limits.head = to_time("head-timeout", *settings.head_timeout);
+    if (settings.body_timeout) limits.body = to_time("body-timeout", *settings.body_timeout);
+    if (settings.write_timeout) limits.write = to_time("write-timeout", *settings.write_timeout);
+    if (settings.keep_alive_timeout) limits.keep_alive = to_time("keep-alive-timeout", *settings.keep_alive_timeout);
+    if (settings.drain_timeout) limits.drain = to_time("drain-timeout", *settings.drain_timeout);
+    if (settings.backlog) check("backlog", options.backlog = *settings.backlog, 1, 1 << 24);
+    if (settings.fast_open) check("fast-open", options.fast_open_queue = *settings.fast_open, 0, 65'535);
+    if (settings.defer_accept) {
+        check("defer-accept", *settings.defer_accept, 0, 3600);
+        options.defer_accept = std::chrono::seconds(*settings.defer_accept);
+    }
+    if (settings.tcp_keep_alive) options.tcp_keep_alive = to_keep_alive(*settings.tcp_keep_alive);
+    if (settings.user_timeout) {
+        check("user-timeout", *settings.user_timeout, 0, 86'400'000);
+        options.user_timeout = std::chrono::milliseconds(*settings.user_timeout);
+    }
+    if (settings.send_buffer) check("send-buffer", options.send_buffer = *settings.send_buffer, 0, 1 << 30);
+    if (settings.receive_buffer) check("receive-buffer", options.receive_buffer = *settings.receive_buffer, 0, 1 << 30);
+    return options;
+}
+
+}  // namespace naru::program

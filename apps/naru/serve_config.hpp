@@ -1,0 +1,43 @@
+// The settings of `naru serve`: from its flags, and from a file.
+#pragma once
+
+#include <naru/http/server_options.hpp>
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+namespace naru::program {
+
+/// As read, before defaults: a flag goes before the file, the file before the default.
+struct serve_settings {
+    std::optional<std::string> root;
+    std::optional<std::string> listen;
+    std::optional<std::string> engine;
+    std::optional<unsigned> threads;
+    std::optional<bool> listings;
+    std::optional<std::string> access_log;
+    std::optional<double> head_timeout;
+    std::optional<double> body_timeout;
+    std::optional<double> write_timeout;
+    std::optional<double> keep_alive_timeout;
+    std::optional<double> drain_timeout;
+    std::optional<int> backlog;
+    std::optional<int> fast_open;
+    std::optional<int> defer_accept;
+    std::optional<std::string> tcp_keep_alive;
+    std::optional<int> user_timeout;
+    std::optional<int> send_buffer;
+    std::optional<int> receive_buffer;
+};
+
+/// Reads a TOML file with the flags' names as keys. Throws std::runtime_error that names file, line and key.
+serve_settings read_config(const std::string& path);
+
+/// `first` where it is set, else `second`.
+serve_settings merged(const serve_settings& first, const serve_settings& second);
+
+/// Throws std::runtime_error with one sentence for a value that cannot be.
+http::server_options to_options(const serve_settings& settings);
+
+}  // namespace naru::program

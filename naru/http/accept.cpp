@@ -1,0 +1,119 @@
+// Accept: the first step of the data path. Connections come in; when the server stops, they end here, too.
+#include <naru/http/worker.hpp>
+
+#include <chrono>
+#include <ctime>
+
+#include <fmt/format.h>
+
+namespace naru::http {
+
+worker::drain_timer::drain_timer(worker& of) noexcept
+    : timer([](timer& expired) noexcept {
+          worker& late = static_cast<drain_timer&>(expired).owner;
+          late.connections_.for_each([](connection& each) { each.abort(); });
+          late.stop_if_drained();
+      }),
+      owner(of) {}
+
+worker::worker(loop& on, const server_options& options, const directory_root& root, worker_pool& blocking,
+               access_log* log, std::function<void(std::string_view)> report)
+    : loop_(on), options_(options), root_(root), blocking_(blocking), log_(log), report_(std::move(report)) {}
+
+worker::~worker() {
+    NARU_ASSERT(connections_.live() == 0);
+    loop_.disarm(drain_deadline_);
+}
+
+void worker::serve(handle listener) noexcept {
+    listener_ = listener;
+    listener_closed_ = false;
+    const acceptor::events events{
+        [](void* self, handle accepted) noexcept { static_cast<worker*>(self)->on_connection(accepted); },
+        [](void* self, std::error_code why, duration) noexcept { static_cast<worker*>(self)->on_pause(why); },
+        [](void* self, std::error_code why) noexcept {
+            static_cast<worker*>(self)->report_(fmt::format("the listener has failed: {}", why.message()));
+        },
+        [](void* self) noexcept {
+            auto& stopped = *static_cast<worker*>(self);
+            stopped.loop_.close(stopped.listener_);
+            stopped.listener_closed_ = true;
+            stopped.stop_if_drained();
+        },
+        this};
+    acceptor_.emplace(loop_, listener, events);
+    acceptor_->start();
+}
+
+void worker::on_connection(handle accepted) noexcept {
+    tune(accepted);
+    connections_.make(*this, accepted).start();
+}
+
+// Options that a listener does not hand on, each only if it was asked for: no call per connection otherwise.
+void worker::tune(handle accepted) noexcept {
+    const bool asked = options_.tcp_keep_alive || options_.user_timeout.count() > 0 || options_.send_buffer > 0 ||
+                       options_.receive_buffer > 0;
+    if (!asked) return;
+    const int socket = loop_.descriptor(accepted);
+    if (options_.tcp_keep_alive) (void)socket_options::set_keep_alive(socket, *options_.tcp_keep_alive);
+    if (options_.user_timeout.count() > 0) (void)socket_options::set_user_timeout(socket, options_.user_timeout);
+    if (options_.send_buffer > 0) (void)socket_options::set_send_buffer(socket, options_.send_buffer);
+    if (options_.receive_buffer > 0) (void)socket_options::set_receive_buffer(socket, options_.receive_buffer);
+}
+
+// Once a second at most: the shortage may last.
+void worker::on_pause(std::error_code why) noexcept {
+    if (reported_pause_ != instant::min() && loop_.now() - reported_pause_ < std::chrono::seconds(1)) return;
+    reported_pause_ = loop_.now();
+    report_(fmt::format("accepting pauses with {} connections open: {}", connections_.live(), why.message()));
+}
+
+void worker::drain() noexcept {
+    if (draining_) return;
+    draining_ = true;
+    loop_.arm(drain_deadline_, saturating_add(clock::now(), options_.timeouts.drain));
+    if (acceptor_) acceptor_->stop();
+    connections_.for_each([](connection& each) { each.drain(); });
+    stop_if_drained();
+}
+
+void worker::destroy(connection& ended) noexcept {
+    connections_.destroy(ended);
+    stop_if_drained();
+}
+
+void worker::stop_if_drained() noexcept {
+    if (draining_ && listener_closed_ && connections_.live() == 0) loop_.stop();
+}
+
+std::int64_t worker::unix_seconds() noexcept { return std::time(nullptr); }
+
+std::string_view worker::date() noexcept {
+    const std::int64_t now = unix_seconds();
+    if (now != date_second_) {
+        date_second_ = now;
+        date_ = format_date(now);
+    }
+    return {date_.data(), date_.size()};
+}
+
+connection::connection(worker& of, naru::handle socket) noexcept
+    : operation(operation_kind::recv, &connection::received), timer(&connection::deadline_passed), worker_(of) {
+    target = socket;
+}
+
+void connection::start() noexcept {
+    set_deadline(worker_.options_.timeouts.head);
+    receive();
+    if (worker_.draining_) drain();
+}
+
+void connection::drain() noexcept {
+    keep_alive_ = false;
+    if (phase_ == phase::idle) worker_.loop_.cancel(*this);  // ends in on_received, with data if it was there
+}
+
+void connection::abort() noexcept { close(); }
+
+}  // namespace naru::http

@@ -1,0 +1,112 @@
+#include <naru/http/access_log.hpp>
+
+#include <naru/http/date.hpp>
+#include <naru/http/limits.hpp>
+
+#include <cerrno>
+#include <chrono>
+#include <iterator>
+#include <system_error>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace naru::http {
+
+namespace {
+
+void append_escaped(std::string& out, std::string_view text) {
+    if (text.empty()) out += '-';
+    for (const char byte : text) {
+        const auto value = static_cast<unsigned char>(byte);
+        if (value < 0x20 || value >= 0x7f || byte == '"' || byte == '\\') {
+            fmt::format_to(std::back_inserter(out), "\\x{:02x}", value);
+        } else {
+            out += byte;
+        }
+    }
+}
+
+}  // namespace
+
+access_log::access_log(const std::string& path) {
+    const int opened = path == "-" ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
+                                   : ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    if (opened < 0) throw std::system_error(errno, std::system_category(), "cannot write the access log " + path);
+    file_.reset(opened);
+    writer_ = std::thread([this] { write_all(); });
+}
+
+access_log::~access_log() {
+    {
+        const std::lock_guard lock(mutex_);
+        ending_ = true;
+    }
+    wake_.notify_one();
+    writer_.join();
+}
+
+void access_log::append(std::string_view line) noexcept try {
+    {
+        const std::lock_guard lock(mutex_);
+        if (waiting_.size() + line.size() > limits::access_log_bytes) {
+            ++dropped_;
+            return;
+        }
+        waiting_ += line;
+    }
+    wake_.notify_one();
+} catch (const std::bad_alloc&) {
+    const std::lock_guard lock(mutex_);
+    ++dropped_;
+}
+
+std::uint64_t access_log::dropped() const noexcept {
+    const std::lock_guard lock(mutex_);
+    return dropped_;
+}
+
+void access_log::write_all() noexcept {
+    std::string batch;
+    while (true) {
+        {
+            std::unique_lock lock(mutex_);
+            wake_.wait(lock, [this] { return ending_ || !waiting_.empty(); });
+            if (waiting_.empty()) return;
+            batch.swap(waiting_);
+        }
+        std::string_view left(batch);
+        while (!left.empty()) {
+            const ssize_t written = ::write(file_.get(), left.data(), left.size());
+            if (written < 0 && errno == EINTR) continue;
+            if (written < 0) break;  // a full disk: these lines are lost, the server is not
+            left.remove_prefix(static_cast<std::size_t>(written));
+        }
+        batch.clear();
+    }
+}
+
+std::string combined_line(const access_entry& entry) {
+    using namespace std::chrono;
+    constexpr std::string_view months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                           "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    const sys_seconds when{seconds(entry.unix_seconds)};
+    const sys_days day = floor<days>(when);
+    const year_month_day date(day);
+    const hh_mm_ss<seconds> time(when - day);
+    std::string line;
+    fmt::format_to(std::back_inserter(line), "{} - - [{:02}/{}/{:04}:{:02}:{:02}:{:02} +0000] \"",
+                   entry.host.empty() ? "-" : entry.host, static_cast<unsigned>(date.day()),
+                   months[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()),
+                   time.hours().count(), time.minutes().count(), time.seconds().count());
+    append_escaped(line, entry.request_line);
+    fmt::format_to(std::back_inserter(line), "\" {} {} \"", entry.status, entry.bytes);
+    append_escaped(line, entry.referer);
+    line += "\" \"";
+    append_escaped(line, entry.user_agent);
+    line += "\"\n";
+    return line;
+}
+
+}  // namespace naru::http

@@ -1,0 +1,57 @@
+// The access log: lines from every loop, written by a thread of its own, so that no disk ever stops a loop.
+#pragma once
+
+#include <naru/core/result.hpp>
+#include <naru/net/socket.hpp>
+
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+
+namespace naru::http {
+
+class access_log {
+ public:
+    /// Appends to `path`; "-" is standard output. Throws std::system_error.
+    explicit access_log(const std::string& path);
+    /// Writes what is left.
+    ~access_log();
+    access_log(const access_log&) = delete;
+    access_log& operator=(const access_log&) = delete;
+
+    /// Adds a line (with its line feed). Any thread; never waits for the disk. Past
+    /// limits::access_log_bytes waiting, lines are dropped and counted.
+    void append(std::string_view line) noexcept;
+
+    std::uint64_t dropped() const noexcept;
+
+ private:
+    void write_all() noexcept;
+
+    unique_descriptor file_;
+    mutable std::mutex mutex_;
+    std::condition_variable wake_;
+    std::string waiting_;
+    std::uint64_t dropped_ = 0;
+    bool ending_ = false;
+    std::thread writer_;
+};
+
+/// What a line of the combined format says.
+struct access_entry {
+    std::string_view host;
+    std::int64_t unix_seconds = 0;
+    std::string_view request_line;
+    unsigned status = 0;
+    std::uint64_t bytes = 0;
+    std::string_view referer;
+    std::string_view user_agent;
+};
+
+/// `host - - [time] "request" status bytes "referer" "user agent"`, quotes and control characters escaped.
+std::string combined_line(const access_entry& entry);
+
+}  // namespace naru::http

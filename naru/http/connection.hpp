@@ -1,0 +1,174 @@
+// One client. The data path reads from file to file: accept.cpp, read.cpp, parse.cpp, handle.cpp, write.cpp.
+//
+// A connection between requests is 120 bytes and owns nothing else: its receive operation, its deadline, and
+// who it belongs to. While a request is under way it has an exchange, which holds all the rest.
+#pragma once
+
+#include <naru/http/body.hpp>
+#include <naru/http/file_cache.hpp>
+#include <naru/http/parse.hpp>
+#include <naru/loop/worker_pool.hpp>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace naru::http {
+
+class worker;
+class connection;
+
+/// A piece of an answer that is sent from where it lies.
+struct body_piece {
+    slice memory;             ///< if file is -1
+    int file = -1;
+    std::uint64_t offset = 0;
+    std::uint64_t size = 0;
+};
+
+/// A request under way, and its answer. Taken from the worker's pool with the first byte of a request, given
+/// back when its answer has been sent and nothing more has been received.
+struct exchange {
+    explicit exchange(connection& of) noexcept;
+
+    connection& owner;
+
+    // Input: what has been received and not used, in a pool buffer; `head` is the request being answered.
+    std::byte* input = nullptr;
+    std::uint32_t begin = 0;
+    std::uint32_t end = 0;
+    std::string_view head;
+    std::string kept_head;  // its bytes, once a body has arrived in more than one piece
+    request_parser parser;
+    body_reader body;
+    bool reading_body = false;
+
+    // Output: finished heads and small bodies one behind the other in a pool buffer, then pieces.
+    std::byte* output = nullptr;
+    std::uint32_t filled = 0;
+    std::vector<body_piece> pieces;
+    std::size_t next_piece = 0;
+    std::uint64_t progress_seen = 0;  // for the write deadline
+    std::vector<cached_document*> held;
+    std::string text;  // generated: part heads, long redirects
+
+    struct send_step : send_operation {
+        explicit send_step(exchange& of) noexcept;
+        exchange& owner;
+    } sending;
+    struct file_step : send_file_operation {
+        explicit file_step(exchange& of) noexcept;
+        exchange& owner;
+    } sending_file;
+    std::array<slice, 8> slices;
+
+    // A look at the disk that would block is done by a worker thread.
+    struct load_step : work_operation {
+        explicit load_step(exchange& of) noexcept;
+        exchange& owner;
+        const directory_root* root = nullptr;
+        std::string path;
+        bool listings = false;
+        naru::result<std::unique_ptr<document>> loaded = fail_errno(EAGAIN);
+    } loading;
+};
+
+class connection : operation, timer {
+ public:
+    connection(worker& of, handle socket) noexcept;
+
+    // accept.cpp
+    void start() noexcept;
+    /// The server stops: close now if nothing is under way, else after the answer.
+    void drain() noexcept;
+    /// Close now, whatever is under way.
+    void abort() noexcept;
+
+    // For the exchange's operations: what happens when they complete.
+    void on_sent(const operation& op) noexcept;  // write.cpp
+    void on_loaded() noexcept;                   // handle.cpp
+
+ private:
+
+    enum class phase : std::uint8_t {
+        idle,       // between requests
+        head,       // part of a head has arrived (set aside if the exchange has been given back)
+        body,       // a body is read and dropped
+        handling,   // a worker thread looks at the disk
+        sending,
+        lingering,  // the last answer is sent, our direction ended; what comes is dropped
+        closing,
+    };
+
+    // What a partial head is kept in while nothing arrives: no larger than needed.
+    struct set_aside;
+
+    // read.cpp
+    void receive() noexcept;
+    static void received(operation& op) noexcept;
+    void on_received() noexcept;
+    void take_input(std::byte* bytes, std::size_t size) noexcept;
+    void process() noexcept;
+    bool read_body() noexcept;
+    bool begin_request() noexcept;
+    void put_aside() noexcept;
+    void take_back() noexcept;
+    void wait_for_more() noexcept;
+    static void deadline_passed(timer& expired) noexcept;
+    void on_deadline() noexcept;
+
+    // handle.cpp
+    enum class next_step : std::uint8_t { go_on, flush, wait };
+    next_step handle() noexcept;
+    next_step handle_file(std::string_view path) noexcept;
+    next_step answer_loaded(naru::result<std::unique_ptr<document>> loaded, std::string path) noexcept;
+    next_step answer(cached_document& from) noexcept;
+    next_step answer_file(cached_document& from) noexcept;
+    next_step answer_ready(cached_document& from, const representation& what) noexcept;
+    next_step answer_ranges(cached_document& from, const representation& what, coding in,
+                            std::span<const byte_range> ranges) noexcept;
+    next_step answer_redirect(std::string_view path) noexcept;
+    next_step answer_status(unsigned status, std::string_view explanation, std::string_view extra_fields = {}) noexcept;
+    next_step refuse(const refusal& why) noexcept;
+    next_step failed(const std::error_code& error) noexcept;
+    void log(unsigned status, std::uint64_t bytes) noexcept;
+
+    // write.cpp
+    bool output_room(std::size_t bytes) noexcept;
+    void append(std::string_view text) noexcept;
+    void append_ready(const representation& what, std::size_t bytes) noexcept;
+    void append_representation(cached_document& from, const representation& what, std::uint64_t first,
+                               std::uint64_t size) noexcept;
+    void hold(cached_document& each) noexcept;
+    void flush() noexcept;
+    void send_next() noexcept;
+    void answer_sent() noexcept;
+    void release_exchange() noexcept;
+    void linger() noexcept;
+    void close() noexcept;
+    void finish_if_quiet() noexcept;
+
+    void set_deadline(std::chrono::milliseconds after) noexcept;
+    std::string_view unread() const noexcept {
+        return as_text(bytes_view(exchange_->input + exchange_->begin, exchange_->end - exchange_->begin));
+    }
+
+    worker& worker_;
+    union {
+        exchange* exchange_ = nullptr;  // in every phase but idle and lingering, and head when set aside
+        set_aside* aside_;
+        std::uint64_t lingered_;  // bytes dropped
+    };
+    phase phase_ = phase::idle;
+    bool is_aside_ : 1 = false;
+    bool has_exchange_ : 1 = false;
+    bool keep_alive_ : 1 = true;   // after the answer in hand
+    bool timed_out_ : 1 = false;   // the receive was cancelled by the deadline
+    bool dirty_close_ : 1 = false; // more may be coming from the client: linger
+};
+
+static_assert(sizeof(connection) <= 128);
+
+}  // namespace naru::http

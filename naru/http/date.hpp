@@ -1,0 +1,20 @@
+// HTTP dates (RFC 9110, section 5.6.7).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace naru::http {
+
+inline constexpr std::size_t date_length = 29;
+
+/// "Sun, 06 Nov 1994 08:49:37 GMT", without a terminator.
+std::array<char, date_length> format_date(std::int64_t unix_seconds) noexcept;
+
+/// Any of the three forms that RFC 9110 asks recipients to accept. Two-digit years are taken to be at most 50
+/// years ahead of `now`.
+std::optional<std::int64_t> parse_date(std::string_view text, std::int64_t now) noexcept;
+
+}  // namespace naru::http

@@ -1,0 +1,27 @@
+// From a request target to a path beneath the root.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace naru::http {
+
+/// The target up to its query.
+std::string_view path_part(std::string_view target) noexcept;
+/// From the '?' on, perhaps empty.
+std::string_view query_part(std::string_view target) noexcept;
+
+/// Percent-decodes an absolute path and removes its dot segments (RFC 3986, section 5.2.4). The result is
+/// relative (no leading slash) and keeps a trailing slash. Nothing if the encoding is malformed, the path
+/// leaves the root, or it holds a NUL or a backslash (a separator to some systems: nobody is to read a path
+/// another way than we do).
+std::optional<std::string> decode_path(std::string_view path);
+
+/// Percent-encodes what may not stand in a path segment.
+std::string encode_segment(std::string_view name);
+
+/// For text in HTML, attribute values included.
+std::string escape_html(std::string_view text);
+
+}  // namespace naru::http

@@ -1,0 +1,147 @@
+#include <naru/http/server.hpp>
+
+#include <naru/http/access_log.hpp>
+#include <naru/http/worker.hpp>
+#include <naru/loop/loop.hpp>
+#include <naru/loop/worker_pool.hpp>
+#include <naru/net/files.hpp>
+
+#include <atomic>
+#include <cerrno>
+#include <deque>
+#include <optional>
+#include <stdexcept>
+#include <thread>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace naru::http {
+
+namespace {
+
+constexpr unsigned blocking_threads = 4;  // for files that are not in memory; started when first needed
+
+// What most likely is wrong, and the way out.
+std::string listen_error(const address& where, const std::error_code& error) {
+    const std::string at = where.text();
+    switch (error.value()) {
+        case EADDRINUSE:
+            return fmt::format("cannot listen on {}: the port is in use; stop the other server or choose another with --listen", at);
+        case EACCES:
+            return fmt::format("cannot listen on {}: not permitted; ports below 1024 need root or CAP_NET_BIND_SERVICE", at);
+        case EADDRNOTAVAIL:
+            return fmt::format("cannot listen on {}: no interface has this address", at);
+        default:
+            return fmt::format("cannot listen on {}: {}", at, error.message());
+    }
+}
+
+std::string root_error(const std::string& root, const std::error_code& error) {
+    switch (error.value()) {
+        case ENOENT:
+            return fmt::format("cannot serve {}: there is no such directory", root);
+        case ENOTDIR:
+            return fmt::format("cannot serve {}: it is not a directory", root);
+        case EACCES:
+            return fmt::format("cannot serve {}: it may not be read by this user", root);
+        default:
+            return fmt::format("cannot serve {}: {}", root, error.message());
+    }
+}
+
+}  // namespace
+
+// The loop last to be destroyed: connections end in it.
+struct server::shard {
+    std::unique_ptr<naru::loop> own_loop;
+    std::optional<http::worker> own_worker;
+    handle listener;
+    std::thread thread;
+};
+
+struct server::state {
+    server_options options;
+    std::function<void(std::string_view)> report;
+    directory_root root;
+    std::optional<access_log> log;
+    naru::engine engine = naru::engine::automatic;
+    std::string engine_reason;
+    address local;
+    std::deque<shard> shards;
+    std::optional<worker_pool> blocking;  // destroyed first: its work completes in the loops
+    std::atomic<bool> draining{false};
+};
+
+server::server(server_options options, std::function<void(std::string_view)> report)
+    : state_(std::make_unique<state>()) {
+    state& s = *state_;
+    s.options = std::move(options);
+    s.report = std::move(report);
+    auto root = directory_root::open(s.options.root);
+    if (!root) throw std::runtime_error(root_error(s.options.root, root.error()));
+    s.root = std::move(*root);
+    if (s.options.access_log) s.log.emplace(*s.options.access_log);
+    s.local = s.options.listen;
+    s.shards.resize(s.options.threads == 0 ? 1 : s.options.threads);
+    s.blocking.emplace(blocking_threads);
+    for (shard& each : s.shards) {
+        backend_choice choice = try_backend(s.options.engine);
+        if (choice.backend == nullptr) {
+            throw std::runtime_error(fmt::format("the engine {} cannot be used here: {}", name_of(s.options.engine), choice.reason));
+        }
+        s.engine = choice.chosen;
+        s.engine_reason = choice.reason;
+        each.own_loop = std::make_unique<naru::loop>(std::move(choice.backend));
+        listen_options listening;
+        listening.backlog = s.options.backlog;
+        listening.reuse_port = s.shards.size() > 1;
+        listening.fast_open_queue = s.options.fast_open_queue;
+        listening.defer_accept = s.options.defer_accept;
+        auto socket = listen_on(s.local, listening);
+        if (!socket) throw std::runtime_error(listen_error(s.local, socket.error()));
+        // Port 0: the first listener's choice is the others', too.
+        if (const auto chosen = address::local_of(socket->get())) s.local = *chosen;
+        const auto attached = each.own_loop->attach(socket->release(), descriptor_kind::listener);
+        if (!attached) throw std::runtime_error(listen_error(s.local, attached.error()));
+        each.listener = *attached;
+        each.own_worker.emplace(*each.own_loop, s.options, s.root, *s.blocking, s.log ? &*s.log : nullptr, s.report);
+    }
+}
+
+server::~server() {
+    drain();
+    wait();
+}
+
+void server::start() {
+    for (shard& each : state_->shards) {
+        each.thread = std::thread([&each] {
+            each.own_worker->serve(each.listener);
+            each.own_loop->run();
+        });
+    }
+}
+
+void server::drain() {
+    if (state_->draining.exchange(true)) return;
+    for (shard& each : state_->shards) {
+        if (!each.thread.joinable()) continue;
+        http::worker* const draining = &*each.own_worker;
+        each.own_loop->post([draining] { draining->drain(); });
+    }
+}
+
+void server::wait() {
+    for (shard& each : state_->shards) {
+        if (each.thread.joinable()) each.thread.join();
+    }
+    state_->blocking.reset();
+}
+
+naru::engine server::engine() const noexcept { return state_->engine; }
+const std::string& server::engine_reason() const noexcept { return state_->engine_reason; }
+address server::local_address() const noexcept { return state_->local; }
+const server_options& server::options() const noexcept { return state_->options; }
+
+}  // namespace naru::http

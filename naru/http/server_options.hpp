@@ -1,0 +1,46 @@
+// What a server is told at its start.
+#pragma once
+
+#include <naru/backend/choose_backend.hpp>
+#include <naru/net/address.hpp>
+#include <naru/net/socket.hpp>
+#include <naru/net/socket_options.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace naru::http {
+
+/// How long a client may take. Each is a deadline of the loop (milliseconds are its resolution). A plain request
+/// only ever pushes its connection's deadline back, which is one store; it would have to be moved in the timer
+/// wheel if `write` were shorter than `keep_alive`.
+struct timeouts {
+    std::chrono::milliseconds head{20'000};        ///< from the first byte of a request to the end of its head
+    std::chrono::milliseconds body{30'000};        ///< between two pieces of a body
+    std::chrono::milliseconds write{60'000};       ///< without a byte of the answer taken
+    std::chrono::milliseconds keep_alive{60'000};  ///< between two requests
+    std::chrono::milliseconds drain{10'000};       ///< for what is in flight, when the server stops
+};
+
+struct server_options {
+    std::string root = ".";
+    address listen;
+    naru::engine engine = naru::engine::automatic;
+    unsigned threads = 1;
+    bool listings = true;
+    http::timeouts timeouts;
+    std::optional<std::string> access_log;  ///< a path, or "-"
+
+    // TCP, as measured to help or asked for (see docs/operations.md).
+    int backlog = 4096;
+    int fast_open_queue = 0;
+    std::chrono::seconds defer_accept{0};
+    std::optional<socket_options::keep_alive_settings> tcp_keep_alive;
+    std::chrono::milliseconds user_timeout{0};
+    int send_buffer = 0;
+    int receive_buffer = 0;
+};
+
+}  // namespace naru::http

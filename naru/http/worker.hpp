@@ -1,0 +1,74 @@
+// What one thread of the server owns: a loop, a listener, its connections and its cache. Shares nothing but
+// the access log and the threads for blocking work.
+#pragma once
+
+#include <naru/core/object_pool.hpp>
+#include <naru/http/access_log.hpp>
+#include <naru/http/connection.hpp>
+#include <naru/http/date.hpp>
+#include <naru/http/file_cache.hpp>
+#include <naru/http/server_options.hpp>
+#include <naru/loop/loop.hpp>
+#include <naru/loop/worker_pool.hpp>
+#include <naru/net/acceptor.hpp>
+#include <naru/net/files.hpp>
+
+#include <array>
+#include <cstdint>
+#include <functional>
+
+namespace naru::http {
+
+class worker {
+ public:
+    /// Everything is borrowed. `report` gets a line about something an operator should know (out of
+    /// descriptors); it is called on the loop's thread.
+    worker(loop& on, const server_options& options, const directory_root& root, worker_pool& blocking,
+           access_log* log, std::function<void(std::string_view)> report);
+    ~worker();
+    worker(const worker&) = delete;
+    worker& operator=(const worker&) = delete;
+
+    // accept.cpp
+    void serve(handle listener) noexcept;
+    /// Stops accepting, lets what is in flight finish until the drain deadline, then stops the loop.
+    void drain() noexcept;
+
+    std::size_t connections() const noexcept { return connections_.live(); }
+
+ private:
+    friend class connection;
+
+    struct drain_timer : timer {
+        explicit drain_timer(worker& of) noexcept;
+        worker& owner;
+    };
+
+    void on_connection(handle accepted) noexcept;
+    void tune(handle accepted) noexcept;
+    void on_pause(std::error_code why) noexcept;
+    void destroy(connection& ended) noexcept;
+    void stop_if_drained() noexcept;
+    std::int64_t unix_seconds() noexcept;
+    std::string_view date() noexcept;
+
+    loop& loop_;
+    const server_options& options_;
+    const directory_root& root_;
+    worker_pool& blocking_;
+    access_log* log_;
+    std::function<void(std::string_view)> report_;
+    file_cache cache_;
+    object_pool<connection> connections_;
+    object_pool<exchange> exchanges_;
+    std::optional<acceptor> acceptor_;
+    handle listener_;
+    drain_timer drain_deadline_{*this};
+    bool draining_ = false;
+    bool listener_closed_ = true;
+    instant reported_pause_ = instant::min();
+    std::int64_t date_second_ = -1;
+    std::array<char, date_length> date_{};
+};
+
+}  // namespace naru::http

@@ -1,0 +1,188 @@
+// Write: answers out, in order, from the output buffer, the cache or a file; and the end of a connection.
+#include <naru/http/limits.hpp>
+#include <naru/http/worker.hpp>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+namespace naru::http {
+
+exchange::send_step::send_step(exchange& of) noexcept
+    : send_operation([](operation& op) noexcept {
+          static_cast<send_step&>(op).owner.owner.on_sent(op);
+      }),
+      owner(of) {}
+
+exchange::file_step::file_step(exchange& of) noexcept
+    : send_file_operation([](operation& op) noexcept {
+          static_cast<file_step&>(op).owner.owner.on_sent(op);
+      }),
+      owner(of) {}
+
+exchange::exchange(connection& of) noexcept : owner(of), sending(*this), sending_file(*this), loading(*this) {}
+
+/// Sees to it that the output has a buffer with that much room. False: send what it holds first.
+bool connection::output_room(std::size_t bytes) noexcept {
+    exchange& x = *exchange_;
+    if (x.output == nullptr) {
+        x.output = worker_.loop_.buffers().acquire();
+        x.filled = 0;
+        return x.output != nullptr;
+    }
+    return x.filled == 0 || x.filled + bytes <= limits::output_bytes;
+}
+
+void connection::append(std::string_view text) noexcept {
+    exchange& x = *exchange_;
+    if (x.output == nullptr && !output_room(text.size())) return;
+    NARU_ASSERT(x.filled + text.size() <= limits::output_bytes);
+    std::memcpy(x.output + x.filled, text.data(), text.size());
+    x.filled += static_cast<std::uint32_t>(text.size());
+}
+
+/// The first `bytes` of a prepared answer, with today's date.
+void connection::append_ready(const representation& what, std::size_t bytes) noexcept {
+    const std::string_view date = worker_.date();
+    if (what.dated != worker_.date_second_) {
+        std::memcpy(const_cast<char*>(what.ready.data()) + what.date_offset, date.data(), date.size());
+        what.dated = worker_.date_second_;
+    }
+    append(std::string_view(what.ready).substr(0, bytes));
+}
+
+/// Part of a body, by copy if it is small and there is room, else as a piece of its own.
+void connection::append_representation(cached_document& from, const representation& what, std::uint64_t first,
+                                       std::uint64_t size) noexcept {
+    exchange& x = *exchange_;
+    if (size == 0) return;
+    body_piece piece;
+    piece.size = size;
+    if (what.file) {
+        piece.file = what.file.get();
+        piece.offset = first;
+    } else {
+        const std::string_view bytes =
+            std::string_view(what.content).substr(static_cast<std::size_t>(first), static_cast<std::size_t>(size));
+        if (x.pieces.empty() && size <= limits::copied_body_bytes && x.filled + size <= limits::output_bytes) {
+            return append(bytes);
+        }
+        piece.memory = slice(bytes);
+    }
+    hold(from);
+    x.pieces.push_back(piece);
+}
+
+void connection::hold(cached_document& each) noexcept {
+    worker_.cache_.hold(each);
+    exchange_->held.push_back(&each);
+}
+
+/// Sends the output and the pieces behind it.
+void connection::flush() noexcept {
+    exchange& x = *exchange_;
+    if (x.output == nullptr) return close();  // no buffer to answer with: the pool is exhausted
+    phase_ = phase::sending;
+    x.next_piece = 0;
+    x.progress_seen = 0;
+    x.sending.progress = x.sending_file.progress = 0;
+    set_deadline(worker_.options_.timeouts.write);
+    send_next();
+}
+
+// What lies in memory goes out in one gathered send; each file piece in a step of its own.
+void connection::send_next() noexcept {
+    exchange& x = *exchange_;
+    std::uint32_t count = 0;
+    if (x.filled > 0) {
+        x.slices[count++] = slice(x.output, x.filled);
+        x.filled = 0;
+    }
+    while (x.next_piece < x.pieces.size() && x.pieces[x.next_piece].file < 0 && count < x.slices.size()) {
+        x.slices[count++] = x.pieces[x.next_piece++].memory;
+    }
+    const bool more = x.next_piece < x.pieces.size();
+    if (count > 0) {
+        x.sending.set(target, x.slices.data(), count);
+        x.sending.flags = more ? operation_flags::more : 0;
+        worker_.loop_.submit(x.sending);
+    } else if (more) {
+        const body_piece& piece = x.pieces[x.next_piece++];
+        x.sending_file.set(target, piece.file, piece.offset, piece.size);
+        worker_.loop_.submit(x.sending_file);
+    } else {
+        answer_sent();
+    }
+}
+
+void connection::on_sent(const operation& op) noexcept {
+    if (phase_ == phase::closing) return finish_if_quiet();
+    if (op.failed()) {
+        // Also a file that has got shorter: the promised length cannot be kept, so the connection must end.
+        if (op.result == outcome::end_of_stream) reset_on_close(worker_.loop_.descriptor(target));
+        return close();
+    }
+    send_next();
+}
+
+void connection::answer_sent() noexcept {
+    exchange& x = *exchange_;
+    for (cached_document* each : x.held) worker_.cache_.let_go(*each);
+    x.held.clear();
+    x.pieces.clear();
+    x.text.clear();
+    if (!keep_alive_) return linger();
+    if (x.reading_body) {  // it was 100 Continue, or the answers before this request
+        phase_ = phase::body;
+        return x.begin != x.end ? process() : wait_for_more();
+    }
+    phase_ = phase::idle;
+    if (x.begin != x.end) return process();
+    release_exchange();
+    set_deadline(worker_.options_.timeouts.keep_alive);
+    receive();
+}
+
+void connection::release_exchange() noexcept {
+    exchange& x = *exchange_;
+    for (cached_document* each : x.held) worker_.cache_.let_go(*each);
+    if (x.input != nullptr) worker_.loop_.buffers().release(x.input);
+    if (x.output != nullptr) worker_.loop_.buffers().release(x.output);
+    has_exchange_ = false;
+    exchange_ = nullptr;
+    worker_.exchanges_.destroy(x);
+}
+
+// The last answer has gone to the kernel. If the client may still be sending, closing now would answer its
+// bytes with a reset, which may overtake the answer; so our direction ends first, and the rest is dropped.
+void connection::linger() noexcept {
+    const bool unread_input = exchange_->begin != exchange_->end;
+    if (!dirty_close_ && !unread_input) return close();
+    release_exchange();
+    phase_ = phase::lingering;
+    lingered_ = 0;
+    if (!shutdown_send(worker_.loop_.descriptor(target))) return close();
+    set_deadline(limits::linger_time);
+    receive();
+}
+
+// Stop, join, release: the loop cancels what is pending, and the last of it destroys the connection.
+void connection::close() noexcept {
+    if (phase_ == phase::closing) return;
+    phase_ = phase::closing;
+    worker_.loop_.disarm(*this);
+    worker_.loop_.close(target);
+    finish_if_quiet();
+}
+
+void connection::finish_if_quiet() noexcept {
+    if (!operation::idle()) return;
+    if (has_exchange_) {
+        if (!exchange_->sending.idle() || !exchange_->sending_file.idle() || !exchange_->loading.idle()) return;
+        release_exchange();
+    }
+    if (is_aside_) std::free(aside_);
+    worker_.destroy(*this);
+}
+
+}  // namespace naru::http
