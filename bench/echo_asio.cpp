@@ -82,6 +82,10 @@ void accept_for_callbacks(tcp_acceptor& acceptor) {
 }  // namespace
 
 int main(int count, char** arguments) {
+    if (count == 2 && std::string_view(arguments[1]) == "--version") {
+        std::printf("asio %d.%d.%d\n", ASIO_VERSION / 100000, ASIO_VERSION / 100 % 1000, ASIO_VERSION % 100);
+        return 0;
+    }
     const bool with_callbacks = count == 3 && std::string_view(arguments[2]) == "--callbacks";
     if (count != 2 && !with_callbacks) die("usage: %s PORT [--callbacks]", arguments[0]);
     const auto port = static_cast<std::uint16_t>(parse_number(arguments[1], "PORT", 1, 65535));

@@ -64,9 +64,11 @@ class echo_client {
     explicit echo_client(const options& chosen) : options_(chosen), connections_(chosen.connections) {
         raise_descriptor_limit();
         // Neighbouring connections send different bytes, all of them slices of this.
-        for (std::size_t i = 0; i < slices + options_.size; ++i) pattern_ += static_cast<char>(i * 131 % 251);
+        for (std::size_t i = 0; i < slices + options_.size; ++i)
+            pattern_ += static_cast<char>(i * 131 % 251);
         epoll_ = check(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
-        for (std::size_t i = 0; i < connections_.size(); ++i) connect(i);
+        for (std::size_t i = 0; i < connections_.size(); ++i)
+            connect(i);
     }
 
     void run() {
@@ -91,10 +93,11 @@ class echo_client {
         const auto microseconds = [this](double percent) {
             return static_cast<double>(latencies_.percentile(percent)) / 1000.0;
         };
-        std::printf("{\"round_trips\": %llu, \"seconds\": %.6f, \"connections\": %zu, \"size\": %zu, "
-                    "\"p50_us\": %.1f, \"p99_us\": %.1f, \"errors\": %zu}\n",
-                    static_cast<unsigned long long>(latencies_.count()), elapsed, options_.connections,
-                    options_.size, microseconds(50), microseconds(99), errors_);
+        std::printf(
+            "{\"round_trips\": %llu, \"seconds\": %.6f, \"connections\": %zu, \"size\": %zu, "
+            "\"p50_us\": %.1f, \"p99_us\": %.1f, \"errors\": %zu}\n",
+            static_cast<unsigned long long>(latencies_.count()), elapsed, options_.connections, options_.size,
+            microseconds(50), microseconds(99), errors_);
     }
 
     std::size_t errors() const { return errors_; }
@@ -111,7 +114,8 @@ class echo_client {
         made.descriptor = check(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
         set_option(made.descriptor, IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY");
         const sockaddr_in address = loopback(options_.port);
-        check(::connect(made.descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof address), "connect");
+        check(::connect(made.descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof address),
+              "connect");
         epoll_event event{};
         event.events = EPOLLIN | EPOLLET;
         event.data.u64 = index;
@@ -126,8 +130,8 @@ class echo_client {
         connection& to = connections_[index];
         to.received = 0;
         to.sent_at = now;
-        const ssize_t sent = ::send(to.descriptor, message(index).data(), options_.size,
-                                    MSG_NOSIGNAL | MSG_DONTWAIT);
+        const ssize_t sent =
+            ::send(to.descriptor, message(index).data(), options_.size, MSG_NOSIGNAL | MSG_DONTWAIT);
         return sent == static_cast<ssize_t>(options_.size);
     }
 

@@ -98,6 +98,10 @@ void accepted_for_bufferevent(evconnlistener* listener, evutil_socket_t descript
 }  // namespace
 
 int main(int count, char** arguments) {
+    if (count == 2 && std::string_view(arguments[1]) == "--version") {
+        std::printf("libevent %s\n", event_get_version());
+        return 0;
+    }
     const bool with_bufferevents = count == 3 && std::string_view(arguments[2]) == "--bufferevent";
     if (count != 2 && !with_bufferevents) die("usage: %s PORT [--bufferevent]", arguments[0]);
     const auto port = static_cast<std::uint16_t>(parse_number(arguments[1], "PORT", 1, 65535));

@@ -80,6 +80,10 @@ void connected(uv_stream_t* listener, int status) {
 }  // namespace
 
 int main(int count, char** arguments) {
+    if (count == 2 && std::string_view(arguments[1]) == "--version") {
+        std::printf("libuv %s\n", uv_version_string());
+        return 0;
+    }
     if (count != 2) die("usage: %s PORT", arguments[0]);
     const auto port = static_cast<int>(parse_number(arguments[1], "PORT", 1, 65535));
     raise_descriptor_limit();

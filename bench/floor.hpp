@@ -21,7 +21,8 @@ class terminator_scanner {
         std::size_t found = 0;
         // A terminator begun in an earlier piece: byte by byte until it is complete or broken off.
         std::size_t at = 0;
-        while (matched_ != 0 && at < bytes.size()) found += step(bytes[at++]);
+        while (matched_ != 0 && at < bytes.size())
+            found += step(bytes[at++]);
         bytes.remove_prefix(at);
         // The usual case: whole terminators inside this piece.
         while (const void* hit = ::memmem(bytes.data(), bytes.size(), terminator.data(), terminator.size())) {
@@ -31,7 +32,8 @@ class terminator_scanner {
         }
         // What is left holds no whole one, but may end with the beginning of one.
         if (bytes.size() > 3) bytes.remove_prefix(bytes.size() - 3);
-        for (const char byte : bytes) step(byte);
+        for (const char byte : bytes)
+            step(byte);
         return found;
     }
 
@@ -59,7 +61,8 @@ class prebuilt_responses {
         const std::string response{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
         if (response.empty()) die("%s: is empty", path);
         size_ = response.size();
-        for (std::size_t copy = 0; copy < copies; ++copy) copies_ += response;
+        for (std::size_t copy = 0; copy < copies; ++copy)
+            copies_ += response;
     }
 
     /// At least one and at most `count` responses. The view stays valid as long as this object.

@@ -32,7 +32,8 @@ struct tag {
         return std::uint64_t{what} << 48 | std::uint64_t{generation} << 32 | std::uint32_t(descriptor);
     }
     static tag unpack(std::uint64_t bits) {
-        return {static_cast<kind>(bits >> 48), static_cast<std::uint16_t>(bits >> 32), static_cast<int>(bits)};
+        return {static_cast<kind>(bits >> 48), static_cast<std::uint16_t>(bits >> 32),
+                static_cast<int>(bits)};
     }
 
     kind what;
@@ -54,10 +55,12 @@ class io_uring_floor {
         for (;;) {
             ring_.enter(1);
             // The echoes have left their buffers: sends are over when io_uring_enter returns.
-            for (const std::uint16_t id : echoed_) ring_.recycle(id);
+            for (const std::uint16_t id : echoed_)
+                ring_.recycle(id);
             echoed_.clear();
             ring_.publish_buffers();
-            ring_.completions([this](const io_uring_cqe& cqe) { completed(tag::unpack(cqe.user_data), cqe); });
+            ring_.completions(
+                [this](const io_uring_cqe& cqe) { completed(tag::unpack(cqe.user_data), cqe); });
             ring_.publish_buffers();
         }
     }
@@ -70,14 +73,17 @@ class io_uring_floor {
 
     void completed(tag of, const io_uring_cqe& cqe) {
         switch (of.what) {
-            case tag::accept: return accepted(cqe);
-            case tag::receive: return received(of.descriptor, cqe);
+            case tag::accept:
+                return accepted(cqe);
+            case tag::receive:
+                return received(of.descriptor, cqe);
             case tag::send: {  // only when it has failed or fallen short
                 // The recv in flight ends with this, and the connection with it.
                 if (at(of.descriptor).generation == of.generation) ::shutdown(of.descriptor, SHUT_RDWR);
                 return;
             }
-            case tag::close: return;
+            case tag::close:
+                return;
         }
     }
 
@@ -105,11 +111,13 @@ class io_uring_floor {
     void received(int descriptor, const io_uring_cqe& cqe) {
         if ((cqe.flags & IORING_CQE_F_BUFFER) != 0) {
             const auto id = static_cast<std::uint16_t>(cqe.flags >> IORING_CQE_BUFFER_SHIFT);
-            const std::string_view bytes(ring_.buffer(id), cqe.res > 0 ? static_cast<std::size_t>(cqe.res) : 0);
+            const std::string_view bytes(ring_.buffer(id),
+                                         cqe.res > 0 ? static_cast<std::size_t>(cqe.res) : 0);
             if (responses_) {
                 std::size_t requests = at(descriptor).scanner.scan(bytes);
                 ring_.recycle(id);
-                while (requests > 0) send(descriptor, responses_->take(requests));
+                while (requests > 0)
+                    send(descriptor, responses_->take(requests));
             } else {
                 if (!bytes.empty()) send(descriptor, bytes);
                 echoed_.push_back(id);

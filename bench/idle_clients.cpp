@@ -121,7 +121,8 @@ class idle_clients {
         std::size_t opened = 0;
         std::array<epoll_event, 256> events;
         while (answered < connections_.size()) {
-            while (opened < connections_.size() && opened - answered < options_.in_flight) connect(opened++);
+            while (opened < connections_.size() && opened - answered < options_.in_flight)
+                connect(opened++);
             const int ready = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), 10000);
             if (ready < 0 && errno != EINTR) die("epoll_wait: %s", std::strerror(errno));
             if (ready == 0) {
@@ -181,7 +182,8 @@ class idle_clients {
         set_option(made, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1, "IP_BIND_ADDRESS_NO_PORT");
         set_option(made, IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY");
         sockaddr_in source = loopback(0);
-        source.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + static_cast<std::uint32_t>(index % options_.sources));
+        source.sin_addr.s_addr =
+            htonl(INADDR_LOOPBACK + 1 + static_cast<std::uint32_t>(index % options_.sources));
         check(::bind(made, reinterpret_cast<const sockaddr*>(&source), sizeof source), "bind");
         const sockaddr_in server = loopback(options_.port);
         if (::connect(made, reinterpret_cast<const sockaddr*>(&server), sizeof server) != 0 &&
@@ -211,7 +213,8 @@ class idle_clients {
             if (error != 0) fail(index, "connect", error);
             if ((event.events & EPOLLOUT) == 0) return false;
             const ssize_t sent = ::send(of.descriptor, request_.data(), request_.size(), MSG_NOSIGNAL);
-            if (sent != static_cast<ssize_t>(request_.size())) fail(index, "send", sent < 0 ? errno : EMSGSIZE);
+            if (sent != static_cast<ssize_t>(request_.size()))
+                fail(index, "send", sent < 0 ? errno : EMSGSIZE);
             of.now = phase::answering;
         }
         for (;;) {

@@ -44,7 +44,8 @@ class raw_io_uring {
         sq_mask_ = parameters.sq_entries - 1;
         cq_mask_ = parameters.cq_entries - 1;
         if ((parameters.flags & setup_no_sqarray) == 0) {
-            for (unsigned i = 0; i <= sq_mask_; ++i) word(parameters.sq_off.array)[i] = i;
+            for (unsigned i = 0; i <= sq_mask_; ++i)
+                word(parameters.sq_off.array)[i] = i;
         }
 
         // Spares io_uring_enter the look-up of the descriptor.
@@ -67,7 +68,8 @@ class raw_io_uring {
         registration.ring_addr = reinterpret_cast<std::uintptr_t>(buffers_);
         registration.ring_entries = count;
         register_with(IORING_REGISTER_PBUF_RING, &registration, "IORING_REGISTER_PBUF_RING");
-        for (unsigned id = 0; id < count; ++id) recycle(static_cast<std::uint16_t>(id));
+        for (unsigned id = 0; id < count; ++id)
+            recycle(static_cast<std::uint16_t>(id));
         publish_buffers();
     }
 
@@ -108,7 +110,8 @@ class raw_io_uring {
     void completions(Handler handle) {
         unsigned head = *cq_head_;
         const unsigned tail = std::atomic_ref(*cq_tail_).load(std::memory_order_acquire);
-        for (; head != tail; ++head) handle(cqes_[head & cq_mask_]);
+        for (; head != tail; ++head)
+            handle(cqes_[head & cq_mask_]);
         std::atomic_ref(*cq_head_).store(head, std::memory_order_release);
     }
 
@@ -116,8 +119,8 @@ class raw_io_uring {
     template <class Type>
     static Type* map(std::size_t size, int descriptor, std::uint64_t offset) {
         const int flags = MAP_POPULATE | (descriptor < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED);
-        void* made = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, flags, descriptor,
-                            static_cast<off_t>(offset));
+        void* made =
+            ::mmap(nullptr, size, PROT_READ | PROT_WRITE, flags, descriptor, static_cast<off_t>(offset));
         if (made == MAP_FAILED) die("mmap: %s", std::strerror(errno));
         return static_cast<Type*>(made);
     }

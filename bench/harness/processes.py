@@ -54,7 +54,7 @@ def start(command: list[str], core: int, death_signal: int = signal.SIGTERM, **p
 
 def end(process: subprocess.Popen, grace: float = 2.0) -> None:
     """Ends a process and whatever it has started; returns when all of them are gone."""
-    family = [(pid, _start_time(pid)) for pid in tree(process.pid)]
+    family = [(pid, _start_time(pid)) for pid in _session(process.pid) if pid != process.pid]
     if process.poll() is None:
         process.terminate()
         try:
@@ -63,7 +63,7 @@ def end(process: subprocess.Popen, grace: float = 2.0) -> None:
             process.kill()
             process.wait()
     deadline = time.monotonic() + grace
-    for pid, started in family[1:]:
+    for pid, started in family:
         while _start_time(pid) == started is not None:
             if time.monotonic() > deadline:
                 with contextlib.suppress(ProcessLookupError):
@@ -82,13 +82,24 @@ def end_all() -> None:
         end(process, grace=0.5)
 
 
-def _start_time(pid: int) -> str | None:
-    """Tells a process from a later one with the same id; None when it is gone (a zombie counts as gone)."""
+def _stat(pid: int | str) -> list[str] | None:
+    """The fields of /proc/PID/stat from the third, the state, on; None when there is no such process."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return None if fields[0] in "ZX" else fields[19]
+
+
+def _start_time(pid: int) -> str | None:
+    """Tells a process from a later one with the same id; None when it is gone (a zombie counts as gone)."""
+    fields = _stat(pid)
+    return fields[19] if fields and fields[0] not in "ZX" else None
+
+
+def _session(leader: int) -> list[int]:
+    """The processes in a session: also those whose parents have ended."""
+    return [int(entry.name) for entry in Path("/proc").iterdir()
+            if entry.name.isdigit() and (fields := _stat(entry.name)) and fields[3] == str(leader)]
 
 
 def tree(pid: int) -> list[int]:
@@ -157,10 +168,14 @@ def core_times(core: int) -> CoreTimes:
     return CoreTimes(0, 0)
 
 
-def connections_opened() -> int:
-    """Connections this network namespace has begun to open so far (ActiveOpens)."""
-    names, values = (line.split() for line in Path("/proc/net/snmp").read_text().splitlines() if line.startswith("Tcp:"))
-    return int(values[names.index("ActiveOpens")])
+def sockets(pid: int) -> set[str]:
+    """The sockets a process has open. The kernel does not use their numbers again."""
+    found = set()
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for descriptor in os.scandir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                found.add(os.readlink(descriptor.path))
+    return {name for name in found if name.startswith("socket:")}
 
 
 def raise_descriptor_limit() -> int:

@@ -98,7 +98,7 @@ def _under_load(settings: Settings, server_pid: int, load: Callable[[], Result])
         "gib_rate": result.bytes / clients.GIB / result.seconds,
         "p50_us": result.p50_us,
         "p99_us": result.p99_us,
-        "busy": 100 * cpu / result.seconds,
+        "busy": 100 * cpu / elapsed,
         "requests": result.requests,
         "seconds": result.seconds,
         "stolen_percent": max(0.0, 100 * stolen / elapsed),
@@ -140,7 +140,8 @@ def _echo(connections: int, size: int) -> Measure:
 
 
 def _memory(settings: Settings, server: Server) -> dict[str, float]:
-    site, count = settings.site, settings.idle_connections
+    site = settings.site
+    count = min(settings.idle_connections, server.most_connections(site))
     with server.running(site, settings.cores) as (process, port):
         clients.fetch(port, SMALL, None, site.body(SMALL))
         clients.wrk_warm_up(port, Load(SMALL, 16), settings.cores.client, WARM_UP_SECONDS)
@@ -154,6 +155,7 @@ def _memory(settings: Settings, server: Server) -> dict[str, float]:
         "bytes_pss": (after.pss - before.pss) / count,
         "before_kib": before.anonymous / 1024,
         "after_kib": after.anonymous / 1024,
+        "connections": count,
     }
 
 
@@ -185,10 +187,11 @@ def scenarios(idle_connections: int) -> list[Scenario]:
                   [Ratio("x without", lambda server: server.name, "idle-without"), TO_NGINX]),
         ], paired=True, uses=["wrk", "idle_clients"]),
         Scenario("memory", [
-            Group("memory", f"user memory of {idle_connections} idle connections, each after one request",
+            Group("memory", f"user memory of up to {idle_connections} idle connections, each after one request",
                   [epoll, io_uring, s.NGINX, s.H2O, s.LIGHTTPD], _memory,
                   [Metric("bytes", "bytes/connection", 0), Metric("bytes_pss", "by PSS", 0),
-                   Metric("before_kib", "KiB before", 0), Metric("after_kib", "KiB after", 0)], [TO_NGINX]),
+                   Metric("before_kib", "KiB before", 0), Metric("after_kib", "KiB after", 0),
+                   Metric("connections", "connections", 0)], [TO_NGINX]),
         ], uses=["wrk", "idle_clients"]),
         Scenario("large", [
             Group("large", "1 MiB file, 16 connections", [epoll, io_uring, s.NGINX, s.H2O],

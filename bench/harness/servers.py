@@ -15,6 +15,8 @@ from pathlib import Path
 from . import processes
 from .processes import Cores, Failure
 
+EPOLL_FLOOR = "floor-epoll"  # all peers run on epoll
+
 SMALL = "small.txt"
 LARGE = "large.bin"
 
@@ -59,17 +61,23 @@ class Server:
     command: Command
     floor: str | None = None  # the server that marks how low the cost could be at all
     what: str = ""
+    installed: bool = False  # not one of the build's programs
+    descriptors_per_connection: int = 1
+
+    def most_connections(self, site: Site) -> int:
+        return site.descriptors // self.descriptors_per_connection - 500
 
     def path(self, site: Site) -> str:
-        if (inside := site.build / self.program).is_file():
-            return str(inside)
+        """The program, or nothing. What the build makes is not looked for elsewhere: it could be another one."""
+        if not self.installed:
+            inside = site.build / self.program
+            return str(inside) if inside.is_file() else ""
         # Debian keeps servers in sbin, which is not in everyone's PATH.
-        found = shutil.which(self.program, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
-        return found or ""
+        return shutil.which(self.program, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin") or ""
 
     def missing(self, site: Site) -> str | None:
         """Why the server cannot take part, or None."""
-        return None if self.path(site) else f"{self.program} is neither built nor installed"
+        return None if self.path(site) else f"{self.program} is not {'installed' if self.installed else 'built'}"
 
     @contextlib.contextmanager
     def running(self, site: Site, cores: Cores) -> Iterator[tuple[subprocess.Popen, int]]:
@@ -101,7 +109,7 @@ def _naru(engine: str) -> Server:
         return ["serve", str(site.root), "--listen", f"127.0.0.1:{port}", "--engine", engine, "--threads", "1",
                 *site.naru_arguments]
 
-    floor = {"io_uring": "floor-io_uring"}.get(engine, "floor-epoll" if "epoll" in engine else None)
+    floor = {"select": None, "poll": None, "io_uring": "floor-io_uring"}.get(engine, EPOLL_FLOOR)
     return Server(f"naru-{engine}", "naru", command, floor, f"naru on {engine}")
 
 
@@ -153,7 +161,7 @@ http {{
 """)
         return ["-p", str(directory), "-e", str(directory / "error.log"), "-c", str(configuration)]
 
-    return Server(name, "nginx", command, what=what)
+    return Server(name, "nginx", command, EPOLL_FLOOR, what, installed=True)
 
 
 def _h2o() -> Server:
@@ -179,7 +187,7 @@ hosts:
 """)
         return ["-m", "worker", "-c", str(configuration)]
 
-    return Server("h2o", "h2o", command, what="h2o, 1 thread")
+    return Server("h2o", "h2o", command, EPOLL_FLOOR, "h2o, 1 thread", installed=True)
 
 
 def _lighttpd() -> Server:
@@ -194,7 +202,7 @@ server.errorlog = "{directory}/error.log"
 server.event-handler = "linux-sysepoll"
 server.listen-backlog = 4096
 server.max-fds = {site.descriptors}
-server.max-connections = {site.descriptors - 500}
+server.max-connections = {site.descriptors // 2}
 server.max-keep-alive-requests = 65535
 server.max-keep-alive-idle = 3600
 server.max-read-idle = 3600
@@ -203,19 +211,21 @@ mimetype.assign = ("" => "application/octet-stream")
 """)
         return ["-D", "-f", str(configuration)]
 
-    return Server("lighttpd", "lighttpd", command, what="lighttpd, 1 process")
+    return Server("lighttpd", "lighttpd", command, EPOLL_FLOOR, "lighttpd, 1 process", installed=True,
+                  descriptors_per_connection=2)  # it never takes more connections than that
 
 
 def _echo_peer(name: str, program: str, *flags: str, what: str) -> Server:
-    return Server(name, f"bench/{program}", lambda site, _, port: [str(port), *flags], what=what)
+    return Server(name, f"bench/{program}", lambda site, _, port: [str(port), *flags], EPOLL_FLOOR, what)
 
 
 NARU = {engine: _naru(engine)
         for engine in ("select", "poll", "epoll-level", "epoll", "epoll-oneshot", "io_uring")}
 FLOORS = [_floor("epoll", echo=False), _floor("io_uring", echo=False)]
 NGINX = _nginx("nginx", "sendfile on;\n    tcp_nopush on;", "nginx, 1 worker, sendfile and tcp_nopush on")
-# For a file as small as the small one reading it is cheaper than the three calls sendfile takes with
-# tcp_nopush (without tcp_nopush it costs a second packet, which is dearer still): shown for fairness.
+# Shown for fairness: a file as small as the small one is cheaper to read and send with its header than to
+# send with sendfile, which takes two more calls to cork the socket (and without tcp_nopush a second packet,
+# dearer still); and a corked socket makes pipelined requests wait for delayed acknowledgements.
 NGINX_READ = _nginx("nginx-read", "sendfile off;", "nginx, 1 worker, sendfile off")
 H2O = _h2o()
 LIGHTTPD = _lighttpd()

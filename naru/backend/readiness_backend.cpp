@@ -182,6 +182,7 @@ readiness_backend::attempt readiness_backend::try_accept(record& of, std::int64_
 
 readiness_backend::attempt readiness_backend::try_recv(record& of, operation& op, std::int64_t& result) noexcept {
     mutable_bytes into(op.data, op.count);
+    of.starved = false;
     if (op.kind == operation_kind::recv) {
         std::byte* leased = buffers_.acquire();
         if (leased == nullptr) {

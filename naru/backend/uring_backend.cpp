@@ -108,6 +108,7 @@ int uring_backend::descriptor(handle of) noexcept {
 // Room in the submission queue: when it is full, what is in it is submitted now. If the kernel first wants
 // its completions read (CQ overflow, no memory), they are set aside for the next wait.
 io_uring_sqe& uring_backend::entry() noexcept {
+    if (!started_) start_ring();
     while (true) {
         if (io_uring_sqe* free = ring_.next_entry()) return *free;
         const int failed = ring_.enter(false, false, never);
@@ -178,6 +179,8 @@ void uring_backend::start(operation& op, operation_queue& done) noexcept {
         case operation_kind::recv:
         case operation_kind::recv_into:
         case operation_kind::readable: {
+            const bool accepts = op.kind == operation_kind::accept;
+            if (op.kind != operation_kind::readable && accepts != (of->kind == descriptor_kind::listener)) break;
             const bool first = of->reads.empty();
             of->reads.push(op);
             if (first) serve_reads(op.target.slot, *of, done);
@@ -457,10 +460,8 @@ void uring_backend::finish_close(std::uint32_t slot, record& of, operation_queue
     }
     io_uring_sqe& submission = entry();
     submission.opcode = IORING_OP_CLOSE;
-    submission.flags = IOSQE_CQE_SKIP_SUCCESS;
     submission.fd = descriptor;
-    submission.user_data = word(tag::ignored, 0);
-    complete(op, 0, done);
+    submission.user_data = word(tag::operation, reinterpret_cast<std::uint64_t>(&op));
 }
 
 void uring_backend::drop_kept(record& of) noexcept {
@@ -489,12 +490,15 @@ void uring_backend::wait(instant until, operation_queue& done) noexcept {
     const bool busy = !done.empty() || !paused_.empty() || !set_aside_.empty();
     // The wait may end early (a signal, a short queue): the loop looks at its timers and comes back.
     (void)ring_.enter(true, !busy && until > clock::now(), until);
-    for (std::size_t index = 0; index < set_aside_.size(); ++index) {
-        const io_uring_cqe completion = set_aside_[index];
-        handle_completion(completion, done);
-    }
-    set_aside_.clear();
-    while (const io_uring_cqe* next = ring_.peek()) {
+    while (true) {
+        // Handling one may set others aside: they are older than what is in the queue.
+        for (std::size_t index = 0; index < set_aside_.size(); ++index) {
+            const io_uring_cqe completion = set_aside_[index];
+            handle_completion(completion, done);
+        }
+        set_aside_.clear();
+        const io_uring_cqe* next = ring_.peek();
+        if (next == nullptr) return;
         const io_uring_cqe completion = *next;
         ring_.consume();
         handle_completion(completion, done);
@@ -525,6 +529,10 @@ void uring_backend::handle_completion(const io_uring_cqe& completion, operation_
 
 // The completion of an operation that was itself in the kernel.
 void uring_backend::on_operation(operation& op, int outcome, operation_queue& done) noexcept {
+    if (op.kind == operation_kind::close) {  // the last of its handle, whose slot may have been given out again
+        complete(op, 0, done);
+        return;
+    }
     record& of = records_.at(op.target.slot);
     const std::uint32_t slot = op.target.slot;
     op.backend_bits = 0;
@@ -555,6 +563,12 @@ void uring_backend::on_operation(operation& op, int outcome, operation_queue& do
             break;
         case operation_kind::recv_into:
             if (outcome == 0 && op.count > 0) result = of.ended = static_cast<std::int32_t>(outcome::end_of_stream);
+            if (outcome == -EAGAIN && canceling) result = outcome::canceled;
+            if (outcome == -EAGAIN && !canceling) {  // a send_file has made the descriptor non-blocking
+                of.polled = true;
+                arm(slot, of);
+                return;
+            }
             break;
         case operation_kind::connect:
             if (outcome == 0) of.kind = descriptor_kind::stream;

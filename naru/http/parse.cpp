@@ -24,7 +24,7 @@ constexpr byte_table make_table(std::string_view extra) {
 constexpr byte_table token_bytes = make_table("!#$%&'*+-.^_`|~");
 // What may stand in a request target: RFC 3986, and four characters beyond it that browsers send as they are.
 constexpr byte_table target_bytes = make_table("-._~:/?[]@!$&'()*+,;=%|^`{}\"<>\\");
-constexpr byte_table host_bytes = make_table("-._~!$&'()*+,;=%:[]");
+constexpr byte_table name_bytes = make_table("-._~!$&'()*+,;=%");  // reg-name
 
 bool all_in(const byte_table& table, std::string_view text) noexcept {
     bool good = true;
@@ -56,6 +56,26 @@ std::string_view trimmed(std::string_view text) noexcept {
 }
 
 }  // namespace
+
+bool is_host(std::string_view text) noexcept {
+    std::string_view port;
+    if (text.starts_with('[')) {  // an IPv6 address
+        const std::size_t close = text.find(']');
+        if (close == std::string_view::npos) return false;
+        const std::string_view inside = text.substr(1, close - 1);
+        if (inside.find_first_not_of("0123456789abcdefABCDEF:.") != std::string_view::npos) return false;
+        if (inside.find(':') == std::string_view::npos || inside.find("..") != std::string_view::npos) return false;
+        const std::string_view after = text.substr(close + 1);
+        if (!after.empty() && after.front() != ':') return false;
+        port = after.empty() ? after : after.substr(1);
+    } else {
+        const std::size_t colon = text.find(':');
+        const std::string_view name = text.substr(0, colon);
+        if (name.empty() || name == "." || !all_in(name_bytes, name) || name.find("..") != std::string_view::npos) return false;
+        port = colon == std::string_view::npos ? std::string_view() : text.substr(colon + 1);
+    }
+    return port.size() <= 5 && port.find_first_not_of("0123456789") == std::string_view::npos;
+}
 
 bool is_token(std::string_view text) noexcept { return !text.empty() && all_in(token_bytes, text); }
 
@@ -151,7 +171,10 @@ parse_status request_parser::parse_target(std::string_view target) noexcept {
         return parse_status::need_more;
     }
     if (target == "*") {
-        if (head_.method != method::options) return refuse(400, "the target * is for OPTIONS");
+        // Methods we do not know may have a use for it (M-SEARCH has): they are told that they are not known.
+        if (head_.method != method::options && head_.method != method::other) {
+            return refuse(400, "the target * is for OPTIONS");
+        }
         head_.asterisk = true;
     } else if (target.front() != '/') {
         // absolute-form: whatever the authority says, it is this server that was asked.
@@ -164,9 +187,7 @@ parse_status request_parser::parse_target(std::string_view target) noexcept {
         const std::string_view after = target.substr(scheme + 3);
         const std::size_t path = after.find_first_of("/?");
         const std::string_view authority = after.substr(0, path);
-        if (authority.empty() || authority.find('@') != std::string_view::npos || !all_in(host_bytes, authority)) {
-            return refuse(400, "the target's authority is malformed");
-        }
+        if (!is_host(authority)) return refuse(400, "the target's authority is malformed");
         target = path == std::string_view::npos ? after.substr(after.size()) : after.substr(path);
     }
     head_.target = range_of(target);
@@ -250,25 +271,7 @@ parse_status request_parser::take_field(std::string_view name, std::string_view 
 
 parse_status request_parser::take_host(std::string_view value) noexcept {
     if (++framing_.hosts > 1) return refuse(400, "more than one Host field");
-    // uri-host with an optional port; empty is allowed (RFC 9110, section 7.2).
-    if (!all_in(host_bytes, value)) return refuse(400, "a malformed Host field");
-    std::string_view port;
-    if (!value.empty() && value.front() == '[') {
-        const std::size_t close = value.find(']');
-        if (close == std::string_view::npos) return refuse(400, "a malformed Host field");
-        const std::string_view after = value.substr(close + 1);
-        if (!after.empty() && after.front() != ':') return refuse(400, "a malformed Host field");
-        if (value.substr(1).find('[') != std::string_view::npos) return refuse(400, "a malformed Host field");
-        port = after.empty() ? after : after.substr(1);
-    } else {
-        if (value.find_first_of("[]") != std::string_view::npos) return refuse(400, "a malformed Host field");
-        const std::size_t colon = value.find(':');
-        port = colon == std::string_view::npos ? std::string_view() : value.substr(colon + 1);
-        if (colon == 0) return refuse(400, "a malformed Host field");
-    }
-    if (port.find_first_not_of("0123456789") != std::string_view::npos || port.size() > 5) {
-        return refuse(400, "a malformed port in the Host field");
-    }
+    if (!is_host(value)) return refuse(400, "a malformed Host field");
     remember(field::host, value);
     return parse_status::need_more;
 }

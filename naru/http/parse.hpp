@@ -68,6 +68,9 @@ class request_parser {
     const char* base_ = nullptr;  // of the bytes, during parse
 };
 
+/// uri-host with an optional port (RFC 9110, section 7.2), as a Host field or an authority holds it.
+bool is_host(std::string_view text) noexcept;
+
 /// token (RFC 9110, section 5.6.2).
 bool is_token(std::string_view text) noexcept;
 

@@ -11,14 +11,16 @@ loop::loop(std::unique_ptr<naru::backend> completions)
     : backend_(std::move(completions)), timers_(clock::now()), now_(clock::now()) {}
 
 loop::~loop() {
-    while (closes_.live() > 0) tick(never);
+    run_until([this] { return closes_.live() == 0; });
     NARU_ASSERT(batch_.empty() && done_.empty() && in_flight_ == 0);
     run_posted();  // a posted task may own memory: it gets its one call
 }
 
 void loop::run() {
     stopping_.store(false, std::memory_order_relaxed);
-    while (!stopping_.load(std::memory_order_acquire)) tick(never);
+    // Closes under way end here, not in the destructor: that may run on a thread the kernel does not accept
+    // submissions from (io_uring_setup(2), IORING_SETUP_SINGLE_ISSUER).
+    run_until([this] { return stopping_.load(std::memory_order_acquire) && closes_.live() == 0; });
 }
 
 void loop::stop() noexcept {
@@ -67,7 +69,7 @@ void loop::close(handle closing) noexcept {
     submit(op);
 }
 
-void loop::tick(instant limit) {
+void loop::begin_tick() {
     run_posted();
     unsigned budget = limits::dispatch_budget;
     for (unsigned round = 0; round < limits::rounds_per_tick && budget > 0; ++round) {
@@ -79,6 +81,9 @@ void loop::tick(instant limit) {
         budget -= dispatch(budget);
         if (batch_.empty()) break;
     }
+}
+
+void loop::end_tick(instant limit) {
     const bool busy = !batch_.empty() || !done_.empty() || !posts_.empty();
     backend_->wait(busy ? instant::min() : std::min(limit, timers_.next()), done_);
     now_ = clock::now();

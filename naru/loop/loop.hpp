@@ -42,15 +42,21 @@ class loop {
     loop(const loop&) = delete;
     loop& operator=(const loop&) = delete;
 
-    /// Runs ticks until stop.
+    /// Runs ticks until stop, and until the closes that nobody waits for have been made.
     void run();
-    /// Runs ticks until `done()` is true, asked after each tick.
+    /// Runs ticks until `done()` is true, asked after each tick and before it would block.
     template <class Predicate>
     void run_until(Predicate done) {
-        while (!done()) tick(never);
+        while (!done()) {
+            begin_tick();
+            end_tick(done() ? instant::min() : never);
+        }
     }
     /// One tick that blocks no longer than `at_most`.
-    void run_for_one_tick(duration at_most) { tick(saturating_add(clock::now(), at_most)); }
+    void run_for_one_tick(duration at_most) {
+        begin_tick();
+        end_tick(saturating_add(clock::now(), at_most));
+    }
     /// Ends run after the tick in progress. Thread-safe.
     void stop() noexcept;
 
@@ -96,7 +102,10 @@ class loop {
         loop& owner;
     };
 
-    void tick(instant limit);
+    /// Posted tasks, and what completes without waiting.
+    void begin_tick();
+    /// The wait, which blocks no longer than `limit`, and what follows from it.
+    void end_tick(instant limit);
     void run_posted() noexcept;
     unsigned dispatch(unsigned budget) noexcept;
     /// For worker_pool: an operation that another part of the loop has finished, on the loop's thread.

@@ -12,6 +12,7 @@ namespace {
 constexpr std::size_t splice_turn = 64 * 1024;  // what a pipe holds by default (pipe(7))
 
 // io_uring's sockets are in blocking mode, and splice has no other way to be told not to wait for a socket.
+// For one call only: the other direction of the same socket may be in other hands.
 class non_blocking_scope {
  public:
     explicit non_blocking_scope(int descriptor) noexcept : descriptor_(descriptor), flags_(fcntl(descriptor, F_GETFL)) {
@@ -28,10 +29,11 @@ class non_blocking_scope {
     int flags_;
 };
 
-// One step of splice(2): >= 0 bytes, or a negated errno.
-std::int64_t splice_step([[maybe_unused]] int from, [[maybe_unused]] int to,
+// One step of splice(2) from or to `socket`: >= 0 bytes, or a negated errno.
+std::int64_t splice_step([[maybe_unused]] int from, [[maybe_unused]] int to, [[maybe_unused]] int socket,
                          [[maybe_unused]] std::uint64_t count) noexcept {
 #if defined(__linux__)
+    const non_blocking_scope scope(socket);
     while (true) {
         const ssize_t moved = splice(from, nullptr, to, nullptr, static_cast<std::size_t>(count),
                                      SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
@@ -44,17 +46,23 @@ std::int64_t splice_step([[maybe_unused]] int from, [[maybe_unused]] int to,
 }
 
 // Bytes that the loop had received already (io_uring receives ahead) must go before any that splice moves.
+// `readable` may be told of such bytes, too; only one after which there are none says that the loop has
+// stopped receiving.
 task<result<std::uint64_t>> forward_received(tcp_stream& from, tcp_stream& to) {
     std::uint64_t moved = 0;
-    if (auto ready = co_await from.readable(); !ready) co_return fail(ready.error());
     stop_scope only_what_is_there;
     only_what_is_there.stop();
     while (true) {
-        auto data = co_await with_stop(only_what_is_there, from.recv());
-        if (!data && data.error() == std::errc::operation_canceled) co_return moved;
-        if (!data) co_return fail(data.error());
-        if (auto sent = co_await to.send(*data); !sent) co_return fail(sent.error());
-        moved += data->size();
+        if (auto ready = co_await from.readable(); !ready) co_return fail(ready.error());
+        const std::uint64_t before = moved;
+        while (true) {
+            auto data = co_await with_stop(only_what_is_there, from.recv());
+            if (!data && data.error() == std::errc::operation_canceled) break;
+            if (!data) co_return fail(data.error());
+            if (auto sent = co_await to.send(*data); !sent) co_return fail(sent.error());
+            moved += data->size();
+        }
+        if (moved == before) co_return moved;
     }
 }
 
@@ -71,12 +79,10 @@ task<result<std::uint64_t>> forward_by_copy(tcp_stream& from, tcp_stream& to) {
 
 // Ends with EINVAL, and nothing moved, if these descriptors cannot be spliced.
 task<result<std::uint64_t>> forward_by_splice(tcp_stream& from, tcp_stream& to, splice_pipe& pipe) {
-    const non_blocking_scope source(from.descriptor());
-    const non_blocking_scope sink(to.descriptor());
     std::uint64_t moved = 0;
     while (true) {
         while (pipe.held > 0) {
-            const std::int64_t out = splice_step(pipe.read_end(), to.descriptor(), pipe.held);
+            const std::int64_t out = splice_step(pipe.read_end(), to.descriptor(), to.descriptor(), pipe.held);
             if (out > 0) {
                 pipe.held -= static_cast<std::uint64_t>(out);
                 moved += static_cast<std::uint64_t>(out);
@@ -86,7 +92,7 @@ task<result<std::uint64_t>> forward_by_splice(tcp_stream& from, tcp_stream& to, 
                 co_return fail(outcome::to_error(out));
             }
         }
-        const std::int64_t in = splice_step(from.descriptor(), pipe.write_end(), splice_turn);
+        const std::int64_t in = splice_step(from.descriptor(), pipe.write_end(), from.descriptor(), splice_turn);
         if (in > 0) {
             pipe.held += static_cast<std::uint64_t>(in);
         } else if (in == 0) {
