@@ -59,7 +59,7 @@ result<handle> readiness_backend::attach(int descriptor, descriptor_kind kind) n
     fresh.descriptor = descriptor;
     fresh.kind = kind;
     fresh.armed = interest::none;
-    fresh.registered = fresh.read_ready = fresh.hangup = fresh.listed = fresh.retell = fresh.starved = false;
+    fresh.registered = fresh.read_ready = fresh.hangup = fresh.listed = fresh.retell = fresh.starved = fresh.guessed = false;
     fresh.write_ready = kind == descriptor_kind::stream;  // an empty send buffer: the first send is worth trying
     return made;
 }
@@ -176,6 +176,10 @@ readiness_backend::attempt readiness_backend::try_accept(record& of, std::int64_
     if (result >= 0) {
         const auto attached = attach(static_cast<int>(result), descriptor_kind::stream);
         result = attached ? attached->pack() : outcome::from(attached.error());
+        if (attached && guess_readable()) {
+            record& fresh = records_.at(attached->slot);
+            fresh.read_ready = fresh.guessed = true;
+        }
     }
     return attempt::finished;
 }
@@ -192,6 +196,10 @@ readiness_backend::attempt readiness_backend::try_recv(record& of, operation& op
         into = mutable_bytes(leased, limits::buffer_bytes);
     }
     result = system_calls::recv(of.descriptor, into);
+    if (of.guessed) {
+        of.guessed = false;
+        guess_score_ = result == system_calls::would_block ? std::max(guess_score_ - 1, 0) : std::min(guess_score_ + 1, score_max);
+    }
     const bool is_short = result < 0 || static_cast<std::size_t>(result) < into.size();
     if (op.kind == operation_kind::recv) {
         if (result > 0) {

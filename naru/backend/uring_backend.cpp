@@ -435,16 +435,22 @@ void uring_backend::begin_close(std::uint32_t slot, record& of, operation& op, o
     while (joining.pop() != nullptr) {
     }
     of.reads.push(op);
-    if (of.in_kernel == 0 && !of.armed) {
-        finish_close(slot, of, done);
-        return;
+    const bool quiet = of.in_kernel == 0 && !of.armed;
+    if (!quiet) {
+        io_uring_sqe& submission = entry();
+        submission.opcode = IORING_OP_ASYNC_CANCEL;
+        submission.flags = IOSQE_CQE_SKIP_SUCCESS;
+        submission.fd = of.descriptor;
+        submission.cancel_flags = IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_ALL;
+        submission.user_data = word(tag::ignored, 0);
     }
-    io_uring_sqe& submission = entry();
-    submission.opcode = IORING_OP_ASYNC_CANCEL;
-    submission.flags = IOSQE_CQE_SKIP_SUCCESS;
-    submission.fd = of.descriptor;
-    submission.cancel_flags = IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_ALL;
-    submission.user_data = word(tag::ignored, 0);
+    // In the same batch, behind the cancel: what is in flight holds the file open until it has ended, and the
+    // slot stays taken until then, so the number may be given out again before.
+    if (op.kind == operation_kind::close) {
+        entry_for(op, of, IORING_OP_CLOSE);
+    } else if (quiet) {
+        finish_close(slot, of, done);
+    }
 }
 
 void uring_backend::finish_close(std::uint32_t slot, record& of, operation_queue& done) noexcept {
@@ -453,15 +459,8 @@ void uring_backend::finish_close(std::uint32_t slot, record& of, operation_queue
     const int descriptor = of.descriptor;
     of.descriptor = -1;
     records_.release(slot);
-    if (op.kind == operation_kind::release) {
-        set_blocking(descriptor, false);
-        complete(op, descriptor, done);
-        return;
-    }
-    io_uring_sqe& submission = entry();
-    submission.opcode = IORING_OP_CLOSE;
-    submission.fd = descriptor;
-    submission.user_data = word(tag::operation, reinterpret_cast<std::uint64_t>(&op));
+    if (op.kind == operation_kind::release) set_blocking(descriptor, false);
+    complete(op, op.kind == operation_kind::release ? descriptor : 0, done);
 }
 
 void uring_backend::drop_kept(record& of) noexcept {
@@ -529,15 +528,15 @@ void uring_backend::handle_completion(const io_uring_cqe& completion, operation_
 
 // The completion of an operation that was itself in the kernel.
 void uring_backend::on_operation(operation& op, int outcome, operation_queue& done) noexcept {
-    if (op.kind == operation_kind::close) {  // the last of its handle, whose slot may have been given out again
-        complete(op, 0, done);
-        return;
-    }
     record& of = records_.at(op.target.slot);
     const std::uint32_t slot = op.target.slot;
     op.backend_bits = 0;
     --of.in_kernel;
     const bool joined = of.closing;  // no longer in a chain
+    if (op.kind == operation_kind::close) {
+        if (of.in_kernel == 0 && !of.armed) finish_close(slot, of, done);
+        return;
+    }
     const bool canceling = op.state == operation_state::canceling;
     std::int64_t result = outcome;
     bool ended = true;
@@ -559,7 +558,7 @@ void uring_backend::on_operation(operation& op, int outcome, operation_queue& do
             } else if (outcome >= 0) {
                 ended = step_send_file(of, static_cast<send_file_operation&>(op), result);
             }
-            if (ended) set_blocking(of.descriptor, true);
+            if (ended && !joined) set_blocking(of.descriptor, true);
             break;
         case operation_kind::recv_into:
             if (outcome == 0 && op.count > 0) result = of.ended = static_cast<std::int32_t>(outcome::end_of_stream);

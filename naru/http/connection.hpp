@@ -39,6 +39,7 @@ struct exchange {
     std::byte* input = nullptr;
     std::uint32_t begin = 0;
     std::uint32_t end = 0;
+    std::string surplus;    // received, but there was no room for it behind what had been set aside
     std::string_view head;
     std::string kept_head;  // its bytes, once a body has arrived in more than one piece
     request_parser parser;
@@ -110,6 +111,8 @@ class connection : operation, timer {
     static void received(operation& op) noexcept;
     void on_received() noexcept;
     void take_input(std::byte* bytes, std::size_t size) noexcept;
+    bool refill() noexcept;
+    void keep_head() noexcept;
     void process() noexcept;
     bool read_body() noexcept;
     bool begin_request() noexcept;
@@ -154,6 +157,8 @@ class connection : operation, timer {
     std::string_view unread() const noexcept {
         return as_text(bytes_view(exchange_->input + exchange_->begin, exchange_->end - exchange_->begin));
     }
+
+    bool has_input() const noexcept { return exchange_->begin != exchange_->end || !exchange_->surplus.empty(); }
 
     worker& worker_;
     union {

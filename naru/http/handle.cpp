@@ -255,7 +255,7 @@ connection::next_step connection::answer_file(cached_document& from) noexcept {
                 break;
         }
     }
-    if (ranges.count > 1) return answer_ranges(from, what, in, ranges.view());
+    if (status == 206 && ranges.count > 1) return answer_ranges(from, what, in, ranges.view());
 
     byte_range sent;
     sent.last = what.status.size - 1;  // of an empty file: size() is 0

@@ -69,6 +69,7 @@ void connection::take_input(std::byte* bytes, std::size_t size) noexcept {
         const std::size_t room = naru::limits::buffer_bytes - before;
         const std::size_t taken = std::min(size, room);
         if (before > 0) {
+            exchange_->surplus.assign(reinterpret_cast<const char*>(bytes) + taken, size - taken);
             std::memmove(first + before, bytes, taken);
             std::memcpy(first, aside->bytes(), before);
             std::free(aside);
@@ -85,6 +86,28 @@ void connection::take_input(std::byte* bytes, std::size_t size) noexcept {
     x.input = worker_.loop_.buffers().begin_of(bytes);
     x.begin = static_cast<std::uint32_t>(bytes - x.input);
     x.end = x.begin + static_cast<std::uint32_t>(size);
+}
+
+/// Makes room in the input for what did not fit before. Moves what is there: no head may be in use.
+bool connection::refill() noexcept {
+    exchange& x = *exchange_;
+    const std::string_view left = unread();
+    const std::size_t taken = std::min(x.surplus.size(), naru::limits::buffer_bytes - left.size());
+    if (taken == 0) return false;
+    std::memmove(x.input, left.data(), left.size());
+    std::memcpy(x.input + left.size(), x.surplus.data(), taken);
+    x.surplus.erase(0, taken);
+    x.begin = 0;
+    x.end = static_cast<std::uint32_t>(left.size() + taken);
+    return true;
+}
+
+/// The head of the request whose body is being read moves out of the way of what arrives.
+void connection::keep_head() noexcept {
+    exchange& x = *exchange_;
+    if (!x.kept_head.empty()) return;
+    x.kept_head = x.head;
+    x.head = x.kept_head;
 }
 
 // Answers one request after another, into one output, until the input is used up, the output is full, or an
@@ -108,6 +131,7 @@ void connection::process() noexcept {
 // True when a whole head is there and its body, if it has one, is to be read next (phase body) or not at all.
 bool connection::begin_request() noexcept {
     exchange& x = *exchange_;
+    if (unread().empty()) (void)refill();
     const std::string_view bytes = unread();
     if (bytes.empty()) {
         if (x.filled > 0) {
@@ -128,6 +152,7 @@ bool connection::begin_request() noexcept {
     x.parser.reset();
     const parse_status status = x.parser.parse(bytes);
     if (status == parse_status::need_more) {
+        if (refill()) return begin_request();
         if (x.filled > 0) {
             flush();  // the answers first; the rest is looked at again when they are sent
         } else {
@@ -195,6 +220,11 @@ bool connection::read_body() noexcept {
         x.reading_body = false;
         phase_ = phase::handling;
         return true;
+    }
+    if (!x.surplus.empty()) {
+        keep_head();
+        (void)refill();
+        return read_body();
     }
     if (x.filled > 0) {  // earlier answers, or 100 Continue, go out before more is waited for
         flush();

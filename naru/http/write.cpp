@@ -104,7 +104,9 @@ void connection::send_next() noexcept {
     const bool more = x.next_piece < x.pieces.size();
     if (count > 0) {
         x.sending.set(target, x.slices.data(), count);
-        x.sending.flags = more ? operation_flags::more : 0;
+        // Behind the last answer comes the end of our direction: held back for that moment, its last segment
+        // carries the FIN, too. One packet and one wake-up of the client fewer.
+        x.sending.flags = more || !keep_alive_ ? operation_flags::more : 0;
         worker_.loop_.submit(x.sending);
     } else if (more) {
         const body_piece& piece = x.pieces[x.next_piece++];
