@@ -72,7 +72,8 @@ void add_serve(CLI::App& program, action& chosen) {
     command.add_option("-e,--engine", given->engine, "auto, select, poll, epoll, epoll-level, epoll-oneshot or io_uring (default: auto)");
     command.add_option("-t,--threads", given->threads, "Loops, one a thread (default: the number of usable cores)");
     command.add_option("-c,--config", *config, "A TOML file with these settings; flags go before it");
-    command.add_flag("--listings,!--no-listings", given->listings, "Show directories without an index.html (default: yes)");
+    command.add_flag_callback("--listings", [given] { given->listings = true; }, "Show directories that have no index.html (the default)");
+    command.add_flag_callback("--no-listings", [given] { given->listings = false; }, "Do not show directories that have no index.html");
     command.add_option("--access-log", given->access_log, "Write the combined format to a file; - is standard output");
     CLI::Option_group& times = *command.add_option_group("Deadlines", "In seconds");
     times.add_option("--head-timeout", given->head_timeout, "For a request's head (default: 20)");

@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <fstream>
 #include <sstream>
 #include <stdexcept>
 #include <tuple>
@@ -88,9 +89,13 @@ socket_options::keep_alive_settings to_keep_alive(const std::string& text) {
 }  // namespace
 
 serve_settings read_config(const std::string& path) {
+    std::ifstream stream(path);
+    std::ostringstream text;
+    text << stream.rdbuf();
+    if (!stream || !text) throw std::runtime_error(fmt::format("cannot read the configuration {}: there is no such file, or it may not be read", path));
     toml::table file;
     try {
-        file = toml::parse_file(path);
+        file = toml::parse(text.str(), path);
     } catch (const toml::parse_error& error) {
         throw std::runtime_error(fmt::format("cannot read the configuration {}{}: {}", path,
                                              error.source().begin.line > 0 ? fmt::format(", line {}", error.source().begin.line)
@@ -107,7 +112,9 @@ serve_settings read_config(const std::string& path) {
             using value_type = typename std::remove_reference_t<decltype(field)>::value_type;
             using read_type = std::conditional_t<std::is_integral_v<value_type> && !std::is_same_v<value_type, bool>, std::int64_t, value_type>;
             const auto value = node.template value<read_type>();
-            bool fits = value.has_value();
+            // toml++ would also take 1 for true, and true for 1.
+            bool fits = value.has_value() && node.is_string() == std::is_same_v<value_type, std::string> &&
+                        node.is_boolean() == std::is_same_v<value_type, bool>;
             if constexpr (std::is_same_v<read_type, std::int64_t>) fits = fits && *value >= 0 && *value <= 0x7fffffff;
             if (!fits) {
                 throw std::runtime_error(fmt::format("{}, line {}: {} wants {}", path, node.source().begin.line, name, kind_of<value_type>()));

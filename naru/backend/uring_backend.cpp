@@ -100,7 +100,7 @@ result<handle> uring_backend::attach(int descriptor, descriptor_kind kind) noexc
 
 int uring_backend::descriptor(handle of) noexcept {
     const record* found = records_.find(of);
-    return found != nullptr ? found->descriptor : -1;
+    return found != nullptr && !found->closing ? found->descriptor : -1;
 }
 
 // ---------------------------------------------------------------------------------------- submission

@@ -42,6 +42,11 @@ const char* explain(int error) noexcept {
 
 uring_ring::~uring_ring() {
     unmap();
+    if (enter_descriptor_ != descriptor_) {  // the registration would keep the ring, and all that is armed in it
+        io_uring_rsrc_update registered{};
+        registered.offset = static_cast<unsigned>(enter_descriptor_);
+        (void)register_call(IORING_UNREGISTER_RING_FDS, &registered, 1);
+    }
     if (descriptor_ >= 0) close(descriptor_);
 }
 

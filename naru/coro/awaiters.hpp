@@ -8,12 +8,12 @@
 #include <naru/loop/worker_pool.hpp>
 
 #include <chrono>
-#include <concepts>
 #include <coroutine>
 #include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 namespace naru {
@@ -288,20 +288,42 @@ offload_awaiter<Callable> offload(loop& on, worker_pool& pool, Callable callable
 }
 
 template <class Awaiter>
-concept deadline_awaiter = std::derived_from<std::remove_cvref_t<Awaiter>, awaited>;
+concept bounded_awaiter = requires(Awaiter& each, instant deadline, stop_scope& scope) {
+    each.set_deadline(deadline);
+    each.set_scope(scope);
+};
+
+/// An awaiter of the same full expression, passed on. By value and with a constructor, because GCC 12 would copy
+/// or move what a function returns by reference into the frame, and awaiters are pinned.
+template <class Awaiter>
+class [[nodiscard]] passed_on {
+ public:
+    explicit passed_on(Awaiter& awaiter) noexcept : awaiter_(&awaiter) {}
+    void set_deadline(instant deadline) noexcept { awaiter_->set_deadline(deadline); }
+    void set_scope(stop_scope& scope) noexcept { awaiter_->set_scope(scope); }
+    bool await_ready() const noexcept { return awaiter_->await_ready(); }
+    template <class Promise>
+    auto await_suspend(std::coroutine_handle<Promise> waiting) noexcept {
+        return awaiter_->await_suspend(waiting);
+    }
+    decltype(auto) await_resume() { return awaiter_->await_resume(); }
+
+ private:
+    Awaiter* awaiter_;
+};
 
 /// co_await with_deadline(instant, stream.recv()): the operation ends by then, with timed_out if it must.
-template <deadline_awaiter Awaiter>
-Awaiter&& with_deadline(instant deadline, Awaiter&& awaiter) noexcept {
+template <bounded_awaiter Awaiter>
+passed_on<Awaiter> with_deadline(instant deadline, Awaiter&& awaiter) noexcept {
     awaiter.set_deadline(deadline);
-    return std::forward<Awaiter>(awaiter);
+    return passed_on<Awaiter>(awaiter);
 }
 
 /// co_await with_stop(scope, stream.recv()): ends early when `scope` is stopped.
-template <deadline_awaiter Awaiter>
-Awaiter&& with_stop(stop_scope& scope, Awaiter&& awaiter) noexcept {
+template <bounded_awaiter Awaiter>
+passed_on<Awaiter> with_stop(stop_scope& scope, Awaiter&& awaiter) noexcept {
     awaiter.set_scope(scope);
-    return std::forward<Awaiter>(awaiter);
+    return passed_on<Awaiter>(awaiter);
 }
 template <class T>
 task<T> with_stop(stop_scope& scope, task<T> awaited_task) {

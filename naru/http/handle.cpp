@@ -184,9 +184,9 @@ void connection::on_loaded() noexcept {
     auto loaded = std::exchange(load.loaded, fail_errno(EAGAIN));
     if (phase_ == phase::closing) return finish_if_quiet();
     if (load.failed()) loaded = fail(load.error());
-    const next_step next = answer_loaded(std::move(loaded), std::move(load.path));
+    const next_step then = answer_loaded(std::move(loaded), std::move(load.path));
     exchange_->kept_head.clear();
-    if (next == next_step::flush || !keep_alive_) return flush();
+    if (then == next_step::flush || !keep_alive_) return flush();
     process();
 }
 
@@ -197,9 +197,9 @@ connection::next_step connection::answer_loaded(naru::result<std::unique_ptr<doc
     if ((*loaded)->is == document::kind::directory) return answer_redirect(path);
     cached_document& entry = keep ? worker_.cache_.insert(key, std::move(path), std::move(*loaded), worker_.loop_.now())
                                   : worker_.cache_.wrap(std::move(*loaded));
-    const next_step next = answer(entry);
+    const next_step then = answer(entry);
     worker_.cache_.let_go(entry);
-    return next;
+    return then;
 }
 
 connection::next_step connection::answer(cached_document& from) noexcept {
@@ -405,11 +405,14 @@ void connection::log(unsigned status, std::uint64_t bytes) noexcept {
     const std::string host = peer ? peer->host_text() : std::string();
     entry.host = host;
     entry.unix_seconds = worker_.unix_seconds();
-    entry.request_line = text.substr(0, text.find("\r\n"));
+    if (!text.empty()) {  // else it was refused, and what is known of it points nowhere
+        const std::size_t line = request.method_name.offset;  // behind empty lines
+        entry.request_line = text.substr(line, text.find("\r\n", line) - line);
+        entry.referer = request.value(field::referer, text);
+        entry.user_agent = request.value(field::user_agent, text);
+    }
     entry.status = status;
     entry.bytes = bytes;
-    entry.referer = request.value(field::referer, text);
-    entry.user_agent = request.value(field::user_agent, text);
     worker_.log_->append(combined_line(entry));
 }
 

@@ -61,7 +61,7 @@ std::string listing_page(std::string_view path, std::vector<directory_entry> ent
     std::string page = fmt::format(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-        "<title>{0}</title>\n<style>\n{1}\n</style>\n</head>\n<body>\n<main>\n<h1>{0}</h1>\n<table>\n"
+        "<link rel=\"icon\" href=\"data:,\">\n<title>{0}</title>\n<style>\n{1}\n</style>\n</head>\n<body>\n<main>\n<h1>{0}</h1>\n<table>\n"
         "<thead><tr><th scope=\"col\">Name</th><th scope=\"col\">Size</th><th scope=\"col\">Modified (UTC)</th>"
         "</tr></thead>\n<tbody>\n",
         title, style);

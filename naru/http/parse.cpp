@@ -121,8 +121,7 @@ parse_status request_parser::next_line(std::string_view bytes, std::string_view&
     if (phase_ == phase::request_line && length > limits::request_line_bytes) {
         return refuse(414, "the request line is too long");
     }
-    if (end - found < 2) {
-        if (found != end && *found != '\r') return refuse(400, "a control character in the request head");
+    if (end - found < 2 && (found == end || *found == '\r')) {
         if (bytes.size() >= limits::head_bytes) return refuse(431, "the request head is too long");
         scanned_ = static_cast<std::uint32_t>(found - base_);
         return parse_status::need_more;

@@ -45,6 +45,8 @@ void connection::on_received() noexcept {
     }
     if (timed_out_ && (phase_ == phase::head || phase_ == phase::body)) {
         if (is_aside_) take_back();
+        exchange_->reading_body = false;
+        keep_alive_ = false;
         dirty_close_ = true;
         if (answer_status(408, "The request took too long.") == next_step::flush) flush();
         return;
@@ -120,10 +122,10 @@ void connection::process() noexcept {
             return;
         }
         if (phase_ == phase::body) continue;
-        const next_step next = handle();
-        if (next == next_step::wait) return;
+        const next_step then = handle();
+        if (then == next_step::wait) return;
         exchange_->kept_head.clear();
-        if (next == next_step::flush || !keep_alive_) return flush();
+        if (then == next_step::flush || !keep_alive_) return flush();
     }
     flush();
 }
@@ -209,6 +211,7 @@ bool connection::read_body() noexcept {
     } while (status == parse_status::need_more && !input.empty());
     x.begin = x.end - static_cast<std::uint32_t>(input.size());
     if (status == parse_status::refused || x.body.bytes_read() > limits::body_bytes) {
+        x.reading_body = false;
         keep_alive_ = false;
         dirty_close_ = true;
         (void)refuse(status == parse_status::refused ? x.body.refusal()
@@ -237,10 +240,7 @@ bool connection::read_body() noexcept {
 // More of a body is to come: its head moves out of the way of what arrives.
 void connection::wait_for_more() noexcept {
     exchange& x = *exchange_;
-    if (x.kept_head.empty()) {
-        x.kept_head = x.head;
-        x.head = x.kept_head;
-    }
+    keep_head();
     if (x.input != nullptr) {
         worker_.loop_.buffers().release(x.input);
         x.input = nullptr;
@@ -291,9 +291,9 @@ void connection::on_deadline() noexcept {
             return;
         case phase::sending: {
             // The client may be slow as long as it takes something.
-            const std::uint64_t progress = exchange_->sending.progress + exchange_->sending_file.progress;
-            if (progress != exchange_->progress_seen) {
-                exchange_->progress_seen = progress;
+            const std::uint64_t moved = exchange_->sending.progress + exchange_->sending_file.progress;
+            if (moved != exchange_->progress_seen) {
+                exchange_->progress_seen = moved;
                 return set_deadline(worker_.options_.timeouts.write);
             }
             reset_on_close(worker_.loop_.descriptor(target));

@@ -84,6 +84,10 @@ server::server(server_options options, std::function<void(std::string_view)> rep
     if (s.options.access_log) s.log.emplace(*s.options.access_log);
     s.local = s.options.listen;
     s.shards.resize(s.options.threads == 0 ? 1 : s.options.threads);
+    if (s.shards.size() > 1) {  // SO_REUSEPORT would share the port with another server of this user, and not say so
+        const auto alone = listen_on(s.local, {});
+        if (!alone) throw std::runtime_error(listen_error(s.local, alone.error()));
+    }
     s.blocking.emplace(blocking_threads);
     for (shard& each : s.shards) {
         backend_choice choice = try_backend(s.options.engine);

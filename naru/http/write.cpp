@@ -93,20 +93,20 @@ void connection::flush() noexcept {
 // What lies in memory goes out in one gathered send; each file piece in a step of its own.
 void connection::send_next() noexcept {
     exchange& x = *exchange_;
-    std::uint32_t count = 0;
+    std::uint32_t used = 0;
     if (x.filled > 0) {
-        x.slices[count++] = slice(x.output, x.filled);
+        x.slices[used++] = slice(x.output, x.filled);
         x.filled = 0;
     }
-    while (x.next_piece < x.pieces.size() && x.pieces[x.next_piece].file < 0 && count < x.slices.size()) {
-        x.slices[count++] = x.pieces[x.next_piece++].memory;
+    while (x.next_piece < x.pieces.size() && x.pieces[x.next_piece].file < 0 && used < x.slices.size()) {
+        x.slices[used++] = x.pieces[x.next_piece++].memory;
     }
     const bool more = x.next_piece < x.pieces.size();
-    if (count > 0) {
-        x.sending.set(target, x.slices.data(), count);
+    if (used > 0) {
+        x.sending.set(target, x.slices.data(), used);
         // Behind the last answer comes the end of our direction: held back for that moment, its last segment
         // carries the FIN, too. One packet and one wake-up of the client fewer.
-        x.sending.flags = more || !keep_alive_ ? operation_flags::more : 0;
+        x.sending.flags = more || (!keep_alive_ && !x.reading_body) ? operation_flags::more : 0;
         worker_.loop_.submit(x.sending);
     } else if (more) {
         const body_piece& piece = x.pieces[x.next_piece++];
@@ -133,13 +133,13 @@ void connection::answer_sent() noexcept {
     x.held.clear();
     x.pieces.clear();
     x.text.clear();
-    if (!keep_alive_) return linger();
     if (x.reading_body) {  // it was 100 Continue, or the answers before this request
         phase_ = phase::body;
-        return x.begin != x.end ? process() : wait_for_more();
+        return has_input() ? process() : wait_for_more();
     }
+    if (!keep_alive_) return linger();
     phase_ = phase::idle;
-    if (x.begin != x.end) return process();
+    if (has_input()) return process();
     release_exchange();
     set_deadline(worker_.options_.timeouts.keep_alive);
     receive();
@@ -158,8 +158,7 @@ void connection::release_exchange() noexcept {
 // The last answer has gone to the kernel. If the client may still be sending, closing now would answer its
 // bytes with a reset, which may overtake the answer; so our direction ends first, and the rest is dropped.
 void connection::linger() noexcept {
-    const bool unread_input = exchange_->begin != exchange_->end;
-    if (!dirty_close_ && !unread_input) return close();
+    if (!dirty_close_ && !has_input()) return close();
     release_exchange();
     phase_ = phase::lingering;
     lingered_ = 0;

@@ -1,0 +1,217 @@
+// The steady state allocates nothing: the global operator new counts.
+#include "support/conformance.hpp"
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+namespace {
+
+std::atomic<std::size_t> allocations{0};
+
+void* counted(std::size_t size) {
+    allocations.fetch_add(1, std::memory_order_relaxed);
+    if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
+    throw std::bad_alloc();
+}
+
+}  // namespace
+
+void* operator new(std::size_t size) { return counted(size); }
+void* operator new[](std::size_t size) { return counted(size); }
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+
+namespace naru::testing {
+namespace {
+
+class Allocation : public conformance {};
+NARU_ON_EVERY_BACKEND(Allocation);
+
+constexpr int warm_up = 200;
+constexpr int rounds = 2000;
+
+/// A peer that answers every byte with a byte, without allocating.
+bool ping(int socket) { return ::send(socket, "p", 1, MSG_NOSIGNAL) == 1; }
+bool pong(int socket) {
+    char byte = 0;
+    return ::recv(socket, &byte, 1, 0) == 1;
+}
+
+/// Runs `round` until it has returned true `count` times, and counts the allocations meanwhile.
+template <class Round>
+std::size_t allocations_of(naru::loop& on, int count, Round round) {
+    const std::size_t before = allocations.load();
+    const instant end = clock::now() + 20s;
+    for (int done = 0; done < count;) {
+        if (round()) ++done;
+        on.run_for_one_tick(0ms);
+        if (clock::now() > end) {
+            ADD_FAILURE() << "only " << done << " rounds";
+            break;
+        }
+    }
+    return allocations.load() - before;
+}
+
+TEST_P(Allocation, TheCounterCounts) {
+    const std::size_t before = allocations.load();
+    ::operator delete(::operator new(1));  // a new expression could be optimised away
+    EXPECT_EQ(allocations.load(), before + 1);
+}
+
+struct plain_echo {
+    struct recv_half : operation {
+        explicit recv_half(plain_echo& of)
+            : operation(operation_kind::recv, [](operation& op) noexcept { static_cast<recv_half&>(op).owner.received(); }), owner(of) {}
+        plain_echo& owner;
+    };
+    struct send_half : send_operation {
+        explicit send_half(plain_echo& of)
+            : send_operation([](operation& op) noexcept { static_cast<send_half&>(op).owner.sent(); }), owner(of) {}
+        plain_echo& owner;
+    };
+    plain_echo(naru::loop& of, handle on) : loop(of), socket(on) {
+        recv.target = on;
+        loop.submit(recv);
+    }
+    void received() noexcept {
+        if (recv.failed()) return;
+        leased = lease(loop.buffers(), mutable_bytes(recv.data, static_cast<std::size_t>(recv.result)));
+        send.set(socket, bytes_view(leased.bytes()));
+        loop.submit(send);
+    }
+    void sent() noexcept {
+        leased.reset();
+        if (!send.failed()) loop.submit(recv);
+    }
+    naru::loop& loop;
+    handle socket;
+    lease leased;
+    recv_half recv{*this};
+    send_half send{*this};
+};
+
+/// One byte there and back at a time.
+struct ping_pong {
+    int socket;
+    bool waiting = false;
+    bool operator()() {
+        if (!waiting) waiting = ping(socket);
+        if (!pong(socket)) return false;
+        waiting = false;
+        return true;
+    }
+};
+
+TEST_P(Allocation, AnEchoOfOperationsAllocatesNothing) {
+    auto sockets = tcp_pair();
+    const handle ours = adopt(sockets.ours);
+    plain_echo echo(loop(), ours);
+    ping_pong peer{sockets.peer.get()};
+    allocations_of(loop(), warm_up, [&] { return peer(); });
+    EXPECT_EQ(allocations_of(loop(), rounds, [&] { return peer(); }), 0u);
+    loop().close(ours);
+    settle();
+}
+
+task<> coroutine_echo(tcp_stream& peer) {
+    while (auto data = co_await with_deadline(peer.home().now() + 60s, peer.recv())) {
+        if (!co_await peer.send(*data)) break;
+    }
+}
+
+TEST_P(Allocation, AnEchoOfCoroutinesWithDeadlinesAllocatesNothing) {
+    auto sockets = tcp_pair();
+    tcp_stream stream = stream_of(sockets.ours);
+    task_group group;
+    group.spawn(coroutine_echo(stream));
+    ping_pong peer{sockets.peer.get()};
+    allocations_of(loop(), warm_up, [&] { return peer(); });
+    EXPECT_EQ(allocations_of(loop(), rounds, [&] { return peer(); }), 0u);
+    group.stop();
+    ASSERT_TRUE(run_until([&] { return group.running() == 0; }));
+}
+
+TEST_P(Allocation, TimersAllocateNothing) {
+    struct counting : timer {
+        counting() : timer([](timer& self) noexcept { ++static_cast<counting&>(self).expiries; }) {}
+        int expiries = 0;
+    };
+    static counting timers[100];
+    int step = 0;
+    const auto round = [&] {
+        for (counting& each : timers) {
+            ++step;
+            loop().arm(each, clock::now() + std::chrono::microseconds(step * 37 % 5000));
+            if (step % 3 == 0) loop().arm(each, clock::now() + 1h);
+            if (step % 5 == 0) loop().arm(each, clock::now());
+            if (step % 7 == 0) loop().disarm(each);
+        }
+        return true;
+    };
+    EXPECT_EQ(allocations_of(loop(), rounds / 10, round), 0u);
+    for (counting& each : timers) {
+        loop().disarm(each);
+        each.expiries = 0;
+        loop().arm(each, clock::now() + 2ms);
+    }
+    const auto all_expired = [&] {
+        for (const counting& each : timers) {
+            if (each.expiries == 0) return false;
+        }
+        return true;
+    };
+    EXPECT_EQ(allocations_of(loop(), 1, all_expired), 0u);
+}
+
+TEST_P(Allocation, PostsAllocateNothing) {
+    struct counting : posted {
+        counting() : posted([](posted& self) noexcept {
+            auto& each = static_cast<counting&>(self);
+            ++each.runs;
+            each.waiting = false;
+        }) {}
+        int runs = 0;
+        bool waiting = false;
+    } task;
+    const auto round = [&] {
+        if (task.waiting) return false;
+        task.waiting = true;
+        loop().post(task);
+        return true;
+    };
+    allocations_of(loop(), 10, round);
+    EXPECT_EQ(allocations_of(loop(), rounds, round), 0u);
+    ASSERT_TRUE(run_until([&] { return !task.waiting; }));
+    EXPECT_EQ(task.runs, rounds + 10);
+}
+
+TEST_P(Allocation, CancelAllocatesNothing) {
+    auto sockets = tcp_pair();
+    const handle ours = adopt(sockets.ours);
+    struct counting : operation {
+        counting() : operation(operation_kind::recv, [](operation& op) noexcept { ++static_cast<counting&>(op).completions; }) {}
+        int completions = 0;
+    } recv;
+    recv.target = ours;
+    int phase = 0;
+    const auto round = [&] {
+        if (!recv.idle()) {
+            if (++phase % 2 == 0) loop().cancel(recv);
+            return false;
+        }
+        loop().submit(recv);
+        return true;
+    };
+    allocations_of(loop(), warm_up, round);
+    EXPECT_EQ(allocations_of(loop(), rounds / 2, round), 0u);
+    EXPECT_GT(recv.completions, 0);
+    loop().close(ours);
+    settle();
+}
+
+}  // namespace
+}  // namespace naru::testing

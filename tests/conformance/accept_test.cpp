@@ -1,0 +1,391 @@
+// Accepting: every connection arrives once; shortages pause and pass.
+#include "support/conformance.hpp"
+
+#include <optional>
+#include <vector>
+
+#include <poll.h>
+#include <sys/resource.h>
+
+namespace naru::testing {
+namespace {
+
+class Accept : public conformance {
+ protected:
+    void SetUp() override {
+        conformance::SetUp();
+        if (loop_ == nullptr) return;
+        unique_descriptor made = listening_socket();
+        where_ = address::local_of(made.get()).value();
+        listener_ = adopt(made, descriptor_kind::listener);
+    }
+    void TearDown() override {
+        if (loop_ != nullptr && listener_) loop().close(listener_);
+        conformance::TearDown();
+    }
+
+    address where_;
+    handle listener_;
+};
+NARU_ON_EVERY_BACKEND(Accept);
+
+/// Notes what an acceptor reports, and keeps the connections.
+struct accepted_list {
+    std::vector<handle> connections;
+    std::vector<duration> pauses;
+    std::error_code pause_reason;
+    std::error_code failure;
+    int stopped = 0;
+    std::function<void()> on_connection;
+
+    acceptor::events events() {
+        return {
+            .on_connection =
+                [](void* self, handle connection) noexcept {
+                    auto& list = *static_cast<accepted_list*>(self);
+                    list.connections.push_back(connection);
+                    if (list.on_connection) list.on_connection();
+                },
+            .on_pause =
+                [](void* self, std::error_code why, duration pause) noexcept {
+                    static_cast<accepted_list*>(self)->pause_reason = why;
+                    static_cast<accepted_list*>(self)->pauses.push_back(pause);
+                },
+            .on_failure =
+                [](void* self, std::error_code why) noexcept { static_cast<accepted_list*>(self)->failure = why; },
+            .on_stopped = [](void* self) noexcept { ++static_cast<accepted_list*>(self)->stopped; },
+            .context = this,
+        };
+    }
+};
+
+/// Sets RLIMIT_NOFILE's soft limit for a scope.
+class descriptor_limit {
+ public:
+    explicit descriptor_limit(rlim_t soft) {
+        checked(::getrlimit(RLIMIT_NOFILE, &before_), "getrlimit");
+        rlimit changed = before_;
+        changed.rlim_cur = std::min(soft, before_.rlim_max);
+        checked(::setrlimit(RLIMIT_NOFILE, &changed), "setrlimit");
+    }
+    ~descriptor_limit() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+    descriptor_limit(const descriptor_limit&) = delete;
+    descriptor_limit& operator=(const descriptor_limit&) = delete;
+
+ private:
+    rlimit before_{};
+};
+
+/// UBSan looks at an object's type through a pipe, the first time: before the descriptors run out.
+void look_at_error_categories() {
+    EXPECT_TRUE(is_shortage({EMFILE, std::system_category()}));
+    EXPECT_TRUE(is_shortage(make_error_code(errc::select_descriptor_limit)));
+    EXPECT_TRUE(concerns_one_connection({ECONNABORTED, std::system_category()}));
+    EXPECT_FALSE(is_shortage({ECONNABORTED, std::system_category()}));
+    EXPECT_FALSE(concerns_one_connection({EBADF, std::system_category()}));
+}
+
+/// Takes every descriptor below `limit` that is free.
+std::vector<unique_descriptor> fill_descriptors(int limit) {
+    std::vector<unique_descriptor> taken;
+    taken.reserve(static_cast<std::size_t>(limit));
+    while (true) {
+        unique_descriptor next(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3));
+        if (!next || next.get() >= limit) return taken;
+        taken.push_back(std::move(next));
+    }
+}
+
+TEST_P(Accept, EveryConnectionArrivesOnce) {
+    accepted_list list;
+    acceptor accepts(loop(), listener_, list.events());
+    accepts.start();
+    std::vector<unique_descriptor> clients;
+    for (int each = 0; each < 300; ++each) {
+        clients.push_back(connect_to(where_));
+        write_all(clients.back().get(), std::to_string(each));
+    }
+    ASSERT_TRUE(run_until([&] { return list.connections.size() == clients.size(); }));
+    std::vector<bool> seen(clients.size());
+    for (const handle each : list.connections) {
+        a_recv recv(each);
+        loop().submit(recv);
+        ASSERT_TRUE(run_until(recv));
+        const auto number = static_cast<std::size_t>(std::stoi(recv.take(loop())));
+        EXPECT_FALSE(seen.at(number));
+        seen.at(number) = true;
+        loop().close(each);
+    }
+    accepts.stop();
+    ASSERT_TRUE(run_until([&] { return list.stopped == 1; }));
+    EXPECT_FALSE(list.failure);
+    EXPECT_TRUE(list.pauses.empty());
+}
+
+TEST_P(Accept, SeveralAcceptsCompleteInOrder) {
+    std::vector<std::unique_ptr<on_handle>> accepts;
+    std::string order;
+    for (char name = 'a'; name < 'e'; ++name) {
+        accepts.push_back(std::make_unique<on_handle>(operation_kind::accept, listener_));
+        accepts.back()->then = [&order, name] { order += name; };
+        loop().submit(*accepts.back());
+    }
+    std::vector<unique_descriptor> clients;
+    for (int each = 0; each < 4; ++each) {
+        clients.push_back(connect_to(where_));
+        ticks(2);
+    }
+    ASSERT_TRUE(run_until([&] { return order.size() == 4; }));
+    EXPECT_EQ(order, "abcd");
+    for (const auto& each : accepts) loop().close(handle::unpack(each->result));
+}
+
+TEST_P(Accept, WithoutDescriptorsItPausesAndNoConnectionIsLost) {
+    accepted_list list;
+    std::vector<unique_descriptor> clients;
+    for (int each = 0; each < 5; ++each) clients.push_back(connect_to(where_));
+    acceptor accepts(loop(), listener_, list.events());
+    look_at_error_categories();
+    {
+        const unique_descriptor highest(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3));
+        const int limit = std::max(highest.get(), clients.back().get()) + 4;
+        const descriptor_limit scarce(static_cast<rlim_t>(limit));
+        const auto taken = fill_descriptors(limit);
+        accepts.start();
+        ASSERT_TRUE(run_until([&] { return list.pauses.size() == 4; }));
+        EXPECT_EQ(list.connections.size(), 0u);
+        // Each pause is twice as long as the last: it does not spin.
+        for (std::size_t each = 1; each < list.pauses.size(); ++each) EXPECT_EQ(list.pauses[each], 2 * list.pauses[each - 1]);
+    }
+    EXPECT_EQ(list.pause_reason, std::errc::too_many_files_open);
+    ASSERT_TRUE(run_until([&] { return list.connections.size() == clients.size(); }));
+    // Afterwards a connection is taken at once.
+    const std::size_t pauses = list.pauses.size();
+    clients.push_back(connect_to(where_));
+    ASSERT_TRUE(run_until([&] { return list.connections.size() == clients.size(); }));
+    EXPECT_EQ(list.pauses.size(), pauses);
+    for (const handle each : list.connections) loop().close(each);
+    accepts.stop();
+    ASSERT_TRUE(run_until([&] { return list.stopped == 1; }));
+}
+
+TEST_P(Accept, StopInAPauseEndsItOnce) {
+    accepted_list list;
+    acceptor accepts(loop(), listener_, list.events());
+    const unique_descriptor client = connect_to(where_);
+    look_at_error_categories();
+    {
+        const int limit = client.get() + 4;
+        const descriptor_limit scarce(static_cast<rlim_t>(limit));
+        const auto taken = fill_descriptors(limit);
+        accepts.start();
+        ASSERT_TRUE(run_until([&] { return !list.pauses.empty(); }));
+        accepts.stop();
+        accepts.stop();
+        EXPECT_EQ(list.stopped, 0);
+        ASSERT_TRUE(run_until([&] { return list.stopped == 1; }));
+    }
+    ticks(5);
+    EXPECT_EQ(list.stopped, 1);
+    for (const handle each : list.connections) loop().close(each);
+}
+
+TEST_P(Accept, StopFromInsideOnConnection) {
+    accepted_list list;
+    acceptor accepts(loop(), listener_, list.events());
+    list.on_connection = [&] { accepts.stop(); };
+    accepts.start();
+    const unique_descriptor first = connect_to(where_);
+    ASSERT_TRUE(run_until([&] { return list.stopped == 1; }));
+    EXPECT_EQ(list.connections.size(), 1u);
+    for (const handle each : list.connections) loop().close(each);
+}
+
+TEST_P(Accept, AClosedListenerEndsItForGood) {
+    accepted_list list;
+    acceptor accepts(loop(), listener_, list.events());
+    accepts.start();
+    ticks(3);
+    loop().close(listener_);
+    ASSERT_TRUE(run_until([&] { return static_cast<bool>(list.failure); }));
+    EXPECT_EQ(list.failure, std::errc::operation_canceled);
+    listener_ = handle();
+}
+
+TEST_P(Accept, ConnectionsThatWereResetDoNotEndAccepting) {
+    accepted_list list;
+    for (int each = 0; each < 10; ++each) {
+        unique_descriptor client = connect_to(where_);
+        reset_connection(client);
+    }
+    acceptor accepts(loop(), listener_, list.events());
+    accepts.start();
+    const unique_descriptor good = connect_to(where_);
+    write_all(good.get(), "still here");
+    ASSERT_TRUE(run_until([&] {
+        if (list.connections.empty()) return false;
+        const auto peer = address::peer_of(loop().descriptor(list.connections.back()));
+        return peer && peer->port() == address::local_of(good.get())->port();
+    }));
+    a_recv recv(list.connections.back());
+    loop().submit(recv);
+    ASSERT_TRUE(run_until(recv));
+    EXPECT_EQ(recv.take(loop()), "still here");
+    for (const handle each : list.connections) loop().close(each);
+    accepts.stop();
+    ASSERT_TRUE(run_until([&] { return list.stopped == 1; }));
+}
+
+TEST_P(Accept, ConnectionsNobodyAcceptedAreClosedWithTheListener) {
+    on_handle accept(operation_kind::accept, listener_);
+    loop().submit(accept);
+    std::vector<unique_descriptor> clients;
+    for (int each = 0; each < 20; ++each) clients.push_back(connect_to(where_));
+    ASSERT_TRUE(run_until(accept));
+    ticks(5);
+    loop().close(listener_);
+    loop().close(handle::unpack(accept.result));
+    listener_ = handle();
+    received_text got;
+    ASSERT_TRUE(run_until([&] {
+        for (const auto& each : clients) {
+            got = received_text();
+            got.read_from(each.get());
+            if (!got.ended && got.error == 0) return false;
+        }
+        return true;
+    }));
+}
+
+TEST_P(Accept, DescriptorsPastTheLimitOfSelectAreRefusedByItAndServedByTheOthers) {
+    const descriptor_limit enough(4096);
+    auto sockets = tcp_pair();
+    auto others = tcp_pair();
+    unique_descriptor high(::fcntl(sockets.ours.get(), F_DUPFD_CLOEXEC, 1024));
+    if (!high) GTEST_SKIP() << "the descriptor limit is below 1025";
+    sockets.ours.reset();
+    const int number = high.get();
+    const auto attached = loop().attach(high.release(), descriptor_kind::stream);
+    if (GetParam().name == "select") {
+        ASSERT_FALSE(attached);
+        EXPECT_EQ(attached.error(), errc::select_descriptor_limit);
+        EXPECT_FALSE(is_open(number));
+    } else {
+        ASSERT_TRUE(attached);
+        a_recv recv(*attached);
+        loop().submit(recv);
+        write_all(sockets.peer.get(), "high");
+        ASSERT_TRUE(run_until(recv));
+        EXPECT_EQ(recv.take(loop()), "high");
+        loop().close(*attached);
+    }
+    const handle ours = adopt(others.ours);
+    a_recv recv(ours);
+    loop().submit(recv);
+    write_all(others.peer.get(), "goes on");
+    ASSERT_TRUE(run_until(recv));
+    EXPECT_EQ(recv.take(loop()), "goes on");
+    loop().close(ours);
+}
+
+TEST_P(Accept, PastTheLimitOfSelectAcceptingPausesAndRecovers) {
+    if (GetParam().name != "select") GTEST_SKIP() << "only select has this limit";
+    const descriptor_limit enough(4096);
+    accepted_list list;
+    acceptor accepts(loop(), listener_, list.events());
+    std::optional<unique_descriptor> client(connect_to(where_));
+    {
+        const auto taken = fill_descriptors(1024);
+        accepts.start();
+        ASSERT_TRUE(run_until([&] { return !list.pauses.empty(); }));
+        EXPECT_EQ(list.pause_reason, errc::select_descriptor_limit);
+        EXPECT_TRUE(list.connections.empty());
+    }
+    client.emplace(connect_to(where_));
+    ASSERT_TRUE(run_until([&] { return list.connections.size() == 1; }));
+    loop().close(list.connections.front());
+    accepts.stop();
+    ASSERT_TRUE(run_until([&] { return list.stopped == 1; }));
+}
+
+task<result<tcp_stream>> connect_task(naru::loop& on, address where) { co_return co_await tcp_stream::connect(on, where); }
+
+TEST_P(Accept, ConnectSucceedsAndBothSidesTalk) {
+    on_handle accept(operation_kind::accept, listener_);
+    loop().submit(accept);
+    auto connected = run_task(loop(), connect_task(loop(), where_));
+    ASSERT_TRUE(connected) << connected.error().message();
+    ASSERT_TRUE(run_until(accept));
+    const handle server = handle::unpack(accept.result);
+    a_send send(connected->native(), "hello");
+    a_recv recv(server);
+    loop().submit(recv);
+    loop().submit(send);
+    ASSERT_TRUE(run_until(recv));
+    EXPECT_EQ(recv.take(loop()), "hello");
+    settle();
+    loop().close(server);
+}
+
+TEST_P(Accept, ConnectToNobodyIsRefused) {
+    address nobody;
+    {
+        const unique_descriptor gone = listening_socket();
+        nobody = address::local_of(gone.get()).value();
+    }
+    auto connected = run_task(loop(), connect_task(loop(), nobody));
+    ASSERT_FALSE(connected);
+    EXPECT_EQ(connected.error(), std::errc::connection_refused);
+}
+
+TEST_P(Accept, OperationsBehindAConnectWaitForIt) {
+    unique_descriptor socket = stream_socket_for(where_).value();
+    const handle ours = adopt(socket, descriptor_kind::socket);
+    any_operation connect(operation_kind::connect);
+    connect.target = ours;
+    connect.address = where_.data();
+    connect.count = where_.size();
+    a_send send(ours, "at once");
+    on_handle accept(operation_kind::accept, listener_);
+    loop().submit(connect);
+    loop().submit(send);
+    loop().submit(accept);
+    ASSERT_TRUE(run_until(send));
+    EXPECT_EQ(connect.result, 0);
+    EXPECT_EQ(send.result, 7);
+    ASSERT_TRUE(run_until(accept));
+    a_recv recv(handle::unpack(accept.result));
+    loop().submit(recv);
+    ASSERT_TRUE(run_until(recv));
+    EXPECT_EQ(recv.take(loop()), "at once");
+    loop().close(ours);
+    loop().close(handle::unpack(accept.result));
+}
+
+task<result<tcp_stream>> connect_with_deadline(naru::loop& on, address where, instant deadline) {
+    co_return co_await with_deadline(deadline, tcp_stream::connect(on, where));
+}
+
+TEST_P(Accept, AConnectThatGetsNoAnswerEndsAtItsDeadline) {
+    listen_options small;
+    small.backlog = 0;
+    const unique_descriptor listener = listening_socket(small);
+    const address where = address::local_of(listener.get()).value();
+    // Until the queue of the listener is full: from then on nobody answers.
+    std::vector<unique_descriptor> clients;
+    bool full = false;
+    while (!full && clients.size() < 20) {
+        clients.push_back(connect_to(where, false));
+        pollfd connected{.fd = clients.back().get(), .events = POLLOUT, .revents = 0};
+        full = ::poll(&connected, 1, 100) == 0;
+    }
+    if (!full) GTEST_SKIP() << "this system answers although the queue is full";
+    const instant deadline = clock::now() + 20ms;
+    auto connected = run_task(loop(), connect_with_deadline(loop(), where, deadline));
+    EXPECT_GE(clock::now(), deadline);
+    ASSERT_FALSE(connected);
+    EXPECT_EQ(connected.error(), std::errc::timed_out);
+}
+
+}  // namespace
+}  // namespace naru::testing

@@ -1,0 +1,206 @@
+// Forwarding between sockets, by splice through a pipe and by copy.
+#include "support/conformance.hpp"
+
+#include <optional>
+
+namespace naru::testing {
+namespace {
+
+class Forward : public conformance {};
+NARU_ON_EVERY_BACKEND(Forward);
+
+task<> forward_into(tcp_stream& from, tcp_stream& to, splice_pipe* pipe, result<std::uint64_t>& result, bool& done) {
+    result = co_await forward(from, to, pipe);
+    done = true;
+}
+
+struct one_direction {
+    std::optional<splice_pipe> pipe;
+    result<std::uint64_t> moved = 0;
+    bool done = false;
+
+    void start(task_group& group, tcp_stream& from, tcp_stream& to, bool with_pipe) {
+        if (with_pipe) pipe.emplace(splice_pipe::make().value());
+        group.spawn(forward_into(from, to, pipe ? &*pipe : nullptr, moved, done));
+    }
+};
+
+void join(naru::loop& on, task_group& group) {
+    EXPECT_TRUE(run_until(on, [&] { return group.running() == 0; }));
+}
+
+TEST_P(Forward, EverythingArrivesInOrderAndThenTheEnd) {
+    for (const bool with_pipe : {false, true}) {
+        auto source = tcp_pair();
+        auto sink = tcp_pair(8192, 8192);  // the second half is short again and again
+        tcp_stream from = stream_of(source.ours);
+        tcp_stream to = stream_of(sink.ours);
+        task_group group;
+        one_direction way;
+        way.start(group, from, to, with_pipe);
+        const std::string sent = pattern(1'000'000);
+        std::size_t written = 0;
+        received_text got;
+        ASSERT_TRUE(run_until([&] {
+            written += write_some(source.peer.get(), std::string_view(sent).substr(written, 100'000));
+            if (written == sent.size()) ::shutdown(source.peer.get(), SHUT_WR);
+            got.read_from(sink.peer.get(), 30'000);
+            return got.ended;
+        }, 20s));
+        join(loop(), group);
+        EXPECT_TRUE(got.data == sent);
+        ASSERT_TRUE(way.moved) << way.moved.error().message();
+        EXPECT_EQ(*way.moved, sent.size());
+        if (way.pipe) {
+            EXPECT_EQ(way.pipe->held, 0u);
+        }
+    }
+}
+
+TEST_P(Forward, WhatHadBeenReceivedAheadGoesFirst) {
+    for (const bool with_pipe : {false, true}) {
+        auto source = tcp_pair();
+        auto sink = tcp_pair();
+        tcp_stream from = stream_of(source.ours);
+        tcp_stream to = stream_of(sink.ours);
+        // One receive of the loop's own: some backends go on receiving after it.
+        a_recv first(from.native());
+        loop().submit(first);
+        write_all(source.peer.get(), "first ");
+        ASSERT_TRUE(run_until(first));
+        EXPECT_EQ(first.take(loop()), "first ");
+        std::string expected = "ahead ";
+        write_all(source.peer.get(), expected);
+        ticks(3);
+        task_group group;
+        one_direction way;
+        way.start(group, from, to, with_pipe);
+        received_text got;
+        int step = 0;
+        ASSERT_TRUE(run_until([&] {
+            if (step < 300) {
+                const std::string more = std::to_string(step) + pattern(static_cast<std::size_t>(step) * 7 % 900) + " ";
+                write_all(source.peer.get(), more);
+                expected += more;
+                if (++step == 300) ::shutdown(source.peer.get(), SHUT_WR);
+            }
+            got.read_from(sink.peer.get());
+            return got.ended;
+        }));
+        join(loop(), group);
+        EXPECT_TRUE(got.data == expected);
+        ASSERT_TRUE(way.moved);
+        EXPECT_EQ(*way.moved, expected.size());
+    }
+}
+
+TEST_P(Forward, OneDirectionMayEndLongBeforeTheOther) {
+    for (const bool with_pipe : {false, true}) {
+        auto client = tcp_pair();
+        auto server = tcp_pair();
+        tcp_stream left = stream_of(client.ours);
+        tcp_stream right = stream_of(server.ours);
+        task_group group;
+        one_direction there;
+        one_direction back;
+        there.start(group, left, right, with_pipe);
+        back.start(group, right, left, with_pipe);
+        // Both directions are under way before one of them ends.
+        received_text greetings[2];
+        write_all(client.peer.get(), "hello ");
+        write_all(server.peer.get(), "welcome");
+        ASSERT_TRUE(run_until([&] {
+            greetings[0].read_from(server.peer.get());
+            greetings[1].read_from(client.peer.get());
+            return greetings[0].data == "hello " && greetings[1].data == "welcome";
+        }));
+        write_all(client.peer.get(), "question");
+        ::shutdown(client.peer.get(), SHUT_WR);
+        received_text question;
+        ASSERT_TRUE(run_until([&] {
+            question.read_from(server.peer.get());
+            return question.ended && there.done;
+        }));
+        EXPECT_EQ(question.data, "question");
+        ticks(5);  // nothing to forward: the loop must stay alive
+        const std::string reply = pattern(400'000);
+        std::size_t written = 0;
+        received_text answer;
+        ASSERT_TRUE(run_until([&] {
+            written += write_some(server.peer.get(), std::string_view(reply).substr(written, 50'000));
+            if (written == reply.size()) ::shutdown(server.peer.get(), SHUT_WR);
+            answer.read_from(client.peer.get());
+            return answer.ended;
+        }));
+        EXPECT_TRUE(answer.data == reply);
+        join(loop(), group);
+    }
+}
+
+TEST_P(Forward, AnEmptyStreamIsForwardedAsItsEnd) {
+    for (const bool with_pipe : {false, true}) {
+        auto source = tcp_pair();
+        auto sink = tcp_pair();
+        tcp_stream from = stream_of(source.ours);
+        tcp_stream to = stream_of(sink.ours);
+        task_group group;
+        one_direction way;
+        way.start(group, from, to, with_pipe);
+        source.peer.reset();
+        received_text got;
+        ASSERT_TRUE(run_until([&] {
+            got.read_from(sink.peer.get());
+            return got.ended;
+        }));
+        join(loop(), group);
+        EXPECT_EQ(got.data, "");
+        ASSERT_TRUE(way.moved);
+        EXPECT_EQ(*way.moved, 0u);
+    }
+}
+
+TEST_P(Forward, AReceiverThatGoesEndsItWithAnError) {
+    for (const bool with_pipe : {false, true}) {
+        auto source = tcp_pair();
+        auto sink = tcp_pair();
+        tcp_stream from = stream_of(source.ours);
+        tcp_stream to = stream_of(sink.ours);
+        task_group group;
+        one_direction way;
+        way.start(group, from, to, with_pipe);
+        reset_connection(sink.peer);
+        ASSERT_TRUE(run_until([&] {
+            write_some(source.peer.get(), "more and more");
+            return way.done;
+        }));
+        join(loop(), group);
+        ASSERT_FALSE(way.moved);
+        EXPECT_TRUE(way.moved.error() == std::errc::broken_pipe || way.moved.error() == std::errc::connection_reset)
+            << way.moved.error().message();
+    }
+}
+
+TEST_P(Forward, ItCanBeStopped) {
+    for (const bool with_pipe : {false, true}) {
+        auto source = tcp_pair();
+        auto sink = tcp_pair();
+        tcp_stream from = stream_of(source.ours);
+        tcp_stream to = stream_of(sink.ours);
+        task_group group;
+        one_direction way;
+        way.start(group, from, to, with_pipe);
+        write_all(source.peer.get(), "some");
+        received_text got;
+        ASSERT_TRUE(run_until([&] {
+            got.read_from(sink.peer.get());
+            return got.data == "some";
+        }));
+        group.stop();
+        join(loop(), group);
+        ASSERT_FALSE(way.moved);
+        EXPECT_EQ(way.moved.error(), std::errc::operation_canceled);
+    }
+}
+
+}  // namespace
+}  // namespace naru::testing

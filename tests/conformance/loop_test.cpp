@@ -1,0 +1,231 @@
+// The loop itself: posts, wakes, stop, signals, and the order within a tick.
+#include "support/conformance.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <thread>
+#include <vector>
+
+#include <pthread.h>
+
+namespace naru::testing {
+namespace {
+
+class Loop : public conformance {};
+NARU_ON_EVERY_BACKEND(Loop);
+
+TEST_P(Loop, PostsFromSeveralThreadsRunHereInEachThreadsOrder) {
+    constexpr int threads = 4;
+    constexpr int each_posts = 2000;
+    std::vector<std::vector<int>> seen(threads);
+    int total = 0;
+    const std::thread::id here = std::this_thread::get_id();
+    bool elsewhere = false;
+    std::vector<std::thread> posters;
+    for (int thread = 0; thread < threads; ++thread) {
+        posters.emplace_back([&, thread] {
+            for (int number = 0; number < each_posts; ++number) {
+                loop().post([&, thread, number] {
+                    elsewhere = elsewhere || std::this_thread::get_id() != here;
+                    seen[static_cast<std::size_t>(thread)].push_back(number);
+                    if (++total == threads * each_posts) loop().stop();
+                });
+            }
+        });
+    }
+    // No limit on the wait: what is posted wakes the loop, or the test hangs.
+    loop().run_until([&] { return total == threads * each_posts; });
+    for (std::thread& each : posters) each.join();
+    EXPECT_FALSE(elsewhere);
+    for (const auto& each : seen) {
+        ASSERT_EQ(each.size(), static_cast<std::size_t>(each_posts));
+        EXPECT_TRUE(std::is_sorted(each.begin(), each.end()));
+    }
+}
+
+TEST_P(Loop, APostWakesALoopThatWaits) {
+    std::atomic<int> ran = 0;
+    std::thread poster([&] {
+        for (int number = 0; number < 200; ++number) {
+            loop().post([&] { ++ran; });
+            while (ran.load() <= number) std::this_thread::yield();  // the loop has gone back to its wait, or will
+        }
+        loop().post([&] { loop().stop(); });
+    });
+    loop().run();
+    poster.join();
+    EXPECT_EQ(ran.load(), 200);
+}
+
+TEST_P(Loop, StopFromAnotherThreadEndsRun) {
+    for (int round = 0; round < 20; ++round) {
+        std::atomic<bool> running = false;
+        loop().post([&] { running = true; });
+        std::thread stopper([&] {
+            while (!running) std::this_thread::yield();
+            loop().stop();
+        });
+        loop().run();
+        stopper.join();
+    }
+}
+
+TEST_P(Loop, AConditionThatBecomesTrueBeforeTheWaitEndsRunUntil) {
+    // Nothing else would end the wait: no timer, no data.
+    auto sockets = local_pair();
+    const handle ours = adopt(sockets.ours);
+    a_send send(ours, "x");
+    loop().submit(send);
+    loop().run_until([&] { return send.done(); });
+    bool posted_ran = false;
+    loop().post([&] { posted_ran = true; });
+    loop().run_until([&] { return posted_ran; });
+    on_handle close(operation_kind::close, ours);
+    loop().submit(close);
+    loop().run_until([&] { return close.done(); });
+}
+
+TEST_P(Loop, PostsMadeByPostsRunToo) {
+    int ran = 0;
+    std::function<void()> again = [&] {
+        if (++ran < 3000) loop().post([&] { again(); });
+    };
+    loop().post([&] { again(); });
+    ASSERT_TRUE(run_until([&] { return ran == 3000; }));
+}
+
+TEST_P(Loop, ManyPostsDoNotKeepDataWaiting) {
+    auto sockets = local_pair();
+    const handle ours = adopt(sockets.ours);
+    a_recv_into recv(ours, 8);
+    loop().submit(recv);
+    ticks(3);
+    write_all(sockets.peer.get(), "data");
+    int ran = 0;
+    for (unsigned each = 0; each < 3 * limits::posts_per_tick; ++each) loop().post([&] { ++ran; });
+    ASSERT_TRUE(run_until(recv));
+    EXPECT_LE(ran, static_cast<int>(2 * limits::posts_per_tick));
+    ASSERT_TRUE(run_until([&] { return ran == static_cast<int>(3 * limits::posts_per_tick); }));
+    loop().close(ours);
+}
+
+TEST_P(Loop, ItsDestructionRunsWhatWasPosted) {
+    auto choice = GetParam().make();
+    auto token = std::make_shared<int>(0);
+    {
+        naru::loop other(std::move(choice.backend));
+        other.post([token] { ++*token; });
+    }
+    EXPECT_EQ(*token, 1);
+    EXPECT_EQ(token.use_count(), 1);
+}
+
+TEST_P(Loop, DataOfTheSameTickComesBeforeItsTimers) {
+    auto sockets = local_pair();
+    const handle ours = adopt(sockets.ours);
+    struct noting : timer {
+        explicit noting(std::string& to) : timer([](timer& self) noexcept { static_cast<noting&>(self).order += "timer "; }), order(to) {}
+        std::string& order;
+    };
+    for (int round = 0; round < 10; ++round) {
+        std::string order;
+        noting expiry(order);
+        a_recv_into recv(ours, 8);
+        recv.then = [&] { order += "data "; };
+        loop().submit(recv);
+        ticks(3);
+        write_all(sockets.peer.get(), "x");
+        loop().arm(expiry, clock::now());
+        ASSERT_TRUE(run_until([&] { return order.size() > 10; }));
+        EXPECT_EQ(order, "data timer ");
+    }
+    loop().close(ours);
+}
+
+TEST_P(Loop, AWaitWithoutEventsEndsInTime) {
+    const instant start = clock::now();
+    loop().run_for_one_tick(20ms);
+    EXPECT_LT(clock::now() - start, 5s);
+}
+
+// A handler of its own for SIGUSR1, without SA_RESTART: system calls are interrupted.
+class interrupting_signal {
+ public:
+    interrupting_signal() {
+        struct sigaction action {};
+        action.sa_handler = [](int) {};
+        sigaction(SIGUSR1, &action, &before_);
+    }
+    ~interrupting_signal() { sigaction(SIGUSR1, &before_, nullptr); }
+    interrupting_signal(const interrupting_signal&) = delete;
+    interrupting_signal& operator=(const interrupting_signal&) = delete;
+
+ private:
+    struct sigaction before_ {};
+};
+
+TEST_P(Loop, SignalsDisturbNothing) {
+    const interrupting_signal signal;
+    auto sockets = tcp_pair(16384, 16384);
+    const handle ours = adopt(sockets.ours);
+    std::atomic<bool> ending = false;
+    std::atomic<int> sent_signals = 0;
+    const pthread_t target = pthread_self();
+    std::thread sender([&] {
+        while (!ending) {
+            pthread_kill(target, SIGUSR1);
+            ++sent_signals;
+            std::this_thread::yield();
+        }
+    });
+    const std::string inwards = pattern(400'000);
+    a_send send(ours, pattern(400'000, 2));
+    std::string got;
+    std::error_code error;
+    a_recv recv(ours);
+    recv.then = [&] {
+        if (recv.failed()) error = recv.error();
+        got += recv.take(loop());
+        if (got.size() < inwards.size() && !recv.failed()) loop().submit(recv);
+    };
+    loop().submit(send);
+    loop().submit(recv);
+    std::size_t written = 0;
+    received_text out;
+    run_until([&] {
+        written += write_some(sockets.peer.get(), std::string_view(inwards).substr(written, 10'000));
+        out.read_from(sockets.peer.get(), 10'000);
+        return error || (send.done() && got.size() == inwards.size() && out.data.size() == send.text.size());
+    }, 30s);
+    ending = true;
+    sender.join();
+    EXPECT_FALSE(error) << error.message();
+    EXPECT_TRUE(got == inwards);
+    EXPECT_TRUE(out.data == send.text);
+    EXPECT_GT(sent_signals.load(), 0);
+    loop().close(ours);
+    settle();
+}
+
+TEST_P(Loop, ALoopMadeHereMayRunOnAnotherThread) {
+    auto choice = GetParam().make();
+    ASSERT_NE(choice.backend, nullptr);
+    std::string got;
+    auto sockets = local_pair();
+    std::thread other([&] {
+        naru::loop there(std::move(choice.backend));
+        const handle ours = there.attach(sockets.ours.release(), descriptor_kind::stream).value();
+        a_recv recv(ours);
+        there.submit(recv);
+        there.run_until([&] { return recv.done(); });
+        got = recv.take(there);
+        there.close(ours);
+    });
+    write_all(sockets.peer.get(), "across");
+    other.join();
+    EXPECT_EQ(got, "across");
+}
+
+}  // namespace
+}  // namespace naru::testing

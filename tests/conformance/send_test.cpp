@@ -1,0 +1,176 @@
+// Sends: short writes continue, gathered slices arrive in order, errors are values and never signals.
+#include "support/conformance.hpp"
+
+#include <vector>
+
+namespace naru::testing {
+namespace {
+
+class Send : public conformance {};
+NARU_ON_EVERY_BACKEND(Send);
+
+TEST_P(Send, GatheredSlicesReachASlowReaderWhole) {
+    auto sockets = tcp_pair(8192, 8192);
+    const handle ours = adopt(sockets.ours);
+    const std::string content = pattern(3'000'000);
+    // Slices of many sizes, empty ones among them, and more than one system call takes.
+    std::vector<slice> pieces;
+    std::size_t at = 0;
+    for (std::size_t index = 0; at < content.size(); ++index) {
+        const std::size_t wanted = index % 7 == 0 ? 0 : index % 5 == 0 ? 40'000 : 1 + index * 37 % 9'000;
+        const std::size_t size = std::min(wanted, content.size() - at);
+        pieces.emplace_back(std::string_view(content).substr(at, size));
+        at += size;
+    }
+    pieces.emplace_back(std::string_view());
+    ASSERT_GT(pieces.size(), 2 * limits::slices_per_send);
+    any_send send;
+    send.set(ours, pieces.data(), static_cast<std::uint32_t>(pieces.size()));
+    loop().submit(send);
+    received_text got;
+    ASSERT_TRUE(run_until([&] {
+        got.read_from(sockets.peer.get(), 30'000);
+        return got.data.size() == content.size();
+    }, 30s));
+    ASSERT_TRUE(run_until(send));
+    EXPECT_TRUE(got.data == content);
+    EXPECT_EQ(send.result, static_cast<std::int64_t>(content.size()));
+    EXPECT_EQ(send.progress, content.size());
+    loop().close(ours);
+}
+
+TEST_P(Send, ManySmallSlicesGoInOneOperation) {
+    auto sockets = local_pair();
+    const handle ours = adopt(sockets.ours);
+    const std::string content = pattern(500);
+    std::vector<slice> pieces;
+    for (const char& each : content) pieces.emplace_back(std::string_view(&each, 1));
+    any_send send;
+    send.set(ours, pieces.data(), static_cast<std::uint32_t>(pieces.size()));
+    loop().submit(send);
+    ASSERT_TRUE(run_until(send));
+    EXPECT_EQ(send.result, 500);
+    received_text got;
+    got.read_from(sockets.peer.get());
+    EXPECT_EQ(got.data, content);
+    loop().close(ours);
+}
+
+TEST_P(Send, NothingToSendCompletesWithNothingSent) {
+    auto sockets = local_pair();
+    const handle ours = adopt(sockets.ours);
+    a_send send(ours, "");
+    loop().submit(send);
+    EXPECT_EQ(send.completions, 0);
+    ASSERT_TRUE(run_until(send));
+    EXPECT_EQ(send.result, 0);
+    any_send no_slices;
+    no_slices.set(ours, nullptr, 0);
+    loop().submit(no_slices);
+    ASSERT_TRUE(run_until(no_slices));
+    EXPECT_EQ(no_slices.result, 0);
+    loop().close(ours);
+}
+
+TEST_P(Send, ToAPeerThatHasGoneFailsWithoutASignal) {
+    for (const bool reset : {false, true}) {
+        auto sockets = tcp_pair();
+        const handle ours = adopt(sockets.ours);
+        if (reset) {
+            reset_connection(sockets.peer);
+        } else {
+            sockets.peer.reset();
+        }
+        std::error_code error;
+        for (int attempt = 0; attempt < 100 && !error; ++attempt) {
+            a_send send(ours, pattern(1000));
+            loop().submit(send);
+            ASSERT_TRUE(run_until(send));
+            error = send.error();
+        }
+        EXPECT_TRUE(error == std::errc::broken_pipe || error == std::errc::connection_reset) << error.message();
+        loop().close(ours);
+    }
+}
+
+TEST_P(Send, AFileToAPeerThatHasGoneFailsWithoutASignal) {
+    auto sockets = tcp_pair();
+    const handle ours = adopt(sockets.ours);
+    const unique_descriptor file = file_with(pattern(1000));
+    reset_connection(sockets.peer);
+    std::error_code error;
+    for (int attempt = 0; attempt < 100 && !error; ++attempt) {
+        any_send_file send;
+        send.set(ours, file.get(), 0, 1000);
+        loop().submit(send);
+        ASSERT_TRUE(run_until(send));
+        error = send.error();
+    }
+    EXPECT_TRUE(error == std::errc::broken_pipe || error == std::errc::connection_reset) << error.message();
+    loop().close(ours);
+}
+
+TEST_P(Send, APeerThatGoesInTheMiddleEndsTheSend) {
+    auto sockets = tcp_pair(8192, 8192);
+    const handle ours = adopt(sockets.ours);
+    a_send send(ours, pattern(3'000'000));
+    a_send next(ours, "never");
+    loop().submit(send);
+    loop().submit(next);
+    ticks(4);
+    ASSERT_EQ(send.completions, 0);
+    reset_connection(sockets.peer);
+    ASSERT_TRUE(run_until(send));
+    EXPECT_TRUE(send.error() == std::errc::broken_pipe || send.error() == std::errc::connection_reset);
+    ASSERT_TRUE(run_until(next));
+    EXPECT_TRUE(next.failed());
+    loop().close(ours);
+}
+
+TEST_P(Send, MoreToComeIsSentAllTheSame) {
+    auto sockets = tcp_pair();
+    const handle ours = adopt(sockets.ours);
+    a_send head(ours, "head ");
+    head.flags = operation_flags::more;
+    a_send body(ours, "body");
+    loop().submit(head);
+    loop().submit(body);
+    received_text got;
+    ASSERT_TRUE(run_until([&] {
+        got.read_from(sockets.peer.get());
+        return got.data.size() == 9;
+    }));
+    EXPECT_EQ(got.data, "head body");
+    ASSERT_TRUE(run_until(body));
+    EXPECT_EQ(head.completions, 1);
+    loop().close(ours);
+}
+
+TEST_P(Send, BothDirectionsGoOnAtTheSameTime) {
+    auto sockets = tcp_pair(16384, 16384);
+    const handle ours = adopt(sockets.ours);
+    const std::string inwards = pattern(500'000, 2);
+    a_send send(ours, pattern(500'000, 3));
+    std::string got;
+    a_recv recv(ours);
+    recv.then = [&] {
+        ASSERT_FALSE(recv.failed());
+        got += recv.take(loop());
+        if (got.size() < inwards.size()) loop().submit(recv);
+    };
+    loop().submit(send);
+    loop().submit(recv);
+    std::size_t written = 0;
+    received_text out;
+    ASSERT_TRUE(run_until([&] {
+        written += write_some(sockets.peer.get(), std::string_view(inwards).substr(written, 20'000));
+        out.read_from(sockets.peer.get(), 20'000);
+        return send.done() && got.size() == inwards.size() && out.data.size() == send.text.size();
+    }, 30s));
+    EXPECT_TRUE(got == inwards);
+    EXPECT_TRUE(out.data == send.text);
+    loop().close(ours);
+}
+
+}  // namespace
+}  // namespace naru::testing

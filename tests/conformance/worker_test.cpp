@@ -1,0 +1,215 @@
+// Blocking work as an operation of a loop.
+#include "support/conformance.hpp"
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <stdexcept>
+#include <thread>
+
+namespace naru::testing {
+namespace {
+
+class Workers : public conformance {};
+NARU_ON_EVERY_BACKEND(Workers);
+
+struct some_work : tracked<work_operation> {
+    some_work() : tracked<work_operation>(&some_work::work) {}
+    static void work(work_operation& self) {
+        auto& each = static_cast<some_work&>(self);
+        each.worker = std::this_thread::get_id();
+        ++each.runs;
+        if (each.job) each.job();
+    }
+    std::function<void()> job;
+    std::thread::id worker;
+    int runs = 0;
+};
+
+/// Holds a worker until it is opened.
+class gate {
+ public:
+    void pass() {
+        std::unique_lock lock(mutex_);
+        arrived_ = true;
+        changed_.notify_all();
+        changed_.wait(lock, [this] { return open_; });
+    }
+    void wait_for_arrival() {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [this] { return arrived_; });
+    }
+    void open() {
+        const std::lock_guard lock(mutex_);
+        open_ = true;
+        changed_.notify_all();
+    }
+
+ private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    bool arrived_ = false;
+    bool open_ = false;
+};
+
+TEST_P(Workers, WorkRunsElsewhereAndCompletesHere) {
+    worker_pool pool(2);
+    some_work works[20];
+    for (some_work& each : works) {
+        pool.submit(loop(), each);
+        EXPECT_EQ(each.completions, 0);
+    }
+    ASSERT_TRUE(run_until([&] {
+        return std::all_of(std::begin(works), std::end(works), [](const some_work& each) { return each.done(); });
+    }));
+    for (const some_work& each : works) {
+        EXPECT_EQ(each.result, 0);
+        EXPECT_EQ(each.runs, 1);
+        EXPECT_EQ(each.completions, 1);
+        EXPECT_EQ(each.where, std::this_thread::get_id());
+        EXPECT_NE(each.worker, std::this_thread::get_id());
+    }
+}
+
+TEST_P(Workers, AFullQueueRefuses) {
+    worker_pool pool(1, 1);
+    gate hold;
+    some_work running;
+    some_work queued;
+    some_work refused;
+    running.job = [&] { hold.pass(); };
+    pool.submit(loop(), running);
+    hold.wait_for_arrival();
+    pool.submit(loop(), queued);
+    pool.submit(loop(), refused);
+    EXPECT_EQ(refused.completions, 0);
+    ASSERT_TRUE(run_until(refused));
+    EXPECT_EQ(refused.error(), std::errc::resource_unavailable_try_again);
+    EXPECT_EQ(refused.runs, 0);
+    EXPECT_EQ(running.completions + queued.completions, 0);
+    hold.open();
+    ASSERT_TRUE(run_until(queued));
+    EXPECT_EQ(queued.result, 0);
+    EXPECT_EQ(running.result, 0);
+}
+
+TEST_P(Workers, CancelReachesWhatIsQueuedAndNotWhatRuns) {
+    worker_pool pool(1);
+    gate hold;
+    some_work running;
+    some_work queued;
+    running.job = [&] { hold.pass(); };
+    pool.submit(loop(), running);
+    hold.wait_for_arrival();
+    pool.submit(loop(), queued);
+    loop().cancel(queued);
+    loop().cancel(running);
+    EXPECT_EQ(queued.completions, 0);
+    ASSERT_TRUE(run_until(queued));
+    EXPECT_EQ(queued.error(), std::errc::operation_canceled);
+    EXPECT_EQ(queued.runs, 0);
+    EXPECT_EQ(running.completions, 0);
+    hold.open();
+    ASSERT_TRUE(run_until(running));
+    EXPECT_EQ(running.result, 0);
+    pool.submit(loop(), queued);  // it may be submitted again
+    ASSERT_TRUE(run_until([&] { return queued.completions == 2; }));
+    EXPECT_EQ(queued.result, 0);
+}
+
+TEST_P(Workers, AnExceptionIsKeptForTheLoop) {
+    worker_pool pool(1);
+    some_work work;
+    work.job = [] { throw std::runtime_error("in the worker"); };
+    pool.submit(loop(), work);
+    ASSERT_TRUE(run_until(work));
+    EXPECT_EQ(work.error(), std::errc::bad_address);
+    ASSERT_TRUE(work.exception);
+    EXPECT_THROW(std::rethrow_exception(work.exception), std::runtime_error);
+}
+
+TEST_P(Workers, ShuttingDownFinishesWhatRunsAndCancelsWhatWaits) {
+    auto pool = std::make_unique<worker_pool>(1);
+    gate hold;
+    some_work running;
+    some_work queued;
+    running.job = [&] { hold.pass(); };
+    pool->submit(loop(), running);
+    hold.wait_for_arrival();
+    pool->submit(loop(), queued);
+    hold.open();
+    pool->shut_down();
+    some_work late;
+    pool->submit(loop(), late);
+    pool.reset();
+    EXPECT_EQ(running.completions + queued.completions + late.completions, 0);
+    ASSERT_TRUE(run_until([&] { return running.done() && queued.done() && late.done(); }));
+    EXPECT_EQ(running.result, 0);
+    EXPECT_EQ(running.runs, 1);
+    EXPECT_TRUE(queued.result == 0 || queued.error() == std::errc::operation_canceled);
+    EXPECT_EQ(queued.runs, queued.result == 0 ? 1 : 0);
+    EXPECT_EQ(late.error(), std::errc::operation_canceled);
+}
+
+TEST_P(Workers, AHandlerMaySubmitAgain) {
+    worker_pool pool(2);
+    some_work work;
+    work.then = [&] {
+        if (work.completions < 100) pool.submit(loop(), work);
+    };
+    pool.submit(loop(), work);
+    ASSERT_TRUE(run_until([&] { return work.completions == 100; }));
+    EXPECT_EQ(work.runs, 100);
+}
+
+TEST_P(Workers, SeveralLoopsShareAPool) {
+    worker_pool pool(2);
+    std::thread other([&] {
+        naru::loop there(GetParam().make().backend);
+        some_work works[50];
+        for (some_work& each : works) pool.submit(there, each);
+        int done = 0;
+        there.run_until([&] {
+            done = 0;
+            for (const some_work& each : works) done += each.completions;
+            return done == 50;
+        });
+        for (const some_work& each : works) EXPECT_EQ(each.where, std::this_thread::get_id());
+    });
+    some_work works[50];
+    for (some_work& each : works) pool.submit(loop(), each);
+    run_until([&] {
+        int done = 0;
+        for (const some_work& each : works) done += each.completions;
+        return done == 50;
+    });
+    for (const some_work& each : works) EXPECT_EQ(each.where, std::this_thread::get_id());
+    other.join();
+}
+
+task<int> offloaded(naru::loop& on, worker_pool& pool, bool fail) {
+    auto work = [fail]() -> int {
+        if (fail) throw std::runtime_error("offloaded");
+        return 42;
+    };
+    co_return co_await offload(on, pool, std::move(work));
+}
+
+task<> offloaded_nothing(naru::loop& on, worker_pool& pool, bool& ran) {
+    auto work = [&ran] { ran = true; };
+    co_await offload(on, pool, std::move(work));
+}
+
+TEST_P(Workers, OffloadGivesTheValueOrThrows) {
+    worker_pool pool(1);
+    EXPECT_EQ(run_task(loop(), offloaded(loop(), pool, false)), 42);
+    EXPECT_THROW(run_task(loop(), offloaded(loop(), pool, true)), std::runtime_error);
+    bool ran = false;
+    run_task(loop(), offloaded_nothing(loop(), pool, ran));
+    EXPECT_TRUE(ran);
+    pool.shut_down();
+    EXPECT_THROW(run_task(loop(), offloaded(loop(), pool, false)), std::system_error);
+}
+
+}  // namespace
+}  // namespace naru::testing

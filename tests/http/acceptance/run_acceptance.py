@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""Run the acceptance cases against a naru program on one engine.
+
+    run_acceptance.py PROGRAM ENGINE [arguments for run_http1.py]
+
+Makes the document root in a temporary directory, starts `PROGRAM serve` on a free port, runs the cases, and
+checks that SIGTERM ends the server with exit code 0. Ends with 77 (skipped) if the engine cannot be used here.
+"""
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SKIPPED = 77
+START_SECONDS = 30
+CASES_SECONDS = 110
+STOP_SECONDS = 20
+
+
+def read_port(server):
+    """The port, from the one line that the server prints when it is ready."""
+    ready, _, _ = select.select([server.stdout], [], [], START_SECONDS)
+    line = server.stdout.readline() if ready else ""
+    found = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
+    return int(found.group(1)) if found else None
+
+
+def stop(server):
+    """What is wrong with how the server ends, or None."""
+    server.send_signal(signal.SIGTERM)
+    try:
+        code = server.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        return "the server did not end %d s after SIGTERM" % STOP_SECONDS
+    return None if code == 0 else "the server ended with %d after SIGTERM" % code
+
+
+def run(program, engine, arguments, scratch):
+    root = os.path.join(scratch, "root")
+    subprocess.run([sys.executable, os.path.join(HERE, "make_root.py"), root], check=True, stdout=subprocess.DEVNULL)
+    errors = open(os.path.join(scratch, "stderr"), "w+")
+    server = subprocess.Popen([program, "serve", root, "--listen", "127.0.0.1:0", "--engine", engine],
+                              stdout=subprocess.PIPE, stderr=errors, text=True)
+    try:
+        port = read_port(server)
+        if port is None:
+            server.wait(START_SECONDS)
+            errors.seek(0)
+            text = errors.read().strip()
+            print(text)
+            return SKIPPED if "cannot be used here" in text else 1
+        cases = subprocess.run([sys.executable, os.path.join(HERE, "run_http1.py"), "--port", str(port), "--root", root]
+                               + arguments, timeout=CASES_SECONDS)
+        wrong = stop(server)
+        errors.seek(0)
+        text = errors.read()
+        if wrong or cases.returncode != 0:
+            print(text.strip())
+        if wrong:
+            print(wrong)
+        return 1 if wrong else cases.returncode
+    finally:
+        if server.poll() is None:
+            server.kill()
+            server.wait()
+        errors.close()
+
+
+def main():
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    with tempfile.TemporaryDirectory(prefix="naru-acceptance-") as scratch:
+        sys.exit(run(os.path.abspath(sys.argv[1]), sys.argv[2], sys.argv[3:], scratch))
+
+
+if __name__ == "__main__":
+    main()

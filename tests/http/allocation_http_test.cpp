@@ -1,0 +1,119 @@
+// Requests for cached files cost no allocation. A program of its own: it replaces the global operator new, and
+// counts what any thread asks it for while the client's side uses nothing but system calls and its stack.
+#include "fixture.hpp"
+
+#include <array>
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+namespace {
+
+std::atomic<bool> counting{false};
+std::atomic<std::size_t> allocations{0};
+
+void* allocate(std::size_t size, std::size_t alignment) {
+    if (counting.load(std::memory_order_relaxed)) allocations.fetch_add(1, std::memory_order_relaxed);
+    void* const made = alignment == 0 ? std::malloc(size == 0 ? 1 : size) : std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+    if (made == nullptr) throw std::bad_alloc();
+    return made;
+}
+
+}  // namespace
+
+void* operator new(std::size_t size) { return allocate(size, 0); }
+void* operator new[](std::size_t size) { return allocate(size, 0); }
+void* operator new(std::size_t size, std::align_val_t alignment) { return allocate(size, static_cast<std::size_t>(alignment)); }
+void* operator new[](std::size_t size, std::align_val_t alignment) { return allocate(size, static_cast<std::size_t>(alignment)); }
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+
+namespace naru::testing {
+namespace {
+
+class allocation_http_test : public http_server_test {
+ protected:
+    /// Asks `count` times; false if an answer has not `size` bytes. Allocates nothing itself.
+    static bool ask_often(int socket, std::string_view text, std::size_t size, int count) {
+        std::array<char, 32'768> answer;
+        for (int each = 0; each < count; ++each) {
+            if (::send(socket, text.data(), text.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(text.size())) return false;
+            for (std::size_t got = 0; got < size;) {
+                const ssize_t step = ::recv(socket, answer.data(), std::min(answer.size(), size - got), 0);
+                if (step <= 0) return false;
+                got += static_cast<std::size_t>(step);
+            }
+        }
+        return true;
+    }
+
+    /// Allocations during a thousand requests, on a connection that has had its first ones.
+    std::size_t allocations_for(const std::string& text) {
+        client one = connect();
+        (void)one.ask(text, text.starts_with("HEAD"));
+        one.send(text);
+        EXPECT_TRUE(one.has_bytes_within(patience));
+        response second;
+        std::string bytes;
+        while (true) {  // how long an answer is
+            bytes += one.read_some(100'000);
+            std::string copy = bytes;
+            if (take_response(copy, second, text.starts_with("HEAD"))) break;
+        }
+        checked(::fcntl(one.descriptor(), F_SETFL, 0), "fcntl");
+        const timeval limit{.tv_sec = 20, .tv_usec = 0};
+        checked(::setsockopt(one.descriptor(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), "SO_RCVTIMEO");
+        EXPECT_TRUE(ask_often(one.descriptor(), text, bytes.size(), 100));
+        allocations = 0;
+        counting = true;
+        const bool good = ask_often(one.descriptor(), text, bytes.size(), 1'000);
+        counting = false;
+        EXPECT_TRUE(good) << text;
+        return allocations;
+    }
+};
+NARU_ON_EVERY_ENGINE(allocation_http_test);
+
+TEST_P(allocation_http_test, cached_files_cost_none) {
+    files_.write("medium.bin", pattern(20'000));
+    files_.write("large.bin", pattern(100'000));
+    files_.write("page.html", "plain");
+    files_.write("page.html.gz", "zip");
+    start();
+    const std::string kinds[] = {
+        get("/hello.txt"),
+        get("/hello.txt", "User-Agent: test\r\nAccept: */*\r\nAccept-Encoding: gzip\r\n"),
+        get("/page.html", "Accept-Encoding: gzip, br\r\n"),
+        get("/hello.txt", "If-None-Match: *\r\n"),
+        get("/hello.txt", "If-Modified-Since: Thu, 04 Mar 2021 05:06:07 GMT\r\n"),
+        request("HEAD", "/hello.txt"),
+        request("OPTIONS", "/hello.txt"),
+        request("POST", "/hello.txt"),
+        get("/hello.txt", "Range: bytes=2-5\r\n"),
+        get("/medium.bin"),
+        get("/medium.bin", "Range: bytes=100-15099\r\n"),
+        get("/large.bin", "Range: bytes=-10000\r\n"),
+        "GET /hello.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+    };
+    for (const std::string& text : kinds) EXPECT_EQ(allocations_for(text), 0u) << text;
+}
+
+// The cache looks at the file again once a second; that may cost what opening a file by its path costs, once.
+TEST_P(allocation_http_test, the_counter_counts) {
+    start();
+    (void)connect().ask(get("/hello.txt"));
+    allocations = 0;
+    counting = true;
+    EXPECT_EQ(ask(get("/missing")).status, 404);
+    counting = false;
+    EXPECT_GT(allocations.load(), 0u);
+}
+
+}  // namespace
+}  // namespace naru::testing

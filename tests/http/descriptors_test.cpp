@@ -1,0 +1,141 @@
+// A server that runs out of descriptors. A program of its own: it lowers the limit of its process.
+#include "fixture.hpp"
+
+#include <sys/resource.h>
+#include <sys/select.h>
+
+namespace naru::testing {
+namespace {
+
+std::chrono::microseconds cpu_time() {
+    rusage used{};
+    checked(::getrusage(RUSAGE_SELF, &used), "getrusage");
+    const auto of = [](const timeval& time) { return std::chrono::seconds(time.tv_sec) + std::chrono::microseconds(time.tv_usec); };
+    return of(used.ru_utime) + of(used.ru_stime);
+}
+
+class descriptors_test : public http_server_test {
+ protected:
+    void SetUp() override {
+        http_server_test::SetUp();
+        checked(::getrlimit(RLIMIT_NOFILE, &before_), "getrlimit");
+    }
+    void TearDown() override {
+        unlimit();
+        http_server_test::TearDown();
+    }
+    /// So that the process may have `more` descriptors than now, each number below them being taken.
+    void limit_to(std::size_t more) {
+        int last = checked(::dup(0), "dup");
+        const int next = last;
+        ::close(last);
+        rlimit low = before_;
+        low.rlim_cur = static_cast<rlim_t>(next) + more;
+        checked(::setrlimit(RLIMIT_NOFILE, &low), "setrlimit");
+    }
+    void unlimit() { (void)::setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+    rlimit before_{};
+};
+NARU_ON_EVERY_ENGINE(descriptors_test);
+
+TEST_P(descriptors_test, without_descriptors_it_waits_serves_and_recovers) {
+    start();
+    client served = connect();
+    EXPECT_EQ(served.ask(get("/hello.txt")).body, hello);
+    // Sockets that are made before there is a shortage, and connect in it: the server cannot accept them all.
+    std::vector<unique_descriptor> sockets;
+    for (int each = 0; each < 8; ++each) sockets.emplace_back(checked(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+    const address where = server_->local_address();
+    limit_to(3);
+    for (const unique_descriptor& each : sockets) {
+        checked(::connect(each.get(), static_cast<const sockaddr*>(where.data()), where.size()), "connect");
+        checked(::fcntl(each.get(), F_SETFL, O_NONBLOCK), "fcntl");
+        write_all(each.get(), get("/hello.txt"));
+    }
+    EXPECT_TRUE(eventually([this] { return !reports().empty(); })) << "it says so";
+    EXPECT_NE(reports().front().find("accepting pauses with"), std::string::npos) << reports().front();
+
+    const auto cpu_before = cpu_time();
+    const auto before = test_clock::now();
+    while (test_clock::now() - before < 600ms) {  // it goes on serving the one it has
+        EXPECT_EQ(served.ask(get("/hello.txt")).body, hello);
+        pollfd never{-1, 0, 0};
+        ::poll(&never, 1, 20);
+    }
+    EXPECT_LT(cpu_time() - cpu_before, 300ms) << "it does not spin";
+
+    // Some close, others get their turn.
+    std::size_t answered = 0;
+    const auto end = test_clock::now() + patience;
+    while (!sockets.empty() && test_clock::now() < end) {
+        for (std::size_t each = 0; each < sockets.size();) {
+            received_text got;
+            got.read_from(sockets[each].get());
+            if (got.data.empty()) {
+                ++each;
+                continue;
+            }
+            EXPECT_TRUE(got.data.ends_with(hello));
+            ++answered;
+            sockets.erase(sockets.begin() + static_cast<std::ptrdiff_t>(each));
+        }
+        pollfd never{-1, 0, 0};
+        ::poll(&never, 1, 2);
+    }
+    EXPECT_EQ(answered, 8u);
+    unlimit();
+    EXPECT_TRUE(answers());
+    EXPECT_EQ(served.ask(get("/hello.txt")).body, hello);
+}
+
+TEST_P(descriptors_test, files_that_cannot_be_opened_are_answered_with_503) {
+    files_.write("other.txt", "other");
+    start();
+    client one = connect();
+    EXPECT_EQ(one.ask(get("/hello.txt")).body, hello);
+    limit_to(0);
+    const response got = one.ask(get("/other.txt"));
+    EXPECT_EQ(got.status, 503);
+    EXPECT_EQ(got["Retry-After"], "1");
+    unlimit();
+    EXPECT_EQ(one.ask(get("/other.txt")).body, "other");
+    EXPECT_EQ(one.ask(get("/hello.txt")).body, hello);
+}
+
+// Descriptors past FD_SETSIZE: select cannot watch them and must say no to them, without harm to the others.
+TEST_P(descriptors_test, past_a_thousand_connections) {
+    rlimit limit{};
+    checked(::getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
+    limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, 8'192);
+    checked(::setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
+    start();
+    client early = connect();
+    EXPECT_EQ(early.ask(get("/hello.txt")).body, hello);
+    std::vector<unique_descriptor> filling;
+    while (filling.empty() || filling.back().get() < FD_SETSIZE + 10) filling.emplace_back(checked(::dup(0), "dup"));
+    for (int each = 0; each < 20; ++each) {
+        client late = connect();
+        late.send(get("/hello.txt", "Connection: close\r\n"));
+        const std::string got = late.read_to_end();
+        if (GetParam() == engine::select) {
+            EXPECT_TRUE(got.empty()) << got;
+        } else {
+            EXPECT_TRUE(got.ends_with(hello)) << got;
+        }
+        EXPECT_EQ(early.ask(get("/hello.txt")).body, hello) << each;
+    }
+    filling.clear();
+    EXPECT_TRUE(eventually([this] {
+        try {
+            return answers();
+        } catch (const std::exception&) {
+            return false;  // select may still be in a pause
+        }
+    }));
+    EXPECT_EQ(early.ask(get("/hello.txt")).body, hello);
+}
+
+}  // namespace
+}  // namespace naru::testing

@@ -1,0 +1,150 @@
+// How the server stops, on every engine: what is idle ends at once, what is in flight may finish, for a while.
+#include "fixture.hpp"
+
+#include <atomic>
+
+namespace naru::testing {
+namespace {
+
+constexpr std::size_t large = 4 * 1024 * 1024;
+
+class drain_test : public http_server_test {
+ protected:
+    void SetUp() override {
+        http_server_test::SetUp();
+        options_.threads = 2;
+        options_.timeouts.drain = 30s;  // longer than a test may take: it must not be what ends the server
+        options_.send_buffer = 16'384;
+    }
+    bool refuses() const {
+        unique_descriptor made(checked(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+        return ::connect(made.get(), static_cast<const sockaddr*>(where_.data()), where_.size()) < 0 && errno == ECONNREFUSED;
+    }
+    void drain() {
+        where_ = server_->local_address();
+        server_->drain();
+    }
+    /// The server ends by itself, well before the drain deadline.
+    void expect_end() {
+        const auto before = test_clock::now();
+        server_->wait();
+        EXPECT_LT(test_clock::now() - before, 15s);
+        EXPECT_TRUE(refuses());
+    }
+
+ private:
+    address where_;
+};
+NARU_ON_EVERY_ENGINE(drain_test);
+
+TEST_P(drain_test, idle_connections_are_closed_at_once) {
+    start();
+    std::vector<client> idle;
+    for (int each = 0; each < 20; ++each) {
+        idle.push_back(connect());
+        if (each % 2 == 0) EXPECT_EQ(idle.back().ask(get("/hello.txt")).body, hello);
+    }
+    drain();
+    for (client& each : idle) EXPECT_TRUE(each.read_to_end().empty());
+    expect_end();
+}
+
+TEST_P(drain_test, without_connections_it_ends_at_once) {
+    start();
+    drain();
+    drain();
+    expect_end();
+}
+
+TEST_P(drain_test, a_download_in_flight_finishes) {
+    files_.write("large.bin", pattern(large));
+    start();
+    client one = connect(4'096);
+    one.send(get("/large.bin"));
+    std::string got = one.read_some(100);
+    drain();
+    EXPECT_TRUE(eventually([this] { return refuses(); })) << "new connections are refused while it goes on";
+    got += one.read_to_end();
+    EXPECT_FALSE(one.was_reset());
+    ASSERT_GT(got.size(), large);
+    EXPECT_TRUE(std::string_view(got).substr(got.size() - large) == pattern(large));
+    expect_end();
+}
+
+TEST_P(drain_test, requests_under_way_are_answered) {
+    start();
+    client in_head = connect();
+    client in_body = connect();
+    EXPECT_EQ(in_head.ask(get("/hello.txt") + "GET /hello").body, hello);
+    EXPECT_EQ(in_body.ask(get("/hello.txt") + request("POST", "/x", "Content-Length: 4\r\n") + "ab").body, hello);
+    client witness = connect();
+    EXPECT_EQ(witness.ask(get("/hello.txt")).body, hello);
+    drain();
+    EXPECT_TRUE(witness.ends());
+    const response first = in_head.ask(".txt HTTP/1.1\r\nHost: a\r\n\r\n" + get("/hello.txt"));
+    EXPECT_EQ(first.body, hello);
+    EXPECT_EQ(first["Connection"], "close");
+    EXPECT_TRUE(in_head.ends());
+    EXPECT_EQ(in_body.ask("cd").status, 405);
+    EXPECT_TRUE(in_body.ends());
+    expect_end();
+}
+
+TEST_P(drain_test, the_deadline_cuts_a_client_that_does_not_read) {
+    files_.write("large.bin", pattern(large));
+    options_.timeouts.drain = 200ms;
+    start();
+    client one = connect(4'096);
+    one.send(get("/large.bin"));
+    const std::string begin = one.read_some(100);
+    client other = connect();
+    other.send("GET /never");
+    const auto before = test_clock::now();
+    drain();
+    server_->wait();
+    const auto taken = test_clock::now() - before;
+    EXPECT_GE(taken, 195ms);
+    EXPECT_LT(taken, 10s);
+    EXPECT_LT(one.read_to_end().size(), large);
+    EXPECT_TRUE(other.read_to_end().empty());
+}
+
+TEST_P(drain_test, under_load) {
+    files_.write("d/file", "x");
+    start();
+    std::vector<std::thread> clients;
+    std::atomic<int> answered{0};
+    std::atomic<int> wrong{0};
+    for (int each = 0; each < 4; ++each) {
+        clients.emplace_back([&, each] {
+            const std::string text = each % 2 == 0 ? get("/hello.txt") : get("/d/");
+            try {
+                while (true) {
+                    client one = connect();
+                    while (!one.has_ended()) {
+                        if (one.ask(text).status != 200) ++wrong;
+                        ++answered;
+                    }
+                }
+            } catch (const std::exception&) {
+                // The end of a connection, or of all.
+            }
+        });
+    }
+    EXPECT_TRUE(eventually([&] { return answered > 100; }));
+    drain();
+    server_->wait();
+    for (std::thread& each : clients) each.join();
+    EXPECT_EQ(wrong, 0);
+    EXPECT_TRUE(refuses());
+}
+
+TEST_P(drain_test, a_server_that_never_started_ends_too) {
+    server_ = std::make_unique<http::server>(options_, [](std::string_view) {});
+    EXPECT_NE(server_->local_address().port(), 0);
+    server_.reset();
+    SUCCEED();
+}
+
+}  // namespace
+}  // namespace naru::testing

@@ -1,0 +1,142 @@
+// The fixture of the server tests: a directory of files and a server on the engine under test.
+#pragma once
+
+#include "client.hpp"
+
+#include <naru/http/server.hpp>
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <mutex>
+#include <ostream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <sys/stat.h>
+
+namespace naru {
+inline void PrintTo(engine each, std::ostream* out) { *out << name_of(each); }
+}  // namespace naru
+
+namespace naru::testing {
+
+/// A directory that is gone with this object.
+class temporary_directory {
+ public:
+    temporary_directory() {
+        char name[] = "/tmp/naru-http-XXXXXX";
+        if (::mkdtemp(name) == nullptr) throw std::runtime_error("no temporary directory");
+        path_ = name;
+        checked(::chmod(name, 0755), "chmod");
+    }
+    ~temporary_directory() {
+        std::error_code ignored;
+        std::filesystem::remove_all(path_, ignored);
+    }
+    temporary_directory(const temporary_directory&) = delete;
+    temporary_directory& operator=(const temporary_directory&) = delete;
+
+    const std::filesystem::path& path() const { return path_; }
+
+    /// Puts a file there in one step, as a careful editor would, with directories as needed.
+    void write(const std::string& name, std::string_view text) const {
+        const std::filesystem::path target = path_ / name;
+        std::filesystem::create_directories(target.parent_path());
+        const std::filesystem::path fresh = path_.string() + ".fresh";
+        {
+            std::ofstream file(fresh, std::ios::binary);
+            file << text;
+        }
+        std::filesystem::rename(fresh, target);
+    }
+    void touch(const std::string& name, std::int64_t unix_seconds) const {
+        const timespec times[2] = {{unix_seconds, 0}, {unix_seconds, 0}};
+        checked(::utimensat(AT_FDCWD, (path_ / name).c_str(), times, 0), "utimensat");
+    }
+
+ private:
+    std::filesystem::path path_;
+};
+
+/// A request without a body. `fields`: complete lines.
+inline std::string request(std::string_view method, std::string_view target, std::string_view fields = {}) {
+    std::string text(method);
+    text.append(" ").append(target).append(" HTTP/1.1\r\nHost: test\r\n").append(fields).append("\r\n");
+    return text;
+}
+inline std::string get(std::string_view target, std::string_view fields = {}) { return request("GET", target, fields); }
+
+inline std::string engine_test_name(const ::testing::TestParamInfo<engine>& each) {
+    std::string name(name_of(each.param));
+    std::replace(name.begin(), name.end(), '-', '_');
+    return name;
+}
+
+class http_server_test : public ::testing::TestWithParam<engine> {
+ protected:
+    static constexpr std::string_view hello = "Hello, ferry.\n";
+    static constexpr std::int64_t hello_time = 1'614'834'367;
+    static constexpr std::string_view hello_date = "Thu, 04 Mar 2021 05:06:07 GMT";
+
+    void SetUp() override {
+        if (const backend_choice choice = try_backend(GetParam()); choice.backend == nullptr) {
+            GTEST_SKIP() << name_of(GetParam()) << ": " << choice.reason;
+        }
+        descriptors_before_ = open_descriptors();
+        files_.write("hello.txt", hello);
+        files_.touch("hello.txt", hello_time);
+        options_.root = files_.path().string();
+        options_.listen = address::parse("127.0.0.1:0").value();
+        options_.engine = GetParam();
+    }
+
+    void TearDown() override {
+        stop();
+        if (IsSkipped()) return;
+        EXPECT_TRUE(eventually([this] { return open_descriptors() <= descriptors_before_; }))
+            << open_descriptors() << " descriptors, " << descriptors_before_ << " before";
+    }
+
+    /// Starts the server with options_.
+    void start() {
+        server_ = std::make_unique<http::server>(options_, [this](std::string_view line) {
+            const std::lock_guard lock(mutex_);
+            reports_.emplace_back(line);
+        });
+        server_->start();
+    }
+    void stop() { server_.reset(); }
+
+    client connect(int receive_buffer = 0) { return client(server_->local_address(), receive_buffer); }
+    /// On a connection of its own.
+    response ask(std::string_view text, bool to_head = false) { return connect().ask(text, to_head); }
+    /// Whether a new client is served.
+    bool answers() { return ask(get("/hello.txt")).body == hello; }
+
+    std::vector<std::string> reports() {
+        const std::lock_guard lock(mutex_);
+        return reports_;
+    }
+
+    temporary_directory files_;
+    http::server_options options_;
+    std::unique_ptr<http::server> server_;
+
+ private:
+    std::size_t descriptors_before_ = 0;
+    std::mutex mutex_;
+    std::vector<std::string> reports_;
+};
+
+}  // namespace naru::testing
+
+/// Runs the tests of a suite (a class derived from naru::testing::http_server_test) on every engine.
+#define NARU_ON_EVERY_ENGINE(suite)                                                                     \
+    INSTANTIATE_TEST_SUITE_P(OnEveryEngine, suite, ::testing::ValuesIn(::naru::all_engines().begin(),   \
+                                                                       ::naru::all_engines().end()),    \
+                             ::naru::testing::engine_test_name)

@@ -1,0 +1,290 @@
+#!/usr/bin/env python3
+"""What the naru program says on its command line, and how it ends.
+
+    program_test.py PROGRAM [unittest arguments]
+"""
+import http.client
+import json
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+PROGRAM = ""
+PATIENCE = 30
+
+
+class Server:
+    """`naru serve`, ended by its process id whatever happens."""
+
+    def __init__(self, *arguments):
+        self.process = subprocess.Popen([PROGRAM, "serve", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE)
+        self.line = self.process.stdout.readline() if ready else ""
+        found = re.search(r"http://[^/]*:(\d+)/", self.line)
+        if not found:
+            self.kill()
+            raise AssertionError("no address: %r, %r" % (self.line, self.process.stderr.read()))
+        self.port = int(found.group(1))
+
+    def get(self, path):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def signal(self, which):
+        self.process.send_signal(which)
+
+    def wait(self):
+        """(exit code, rest of stdout, stderr)"""
+        out, err = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, out, err
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory(prefix="naru-program-")
+        self.addCleanup(directory.cleanup)
+        self.scratch = directory.name
+        self.root = os.path.join(self.scratch, "root")
+        os.mkdir(self.root)
+        self.write("root/hello.txt", "hello\n")
+
+    def write(self, name, text):
+        path = os.path.join(self.scratch, name)
+        with open(path, "w") as out:
+            out.write(text)
+        return path
+
+    def run_program(self, *arguments):
+        return subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=PATIENCE, cwd=self.scratch)
+
+    def check_refused(self, *arguments, says):
+        """One line on stderr that says `says`, nothing on stdout, and a non-zero end."""
+        done = self.run_program(*arguments)
+        self.assertGreater(done.returncode, 0, done)
+        self.assertLess(done.returncode, 126, done)
+        self.assertEqual(done.stdout, "", done)
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        self.assertTrue(done.stderr.startswith("naru: "), done.stderr)
+        self.assertRegex(done.stderr, says)
+
+
+class CommandLine(Case):
+    def test_help(self):
+        for arguments, says in ((["--help"], "serve"), (["serve", "--help"], "--listen"), (["doctor", "--help"], "--json")):
+            done = self.run_program(*arguments)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertIn(says, done.stdout)
+
+    def test_version(self):
+        done = self.run_program("--version")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertRegex(done.stdout, r"^naru \d+\.\d+\.\d+\n$")
+
+    def test_doctor(self):
+        done = self.run_program("doctor")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        for engine in ("select", "poll", "epoll", "epoll-level", "epoll-oneshot", "io_uring"):
+            self.assertIn(engine, done.stdout)
+
+    def test_doctor_json(self):
+        done = self.run_program("doctor", "--json")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        found = json.loads(done.stdout)
+        self.assertIn("version", found)
+        names = [each["name"] for each in found["engines"]]
+        for engine in ("select", "poll", "epoll", "io_uring"):
+            self.assertIn(engine, names)
+        for section in found.values():
+            for finding in section if isinstance(section, list) else []:
+                self.assertEqual(set(finding), {"name", "ok", "value", "advice"})
+                self.assertIsInstance(finding["ok"], bool)
+
+    def test_no_or_unknown_command(self):
+        self.check_refused(says="(?i)subcommand")
+        self.check_refused("swim", says="swim|subcommand")
+
+    def test_bad_flags(self):
+        self.check_refused("serve", "--nonsense", says="nonsense")
+        self.check_refused("serve", "--threads", "many", says="many")
+        self.check_refused("serve", "--listen", says="listen")
+        self.check_refused("serve", "a", "b", says="b")
+
+    def test_values_out_of_range(self):
+        for flag, value in (("threads", "0"), ("threads", "5000"), ("head-timeout", "0"), ("head-timeout", "-1"), ("head-timeout", "nan"),
+                            ("write-timeout", "1e9"), ("backlog", "0"), ("fast-open", "70000"), ("tcp-keep-alive", "1,2"),
+                            ("tcp-keep-alive", "1,2,3,4"), ("tcp-keep-alive", "0,1,1"), ("user-timeout", "-5"), ("send-buffer", "-1")):
+            with self.subTest(flag=flag, value=value):
+                self.check_refused("serve", self.root, "--listen", "127.0.0.1:0", "--%s=%s" % (flag, value), says=flag)
+
+    def test_bad_addresses(self):
+        for where in ("nonsense", "127.0.0.1", "127.0.0.1:", "127.0.0.1:99999", "256.0.0.1:80", "example.org:80", "[::1:80", "127.0.0.1:x"):
+            with self.subTest(where=where):
+                self.check_refused("serve", self.root, "--listen", where, says="want ADDRESS:PORT")
+        self.check_refused("serve", self.root, "--listen", "192.0.2.1:0", says="no interface has this address")
+
+    def test_port_in_use(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            where = "127.0.0.1:%d" % taken.getsockname()[1]
+            for threads in ("1", "2"):
+                self.check_refused("serve", self.root, "--listen", where, "--threads", threads, says="the port is in use")
+
+    def test_port_of_another_naru(self):
+        for threads in ("1", "2"):
+            with self.subTest(threads=threads), Server(self.root, "--listen", "127.0.0.1:0", "--threads", threads) as first:
+                self.check_refused("serve", self.root, "--listen", "127.0.0.1:%d" % first.port, "--threads", threads, says="the port is in use")
+
+    def test_root(self):
+        self.check_refused("serve", os.path.join(self.scratch, "missing"), "--listen", "127.0.0.1:0", says="there is no such directory")
+        self.check_refused("serve", os.path.join(self.root, "hello.txt"), "--listen", "127.0.0.1:0", says="it is not a directory")
+
+    def test_unknown_engine(self):
+        self.check_refused("serve", self.root, "--listen", "127.0.0.1:0", "--engine", "kqueue", says="there is no engine kqueue.*epoll")
+
+    def test_unwritable_access_log(self):
+        self.check_refused("serve", self.root, "--listen", "127.0.0.1:0", "--access-log", os.path.join(self.scratch, "no/such/log"),
+                           says="cannot write the access log.*No such file")
+        self.check_refused("serve", self.root, "--listen", "127.0.0.1:0", "--access-log", self.root, says="access log.*directory")
+
+
+class Configuration(Case):
+    def refused(self, text, says):
+        self.check_refused("serve", self.root, "--listen", "127.0.0.1:0", "--config", self.write("naru.toml", text), says=says)
+
+    def test_errors(self):
+        self.refused("threads = 1\nlisten = \n", "naru.toml, line 2")
+        self.refused("threads = 1\n\n[[[\n", "naru.toml, line 3")
+        self.refused("threads = 1\ntreads = 2\n", "naru.toml, line 2.*treads")
+        self.refused("[serve]\nthreads = 1\n", "line 1.*serve")
+        self.refused("threads = \"two\"\n", "line 1.*threads wants a number")
+        self.refused("threads = -1\n", "line 1.*threads wants a number")
+        self.refused("listings = 1\n", "line 1.*listings wants true or false")
+        self.refused("threads = true\n", "line 1.*threads wants a number")
+        self.refused("threads = 1.5\n", "line 1.*threads wants a number")
+        self.refused("root = true\n", "line 1.*root wants text")
+        self.refused("head-timeout = \"long\"\n", "line 1.*head-timeout wants a number")
+        self.refused("head-timeout = 0\n", "head-timeout must be")
+        self.refused("engine = \"fast\"\n", "there is no engine fast")
+        self.check_refused("serve", "--config", os.path.join(self.scratch, "missing.toml"), says="missing.toml")
+        self.check_refused("serve", "--config", self.root, says="root")
+
+    def test_works_and_flags_go_before_it(self):
+        os.mkdir(os.path.join(self.root, "empty"))
+        config = self.write("naru.toml", 'root = "%s"\nlisten = "127.0.0.1:0"\nengine = "select"\nthreads = 2\nlistings = false\n'
+                                         'head-timeout = 5\nkeep-alive-timeout = 2.5\n' % self.root)
+        with Server("--config", config) as server:
+            self.assertIn("with select", server.line)
+            self.assertIn("2 threads", server.line)
+            self.assertEqual(server.get("/hello.txt"), (200, b"hello\n"))
+            self.assertEqual(server.get("/empty/")[0], 403)
+            server.signal(signal.SIGTERM)
+            self.assertEqual(server.wait()[0], 0)
+        with Server("--config", config, "--engine", "poll", "--threads", "1", "--listings") as server:
+            self.assertIn("with poll", server.line)
+            self.assertIn("1 thread\n", server.line)
+            self.assertEqual(server.get("/empty/")[0], 200)
+
+
+class Ending(Case):
+    def serve(self, *arguments):
+        return Server(self.root, "--listen", "127.0.0.1:0", "--threads", "2", *arguments)
+
+    def test_signals_end_it(self):
+        for which in (signal.SIGTERM, signal.SIGINT):
+            with self.serve() as server:
+                self.assertEqual(server.get("/hello.txt"), (200, b"hello\n"))
+                server.signal(which)
+                code, out, err = server.wait()
+                self.assertEqual((code, out), (0, ""))
+                self.assertRegex(err, "^naru: %s: no new connections.*\n$" % which.name)
+
+    def test_a_second_signal_ends_it_at_once(self):
+        for first, second in ((signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGINT)):
+            with self.serve("--drain-timeout", "300", "--head-timeout", "300") as server, socket.create_connection(("127.0.0.1", server.port)) as busy:
+                busy.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET")  # the answer says that the next is under way
+                self.assertTrue(busy.recv(100))
+                server.signal(first)
+                self.assertIn("no new connections", server.process.stderr.readline())
+                end = time.monotonic() + PATIENCE
+                while server.process.poll() is None and time.monotonic() < end:
+                    server.signal(second)  # it may not be listening for it yet
+                    try:
+                        server.process.wait(0.2)
+                    except subprocess.TimeoutExpired:
+                        pass
+                self.assertEqual(server.process.returncode, 128 + second)
+
+    def test_the_drain_deadline(self):
+        with self.serve("--drain-timeout", "0.3", "--head-timeout", "300") as server, socket.create_connection(("127.0.0.1", server.port)) as busy:
+            busy.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET")
+            self.assertTrue(busy.recv(100))
+            server.signal(signal.SIGTERM)
+            code, _, err = server.wait()
+            self.assertEqual(code, 0)
+            self.assertIn("0.3 s", err)
+
+    def test_the_access_log_on_standard_output(self):
+        with self.serve("--access-log", "-") as server:
+            self.assertEqual(server.get("/hello.txt")[0], 200)
+            self.assertEqual(server.get("/missing")[0], 404)
+            server.signal(signal.SIGTERM)
+            code, out, _ = server.wait()
+            self.assertEqual(code, 0)
+            lines = out.splitlines()
+            self.assertEqual(len(lines), 2, out)
+            self.assertRegex(lines[0], r'^127\.0\.0\.1 - - \[.*\] "GET /hello\.txt HTTP/1\.1" 200 6 "-" "-"$')
+            self.assertIn(" 404 ", lines[1])
+
+    def test_a_closed_standard_output_does_not_end_it(self):
+        with self.serve("--access-log", "-") as server:
+            server.process.stdout.close()
+            for _ in range(3):
+                self.assertEqual(server.get("/hello.txt")[0], 200)
+            server.signal(signal.SIGTERM)
+            self.assertEqual(server.process.wait(PATIENCE), 0)
+
+    def test_every_address_family(self):
+        with Server(self.root, "--listen", "*:0") as server:
+            self.assertEqual(server.get("/hello.txt"), (200, b"hello\n"))
+        if socket.has_ipv6:
+            try:
+                socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+            except OSError:
+                self.skipTest("no IPv6 here")
+            with Server(self.root, "--listen", "[::1]:0") as server:
+                with socket.create_connection(("::1", server.port), PATIENCE) as one:
+                    one.sendall(b"GET /hello.txt HTTP/1.0\r\n\r\n")
+                    self.assertIn(b"200 OK", one.recv(100))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    PROGRAM = os.path.abspath(sys.argv.pop(1))
+    unittest.main()

@@ -1,0 +1,111 @@
+// Several loops and the threads for blocking work, on every engine.
+#include "fixture.hpp"
+
+#include <atomic>
+
+namespace naru::testing {
+namespace {
+
+class threads_test : public http_server_test {
+ protected:
+    void SetUp() override {
+        http_server_test::SetUp();
+        options_.threads = 2;
+    }
+    /// Runs `work(index)` in `count` threads and reports what they threw.
+    template <class Work>
+    void in_threads(int count, Work work) {
+        std::vector<std::thread> threads;
+        std::mutex mutex;
+        std::vector<std::string> errors;
+        for (int index = 0; index < count; ++index) {
+            threads.emplace_back([&, index] {
+                try {
+                    work(index);
+                } catch (const std::exception& error) {
+                    const std::lock_guard lock(mutex);
+                    errors.emplace_back(error.what());
+                }
+            });
+        }
+        for (std::thread& each : threads) each.join();
+        for (const std::string& each : errors) ADD_FAILURE() << each;
+    }
+};
+NARU_ON_EVERY_ENGINE(threads_test);
+
+TEST_P(threads_test, many_clients_of_two_loops_with_a_log) {
+    const temporary_directory logs;
+    options_.access_log = (logs.path() / "access.log").string();
+    files_.write("medium.bin", pattern(70'000));
+    start();
+    std::atomic<int> right{0};
+    in_threads(4, [&](int index) {
+        for (int round = 0; round < 10; ++round) {
+            client one = connect();
+            for (int each = 0; each < 10; ++each) right += one.ask(get("/hello.txt")).body == hello;
+            if (index % 2 == 0) right += one.ask(get("/medium.bin")).body == pattern(70'000);
+            right += one.ask(get("/missing")).status == 404;
+        }
+    });
+    EXPECT_EQ(right, 4 * 10 * 11 + 2 * 10);
+    stop();
+    std::ifstream log(*options_.access_log);
+    int lines = 0;
+    for (std::string line; std::getline(log, line); ++lines) EXPECT_TRUE(line.starts_with("127.0.0.1 - - [") && line.ends_with('"')) << line;
+    EXPECT_EQ(lines, 4 * 10 * 11 + 2 * 10);
+}
+
+TEST_P(threads_test, work_that_blocks_while_clients_come_and_go) {
+    for (int each = 0; each < 50; ++each) files_.write("d/" + std::to_string(each), "x");
+    start();
+    std::atomic<int> right{0};
+    in_threads(4, [&](int index) {
+        for (int round = 0; round < 40; ++round) {
+            client one = connect();
+            one.send(get("/d/") + get("/hello.txt"));
+            if (round % 4 == index % 4) {
+                one.reset();  // perhaps while a thread still reads the directory
+                ++right;
+                continue;
+            }
+            right += one.read().body.find("href=\"./49\"") != std::string::npos && one.read().body == hello;
+        }
+    });
+    EXPECT_EQ(right, 160);
+    EXPECT_TRUE(answers());
+}
+
+TEST_P(threads_test, a_port_is_shared_by_the_loops_and_by_nobody_else) {
+    start();
+    http::server_options second = options_;
+    second.listen = server_->local_address();
+    second.threads = 1;
+    EXPECT_THROW(http::server(second, [](std::string_view) {}), std::runtime_error);
+    EXPECT_TRUE(answers());
+}
+
+TEST_P(threads_test, the_server_says_what_is_wrong) {
+    const auto message = [](const http::server_options& options) -> std::string {
+        try {
+            http::server refused(options, [](std::string_view) {});
+        } catch (const std::exception& error) {
+            return error.what();
+        }
+        return "no error";
+    };
+    http::server_options options = options_;
+    options.root = (files_.path() / "missing").string();
+    EXPECT_NE(message(options).find("there is no such directory"), std::string::npos) << message(options);
+    options.root = (files_.path() / "hello.txt").string();
+    EXPECT_NE(message(options).find("it is not a directory"), std::string::npos) << message(options);
+    options = options_;
+    options.access_log = (files_.path() / "missing/log").string();
+    EXPECT_NE(message(options).find("cannot write the access log"), std::string::npos) << message(options);
+    options = options_;
+    options.listen = address::parse("192.0.2.1:0").value();
+    EXPECT_NE(message(options).find("no interface has this address"), std::string::npos) << message(options);
+}
+
+}  // namespace
+}  // namespace naru::testing

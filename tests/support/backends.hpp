@@ -1,0 +1,68 @@
+// The table of backends that the conformance tests run on. A new backend, or a new way to set one up, is one
+// line here.
+#pragma once
+
+#include <naru/backend/choose_backend.hpp>
+#include <naru/backend/uring_backend.hpp>
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <exception>
+#include <functional>
+#include <ostream>
+#include <string>
+#include <vector>
+
+namespace naru::testing {
+
+struct backend_variant {
+    std::string name;  // letters, digits and underscores: --gtest_filter='*/NAME'
+    std::function<backend_choice()> make;
+};
+
+inline void PrintTo(const backend_variant& each, std::ostream* out) { *out << each.name; }
+
+inline backend_choice make_uring(void (*change)(uring_options&)) {
+    backend_choice choice = try_backend(engine::io_uring);  // says why not, if not
+    if (choice.backend == nullptr) return choice;
+    choice.backend.reset();
+    uring_options options;
+    change(options);
+    try {
+        choice.backend = std::make_unique<uring_backend>(options);
+    } catch (const std::exception& refusal) {
+        choice.reason = refusal.what();
+    }
+    return choice;
+}
+
+inline std::vector<backend_variant> backend_variants() {
+    std::vector<backend_variant> all;
+    for (const engine each : all_engines()) {
+        std::string name(name_of(each));
+        std::replace(name.begin(), name.end(), '-', '_');
+        all.push_back({name, [each] { return try_backend(each); }});
+    }
+    const auto uring = [&all](const char* name, void (*change)(uring_options&)) {
+        all.push_back({name, [change] { return make_uring(change); }});
+    };
+    uring("io_uring_single_accept", [](uring_options& options) { options.multishot_accept = false; });
+    uring("io_uring_single_recv", [](uring_options& options) { options.multishot_recv = false; });
+    uring("io_uring_single_shot", [](uring_options& options) { options.multishot_accept = options.multishot_recv = false; });
+    uring("io_uring_many_issuers", [](uring_options& options) { options.single_issuer = false; });
+    uring("io_uring_tiny_ring", [](uring_options& options) { options.entries = 4, options.completions = 8; });
+    uring("io_uring_tiny_pool", [](uring_options& options) { options.pool_buffers = 8; });
+    return all;
+}
+
+/// Variants whose pool is too small for a test that leases many buffers, or whose receiving ahead differs.
+inline bool is_uring(const backend_variant& each) { return each.name.starts_with("io_uring"); }
+
+}  // namespace naru::testing
+
+/// Runs the tests of a suite (a class derived from naru::testing::conformance) on every backend.
+#define NARU_ON_EVERY_BACKEND(suite)                                                                     \
+    INSTANTIATE_TEST_SUITE_P(OnEveryBackend, suite,                                                      \
+                             ::testing::ValuesIn(::naru::testing::backend_variants()),                   \
+                             [](const auto& each) { return each.param.name; })

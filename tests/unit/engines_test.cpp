@@ -1,0 +1,33 @@
+// Names of engines, and how one is chosen.
+#include <naru/backend/choose_backend.hpp>
+
+#include <gtest/gtest.h>
+
+namespace naru::testing {
+namespace {
+
+TEST(Engines, NamesGoThereAndBack) {
+    for (const engine each : all_engines()) EXPECT_EQ(engine_named(name_of(each)), each);
+    EXPECT_EQ(engine_named("auto"), engine::automatic);
+    EXPECT_EQ(name_of(engine::automatic), "auto");
+    EXPECT_EQ(engine_named("no such engine"), std::nullopt);
+    EXPECT_EQ(engine_named(""), std::nullopt);
+}
+
+TEST(Engines, AutomaticGivesAWorkingBackendAndSaysWhy) {
+    const backend_choice choice = try_backend(engine::automatic);
+    EXPECT_NE(choice.backend, nullptr);
+    EXPECT_NE(choice.chosen, engine::automatic);
+    EXPECT_FALSE(choice.reason.empty());
+}
+
+TEST(Engines, EachIsMadeOrSaysWhyNot) {
+    for (const engine each : all_engines()) {
+        const backend_choice choice = try_backend(each);
+        EXPECT_EQ(choice.chosen, each);
+        EXPECT_TRUE(choice.backend != nullptr || !choice.reason.empty()) << name_of(each);
+    }
+}
+
+}  // namespace
+}  // namespace naru::testing

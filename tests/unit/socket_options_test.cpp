@@ -1,0 +1,113 @@
+// Every option is set and read back from the kernel.
+#include "support/sockets.hpp"
+
+#include <naru/net/socket_options.hpp>
+
+#include <gtest/gtest.h>
+
+namespace naru::testing {
+namespace {
+
+using namespace naru::socket_options;
+using namespace std::chrono_literals;
+
+class SocketOptions : public ::testing::Test {
+ protected:
+    socket_pair sockets = tcp_pair();
+    int socket = sockets.ours.get();
+};
+
+TEST_F(SocketOptions, NoDelay) {
+    for (const bool on : {true, false, true}) {
+        ASSERT_TRUE(set_no_delay(socket, on));
+        EXPECT_EQ(no_delay(socket), on);
+    }
+}
+
+TEST_F(SocketOptions, AcceptedConnectionsInheritNoDelay) {
+    EXPECT_EQ(no_delay(socket), true);  // listen_options' default
+    listen_options delayed;
+    delayed.no_delay = false;
+    EXPECT_EQ(no_delay(listening_socket(delayed).get()), false);
+}
+
+TEST_F(SocketOptions, KeepAlive) {
+    EXPECT_EQ(keep_alive(socket).value(), std::nullopt);
+    keep_alive_settings settings;
+    settings.idle = 33s;
+    settings.interval = 7s;
+    settings.count = 4;
+    ASSERT_TRUE(set_keep_alive(socket, settings));
+    EXPECT_EQ(keep_alive(socket).value(), settings);
+    ASSERT_TRUE(set_keep_alive_off(socket));
+    EXPECT_EQ(keep_alive(socket).value(), std::nullopt);
+    settings.idle = 0s;  // not a whole second
+    EXPECT_EQ(set_keep_alive(socket, settings).error(), std::errc::invalid_argument);
+    EXPECT_EQ(keep_alive(socket).value(), std::nullopt);
+}
+
+TEST_F(SocketOptions, UserTimeout) {
+    EXPECT_EQ(user_timeout(socket), 0ms);
+    ASSERT_TRUE(set_user_timeout(socket, 12345ms));
+    EXPECT_EQ(user_timeout(socket), 12345ms);
+}
+
+TEST_F(SocketOptions, BufferSizes) {
+    ASSERT_TRUE(set_send_buffer(socket, 30'000));
+    EXPECT_EQ(send_buffer(socket), 60'000);
+    ASSERT_TRUE(set_receive_buffer(socket, 40'000));
+    EXPECT_EQ(receive_buffer(socket), 80'000);
+}
+
+TEST_F(SocketOptions, FastOpenAndDeferAcceptOfAListener) {
+    listen_options options;
+    options.fast_open_queue = 16;
+    options.defer_accept = 5s;
+    const unique_descriptor listener = listening_socket(options);
+    EXPECT_EQ(fast_open(listener.get()), 16);
+    EXPECT_GE(defer_accept(listener.get()).value(), 5s);
+    ASSERT_TRUE(set_fast_open(listener.get(), 4));
+    EXPECT_EQ(fast_open(listener.get()), 4);
+    ASSERT_TRUE(set_defer_accept(listener.get(), 0s));
+    EXPECT_EQ(defer_accept(listener.get()), 0s);
+}
+
+TEST_F(SocketOptions, ReusePort) {
+    unique_descriptor fresh(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(reuse_port(fresh.get()), false);
+    ASSERT_TRUE(set_reuse_port(fresh.get(), true));
+    EXPECT_EQ(reuse_port(fresh.get()), true);
+    ASSERT_TRUE(set_reuse_address(fresh.get(), true));
+}
+
+TEST_F(SocketOptions, CorkLastsForItsScope) {
+    EXPECT_EQ(corked(socket), false);
+    {
+        const cork_scope cork(socket);
+        EXPECT_TRUE(cork.status());
+        EXPECT_EQ(corked(socket), true);
+        write_all(socket, "held back");
+    }
+    EXPECT_EQ(corked(socket), false);
+}
+
+TEST_F(SocketOptions, ErrorsAreReturned) {
+    const unique_descriptor file = file_with("");
+    for (const int wrong : {-1, file.get()}) {
+        const auto expected = wrong < 0 ? std::errc::bad_file_descriptor : std::errc::not_a_socket;
+        EXPECT_EQ(set_no_delay(wrong, true).error(), expected);
+        EXPECT_EQ(no_delay(wrong).error(), expected);
+        EXPECT_EQ(set_keep_alive(wrong, {}).error(), expected);
+        EXPECT_EQ(keep_alive(wrong).error(), expected);
+        EXPECT_EQ(user_timeout(wrong).error(), expected);
+        EXPECT_EQ(set_send_buffer(wrong, 1).error(), expected);
+        EXPECT_EQ(fast_open(wrong).error(), expected);
+        EXPECT_EQ(defer_accept(wrong).error(), expected);
+        EXPECT_EQ(set_reuse_port(wrong, true).error(), expected);
+        const cork_scope cork(wrong);
+        EXPECT_EQ(cork.status().error(), expected);
+    }
+}
+
+}  // namespace
+}  // namespace naru::testing

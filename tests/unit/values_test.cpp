@@ -1,0 +1,172 @@
+// Addresses, results, outcomes and bytes.
+#include <naru/core/bytes.hpp>
+#include <naru/core/clock.hpp>
+#include <naru/core/result.hpp>
+#include <naru/net/address.hpp>
+#include <naru/net/socket.hpp>
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+namespace naru::testing {
+namespace {
+
+TEST(Address, ReadsWhatItWrites) {
+    for (const char* text : {"127.0.0.1:8080", "0.0.0.0:1", "255.255.255.255:65535", "[::1]:443", "[2001:db8::7]:0", "[::]:80"}) {
+        const auto parsed = address::parse(text);
+        ASSERT_TRUE(parsed) << text;
+        EXPECT_EQ(parsed->text(), text);
+        EXPECT_EQ(address::parse(parsed->text())->text(), text);
+        EXPECT_EQ(parsed->size(), parsed->family() == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6));
+    }
+}
+
+TEST(Address, WithoutAHostIsEveryAddress) {
+    for (const char* text : {":8080", "*:8080"}) {
+        const auto parsed = address::parse(text);
+        ASSERT_TRUE(parsed) << text;
+        EXPECT_EQ(parsed->family(), AF_INET6);
+        EXPECT_EQ(parsed->port(), 8080);
+        EXPECT_EQ(parsed->text(), "[::]:8080");
+    }
+    EXPECT_EQ(address::parse("localhost:80")->text(), "127.0.0.1:80");
+}
+
+TEST(Address, WhatIsNoneIsRefused) {
+    for (const char* text : {"", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:80x", "127.0.0.1: 80",
+                             "127.0.0:80", "256.0.0.1:80", "example.org:80", "[::1:80", "::1]:80", "[::1]", "::1:80x", "[]:80",
+                             "[127.0.0.1]:80", "[::g]:80", ":", "[:80", "]:80"}) {
+        const auto parsed = address::parse(text);
+        EXPECT_FALSE(parsed) << text;
+        if (!parsed) {
+            EXPECT_EQ(parsed.error(), std::errc::invalid_argument) << text;
+        }
+    }
+    EXPECT_FALSE(address::parse(std::string(500, '1') + ":80"));
+}
+
+TEST(Address, AnIPv4ClientOfASocketForBothFamiliesIsShownAsSuch) {
+    const auto mapped = address::parse("[::ffff:192.0.2.7]:99");
+    ASSERT_TRUE(mapped);
+    EXPECT_EQ(mapped->host_text(), "192.0.2.7");
+    EXPECT_EQ(mapped->text(), "192.0.2.7:99");
+}
+
+TEST(Address, OfSockets) {
+    const auto listener = listen_on(address::parse("127.0.0.1:0").value(), {});
+    ASSERT_TRUE(listener);
+    const auto local = address::local_of(listener->get());
+    ASSERT_TRUE(local);
+    EXPECT_NE(local->port(), 0);
+    EXPECT_EQ(local->host_text(), "127.0.0.1");
+    const auto peer = address::peer_of(listener->get());
+    ASSERT_FALSE(peer);
+    EXPECT_EQ(peer.error(), std::errc::not_connected);
+    EXPECT_EQ(address::local_of(-1).error(), std::errc::bad_file_descriptor);
+}
+
+TEST(Listening, OnATakenPortIsAnError) {
+    const auto first = listen_on(address::parse("127.0.0.1:0").value(), {});
+    ASSERT_TRUE(first);
+    const auto second = listen_on(address::local_of(first->get()).value(), {});
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error(), std::errc::address_in_use);
+}
+
+TEST(Listening, SharesAPortThatWasMeantToBeShared) {
+    listen_options shared;
+    shared.reuse_port = true;
+    const auto first = listen_on(address::parse("127.0.0.1:0").value(), shared);
+    ASSERT_TRUE(first);
+    EXPECT_TRUE(listen_on(address::local_of(first->get()).value(), shared));
+}
+
+TEST(UniqueDescriptor, ClosesOnce) {
+    int ends[2];
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    {
+        unique_descriptor first(ends[0]);
+        unique_descriptor moved(std::move(first));
+        EXPECT_FALSE(first);  // NOLINT: a moved-from descriptor is empty
+        EXPECT_EQ(moved.get(), ends[0]);
+        moved = unique_descriptor(ends[1]);
+        char byte = 0;
+        EXPECT_EQ(::recv(moved.get(), &byte, 1, MSG_DONTWAIT), 0);  // the other end has been closed
+        EXPECT_EQ(moved.release(), ends[1]);
+    }
+    unique_descriptor last(ends[1]);
+    last.reset();
+    EXPECT_FALSE(last);
+}
+
+TEST(Outcome, ErrorsGoThereAndBack) {
+    for (const int number : {EPERM, EAGAIN, ECONNRESET, ECANCELED, 4095}) {
+        const std::int64_t raw = outcome::from_errno(number);
+        EXPECT_LT(raw, 0);
+        const std::error_code error = outcome::to_error(raw);
+        EXPECT_EQ(error.value(), number);
+        EXPECT_EQ(error.category(), std::system_category());
+        EXPECT_EQ(outcome::from(error), raw);
+    }
+    for (const errc own : {errc::end_of_stream, errc::select_descriptor_limit, errc::handle_limit, errc::loop_closed}) {
+        const std::int64_t raw = outcome::from(own);
+        EXPECT_LT(raw, outcome::own_base);
+        const std::error_code error = outcome::to_error(raw);
+        EXPECT_EQ(error, own);
+        EXPECT_EQ(error.category(), naru_category());
+        EXPECT_EQ(outcome::from(error), raw);
+        EXPECT_FALSE(error.message().empty());
+    }
+    EXPECT_EQ(outcome::to_error(outcome::canceled), std::errc::operation_canceled);
+    EXPECT_EQ(outcome::to_error(outcome::end_of_stream), errc::end_of_stream);
+}
+
+TEST(Errors, SayWhatIsMeant) {
+    EXPECT_STREQ(naru_category().name(), "naru");
+    EXPECT_NE(make_error_code(errc::select_descriptor_limit).message().find("FD_SETSIZE"), std::string::npos);
+    EXPECT_EQ(make_error_code(errc::select_descriptor_limit), std::errc::too_many_files_open);
+    EXPECT_NE(make_error_code(errc::end_of_stream), std::errc::too_many_files_open);
+    EXPECT_EQ(naru_category().message(999), "unknown naru error");
+    const result<int> failed = fail(errc::end_of_stream);
+    EXPECT_EQ(failed.error(), errc::end_of_stream);
+    const result<int> system = fail_errno(EPIPE);
+    EXPECT_EQ(system.error(), std::errc::broken_pipe);
+}
+
+TEST(Bytes, AdvanceDropsFromTheFront) {
+    const std::string text = "abcdefgh";
+    std::array<slice, 4> pieces{slice(std::string_view(text).substr(0, 3)), slice(), slice(std::string_view(text).substr(3, 1)),
+                                slice(std::string_view(text).substr(4))};
+    EXPECT_EQ(total_size(pieces), 8u);
+    const auto rest = [&pieces] {
+        std::string all;
+        for (const slice& each : pieces) all += as_text(bytes_view(each.data, each.size));
+        return all;
+    };
+    naru::advance(std::span<slice>(pieces), 0);
+    EXPECT_EQ(rest(), "abcdefgh");
+    naru::advance(std::span<slice>(pieces), 2);
+    EXPECT_EQ(rest(), "cdefgh");
+    naru::advance(std::span<slice>(pieces), 2);
+    EXPECT_EQ(rest(), "efgh");
+    naru::advance(std::span<slice>(pieces), 4);
+    EXPECT_EQ(rest(), "");
+    EXPECT_EQ(total_size(pieces), 0u);
+}
+
+TEST(Clock, AddingForEverIsNever) {
+    const instant now = clock::now();
+    EXPECT_EQ(saturating_add(now, duration::max()), never);
+    EXPECT_EQ(saturating_add(now, std::chrono::seconds(1)), now + std::chrono::seconds(1));
+    EXPECT_EQ(saturating_add(now, duration(0)), now);
+}
+
+}  // namespace
+}  // namespace naru::testing
