@@ -28,7 +28,8 @@ std::vector<std::uint32_t> deadlines_ms() {
     std::mt19937 random(7);
     std::uniform_int_distribution<std::uint32_t> spread(10'000, 70'000);
     std::vector<std::uint32_t> values(pending);
-    for (auto& each : values) each = spread(random);
+    for (auto& each : values)
+        each = spread(random);
     return values;
 }
 
@@ -36,7 +37,8 @@ std::vector<std::uint32_t> deadlines_ms() {
 std::vector<std::uint32_t> order(bool spread) {
     std::mt19937 random(11);
     std::vector<std::uint32_t> values(pending);
-    for (std::uint32_t index = 0; index < pending; ++index) values[index] = index;
+    for (std::uint32_t index = 0; index < pending; ++index)
+        values[index] = index;
     if (spread) std::shuffle(values.begin(), values.end(), random);
     return values;
 }
@@ -48,10 +50,13 @@ struct naru_fixture {
     naru::instant now = naru::clock::now();
     naru::timer_wheel wheel{now};
     std::unique_ptr<one[]> timers = std::make_unique<one[]>(pending);
-    void arm(std::size_t index, std::uint32_t ms) { wheel.arm(timers[index], now + std::chrono::milliseconds(ms)); }
+    void arm(std::size_t index, std::uint32_t ms) {
+        wheel.arm(timers[index], now + std::chrono::milliseconds(ms));
+    }
     void cancel(std::size_t index) { wheel.disarm(timers[index]); }
     ~naru_fixture() {
-        for (std::size_t index = 0; index < pending; ++index) wheel.disarm(timers[index]);
+        for (std::size_t index = 0; index < pending; ++index)
+            wheel.disarm(timers[index]);
     }
 };
 
@@ -61,12 +66,16 @@ struct libuv_fixture {
     std::unique_ptr<uv_timer_t[]> timers = std::make_unique<uv_timer_t[]>(pending);
     libuv_fixture() {
         uv_loop_init(&loop);
-        for (std::size_t index = 0; index < pending; ++index) uv_timer_init(&loop, &timers[index]);
+        for (std::size_t index = 0; index < pending; ++index)
+            uv_timer_init(&loop, &timers[index]);
     }
-    void arm(std::size_t index, std::uint32_t ms) { uv_timer_start(&timers[index], [](uv_timer_t*) {}, ms, 0); }
+    void arm(std::size_t index, std::uint32_t ms) {
+        uv_timer_start(&timers[index], [](uv_timer_t*) {}, ms, 0);
+    }
     void cancel(std::size_t index) { uv_timer_stop(&timers[index]); }
     ~libuv_fixture() {
-        for (std::size_t index = 0; index < pending; ++index) uv_close(reinterpret_cast<uv_handle_t*>(&timers[index]), nullptr);
+        for (std::size_t index = 0; index < pending; ++index)
+            uv_close(reinterpret_cast<uv_handle_t*>(&timers[index]), nullptr);
         uv_run(&loop, UV_RUN_DEFAULT);
         uv_loop_close(&loop);
     }
@@ -80,7 +89,8 @@ struct asio_fixture {
     std::vector<asio::steady_timer> timers;
     asio_fixture() {
         timers.reserve(pending);
-        for (std::size_t index = 0; index < pending; ++index) timers.emplace_back(context);
+        for (std::size_t index = 0; index < pending; ++index)
+            timers.emplace_back(context);
     }
     void arm(std::size_t index, std::uint32_t ms) {
         timers[index].expires_at(now + std::chrono::milliseconds(ms));
@@ -98,7 +108,8 @@ void rearm(benchmark::State& state) {
     Fixture fixture;
     const auto when = deadlines_ms();
     const auto next = order(state.range(0) != 0);
-    for (std::size_t index = 0; index < pending; ++index) fixture.arm(index, when[index]);
+    for (std::size_t index = 0; index < pending; ++index)
+        fixture.arm(index, when[index]);
     std::size_t at = 0;
     std::uint32_t later = 0;
     for (auto _ : state) {
@@ -116,7 +127,8 @@ void arm_and_cancel(benchmark::State& state) {
     Fixture fixture;
     const auto when = deadlines_ms();
     const auto next = order(state.range(0) != 0);
-    for (std::size_t index = 0; index < pending; ++index) fixture.arm(index, when[index]);
+    for (std::size_t index = 0; index < pending; ++index)
+        fixture.arm(index, when[index]);
     std::size_t at = 0;
     for (auto _ : state) {  // two operations an iteration: reported per operation below
         const std::size_t index = next[at];
@@ -128,7 +140,9 @@ void arm_and_cancel(benchmark::State& state) {
         benchmark::Counter(2.0, benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
 }
 
-void shapes(benchmark::internal::Benchmark* each) { each->ArgName("spread")->Arg(0)->Arg(1)->Iterations(3'000'000); }
+void shapes(benchmark::internal::Benchmark* each) {
+    each->ArgName("spread")->Arg(0)->Arg(1)->Iterations(3'000'000);
+}
 
 BENCHMARK(rearm<naru_fixture>)->Apply(shapes);
 BENCHMARK(arm_and_cancel<naru_fixture>)->Apply(shapes);

@@ -13,7 +13,8 @@ naru::task<> echo(naru::tcp_stream peer) {
 
 naru::task<> serve(naru::tcp_listener listener) {
     naru::task_group clients;
-    while (auto peer = co_await listener.accept()) clients.spawn(echo(std::move(*peer)));
+    while (auto peer = co_await listener.accept())
+        clients.spawn(echo(std::move(*peer)));
     co_await clients.join();
 }
 // [readme]

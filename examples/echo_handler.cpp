@@ -61,7 +61,8 @@ int main(int argc, char** argv) try {
     auto socket = naru::listen_on(naru::address::parse(where).value(), {});
     if (!socket) throw std::system_error(socket.error(), "cannot listen on " + where);
     echo_listener listener{events, socket->release()};
-    if (!events.add(listener.socket, listener, naru::event_interest::readable)) throw std::runtime_error("no room");
+    if (!events.add(listener.socket, listener, naru::event_interest::readable))
+        throw std::runtime_error("no room");
     std::printf("listening on %s\n", naru::address::local_of(listener.socket)->text().c_str());
     std::fflush(stdout);
     loop.run();

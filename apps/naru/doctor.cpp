@@ -42,7 +42,8 @@ struct section {
 // A byte through a socket pair: an engine is usable when it has moved one.
 std::string try_engine(std::unique_ptr<backend> completions) {
     int ends[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) return "no descriptor left for a test";
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0)
+        return "no descriptor left for a test";
     std::string outcome = "a test read did not complete within a second";
     {
         loop on(std::move(completions));
@@ -56,14 +57,16 @@ std::string try_engine(std::unique_ptr<backend> completions) {
             on.submit(read);
             on.submit(write);
             const instant limit = clock::now() + std::chrono::seconds(1);
-            while (clock::now() < limit && !(read.idle() && write.idle())) on.run_for_one_tick(std::chrono::milliseconds(50));
+            while (clock::now() < limit && !(read.idle() && write.idle()))
+                on.run_for_one_tick(std::chrono::milliseconds(50));
             if (read.idle() && read.result == 1) {
                 on.buffers().release(read.data);
                 outcome.clear();
             }
             on.close(*near);
             on.close(*far);
-            while (!read.idle() || !write.idle()) on.run_for_one_tick(std::chrono::milliseconds(50));
+            while (!read.idle() || !write.idle())
+                on.run_for_one_tick(std::chrono::milliseconds(50));
         } else {
             outcome = (near ? far : near).error().message();
         }
@@ -85,7 +88,8 @@ section examine_engines() {
             const std::string note = choice.reason;
             const std::string problem = try_engine(std::move(choice.backend));
             line.good = problem.empty();
-            line.value = problem.empty() ? "works" + (note.empty() ? std::string() : ", with " + note) : problem;
+            line.value =
+                problem.empty() ? "works" + (note.empty() ? std::string() : ", with " + note) : problem;
         }
         found.findings.push_back(line);
     }
@@ -118,13 +122,15 @@ section examine_io_uring() {
         return found;
     }
     add("ring", true, "");
-    add("SINGLE_ISSUER and DEFER_TASKRUN", (ring.setup_flags() & IORING_SETUP_DEFER_TASKRUN) != 0, "needs Linux 6.1");
+    add("SINGLE_ISSUER and DEFER_TASKRUN", (ring.setup_flags() & IORING_SETUP_DEFER_TASKRUN) != 0,
+        "needs Linux 6.1");
     add("NO_SQARRAY", (ring.setup_flags() & uring_abi::setup_no_sqarray) != 0, "needs Linux 6.6");
     add("waiting without iowait", (ring.features() & uring_abi::feature_no_iowait) != 0,
         "needs Linux 6.15: until then an idle server is shown as 100% iowait, which is harmless");
     buffer_pool pool(64);
     uring_buffers buffers(pool);
-    add("provided-buffer rings", !buffers.open(ring), "needs Linux 5.19; without them the engine is not used");
+    add("provided-buffer rings", !buffers.open(ring),
+        "needs Linux 5.19; without them the engine is not used");
     return found;
 }
 
@@ -140,7 +146,9 @@ finding limit_line(const char* name, int resource, rlim_t wanted, std::string_vi
     finding line;
     line.name = name;
     getrlimit(static_cast<__rlimit_resource>(resource), &limit);
-    const auto text = [&](rlim_t value) { return value == RLIM_INFINITY ? std::string("unlimited") : fmt::format("{}{}", value, unit); };
+    const auto text = [&](rlim_t value) {
+        return value == RLIM_INFINITY ? std::string("unlimited") : fmt::format("{}{}", value, unit);
+    };
     line.value = fmt::format("{} (hard limit {})", text(limit.rlim_cur), text(limit.rlim_max));
     line.good = limit.rlim_max >= wanted;
     if (!line.good) line.advice = advice;
@@ -149,10 +157,12 @@ finding limit_line(const char* name, int resource, rlim_t wanted, std::string_vi
 
 section examine_limits() {
     section found{"limits", "Limits", {}};
-    found.findings.push_back(limit_line("descriptors", RLIMIT_NOFILE, 65'536, "",
-                                        "each connection takes one: ulimit -n 1048576, or LimitNOFILE= in the service's unit"));
-    finding memlock = limit_line("locked memory", RLIMIT_MEMLOCK, 8 * 1024 * 1024, " bytes",
-                                 "io_uring rings are charged to it: ulimit -l, or LimitMEMLOCK= in the service's unit");
+    found.findings.push_back(
+        limit_line("descriptors", RLIMIT_NOFILE, 65'536, "",
+                   "each connection takes one: ulimit -n 1048576, or LimitNOFILE= in the service's unit"));
+    finding memlock =
+        limit_line("locked memory", RLIMIT_MEMLOCK, 8 * 1024 * 1024, " bytes",
+                   "io_uring rings are charged to it: ulimit -l, or LimitMEMLOCK= in the service's unit");
     if (geteuid() == 0) {
         memlock.good = true;
         memlock.value += ", not applied to root";
@@ -169,7 +179,8 @@ section examine_limits() {
     if (const auto value = read_number("/proc/sys/net/core/somaxconn")) {
         backlog.value = fmt::format("net.core.somaxconn = {}", *value);
         backlog.good = *value >= 4096;
-        if (!backlog.good) backlog.advice = "bursts of connections are dropped: sysctl -w net.core.somaxconn=4096";
+        if (!backlog.good)
+            backlog.advice = "bursts of connections are dropped: sysctl -w net.core.somaxconn=4096";
         found.findings.push_back(backlog);
     }
     std::ifstream ports("/proc/sys/net/ipv4/ip_local_port_range");
@@ -178,7 +189,9 @@ section examine_limits() {
     if (ports >> first >> last) {
         finding range;
         range.name = "local ports";
-        range.value = fmt::format("net.ipv4.ip_local_port_range = {} {} ({} connections from one address to one port)", first, last, last - first + 1);
+        range.value =
+            fmt::format("net.ipv4.ip_local_port_range = {} {} ({} connections from one address to one port)",
+                        first, last, last - first + 1);
         found.findings.push_back(range);
     }
     if (const auto value = read_number("/proc/sys/net/ipv4/tcp_fastopen")) {
@@ -186,7 +199,8 @@ section examine_limits() {
         fast_open.name = "TCP Fast Open";
         fast_open.good = (*value & 2) != 0;
         fast_open.value = fmt::format("net.ipv4.tcp_fastopen = {}", *value);
-        if (!fast_open.good) fast_open.advice = "--fast-open has no effect: sysctl -w net.ipv4.tcp_fastopen=3";
+        if (!fast_open.good)
+            fast_open.advice = "--fast-open has no effect: sysctl -w net.ipv4.tcp_fastopen=3";
         found.findings.push_back(fast_open);
     }
     return found;
@@ -210,7 +224,8 @@ void print_text(const std::string& system, const std::vector<section>& sections)
     for (const section& each : sections) {
         fmt::print("\n{}\n", each.title);
         std::size_t width = 0;
-        for (const finding& line : each.findings) width = std::max(width, line.name.size());
+        for (const finding& line : each.findings)
+            width = std::max(width, line.name.size());
         for (const finding& line : each.findings) {
             fmt::print("  {} {:<{}}  {}\n", line.good ? "+" : "-", line.name, width, line.value);
             if (!line.advice.empty()) fmt::print("    {:<{}}  {}\n", "", width, line.advice);
@@ -219,13 +234,15 @@ void print_text(const std::string& system, const std::vector<section>& sections)
 }
 
 void print_json(const std::string& system, const std::vector<section>& sections) {
-    std::string out = fmt::format("{{\"version\": {}, \"system\": {}", json_text(NARU_VERSION), json_text(system));
+    std::string out =
+        fmt::format("{{\"version\": {}, \"system\": {}", json_text(NARU_VERSION), json_text(system));
     for (const section& each : sections) {
         out += fmt::format(", {}: [", json_text(each.key));
         bool first = true;
         for (const finding& line : each.findings) {
-            out += fmt::format("{}{{\"name\": {}, \"ok\": {}, \"value\": {}, \"advice\": {}}}", first ? "" : ", ",
-                               json_text(line.name), line.good, json_text(line.value), json_text(line.advice));
+            out += fmt::format("{}{{\"name\": {}, \"ok\": {}, \"value\": {}, \"advice\": {}}}",
+                               first ? "" : ", ", json_text(line.name), line.good, json_text(line.value),
+                               json_text(line.advice));
             first = false;
         }
         out += "]";
@@ -236,7 +253,8 @@ void print_json(const std::string& system, const std::vector<section>& sections)
 int examine(bool json) {
     utsname names{};
     uname(&names);
-    const std::string system = fmt::format("naru {} on {} {} ({})", NARU_VERSION, names.sysname, names.release, names.machine);
+    const std::string system =
+        fmt::format("naru {} on {} {} ({})", NARU_VERSION, names.sysname, names.release, names.machine);
     const std::vector<section> sections{examine_engines(), examine_io_uring(), examine_limits()};
     json ? print_json(system, sections) : print_text(system, sections);
     return 0;
@@ -245,7 +263,8 @@ int examine(bool json) {
 }  // namespace
 
 void add_doctor(CLI::App& program, action& chosen) {
-    CLI::App& command = *program.add_subcommand("doctor", "Say which engines and features work here, and what limits there are");
+    CLI::App& command = *program.add_subcommand(
+        "doctor", "Say which engines and features work here, and what limits there are");
     auto json = std::make_shared<bool>(false);
     command.add_flag("--json", *json, "For programs");
     command.callback([&chosen, json] { chosen = [json] { return examine(*json); }; });

@@ -43,7 +43,8 @@ int serve(const http::server_options& options) {
     const std::string reason = server.engine_reason();
     fmt::print("naru {} serves {} on http://{}/ with {}{}, {} thread{}\n", NARU_VERSION, options.root,
                server.local_address().text(), name_of(server.engine()),
-               reason.empty() ? std::string() : " (" + reason + ")", options.threads, options.threads == 1 ? "" : "s");
+               reason.empty() ? std::string() : " (" + reason + ")", options.threads,
+               options.threads == 1 ? "" : "s");
     std::fflush(stdout);
 
     int which = 0;
@@ -68,19 +69,30 @@ void add_serve(CLI::App& program, action& chosen) {
     auto given = std::make_shared<serve_settings>();
     auto config = std::make_shared<std::string>();
     command.add_option("DIR", given->root, "The directory (default: the current one)");
-    command.add_option("-l,--listen", given->listen, "ADDRESS:PORT; port 0 takes a free one (default: 127.0.0.1:8080)");
-    command.add_option("-e,--engine", given->engine, "auto, select, poll, epoll, epoll-level, epoll-oneshot or io_uring (default: auto)");
-    command.add_option("-t,--threads", given->threads, "Loops, one a thread (default: the number of usable cores)");
+    command.add_option("-l,--listen", given->listen,
+                       "ADDRESS:PORT; port 0 takes a free one (default: 127.0.0.1:8080)");
+    command.add_option("-e,--engine", given->engine,
+                       "auto, select, poll, epoll, epoll-level, epoll-oneshot or io_uring (default: auto)");
+    command.add_option("-t,--threads", given->threads,
+                       "Loops, one a thread (default: the number of usable cores)");
     command.add_option("-c,--config", *config, "A TOML file with these settings; flags go before it");
-    command.add_flag_callback("--listings", [given] { given->listings = true; }, "Show directories that have no index.html (the default)");
-    command.add_flag_callback("--no-listings", [given] { given->listings = false; }, "Do not show directories that have no index.html");
-    command.add_option("--access-log", given->access_log, "Write the combined format to a file; - is standard output");
+    command.add_flag_callback(
+        "--listings", [given] { given->listings = true; },
+        "Show directories that have no index.html (the default)");
+    command.add_flag_callback(
+        "--no-listings", [given] { given->listings = false; },
+        "Do not show directories that have no index.html");
+    command.add_option("--access-log", given->access_log,
+                       "Write the combined format to a file; - is standard output");
     CLI::Option_group& times = *command.add_option_group("Deadlines", "In seconds");
     times.add_option("--head-timeout", given->head_timeout, "For a request's head (default: 20)");
-    times.add_option("--body-timeout", given->body_timeout, "Between two pieces of a request's body (default: 30)");
-    times.add_option("--write-timeout", given->write_timeout, "Without the client taking a byte (default: 60)");
+    times.add_option("--body-timeout", given->body_timeout,
+                     "Between two pieces of a request's body (default: 30)");
+    times.add_option("--write-timeout", given->write_timeout,
+                     "Without the client taking a byte (default: 60)");
     times.add_option("--keep-alive-timeout", given->keep_alive_timeout, "Between two requests (default: 60)");
-    times.add_option("--drain-timeout", given->drain_timeout, "For what is in flight when the server stops (default: 10)");
+    times.add_option("--drain-timeout", given->drain_timeout,
+                     "For what is in flight when the server stops (default: 10)");
     CLI::Option_group& tcp = *command.add_option_group("TCP", "Off unless asked for; see docs/operations.md");
     tcp.add_option("--backlog", given->backlog, "Connections waiting to be accepted (default: 4096)");
     tcp.add_option("--fast-open", given->fast_open, "TCP Fast Open, this many pending");

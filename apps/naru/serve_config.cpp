@@ -24,13 +24,16 @@ constexpr auto settings_table = std::make_tuple(
     std::pair{"root", &serve_settings::root}, std::pair{"listen", &serve_settings::listen},
     std::pair{"engine", &serve_settings::engine}, std::pair{"threads", &serve_settings::threads},
     std::pair{"listings", &serve_settings::listings}, std::pair{"access-log", &serve_settings::access_log},
-    std::pair{"head-timeout", &serve_settings::head_timeout}, std::pair{"body-timeout", &serve_settings::body_timeout},
+    std::pair{"head-timeout", &serve_settings::head_timeout},
+    std::pair{"body-timeout", &serve_settings::body_timeout},
     std::pair{"write-timeout", &serve_settings::write_timeout},
     std::pair{"keep-alive-timeout", &serve_settings::keep_alive_timeout},
-    std::pair{"drain-timeout", &serve_settings::drain_timeout}, std::pair{"backlog", &serve_settings::backlog},
-    std::pair{"fast-open", &serve_settings::fast_open}, std::pair{"defer-accept", &serve_settings::defer_accept},
+    std::pair{"drain-timeout", &serve_settings::drain_timeout},
+    std::pair{"backlog", &serve_settings::backlog}, std::pair{"fast-open", &serve_settings::fast_open},
+    std::pair{"defer-accept", &serve_settings::defer_accept},
     std::pair{"tcp-keep-alive", &serve_settings::tcp_keep_alive},
-    std::pair{"user-timeout", &serve_settings::user_timeout}, std::pair{"send-buffer", &serve_settings::send_buffer},
+    std::pair{"user-timeout", &serve_settings::user_timeout},
+    std::pair{"send-buffer", &serve_settings::send_buffer},
     std::pair{"receive-buffer", &serve_settings::receive_buffer});
 
 template <class Visit>
@@ -92,14 +95,17 @@ serve_settings read_config(const std::string& path) {
     std::ifstream stream(path);
     std::ostringstream text;
     text << stream.rdbuf();
-    if (!stream || !text) throw std::runtime_error(fmt::format("cannot read the configuration {}: there is no such file, or it may not be read", path));
+    if (!stream || !text)
+        throw std::runtime_error(fmt::format(
+            "cannot read the configuration {}: there is no such file, or it may not be read", path));
     toml::table file;
     try {
         file = toml::parse(text.str(), path);
     } catch (const toml::parse_error& error) {
         throw std::runtime_error(fmt::format("cannot read the configuration {}{}: {}", path,
-                                             error.source().begin.line > 0 ? fmt::format(", line {}", error.source().begin.line)
-                                                                           : std::string(),
+                                             error.source().begin.line > 0
+                                                 ? fmt::format(", line {}", error.source().begin.line)
+                                                 : std::string(),
                                              error.description()));
     }
     serve_settings settings;
@@ -110,19 +116,24 @@ serve_settings read_config(const std::string& path) {
             known = true;
             auto& field = settings.*member;
             using value_type = typename std::remove_reference_t<decltype(field)>::value_type;
-            using read_type = std::conditional_t<std::is_integral_v<value_type> && !std::is_same_v<value_type, bool>, std::int64_t, value_type>;
+            using read_type =
+                std::conditional_t<std::is_integral_v<value_type> && !std::is_same_v<value_type, bool>,
+                                   std::int64_t, value_type>;
             const auto value = node.template value<read_type>();
             // toml++ would also take 1 for true, and true for 1.
             bool fits = value.has_value() && node.is_string() == std::is_same_v<value_type, std::string> &&
                         node.is_boolean() == std::is_same_v<value_type, bool>;
-            if constexpr (std::is_same_v<read_type, std::int64_t>) fits = fits && *value >= 0 && *value <= 0x7fffffff;
+            if constexpr (std::is_same_v<read_type, std::int64_t>)
+                fits = fits && *value >= 0 && *value <= 0x7fffffff;
             if (!fits) {
-                throw std::runtime_error(fmt::format("{}, line {}: {} wants {}", path, node.source().begin.line, name, kind_of<value_type>()));
+                throw std::runtime_error(fmt::format("{}, line {}: {} wants {}", path,
+                                                     node.source().begin.line, name, kind_of<value_type>()));
             }
             field = static_cast<value_type>(*value);
         });
         if (!known) {
-            throw std::runtime_error(fmt::format("{}, line {}: there is no setting {}", path, node.source().begin.line, key.str()));
+            throw std::runtime_error(fmt::format("{}, line {}: there is no setting {}", path,
+                                                 node.source().begin.line, key.str()));
         }
     }
     return settings;
@@ -142,14 +153,16 @@ http::server_options to_options(const serve_settings& settings) {
     const std::string where = settings.listen.value_or("127.0.0.1:8080");
     const auto parsed = address::parse(where);
     if (!parsed) {
-        throw std::runtime_error(fmt::format("cannot listen on {}: want ADDRESS:PORT, such as 127.0.0.1:8080, [::1]:8080 or *:8080", where));
+        throw std::runtime_error(fmt::format(
+            "cannot listen on {}: want ADDRESS:PORT, such as 127.0.0.1:8080, [::1]:8080 or *:8080", where));
     }
     options.listen = *parsed;
     const std::string engine_name = settings.engine.value_or("auto");
     const auto engine = engine_named(engine_name);
     if (!engine) {
         std::string names = "auto";
-        for (const naru::engine each : all_engines()) names += ", " + std::string(name_of(each));
+        for (const naru::engine each : all_engines())
+            names += ", " + std::string(name_of(each));
         throw std::runtime_error(fmt::format("there is no engine {}: choose one of {}", engine_name, names));
     }
     options.engine = *engine;
@@ -161,7 +174,8 @@ http::server_options to_options(const serve_settings& settings) {
     if (settings.head_timeout) limits.head = to_time("head-timeout", *settings.head_timeout);
     if (settings.body_timeout) limits.body = to_time("body-timeout", *settings.body_timeout);
     if (settings.write_timeout) limits.write = to_time("write-timeout", *settings.write_timeout);
-    if (settings.keep_alive_timeout) limits.keep_alive = to_time("keep-alive-timeout", *settings.keep_alive_timeout);
+    if (settings.keep_alive_timeout)
+        limits.keep_alive = to_time("keep-alive-timeout", *settings.keep_alive_timeout);
     if (settings.drain_timeout) limits.drain = to_time("drain-timeout", *settings.drain_timeout);
     if (settings.backlog) check("backlog", options.backlog = *settings.backlog, 1, 1 << 24);
     if (settings.fast_open) check("fast-open", options.fast_open_queue = *settings.fast_open, 0, 65'535);
@@ -175,7 +189,8 @@ http::server_options to_options(const serve_settings& settings) {
         options.user_timeout = std::chrono::milliseconds(*settings.user_timeout);
     }
     if (settings.send_buffer) check("send-buffer", options.send_buffer = *settings.send_buffer, 0, 1 << 30);
-    if (settings.receive_buffer) check("receive-buffer", options.receive_buffer = *settings.receive_buffer, 0, 1 << 30);
+    if (settings.receive_buffer)
+        check("receive-buffer", options.receive_buffer = *settings.receive_buffer, 0, 1 << 30);
     return options;
 }
 

@@ -23,8 +23,8 @@ constexpr std::array<std::pair<engine, std::string_view>, 7> names{{
     {engine::io_uring, "io_uring"},
 }};
 
-constexpr std::array<engine, 6> engines{engine::select,      engine::poll,          engine::epoll_level,
-                                        engine::epoll,       engine::epoll_oneshot, engine::io_uring};
+constexpr std::array<engine, 6> engines{engine::select, engine::poll,          engine::epoll_level,
+                                        engine::epoll,  engine::epoll_oneshot, engine::io_uring};
 
 std::unique_ptr<backend> make(engine which, std::string& note) {
     using reporting = poller::reporting;
@@ -93,7 +93,8 @@ backend_choice try_backend(engine which) noexcept {
 std::unique_ptr<backend> choose_backend(engine which) {
     backend_choice choice = try_backend(which);
     if (choice.backend == nullptr) {
-        throw std::runtime_error("the engine " + std::string(name_of(which)) + " cannot be used: " + choice.reason);
+        throw std::runtime_error("the engine " + std::string(name_of(which)) +
+                                 " cannot be used: " + choice.reason);
     }
     return std::move(choice.backend);
 }

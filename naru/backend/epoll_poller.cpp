@@ -28,7 +28,7 @@ class epoll_poller final : public poller {
                        (has(want, interest::write) ? std::uint32_t{EPOLLOUT} : 0u);
         if (mode() == reporting::edge) event.events |= EPOLLET;
         if (mode() == reporting::one_shot) event.events |= EPOLLONESHOT;
-        const int change = want == interest::none ? EPOLL_CTL_DEL
+        const int change = want == interest::none  ? EPOLL_CTL_DEL
                            : was == interest::none ? EPOLL_CTL_ADD
                                                    : EPOLL_CTL_MOD;
         if (epoll_ctl(epoll_, change, descriptor, &event) == 0) return {};
@@ -36,8 +36,7 @@ class epoll_poller final : public poller {
     }
 
     std::span<const readiness> wait(int milliseconds) noexcept override {
-        const int count =
-            epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), milliseconds);
+        const int count = epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), milliseconds);
         std::size_t filled = 0;
         for (int index = 0; index < count; ++index) {
             const epoll_event& event = events_[static_cast<std::size_t>(index)];
@@ -58,6 +57,8 @@ class epoll_poller final : public poller {
 
 }  // namespace
 
-std::unique_ptr<poller> make_epoll_poller(poller::reporting mode) { return std::make_unique<epoll_poller>(mode); }
+std::unique_ptr<poller> make_epoll_poller(poller::reporting mode) {
+    return std::make_unique<epoll_poller>(mode);
+}
 
 }  // namespace naru

@@ -88,8 +88,8 @@ class poll_poller final : public poller {
     }
 
     std::vector<pollfd> entries_;
-    std::vector<std::uint64_t> tokens_;      // parallel to entries_
-    std::vector<std::uint32_t> positions_;   // by descriptor
+    std::vector<std::uint64_t> tokens_;     // parallel to entries_
+    std::vector<std::uint32_t> positions_;  // by descriptor
     std::vector<readiness> reports_;
     std::size_t next_ = 0;
 };

@@ -26,7 +26,8 @@ int milliseconds_until(instant until) noexcept {
 
 readiness_backend::readiness_backend(std::unique_ptr<poller> reports, std::size_t pool_buffers)
     : backend(pool_buffers), poller_(std::move(reports)), wake_descriptor_(make_wake_descriptor()) {
-    const std::error_code error = poller_->set_interest(wake_descriptor_, wake_token, interest::none, interest::read);
+    const std::error_code error =
+        poller_->set_interest(wake_descriptor_, wake_token, interest::none, interest::read);
     if (error) throw std::system_error(error, "cannot watch the wake-up descriptor");
 }
 
@@ -59,8 +60,10 @@ result<handle> readiness_backend::attach(int descriptor, descriptor_kind kind) n
     fresh.descriptor = descriptor;
     fresh.kind = kind;
     fresh.armed = interest::none;
-    fresh.registered = fresh.read_ready = fresh.hangup = fresh.listed = fresh.retell = fresh.starved = fresh.guessed = false;
-    fresh.write_ready = kind == descriptor_kind::stream;  // an empty send buffer: the first send is worth trying
+    fresh.registered = fresh.read_ready = fresh.hangup = fresh.listed = fresh.retell = fresh.starved =
+        fresh.guessed = false;
+    fresh.write_ready =
+        kind == descriptor_kind::stream;  // an empty send buffer: the first send is worth trying
     return made;
 }
 
@@ -82,7 +85,8 @@ readiness_backend::direction readiness_backend::direction_of(operation_kind kind
 }
 
 void readiness_backend::submit(operation_queue& batch, operation_queue& done) noexcept {
-    while (operation* op = batch.pop()) start(*op, done);
+    while (operation* op = batch.pop())
+        start(*op, done);
 }
 
 void readiness_backend::start(operation& op, operation_queue& done) noexcept {
@@ -184,7 +188,8 @@ readiness_backend::attempt readiness_backend::try_accept(record& of, std::int64_
     return attempt::finished;
 }
 
-readiness_backend::attempt readiness_backend::try_recv(record& of, operation& op, std::int64_t& result) noexcept {
+readiness_backend::attempt readiness_backend::try_recv(record& of, operation& op,
+                                                       std::int64_t& result) noexcept {
     mutable_bytes into(op.data, op.count);
     of.starved = false;
     if (op.kind == operation_kind::recv) {
@@ -198,7 +203,8 @@ readiness_backend::attempt readiness_backend::try_recv(record& of, operation& op
     result = system_calls::recv(of.descriptor, into);
     if (of.guessed) {
         of.guessed = false;
-        guess_score_ = result == system_calls::would_block ? std::max(guess_score_ - 1, 0) : std::min(guess_score_ + 1, score_max);
+        guess_score_ = result == system_calls::would_block ? std::max(guess_score_ - 1, 0)
+                                                           : std::min(guess_score_ + 1, score_max);
     }
     const bool is_short = result < 0 || static_cast<std::size_t>(result) < into.size();
     if (op.kind == operation_kind::recv) {
@@ -216,13 +222,16 @@ readiness_backend::attempt readiness_backend::try_recv(record& of, operation& op
     return attempt::finished;
 }
 
-readiness_backend::attempt readiness_backend::try_send(record& of, operation& op, std::int64_t& result) noexcept {
+readiness_backend::attempt readiness_backend::try_send(record& of, operation& op,
+                                                       std::int64_t& result) noexcept {
     while (true) {
         std::span<slice> left(op.slices, op.count);
-        while (left.size() > 1 && left.front().size == 0) left = left.subspan(1);
+        while (left.size() > 1 && left.front().size == 0)
+            left = left.subspan(1);
         const std::uint64_t wanted = total_size(left);
-        result = wanted == 0 ? 0
-                             : system_calls::send(of.descriptor, left, (op.flags & operation_flags::more) != 0);
+        result = wanted == 0
+                     ? 0
+                     : system_calls::send(of.descriptor, left, (op.flags & operation_flags::more) != 0);
         if (result == system_calls::would_block) {
             of.write_ready = false;
             return attempt::blocked;
@@ -265,7 +274,8 @@ readiness_backend::attempt readiness_backend::try_send_file(record& of, operatio
     return attempt::finished;
 }
 
-readiness_backend::attempt readiness_backend::try_connect(record& of, operation& op, std::int64_t& result) noexcept {
+readiness_backend::attempt readiness_backend::try_connect(record& of, operation& op,
+                                                          std::int64_t& result) noexcept {
     if (op.backend_bits == 0) {
         result = system_calls::connect(of.descriptor, op.address, op.count);
         if (result == -EINPROGRESS) {
@@ -296,7 +306,8 @@ void readiness_backend::cancel(operation& op, operation_queue& done) noexcept {
 
 void readiness_backend::close(std::uint32_t slot, record& of, operation& op, operation_queue& done) noexcept {
     for (const direction way : {direction::read, direction::write}) {
-        while (operation* waiting = of.waiting(way).pop()) complete(*waiting, outcome::canceled, done);
+        while (operation* waiting = of.waiting(way).pop())
+            complete(*waiting, outcome::canceled, done);
     }
     const int descriptor = of.descriptor;
     // Closing the last descriptor of a file takes it out of an epoll set by itself; only a level-triggered
@@ -330,7 +341,8 @@ void readiness_backend::apply_changes(operation_queue& done) noexcept {
         const std::error_code error = apply_interest(slot, of);
         if (!error) continue;
         for (const direction way : {direction::read, direction::write}) {
-            while (operation* op = of.waiting(way).pop()) complete(*op, outcome::from(error), done);
+            while (operation* op = of.waiting(way).pop())
+                complete(*op, outcome::from(error), done);
         }
     }
     scratch_.clear();
@@ -358,7 +370,9 @@ std::error_code readiness_backend::apply_interest(std::uint32_t slot, record& of
             break;
     }
     if (want == of.armed && !again) return {};
-    const interest was = !of.registered ? interest::none : of.armed == interest::none ? interest::both : of.armed;
+    const interest was = !of.registered               ? interest::none
+                         : of.armed == interest::none ? interest::both
+                                                      : of.armed;
     const std::error_code error = poller_->set_interest(of.descriptor, token_of(slot, of), was, want);
     if (error) return error;
     of.armed = want;

@@ -15,7 +15,8 @@ namespace naru {
 class readiness_backend final : public backend {
  public:
     /// Throws std::system_error when the kernel refuses the descriptor that wakes the wait.
-    explicit readiness_backend(std::unique_ptr<poller> reports, std::size_t pool_buffers = limits::pool_buffers);
+    explicit readiness_backend(std::unique_ptr<poller> reports,
+                               std::size_t pool_buffers = limits::pool_buffers);
     ~readiness_backend() override;
 
     result<handle> attach(int descriptor, descriptor_kind kind) noexcept override;
@@ -49,7 +50,9 @@ class readiness_backend final : public backend {
         intrusive_chain<operation> reads;
         intrusive_chain<operation> writes;
 
-        intrusive_chain<operation>& waiting(direction way) noexcept { return way == direction::read ? reads : writes; }
+        intrusive_chain<operation>& waiting(direction way) noexcept {
+            return way == direction::read ? reads : writes;
+        }
     };
 
     static_assert(sizeof(record) == 32);
@@ -77,9 +80,9 @@ class readiness_backend final : public backend {
 
     std::unique_ptr<poller> poller_;
     slot_table<record> records_{limits::handles};
-    // How often the data was there already when a connection was accepted, as a score: guessing right saves the
-    // registration of a connection that is closed after one request (one call in six), guessing wrong costs a
-    // call that says EAGAIN. At zero, one in `guesses_apart` is still tried.
+    // How often the data was there already when a connection was accepted, as a score: guessing right saves
+    // the registration of a connection that is closed after one request (one call in six), guessing wrong
+    // costs a call that says EAGAIN. At zero, one in `guesses_apart` is still tried.
     static constexpr int score_max = 8;
     static constexpr unsigned guesses_apart = 32;
     bool guess_readable() noexcept { return guess_score_ > 0 || ++unguessed_ % guesses_apart == 0; }

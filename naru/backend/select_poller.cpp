@@ -28,7 +28,8 @@ class select_poller final : public poller {
         assign(reads_, descriptor, has(want, interest::read));
         assign(writes_, descriptor, has(want, interest::write));
         if (want != interest::none && descriptor > highest_) highest_ = descriptor;
-        while (highest_ >= 0 && !FD_ISSET(highest_, &reads_) && !FD_ISSET(highest_, &writes_)) --highest_;
+        while (highest_ >= 0 && !FD_ISSET(highest_, &reads_) && !FD_ISSET(highest_, &writes_))
+            --highest_;
         return {};
     }
 

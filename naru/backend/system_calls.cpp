@@ -41,7 +41,8 @@ std::int64_t restarted(Call call) noexcept {
 }  // namespace
 
 std::int64_t accept(int listener) noexcept {
-    return restarted([&]() -> ssize_t { return accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC); });
+    return restarted(
+        [&]() -> ssize_t { return accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC); });
 }
 
 std::int64_t recv(int socket, mutable_bytes into) noexcept {
@@ -102,7 +103,8 @@ std::int64_t send_file(int socket, int file, std::uint64_t offset, std::uint64_t
 std::int64_t send_file(int socket, int file, std::uint64_t offset, std::uint64_t count) noexcept {
     // FreeBSD reports what went out through `sent` also when it fails with EAGAIN or EINTR.
     off_t sent = 0;
-    const int failed = ::sendfile(file, socket, static_cast<off_t>(offset), static_cast<size_t>(count), nullptr, &sent, 0);
+    const int failed =
+        ::sendfile(file, socket, static_cast<off_t>(offset), static_cast<size_t>(count), nullptr, &sent, 0);
     if (sent > 0) return sent;
     if (failed == 0) return outcome::end_of_stream;
     if (errno == EINTR) return would_block;
@@ -137,9 +139,9 @@ void close(int descriptor) noexcept {
 }
 
 void ignore_sigpipe() noexcept {
-    struct sigaction current {};
+    struct sigaction current{};
     if (sigaction(SIGPIPE, nullptr, &current) != 0 || current.sa_handler != SIG_DFL) return;
-    struct sigaction ignored {};
+    struct sigaction ignored{};
     ignored.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &ignored, nullptr);
 }

@@ -6,8 +6,8 @@
 
 namespace naru::uring_abi {
 
-inline constexpr unsigned setup_no_sqarray = 1u << 16;       // 6.6: no indirection array before the queue
-inline constexpr unsigned enter_no_iowait = 1u << 7;         // 6.15: a waiting ring is idle, not in iowait
-inline constexpr unsigned feature_no_iowait = 1u << 17;      // 6.15
+inline constexpr unsigned setup_no_sqarray = 1u << 16;   // 6.6: no indirection array before the queue
+inline constexpr unsigned enter_no_iowait = 1u << 7;     // 6.15: a waiting ring is idle, not in iowait
+inline constexpr unsigned feature_no_iowait = 1u << 17;  // 6.15
 
 }  // namespace naru::uring_abi

@@ -141,7 +141,8 @@ void uring_backend::arm_wake() noexcept {
 }
 
 void uring_backend::submit(operation_queue& batch, operation_queue& done) noexcept {
-    while (operation* op = batch.pop()) start(*op, done);
+    while (operation* op = batch.pop())
+        start(*op, done);
 }
 
 void uring_backend::start(operation& op, operation_queue& done) noexcept {
@@ -151,7 +152,8 @@ void uring_backend::start(operation& op, operation_queue& done) noexcept {
         // What has been received already is not lost to a cancel: it belongs to the first read.
         std::int64_t result = outcome::canceled;
         const bool reads = op.kind == operation_kind::recv || op.kind == operation_kind::recv_into;
-        if (reads && of != nullptr && !of->closing && of->kept > 0 && of->reads.empty()) take_kept(*of, op, result);
+        if (reads && of != nullptr && !of->closing && of->kept > 0 && of->reads.empty())
+            take_kept(*of, op, result);
         complete(op, result, done);
         return;
     }
@@ -180,7 +182,8 @@ void uring_backend::start(operation& op, operation_queue& done) noexcept {
         case operation_kind::recv_into:
         case operation_kind::readable: {
             const bool accepts = op.kind == operation_kind::accept;
-            if (op.kind != operation_kind::readable && accepts != (of->kind == descriptor_kind::listener)) break;
+            if (op.kind != operation_kind::readable && accepts != (of->kind == descriptor_kind::listener))
+                break;
             const bool first = of->reads.empty();
             of->reads.push(op);
             if (first) serve_reads(op.target.slot, *of, done);
@@ -340,7 +343,8 @@ bool uring_backend::put_write(record& of, operation& op, std::int64_t& result) n
 // False if there is nothing left to send.
 bool uring_backend::put_send(record& of, operation& op) noexcept {
     std::span<slice> left(op.slices, op.count);
-    while (!left.empty() && left.front().size == 0) left = left.subspan(1);
+    while (!left.empty() && left.front().size == 0)
+        left = left.subspan(1);
     if (left.empty()) return false;
     const bool one = left.size() == 1;
     io_uring_sqe& submission = entry_for(op, of, one ? IORING_OP_SEND : IORING_OP_SENDMSG);
@@ -387,7 +391,8 @@ bool uring_backend::step_send_file(record& of, send_file_operation& op, std::int
     return true;
 }
 
-void uring_backend::finish_write(record& of, operation& op, std::int64_t result, operation_queue& done) noexcept {
+void uring_backend::finish_write(record& of, operation& op, std::int64_t result,
+                                 operation_queue& done) noexcept {
     of.writes.pop();
     complete(op, result, done);
     if (!of.closing) start_write(of, done);
@@ -419,7 +424,8 @@ void uring_backend::cancel(operation& op, operation_queue& done) noexcept {
 
 // Stop, cancel, join, release: closing a descriptor that has a receive in the kernel would send no FIN
 // (axboe/liburing#932), and its late completion would find the next owner of the number.
-void uring_backend::begin_close(std::uint32_t slot, record& of, operation& op, operation_queue& done) noexcept {
+void uring_backend::begin_close(std::uint32_t slot, record& of, operation& op,
+                                operation_queue& done) noexcept {
     of.closing = true;
     intrusive_chain<operation> joining;
     for (intrusive_chain<operation>* way : {&of.reads, &of.writes}) {
@@ -561,7 +567,8 @@ void uring_backend::on_operation(operation& op, int outcome, operation_queue& do
             if (ended && !joined) set_blocking(of.descriptor, true);
             break;
         case operation_kind::recv_into:
-            if (outcome == 0 && op.count > 0) result = of.ended = static_cast<std::int32_t>(outcome::end_of_stream);
+            if (outcome == 0 && op.count > 0)
+                result = of.ended = static_cast<std::int32_t>(outcome::end_of_stream);
             if (outcome == -EAGAIN && canceling) result = outcome::canceled;
             if (outcome == -EAGAIN && !canceling) {  // a send_file has made the descriptor non-blocking
                 of.polled = true;
@@ -623,7 +630,8 @@ void uring_backend::on_armed(std::uint32_t slot, record& of, const io_uring_cqe&
         return;
     }
     serve_reads(slot, of, done);
-    const unsigned ahead = of.kind == descriptor_kind::listener ? limits::accepts_ahead : limits::buffers_ahead;
+    const unsigned ahead =
+        of.kind == descriptor_kind::listener ? limits::accepts_ahead : limits::buffers_ahead;
     if (of.armed && !of.stopping && of.kept >= ahead) disarm(slot, of);
 }
 

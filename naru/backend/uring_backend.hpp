@@ -59,10 +59,10 @@ class uring_backend final : public backend {
         bool starved : 1 = false;   // waits for buffers
         bool polled : 1 = false;    // what is armed is a poll, because the descriptor is non-blocking for now
         bool closing : 1 = false;   // the close operation is at the front of reads
-        std::uint16_t in_kernel = 0;       // one-shot operations submitted
-        intrusive_chain<operation> reads;  // in order; the first may be in the kernel (recv_into, readable)
+        std::uint16_t in_kernel = 0;        // one-shot operations submitted
+        intrusive_chain<operation> reads;   // in order; the first may be in the kernel (recv_into, readable)
         intrusive_chain<operation> writes;  // in order; the first is in the kernel
-        std::uint32_t kept_first = none;    // buffers received, or handles accepted, that nobody asked for yet
+        std::uint32_t kept_first = none;  // buffers received, or handles accepted, that nobody asked for yet
         std::uint32_t kept_last = none;
         std::uint16_t kept = 0;
         std::int32_t ended = 0;  // outcome of all further reads once it is negative
@@ -75,7 +75,9 @@ class uring_backend final : public backend {
         std::uint16_t size = 0;
     };
 
-    static std::uint64_t word(tag of, std::uint64_t value) noexcept { return value | static_cast<std::uint64_t>(of); }
+    static std::uint64_t word(tag of, std::uint64_t value) noexcept {
+        return value | static_cast<std::uint64_t>(of);
+    }
     static std::uint64_t armed_word(std::uint32_t slot, const record& of) noexcept {
         return (std::uint64_t{of.generation} << 32) | (std::uint64_t{slot} << 3) |
                static_cast<std::uint64_t>(tag::armed);
@@ -104,7 +106,8 @@ class uring_backend final : public backend {
 
     void handle_completion(const io_uring_cqe& completion, operation_queue& done) noexcept;
     void on_operation(operation& op, int outcome, operation_queue& done) noexcept;
-    void on_armed(std::uint32_t slot, record& of, const io_uring_cqe& completion, operation_queue& done) noexcept;
+    void on_armed(std::uint32_t slot, record& of, const io_uring_cqe& completion,
+                  operation_queue& done) noexcept;
     void keep_buffer(record& of, std::uint32_t index, int size) noexcept;
     void keep_accepted(record& of, int descriptor) noexcept;
     void starve(std::uint32_t slot, record& of) noexcept;
@@ -115,11 +118,11 @@ class uring_backend final : public backend {
     uring_ring ring_;
     uring_buffers lent_{buffers_};
     slot_table<record> records_{1u << 29};
-    std::vector<received> received_;          // by pool buffer
-    std::unique_ptr<msghdr[]> messages_;      // by place in the submission queue: alive until submitted
-    std::vector<io_uring_cqe> set_aside_;     // completions read while making room for submissions
+    std::vector<received> received_;       // by pool buffer
+    std::unique_ptr<msghdr[]> messages_;   // by place in the submission queue: alive until submitted
+    std::vector<io_uring_cqe> set_aside_;  // completions read while making room for submissions
     std::vector<handle> starved_;
-    std::vector<handle> paused_;              // a send_file has had its turn
+    std::vector<handle> paused_;  // a send_file has had its turn
     std::vector<handle> resumed_;
     int wake_descriptor_;
     bool started_ = false;

@@ -41,7 +41,8 @@ std::error_code uring_buffers::open(const uring_ring& ring) noexcept {
 
 bool uring_buffers::grow() noexcept {
     const unsigned before = lent_;
-    target_ = std::min(entries_, target_ == 0 ? static_cast<unsigned>(limits::ring_buffers_initial) : 2 * target_);
+    target_ =
+        std::min(entries_, target_ == 0 ? static_cast<unsigned>(limits::ring_buffers_initial) : 2 * target_);
     while (lent_ < target_) {
         const std::byte* buffer = pool_.acquire();
         if (buffer == nullptr) break;

@@ -17,7 +17,9 @@ namespace naru {
 namespace {
 
 unsigned load_acquire(const unsigned* shared) noexcept { return __atomic_load_n(shared, __ATOMIC_ACQUIRE); }
-void store_release(unsigned* shared, unsigned value) noexcept { __atomic_store_n(shared, value, __ATOMIC_RELEASE); }
+void store_release(unsigned* shared, unsigned value) noexcept {
+    __atomic_store_n(shared, value, __ATOMIC_RELEASE);
+}
 
 // What a refusal to create a ring usually means, and the way out.
 const char* explain(int error) noexcept {
@@ -42,7 +44,8 @@ const char* explain(int error) noexcept {
 
 uring_ring::~uring_ring() {
     unmap();
-    if (enter_descriptor_ != descriptor_) {  // the registration would keep the ring, and all that is armed in it
+    if (enter_descriptor_ !=
+        descriptor_) {  // the registration would keep the ring, and all that is armed in it
         io_uring_rsrc_update registered{};
         registered.offset = static_cast<unsigned>(enter_descriptor_);
         (void)register_call(IORING_UNREGISTER_RING_FDS, &registered, 1);
@@ -81,7 +84,8 @@ std::error_code uring_ring::open(const uring_setup& wanted, std::string& steps) 
         if (made >= 0) {
             descriptor_ = enter_descriptor_ = static_cast<int>(made);
             steps = each.given_up;
-            if ((parameters.features & IORING_FEAT_EXT_ARG) == 0 || (parameters.features & IORING_FEAT_NODROP) == 0) {
+            if ((parameters.features & IORING_FEAT_EXT_ARG) == 0 ||
+                (parameters.features & IORING_FEAT_NODROP) == 0) {
                 steps = "the kernel is too old: Linux 5.19 or newer is needed";
                 return {EOPNOTSUPP, std::system_category()};
             }
@@ -120,7 +124,8 @@ std::error_code uring_ring::map(const io_uring_params& parameters) noexcept {
     mask_ = *at(parameters.sq_off.ring_mask);
     if ((flags_ & uring_abi::setup_no_sqarray) == 0) {
         unsigned* array = at(parameters.sq_off.array);
-        for (unsigned index = 0; index <= mask_; ++index) array[index] = index;
+        for (unsigned index = 0; index <= mask_; ++index)
+            array[index] = index;
     }
     completions_ = reinterpret_cast<const io_uring_cqe*>(base + parameters.cq_off.cqes);
     completion_head_ = at(parameters.cq_off.head);

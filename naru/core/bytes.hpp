@@ -30,7 +30,8 @@ struct slice {
 /// Bytes in all slices together.
 inline std::uint64_t total_size(std::span<const slice> slices) noexcept {
     std::uint64_t total = 0;
-    for (const slice& each : slices) total += each.size;
+    for (const slice& each : slices)
+        total += each.size;
     return total;
 }
 

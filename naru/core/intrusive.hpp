@@ -87,7 +87,8 @@ class intrusive_chain {
     void push(T& element) noexcept {
         element.next = nullptr;
         T** link = &first_;
-        while (*link != nullptr) link = &(*link)->next;
+        while (*link != nullptr)
+            link = &(*link)->next;
         *link = &element;
     }
 
@@ -100,7 +101,8 @@ class intrusive_chain {
     /// False if it is not here.
     bool remove(T& element) noexcept {
         T** link = &first_;
-        while (*link != nullptr && *link != &element) link = &(*link)->next;
+        while (*link != nullptr && *link != &element)
+            link = &(*link)->next;
         if (*link == nullptr) return false;
         *link = std::exchange(element.next, nullptr);
         return true;

@@ -100,7 +100,8 @@ class object_pool {
     void mark(T* object, bool used) noexcept {
         const auto address = reinterpret_cast<std::uintptr_t>(object);
         auto* home = reinterpret_cast<chunk*>(address & ~std::uintptr_t{chunk_bytes - 1});
-        const std::size_t index = static_cast<std::size_t>(reinterpret_cast<cell*>(object) - home->cell_at(0));
+        const std::size_t index =
+            static_cast<std::size_t>(reinterpret_cast<cell*>(object) - home->cell_at(0));
         const std::uint64_t bit = std::uint64_t{1} << (index % 64);
         home->used[index / 64] = used ? home->used[index / 64] | bit : home->used[index / 64] & ~bit;
     }

@@ -21,7 +21,9 @@ enum class errc : int {
 
 const std::error_category& naru_category() noexcept;
 
-inline std::error_code make_error_code(errc code) noexcept { return {static_cast<int>(code), naru_category()}; }
+inline std::error_code make_error_code(errc code) noexcept {
+    return {static_cast<int>(code), naru_category()};
+}
 
 /// An operation's raw outcome: >= 0 bytes or a handle; < 0 an error. -1..-4095 are negated errno values,
 /// below that come naru's own conditions, so that one 64-bit word says it all on the hot path.
@@ -43,7 +45,9 @@ std::int64_t from(const std::error_code& error) noexcept;
 
 }  // namespace outcome
 
-inline std::unexpected<std::error_code> fail(std::error_code error) noexcept { return std::unexpected(error); }
+inline std::unexpected<std::error_code> fail(std::error_code error) noexcept {
+    return std::unexpected(error);
+}
 inline std::unexpected<std::error_code> fail_errno(int error) noexcept {
     return std::unexpected(std::error_code(error, std::system_category()));
 }

@@ -139,7 +139,9 @@ class operation_awaiter : public awaited {
 
 class [[nodiscard]] recv_awaiter : public operation_awaiter<recv_awaiter> {
  public:
-    recv_awaiter(loop& on, handle from) noexcept : operation_awaiter(on, operation_kind::recv) { op_.target = from; }
+    recv_awaiter(loop& on, handle from) noexcept : operation_awaiter(on, operation_kind::recv) {
+        op_.target = from;
+    }
     result<lease> await_resume() const noexcept {
         const std::int64_t raw = outcome_of(op_);
         if (raw < 0) return fail(outcome::to_error(raw));
@@ -160,7 +162,9 @@ class [[nodiscard]] recv_into_awaiter : public operation_awaiter<recv_into_await
 
 class [[nodiscard]] send_awaiter : public operation_awaiter<send_awaiter, send_operation> {
  public:
-    send_awaiter(loop& on, handle to, bytes_view bytes) noexcept : operation_awaiter(on) { op_.set(to, bytes); }
+    send_awaiter(loop& on, handle to, bytes_view bytes) noexcept : operation_awaiter(on) {
+        op_.set(to, bytes);
+    }
     send_awaiter(loop& on, handle to, std::span<slice> pieces) noexcept : operation_awaiter(on) {
         op_.set(to, pieces.data(), static_cast<std::uint32_t>(pieces.size()));
     }
@@ -293,8 +297,8 @@ concept bounded_awaiter = requires(Awaiter& each, instant deadline, stop_scope& 
     each.set_scope(scope);
 };
 
-/// An awaiter of the same full expression, passed on. By value and with a constructor, because GCC 12 would copy
-/// or move what a function returns by reference into the frame, and awaiters are pinned.
+/// An awaiter of the same full expression, passed on. By value and with a constructor, because GCC 12 would
+/// copy or move what a function returns by reference into the frame, and awaiters are pinned.
 template <class Awaiter>
 class [[nodiscard]] passed_on {
  public:

@@ -9,7 +9,8 @@
 
 namespace naru {
 
-/// Spawn, then join. The group must be joined (or empty) before it is destroyed. Belongs to one loop's thread.
+/// Spawn, then join. The group must be joined (or empty) before it is destroyed. Belongs to one loop's
+/// thread.
 class task_group {
  public:
     /// Tasks are stopped with `parent`, if there is one.
@@ -18,8 +19,8 @@ class task_group {
     task_group(const task_group&) = delete;
     task_group& operator=(const task_group&) = delete;
 
-    /// Starts `each` at once; it runs until it first waits. Its value is dropped, its exception is rethrown by
-    /// join (the first one; it also stops the others).
+    /// Starts `each` at once; it runs until it first waits. Its value is dropped, its exception is rethrown
+    /// by join (the first one; it also stops the others).
     template <class T>
     void spawn(task<T> each) {
         ++running_;
@@ -53,7 +54,8 @@ class task_group {
      private:
         struct membership : stop_scope::entry {
             explicit membership(task_group& of) noexcept
-                : entry([](stop_scope::entry& self) noexcept { static_cast<membership&>(self).group.stop(); }),
+                : entry(
+                      [](stop_scope::entry& self) noexcept { static_cast<membership&>(self).group.stop(); }),
                   group(of) {}
             task_group& group;
         };

@@ -52,14 +52,16 @@ void worker::on_connection(handle accepted) noexcept {
 
 // Options that a listener does not hand on, each only if it was asked for: no call per connection otherwise.
 void worker::tune(handle accepted) noexcept {
-    const bool asked = options_.tcp_keep_alive || options_.user_timeout.count() > 0 || options_.send_buffer > 0 ||
-                       options_.receive_buffer > 0;
+    const bool asked = options_.tcp_keep_alive || options_.user_timeout.count() > 0 ||
+                       options_.send_buffer > 0 || options_.receive_buffer > 0;
     if (!asked) return;
     const int socket = loop_.descriptor(accepted);
     if (options_.tcp_keep_alive) (void)socket_options::set_keep_alive(socket, *options_.tcp_keep_alive);
-    if (options_.user_timeout.count() > 0) (void)socket_options::set_user_timeout(socket, options_.user_timeout);
+    if (options_.user_timeout.count() > 0)
+        (void)socket_options::set_user_timeout(socket, options_.user_timeout);
     if (options_.send_buffer > 0) (void)socket_options::set_send_buffer(socket, options_.send_buffer);
-    if (options_.receive_buffer > 0) (void)socket_options::set_receive_buffer(socket, options_.receive_buffer);
+    if (options_.receive_buffer > 0)
+        (void)socket_options::set_receive_buffer(socket, options_.receive_buffer);
 }
 
 // Once a second at most: the shortage may last.
@@ -99,7 +101,9 @@ std::string_view worker::date() noexcept {
 }
 
 connection::connection(worker& of, naru::handle socket) noexcept
-    : operation(operation_kind::recv, &connection::received), timer(&connection::deadline_passed), worker_(of) {
+    : operation(operation_kind::recv, &connection::received),
+      timer(&connection::deadline_passed),
+      worker_(of) {
     target = socket;
 }
 

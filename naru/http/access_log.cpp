@@ -33,7 +33,8 @@ void append_escaped(std::string& out, std::string_view text) {
 access_log::access_log(const std::string& path) {
     const int opened = path == "-" ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
                                    : ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-    if (opened < 0) throw std::system_error(errno, std::system_category(), "cannot write the access log " + path);
+    if (opened < 0)
+        throw std::system_error(errno, std::system_category(), "cannot write the access log " + path);
     file_.reset(opened);
     writer_ = std::thread([this] { write_all(); });
 }

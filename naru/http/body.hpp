@@ -23,11 +23,11 @@ class body_reader {
  private:
     enum class phase : std::uint8_t {
         done,
-        counted,        // Content-Length: left_ bytes
-        chunk_size,     // hexadecimal digits
+        counted,     // Content-Length: left_ bytes
+        chunk_size,  // hexadecimal digits
         chunk_extension,
         chunk_size_lf,
-        chunk_data,     // left_ bytes
+        chunk_data,  // left_ bytes
         chunk_data_cr,
         chunk_data_lf,
         trailer_start,  // at the beginning of a line

@@ -39,7 +39,8 @@ std::optional<std::uint64_t> number(std::string_view digits) noexcept {
     return value;
 }
 
-// A range that is not valid makes the whole field invalid (nullopt); one that cannot be satisfied is left out.
+// A range that is not valid makes the whole field invalid (nullopt); one that cannot be satisfied is left
+// out.
 enum class range_form : std::uint8_t { invalid, unsatisfiable, good };
 
 range_form read_range(std::string_view text, std::uint64_t size, byte_range& out) noexcept {
@@ -82,12 +83,16 @@ std::optional<int> quality_of(std::string_view parameters) noexcept {
     while (!parameters.empty()) {
         const std::size_t semicolon = parameters.find(';');
         std::string_view parameter = parameters.substr(0, semicolon);
-        parameters = semicolon == std::string_view::npos ? std::string_view() : parameters.substr(semicolon + 1);
-        while (!parameter.empty() && (parameter.front() == ' ' || parameter.front() == '\t')) parameter.remove_prefix(1);
-        while (!parameter.empty() && (parameter.back() == ' ' || parameter.back() == '\t')) parameter.remove_suffix(1);
+        parameters =
+            semicolon == std::string_view::npos ? std::string_view() : parameters.substr(semicolon + 1);
+        while (!parameter.empty() && (parameter.front() == ' ' || parameter.front() == '\t'))
+            parameter.remove_prefix(1);
+        while (!parameter.empty() && (parameter.back() == ' ' || parameter.back() == '\t'))
+            parameter.remove_suffix(1);
         if (parameter.size() < 3 || (parameter[0] | 0x20) != 'q' || parameter[1] != '=') continue;
         const std::string_view value = parameter.substr(2);
-        if (value.size() > 5 || (value[0] != '0' && value[0] != '1') || (value.size() > 1 && value[1] != '.')) {
+        if (value.size() > 5 || (value[0] != '0' && value[0] != '1') ||
+            (value.size() > 1 && value[1] != '.')) {
             return std::nullopt;
         }
         quality = (value[0] - '0') * 1000;
@@ -105,7 +110,8 @@ constexpr std::string_view coding_names[coding_count] = {"zstd", "br", "gzip", "
 
 }  // namespace
 
-precondition evaluate(const request_head& request, std::string_view head, const validators& of, std::int64_t now) {
+precondition evaluate(const request_head& request, std::string_view head, const validators& of,
+                      std::int64_t now) {
     if (request.has(field::if_match)) {
         const std::string_view value = request.value(field::if_match, head);
         if (value != "*" && !lists_tag(value, of.etag, false)) return precondition::failed;
@@ -145,20 +151,23 @@ range_outcome select_ranges(const request_head& request, std::string_view head, 
     if (out.count == 0) return range_outcome::unsatisfiable;
     // Many small or overlapping ranges cost more than the whole, which we may send instead (section 14.2).
     std::uint64_t bytes = 0;
-    for (const byte_range& each : out.view()) bytes += each.size();
+    for (const byte_range& each : out.view())
+        bytes += each.size();
     return out.count > 1 && bytes >= size ? range_outcome::whole : range_outcome::partial;
 }
 
-coding choose_coding(std::string_view accept_encoding, const std::array<bool, coding_count>& available) noexcept {
+coding choose_coding(std::string_view accept_encoding,
+                     const std::array<bool, coding_count>& available) noexcept {
     std::array<int, coding_count> quality{};
     std::array<bool, coding_count> named{};
     int any = -1;
     for_each_element(accept_encoding, [&](std::string_view element) {
         const std::size_t semicolon = element.find(';');
         std::string_view name = element.substr(0, semicolon);
-        while (!name.empty() && (name.back() == ' ' || name.back() == '\t')) name.remove_suffix(1);
-        const auto weight =
-            quality_of(semicolon == std::string_view::npos ? std::string_view() : element.substr(semicolon + 1));
+        while (!name.empty() && (name.back() == ' ' || name.back() == '\t'))
+            name.remove_suffix(1);
+        const auto weight = quality_of(semicolon == std::string_view::npos ? std::string_view()
+                                                                           : element.substr(semicolon + 1));
         if (!weight) return true;
         if (name == "*") any = *weight;
         if (equals_lower(name, "x-gzip")) name = "gzip";
@@ -178,7 +187,8 @@ coding choose_coding(std::string_view accept_encoding, const std::array<bool, co
     std::size_t best = identity;
     for (std::size_t index = 0; index < identity; ++index) {
         if (!available[index] || quality[index] == 0) continue;
-        if (best == identity ? quality[index] >= quality[identity] : quality[index] > quality[best]) best = index;
+        if (best == identity ? quality[index] >= quality[identity] : quality[index] > quality[best])
+            best = index;
     }
     return static_cast<coding>(best);
 }

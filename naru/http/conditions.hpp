@@ -20,7 +20,8 @@ struct validators {
 enum class precondition : std::uint8_t { met, not_modified, failed };
 
 /// RFC 9110, section 13.2.2, in its order; for GET and HEAD of something that exists.
-precondition evaluate(const request_head& request, std::string_view head, const validators& of, std::int64_t now);
+precondition evaluate(const request_head& request, std::string_view head, const validators& of,
+                      std::int64_t now);
 
 struct byte_range {
     std::uint64_t first = 0;
@@ -29,7 +30,7 @@ struct byte_range {
 };
 
 enum class range_outcome : std::uint8_t {
-    whole,          ///< no range was asked for, or none that must be heeded
+    whole,  ///< no range was asked for, or none that must be heeded
     partial,
     unsatisfiable,  ///< 416
 };
@@ -50,6 +51,7 @@ inline constexpr std::size_t coding_count = 4;
 
 /// The best of the available codings for an Accept-Encoding value (RFC 9110, section 12.5.3): the highest
 /// quality, then our own order. `available[i]` belongs to coding i; identity always is.
-coding choose_coding(std::string_view accept_encoding, const std::array<bool, coding_count>& available) noexcept;
+coding choose_coding(std::string_view accept_encoding,
+                     const std::array<bool, coding_count>& available) noexcept;
 
 }  // namespace naru::http

@@ -22,7 +22,7 @@ class connection;
 
 /// A piece of an answer that is sent from where it lies.
 struct body_piece {
-    slice memory;             ///< if file is -1
+    slice memory;  ///< if file is -1
     int file = -1;
     std::uint64_t offset = 0;
     std::uint64_t size = 0;
@@ -39,7 +39,7 @@ struct exchange {
     std::byte* input = nullptr;
     std::uint32_t begin = 0;
     std::uint32_t end = 0;
-    std::string surplus;    // received, but there was no room for it behind what had been set aside
+    std::string surplus;  // received, but there was no room for it behind what had been set aside
     std::string_view head;
     std::string kept_head;  // its bytes, once a body has arrived in more than one piece
     request_parser parser;
@@ -92,12 +92,11 @@ class connection : operation, timer {
     void on_loaded() noexcept;                   // handle.cpp
 
  private:
-
     enum class phase : std::uint8_t {
-        idle,       // between requests
-        head,       // part of a head has arrived (set aside if the exchange has been given back)
-        body,       // a body is read and dropped
-        handling,   // a worker thread looks at the disk
+        idle,      // between requests
+        head,      // part of a head has arrived (set aside if the exchange has been given back)
+        body,      // a body is read and dropped
+        handling,  // a worker thread looks at the disk
         sending,
         lingering,  // the last answer is sent, our direction ended; what comes is dropped
         closing,
@@ -133,7 +132,8 @@ class connection : operation, timer {
     next_step answer_ranges(cached_document& from, const representation& what, coding in,
                             std::span<const byte_range> ranges) noexcept;
     next_step answer_redirect(std::string_view path) noexcept;
-    next_step answer_status(unsigned status, std::string_view explanation, std::string_view extra_fields = {}) noexcept;
+    next_step answer_status(unsigned status, std::string_view explanation,
+                            std::string_view extra_fields = {}) noexcept;
     next_step refuse(const refusal& why) noexcept;
     next_step failed(const std::error_code& error) noexcept;
     void log(unsigned status, std::uint64_t bytes) noexcept;
@@ -158,7 +158,9 @@ class connection : operation, timer {
         return as_text(bytes_view(exchange_->input + exchange_->begin, exchange_->end - exchange_->begin));
     }
 
-    bool has_input() const noexcept { return exchange_->begin != exchange_->end || !exchange_->surplus.empty(); }
+    bool has_input() const noexcept {
+        return exchange_->begin != exchange_->end || !exchange_->surplus.empty();
+    }
 
     worker& worker_;
     union {
@@ -169,9 +171,9 @@ class connection : operation, timer {
     phase phase_ = phase::idle;
     bool is_aside_ : 1 = false;
     bool has_exchange_ : 1 = false;
-    bool keep_alive_ : 1 = true;   // after the answer in hand
-    bool timed_out_ : 1 = false;   // the receive was cancelled by the deadline
-    bool dirty_close_ : 1 = false; // more may be coming from the client: linger
+    bool keep_alive_ : 1 = true;    // after the answer in hand
+    bool timed_out_ : 1 = false;    // the receive was cancelled by the deadline
+    bool dirty_close_ : 1 = false;  // more may be coming from the client: linger
 };
 
 static_assert(sizeof(connection) <= 128);

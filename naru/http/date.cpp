@@ -72,7 +72,8 @@ void read_time(reader& text, fields& date) noexcept {
 }
 
 std::optional<std::int64_t> seconds_of(const fields& date) noexcept {
-    const year_month_day day{year(static_cast<int>(date.year)), month(date.month), std::chrono::day(date.day)};
+    const year_month_day day{year(static_cast<int>(date.year)), month(date.month),
+                             std::chrono::day(date.day)};
     if (!day.ok() || date.hour > 23 || date.minute > 59 || date.second > 60) return std::nullopt;
     const auto since = sys_days(day).time_since_epoch();
     return duration_cast<seconds>(since).count() + date.hour * 3600 + date.minute * 60 + date.second;

@@ -22,7 +22,8 @@ result<std::unique_ptr<representation>> load_representation(unique_descriptor fi
     // Size and modification time to the nanosecond: strong enough, and the same on every thread and restart.
     made->etag = fmt::format("\"{:x}-{:x}\"", status.modified_ns, status.size);
     if (status.size <= limits::cached_file_bytes) {
-        if (auto read = read_whole(file.get(), status.size, may_block, made->content); !read) return fail(read.error());
+        if (auto read = read_whole(file.get(), status.size, may_block, made->content); !read)
+            return fail(read.error());
     } else {
         made->file = std::move(file);
     }
@@ -41,7 +42,8 @@ void prepare(representation& of, coding which, std::string_view content_type, bo
                    "Accept-Ranges: bytes\r\n",
                    content_type, of.status.size, std::string_view(modified.data(), modified.size()), of.etag);
     if (varies) ready += "Vary: Accept-Encoding\r\n";
-    if (which != coding::identity) fmt::format_to(std::back_inserter(ready), "Content-Encoding: {}\r\n", name_of(which));
+    if (which != coding::identity)
+        fmt::format_to(std::back_inserter(ready), "Content-Encoding: {}\r\n", name_of(which));
     ready += "\r\n";
     of.head_size = static_cast<std::uint32_t>(ready.size());
     if (of.status.size <= limits::copied_body_bytes) ready += of.content;
@@ -71,7 +73,8 @@ result<std::unique_ptr<document>> load_file(const directory_root& root, const st
         made->varies = true;
     }
     for (std::size_t index = 0; index < coding_count; ++index) {
-        if (made->codings[index]) prepare(*made->codings[index], static_cast<coding>(index), made->content_type, made->varies);
+        if (made->codings[index])
+            prepare(*made->codings[index], static_cast<coding>(index), made->content_type, made->varies);
     }
     return made;
 }
@@ -87,7 +90,8 @@ result<std::unique_ptr<document>> load_directory(const directory_root& root, con
     const std::string index = path + "index.html";
     if (auto file = root.open_beneath(index, may_block); file) {
         const auto status = status_of(file->get());
-        if (status && status->kind == file_kind::regular) return load_file(root, index, std::move(*file), *status, may_block);
+        if (status && status->kind == file_kind::regular)
+            return load_file(root, index, std::move(*file), *status, may_block);
     } else if (file.error().value() == EAGAIN) {
         return fail(file.error());
     }
@@ -119,7 +123,8 @@ std::string_view name_of(coding which) noexcept {
 
 std::array<bool, coding_count> document::available() const noexcept {
     std::array<bool, coding_count> there{};
-    for (std::size_t index = 0; index < coding_count; ++index) there[index] = codings[index] != nullptr;
+    for (std::size_t index = 0; index < coding_count; ++index)
+        there[index] = codings[index] != nullptr;
     return there;
 }
 
@@ -133,12 +138,13 @@ std::size_t document::bytes_in_memory() const noexcept {
 
 unsigned document::descriptors() const noexcept {
     unsigned open = 0;
-    for (const auto& each : codings) open += each && each->file;
+    for (const auto& each : codings)
+        open += each && each->file;
     return open;
 }
 
-result<std::unique_ptr<document>> load_document(const directory_root& root, const std::string& path, bool listings,
-                                                directory_root::blocking may_block) {
+result<std::unique_ptr<document>> load_document(const directory_root& root, const std::string& path,
+                                                bool listings, directory_root::blocking may_block) {
     auto opened = root.open_beneath(path, may_block);
     if (!opened) return fail(opened.error());
     const auto status = status_of(opened->get());

@@ -19,9 +19,9 @@ struct representation {
     std::string content;     ///< the whole of it, if it is at most limits::cached_file_bytes
     unique_descriptor file;  ///< otherwise
     std::string ready;       ///< the head of a 200 answer to a keep-alive GET, and a small content behind it
-    std::uint32_t head_size = 0;       ///< of `ready`
-    std::uint32_t date_offset = 0;     ///< of the Date in `ready`
-    mutable std::int64_t dated = -1;   ///< the second that Date shows
+    std::uint32_t head_size = 0;      ///< of `ready`
+    std::uint32_t date_offset = 0;    ///< of the Date in `ready`
+    mutable std::int64_t dated = -1;  ///< the second that Date shows
 
     bool ready_has_content() const noexcept { return ready.size() > head_size || status.size == 0; }
     validators validate_by() const noexcept { return {etag, status.modified_seconds()}; }
@@ -39,7 +39,9 @@ struct document {
     std::string text;
     std::array<std::unique_ptr<representation>, coding_count> codings;
 
-    const representation& in(coding which) const noexcept { return *codings[static_cast<std::size_t>(which)]; }
+    const representation& in(coding which) const noexcept {
+        return *codings[static_cast<std::size_t>(which)];
+    }
     std::array<bool, coding_count> available() const noexcept;
     std::size_t bytes_in_memory() const noexcept;
     unsigned descriptors() const noexcept;
@@ -49,10 +51,10 @@ struct document {
 std::string_view name_of(coding which) noexcept;
 
 /// Reads what `path` (decoded, relative; see decode_path) leads to. EAGAIN: it would block, and may_block is
-/// no. ENOENT and EXDEV: nothing there, or not beneath the root. EACCES: not readable, or neither a file nor a
-/// directory, or a directory without an index when listings are off. Any thread.
-result<std::unique_ptr<document>> load_document(const directory_root& root, const std::string& path, bool listings,
-                                                directory_root::blocking may_block);
+/// no. ENOENT and EXDEV: nothing there, or not beneath the root. EACCES: not readable, or neither a file nor
+/// a directory, or a directory without an index when listings are off. Any thread.
+result<std::unique_ptr<document>> load_document(const directory_root& root, const std::string& path,
+                                                bool listings, directory_root::blocking may_block);
 
 /// Whether the files are still those that were loaded. EAGAIN as above.
 result<bool> is_current(const directory_root& root, const std::string& path, const document& loaded);

@@ -32,7 +32,8 @@ file_cache::file_cache() : places_(std::bit_ceil(2 * limits::cache_entries)) {
 }
 
 file_cache::~file_cache() {
-    while (list_node* oldest = by_use_.front()) drop(static_cast<cached_document&>(*oldest));
+    while (list_node* oldest = by_use_.front())
+        drop(static_cast<cached_document&>(*oldest));
 }
 
 // Multiply and fold, eight bytes at a time: 3 ns for a short path. Seeded, not cryptographic.
@@ -41,7 +42,8 @@ std::uint64_t file_cache::hash_of(std::string_view key) const noexcept {
     std::uint64_t hash = seed_ ^ key.size();
     const char* at = key.data();
     std::size_t left = key.size();
-    for (; left >= 8; at += 8, left -= 8) hash = mix(hash ^ load(at, 8), odd);
+    for (; left >= 8; at += 8, left -= 8)
+        hash = mix(hash ^ load(at, 8), odd);
     return mix(hash ^ load(at, left), odd ^ seed_);
 }
 
@@ -78,7 +80,8 @@ cached_document& file_cache::insert(std::string_view key, std::string path, std:
     descriptors_ += made.content->descriptors();
     make_room();
     std::size_t at = home_of(made.hash);
-    while (places_[at].entry != nullptr) at = (at + 1) & (places_.size() - 1);
+    while (places_[at].entry != nullptr)
+        at = (at + 1) & (places_.size() - 1);
     places_[at] = {made.hash, &made};
     by_use_.push_back(made);
     made.in_cache = true;
@@ -99,7 +102,8 @@ void file_cache::drop(cached_document& entry) noexcept {
     NARU_ASSERT(entry.in_cache);
     const std::size_t mask = places_.size() - 1;
     std::size_t gap = home_of(entry.hash);
-    while (places_[gap].entry != &entry) gap = (gap + 1) & mask;
+    while (places_[gap].entry != &entry)
+        gap = (gap + 1) & mask;
     // Close the gap: whatever follows and may stand here moves up.
     for (std::size_t at = (gap + 1) & mask; places_[at].entry != nullptr; at = (at + 1) & mask) {
         const std::size_t home = home_of(places_[at].hash);

@@ -14,8 +14,8 @@
 
 namespace naru::http {
 
-/// A document in use or in the cache. Whoever sends from it holds it; one that is dropped from the cache lives
-/// until then.
+/// A document in use or in the cache. Whoever sends from it holds it; one that is dropped from the cache
+/// lives until then.
 struct cached_document : list_node {
     std::string key;
     std::string path;  ///< decoded
@@ -37,7 +37,8 @@ class file_cache {
     cached_document* find(std::string_view key) noexcept;
 
     /// Takes a document in, held once by the caller. Others may be dropped for it.
-    cached_document& insert(std::string_view key, std::string path, std::unique_ptr<document> content, instant now);
+    cached_document& insert(std::string_view key, std::string path, std::unique_ptr<document> content,
+                            instant now);
 
     /// One that is sent but not kept (listings), held once.
     cached_document& wrap(std::unique_ptr<document> content);

@@ -18,9 +18,9 @@ constexpr std::string_view allowed = "Allow: GET, HEAD, OPTIONS\r\n";
 
 // Requests that a prepared answer does not fit.
 constexpr std::uint16_t conditional =
-    request_head::bit(field::range) | request_head::bit(field::if_range) | request_head::bit(field::if_match) |
-    request_head::bit(field::if_none_match) | request_head::bit(field::if_modified_since) |
-    request_head::bit(field::if_unmodified_since);
+    request_head::bit(field::range) | request_head::bit(field::if_range) |
+    request_head::bit(field::if_match) | request_head::bit(field::if_none_match) |
+    request_head::bit(field::if_modified_since) | request_head::bit(field::if_unmodified_since);
 
 std::string_view phrase_of(unsigned status) noexcept {
     switch (status) {
@@ -76,8 +76,8 @@ class head_writer {
 
     template <class... Arguments>
     void add(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
-        const auto [end, size] =
-            fmt::format_to_n(text_.data() + size_, text_.size() - size_, format, std::forward<Arguments>(arguments)...);
+        const auto [end, size] = fmt::format_to_n(text_.data() + size_, text_.size() - size_, format,
+                                                  std::forward<Arguments>(arguments)...);
         NARU_ASSERT(size <= text_.size() - size_);
         size_ = static_cast<std::size_t>(end - text_.data());
     }
@@ -102,7 +102,8 @@ class head_writer {
 
 void add_description(head_writer& head, const document& from, const representation& what, coding in) {
     const auto modified = format_date(what.status.modified_seconds());
-    head.add("Last-Modified: {}\r\nETag: {}\r\n", std::string_view(modified.data(), modified.size()), what.etag);
+    head.add("Last-Modified: {}\r\nETag: {}\r\n", std::string_view(modified.data(), modified.size()),
+             what.etag);
     if (from.varies) head.add("Vary: Accept-Encoding\r\n");
     if (in != coding::identity) head.add("Content-Encoding: {}\r\n", name_of(in));
 }
@@ -124,7 +125,8 @@ exchange::load_step::load_step(exchange& of) noexcept
     : work_operation(
           [](work_operation& work) {
               auto& step = static_cast<load_step&>(work);
-              step.loaded = load_document(*step.root, step.path, step.listings, directory_root::blocking::yes);
+              step.loaded =
+                  load_document(*step.root, step.path, step.listings, directory_root::blocking::yes);
           },
           [](operation& op) noexcept { static_cast<load_step&>(op).owner.owner.on_loaded(); }),
       owner(of) {}
@@ -166,8 +168,10 @@ connection::next_step connection::handle_file(std::string_view path) noexcept {
     auto decoded = decode_path(path);
     if (!decoded) return answer_status(400, "The path is malformed.");
     if (!may_block) {
-        auto loaded = load_document(worker_.root_, *decoded, worker_.options_.listings, directory_root::blocking::no);
-        if (loaded || loaded.error().value() != EAGAIN) return answer_loaded(std::move(loaded), std::move(*decoded));
+        auto loaded =
+            load_document(worker_.root_, *decoded, worker_.options_.listings, directory_root::blocking::no);
+        if (loaded || loaded.error().value() != EAGAIN)
+            return answer_loaded(std::move(loaded), std::move(*decoded));
     }
     // Not in memory: a worker thread waits for the disk.
     exchange::load_step& load = exchange_->loading;
@@ -190,13 +194,15 @@ void connection::on_loaded() noexcept {
     process();
 }
 
-connection::next_step connection::answer_loaded(naru::result<std::unique_ptr<document>> loaded, std::string path) noexcept {
+connection::next_step connection::answer_loaded(naru::result<std::unique_ptr<document>> loaded,
+                                                std::string path) noexcept {
     if (!loaded) return failed(loaded.error());
     const std::string_view key = path_part(exchange_->parser.head().target.in(exchange_->head));
     const bool keep = (*loaded)->is == document::kind::file;
     if ((*loaded)->is == document::kind::directory) return answer_redirect(path);
-    cached_document& entry = keep ? worker_.cache_.insert(key, std::move(path), std::move(*loaded), worker_.loop_.now())
-                                  : worker_.cache_.wrap(std::move(*loaded));
+    cached_document& entry =
+        keep ? worker_.cache_.insert(key, std::move(path), std::move(*loaded), worker_.loop_.now())
+             : worker_.cache_.wrap(std::move(*loaded));
     const next_step then = answer(entry);
     worker_.cache_.let_go(entry);
     return then;
@@ -206,7 +212,8 @@ connection::next_step connection::answer(cached_document& from) noexcept {
     const document& what = *from.content;
     if (what.is == document::kind::file) return answer_file(from);
     head_writer head(200, worker_.date());
-    head.add("Content-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\nCache-Control: no-cache\r\n", what.text.size());
+    head.add("Content-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\nCache-Control: no-cache\r\n",
+             what.text.size());
     head.end(keep_alive_, exchange_->parser.head().minor_version);
     append(head.text());
     log(200, what.text.size());
@@ -229,7 +236,8 @@ connection::next_step connection::answer_file(cached_document& from) noexcept {
     }
     const representation& what = file.in(in);
     const bool plain = (request.present & conditional) == 0;
-    if (plain && keep_alive_ && request.method == method::get && request.minor_version > 0) return answer_ready(from, what);
+    if (plain && keep_alive_ && request.method == method::get && request.minor_version > 0)
+        return answer_ready(from, what);
 
     unsigned status = 200;
     range_list ranges;
@@ -265,7 +273,8 @@ connection::next_step connection::answer_file(cached_document& from) noexcept {
         head.add("Content-Range: bytes {}-{}/{}\r\n", sent.first, sent.last, what.status.size);
     }
     if (status != 304) {
-        head.add("Content-Type: {}\r\nContent-Length: {}\r\nAccept-Ranges: bytes\r\n", file.content_type, sent.size());
+        head.add("Content-Type: {}\r\nContent-Length: {}\r\nAccept-Ranges: bytes\r\n", file.content_type,
+                 sent.size());
     }
     add_description(head, file, what, in);
     head.end(keep_alive_, request.minor_version);
@@ -292,13 +301,15 @@ connection::next_step connection::answer_ready(cached_document& from, const repr
 connection::next_step connection::answer_ranges(cached_document& from, const representation& what, coding in,
                                                 std::span<const byte_range> ranges) noexcept {
     exchange& x = *exchange_;
-    const std::string boundary = fmt::format("naru-{:016x}", what.status.inode * 0x9e3779b97f4a7c15u ^ what.status.modified_ns);
+    const std::string boundary =
+        fmt::format("naru-{:016x}", what.status.inode * 0x9e3779b97f4a7c15u ^ what.status.modified_ns);
     // All part heads in one text, so that it is complete before pieces point into it.
     std::array<std::size_t, limits::ranges + 1> ends{};
     std::uint64_t length = 0;
     for (std::size_t index = 0; index < ranges.size(); ++index) {
-        x.text += fmt::format("\r\n--{}\r\nContent-Type: {}\r\nContent-Range: bytes {}-{}/{}\r\n\r\n", boundary,
-                              from.content->content_type, ranges[index].first, ranges[index].last, what.status.size);
+        x.text += fmt::format("\r\n--{}\r\nContent-Type: {}\r\nContent-Range: bytes {}-{}/{}\r\n\r\n",
+                              boundary, from.content->content_type, ranges[index].first, ranges[index].last,
+                              what.status.size);
         ends[index] = x.text.size();
         length += ranges[index].size();
     }
@@ -306,8 +317,9 @@ connection::next_step connection::answer_ranges(cached_document& from, const rep
     length += x.text.size();
 
     head_writer head(206, worker_.date());
-    head.add("Content-Type: multipart/byteranges; boundary={}\r\nContent-Length: {}\r\nAccept-Ranges: bytes\r\n",
-             boundary, length);
+    head.add(
+        "Content-Type: multipart/byteranges; boundary={}\r\nContent-Length: {}\r\nAccept-Ranges: bytes\r\n",
+        boundary, length);
     add_description(head, *from.content, what, in);
     head.end(keep_alive_, x.parser.head().minor_version);
     append(head.text());
@@ -339,7 +351,9 @@ connection::next_step connection::answer_redirect(std::string_view path) noexcep
     head_writer end(301, worker_.date());
     end.add("Content-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\n", page.size());
     x.text = fmt::format("{}Location: {}\r\n", end.text(), location);
-    x.text += !keep_alive_ ? "Connection: close\r\n\r\n" : request.minor_version == 0 ? "Connection: keep-alive\r\n\r\n" : "\r\n";
+    x.text += !keep_alive_                 ? "Connection: close\r\n\r\n"
+              : request.minor_version == 0 ? "Connection: keep-alive\r\n\r\n"
+                                           : "\r\n";
     const bool has_body = request.method != method::head;
     if (has_body) x.text += page;
     log(301, has_body ? page.size() : 0);
@@ -354,12 +368,14 @@ connection::next_step connection::answer_status(unsigned status, std::string_vie
                                                 std::string_view extra_fields) noexcept {
     const request_head& request = exchange_->parser.head();
     std::array<char, 512> page;
-    const auto [end, size] = fmt::format_to_n(
-        page.data(), page.size(), "<!doctype html>\n<html lang=\"en\">\n<title>{0} {1}</title>\n<h1>{0} {1}</h1>\n<p>{2}</p>\n</html>\n",
-        status, phrase_of(status), explanation);
+    const auto [end, size] = fmt::format_to_n(page.data(), page.size(),
+                                              "<!doctype html>\n<html lang=\"en\">\n<title>{0} "
+                                              "{1}</title>\n<h1>{0} {1}</h1>\n<p>{2}</p>\n</html>\n",
+                                              status, phrase_of(status), explanation);
     NARU_ASSERT(size <= page.size());
     head_writer head(status, worker_.date());
-    head.add("Content-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\n{}", end - page.data(), extra_fields);
+    head.add("Content-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\n{}", end - page.data(),
+             extra_fields);
     head.end(keep_alive_, request.minor_version);
     append(head.text());
     const bool has_body = request.method != method::head;
@@ -371,7 +387,8 @@ connection::next_step connection::answer_status(unsigned status, std::string_vie
 connection::next_step connection::refuse(const refusal& why) noexcept {
     keep_alive_ = false;
     std::array<char, 256> sentence;
-    const auto [end, size] = fmt::format_to_n(sentence.data(), sentence.size(), "The request was refused: {}.", why.reason);
+    const auto [end, size] =
+        fmt::format_to_n(sentence.data(), sentence.size(), "The request was refused: {}.", why.reason);
     return answer_status(why.status, {sentence.data(), static_cast<std::size_t>(end - sentence.data())});
 }
 

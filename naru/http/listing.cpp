@@ -12,7 +12,8 @@ namespace naru::http {
 
 namespace {
 
-constexpr std::string_view style = R"(:root{color-scheme:light dark;--ink:#1c2b33;--soft:#5b6b73;--line:#d9e0e3;--paper:#fbfaf7;--link:#0b5c74}
+constexpr std::string_view style =
+    R"(:root{color-scheme:light dark;--ink:#1c2b33;--soft:#5b6b73;--line:#d9e0e3;--paper:#fbfaf7;--link:#0b5c74}
 @media(prefers-color-scheme:dark){:root{--ink:#e4ebee;--soft:#9fb0b8;--line:#2c3a41;--paper:#12191d;--link:#7cc7de}}
 body{margin:0 auto;max-width:56rem;padding:1.5rem 1rem 3rem;background:var(--paper);color:var(--ink);font:1rem/1.5 system-ui,sans-serif}
 h1{font-size:1.15rem;font-weight:600;overflow-wrap:anywhere}
@@ -45,8 +46,8 @@ std::string date_text(std::int64_t unix_seconds) {
     const year_month_day date(day);
     const hh_mm_ss<seconds> time(when - day);
     return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}", static_cast<int>(date.year()),
-                       static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), time.hours().count(),
-                       time.minutes().count());
+                       static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                       time.hours().count(), time.minutes().count());
 }
 
 }  // namespace
@@ -61,8 +62,11 @@ std::string listing_page(std::string_view path, std::vector<directory_entry> ent
     std::string page = fmt::format(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-        "<link rel=\"icon\" href=\"data:,\">\n<title>{0}</title>\n<style>\n{1}\n</style>\n</head>\n<body>\n<main>\n<h1>{0}</h1>\n<table>\n"
-        "<thead><tr><th scope=\"col\">Name</th><th scope=\"col\">Size</th><th scope=\"col\">Modified (UTC)</th>"
+        "<link rel=\"icon\" "
+        "href=\"data:,\">\n<title>{0}</title>\n<style>\n{1}\n</style>\n</head>\n<body>\n<main>\n<h1>{0}</"
+        "h1>\n<table>\n"
+        "<thead><tr><th scope=\"col\">Name</th><th scope=\"col\">Size</th><th scope=\"col\">Modified "
+        "(UTC)</th>"
         "</tr></thead>\n<tbody>\n",
         title, style);
     auto out = std::back_inserter(page);

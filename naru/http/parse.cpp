@@ -14,10 +14,14 @@ using byte_table = std::array<bool, 256>;
 
 constexpr byte_table make_table(std::string_view extra) {
     byte_table table{};
-    for (unsigned char byte = '0'; byte <= '9'; ++byte) table[byte] = true;
-    for (unsigned char byte = 'a'; byte <= 'z'; ++byte) table[byte] = true;
-    for (unsigned char byte = 'A'; byte <= 'Z'; ++byte) table[byte] = true;
-    for (const char byte : extra) table[static_cast<unsigned char>(byte)] = true;
+    for (unsigned char byte = '0'; byte <= '9'; ++byte)
+        table[byte] = true;
+    for (unsigned char byte = 'a'; byte <= 'z'; ++byte)
+        table[byte] = true;
+    for (unsigned char byte = 'A'; byte <= 'Z'; ++byte)
+        table[byte] = true;
+    for (const char byte : extra)
+        table[static_cast<unsigned char>(byte)] = true;
     return table;
 }
 
@@ -28,7 +32,8 @@ constexpr byte_table name_bytes = make_table("-._~!$&'()*+,;=%");  // reg-name
 
 bool all_in(const byte_table& table, std::string_view text) noexcept {
     bool good = true;
-    for (const char byte : text) good &= table[static_cast<unsigned char>(byte)];
+    for (const char byte : text)
+        good &= table[static_cast<unsigned char>(byte)];
     return good;
 }
 
@@ -50,8 +55,10 @@ method method_of(std::string_view name) noexcept {
 }
 
 std::string_view trimmed(std::string_view text) noexcept {
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+    while (!text.empty() && (text.front() == ' ' || text.front() == '\t'))
+        text.remove_prefix(1);
+    while (!text.empty() && (text.back() == ' ' || text.back() == '\t'))
+        text.remove_suffix(1);
     return text;
 }
 
@@ -64,14 +71,17 @@ bool is_host(std::string_view text) noexcept {
         if (close == std::string_view::npos) return false;
         const std::string_view inside = text.substr(1, close - 1);
         if (inside.find_first_not_of("0123456789abcdefABCDEF:.") != std::string_view::npos) return false;
-        if (inside.find(':') == std::string_view::npos || inside.find("..") != std::string_view::npos) return false;
+        if (inside.find(':') == std::string_view::npos || inside.find("..") != std::string_view::npos)
+            return false;
         const std::string_view after = text.substr(close + 1);
         if (!after.empty() && after.front() != ':') return false;
         port = after.empty() ? after : after.substr(1);
     } else {
         const std::size_t colon = text.find(':');
         const std::string_view name = text.substr(0, colon);
-        if (name.empty() || name == "." || !all_in(name_bytes, name) || name.find("..") != std::string_view::npos) return false;
+        if (name.empty() || name == "." || !all_in(name_bytes, name) ||
+            name.find("..") != std::string_view::npos)
+            return false;
         port = colon == std::string_view::npos ? std::string_view() : text.substr(colon + 1);
     }
     return port.size() <= 5 && port.find_first_not_of("0123456789") == std::string_view::npos;
@@ -147,7 +157,8 @@ parse_status request_parser::parse_request_line(std::string_view line) noexcept 
     head_.method = method_of(name);
     head_.method_name = range_of(name);
     // The version first: of a later HTTP, the form of the target is not ours to judge.
-    if (const auto status = parse_version(rest.substr(second + 1)); status == parse_status::refused) return status;
+    if (const auto status = parse_version(rest.substr(second + 1)); status == parse_status::refused)
+        return status;
     return parse_target(rest.substr(0, second));
 }
 
@@ -157,13 +168,15 @@ parse_status request_parser::parse_version(std::string_view version) noexcept {
         !digit(version[7])) {
         return refuse(400, "the version is malformed");
     }
-    if (version[5] != '1' || version[7] > '1') return refuse(505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
+    if (version[5] != '1' || version[7] > '1')
+        return refuse(505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
     head_.minor_version = static_cast<std::uint8_t>(version[7] - '0');
     return parse_status::need_more;
 }
 
 parse_status request_parser::parse_target(std::string_view target) noexcept {
-    if (target.empty() || !all_in(target_bytes, target)) return refuse(400, "the target has a character that may not be there");
+    if (target.empty() || !all_in(target_bytes, target))
+        return refuse(400, "the target has a character that may not be there");
     if (head_.method == method::connect) {
         // authority-form only (RFC 9112, section 3.2.3), for a method that is not served.
         head_.target = range_of(target);
@@ -197,7 +210,8 @@ parse_status request_parser::parse_header(std::string_view line) noexcept {
     if (++head_.header_count > limits::header_count) return refuse(431, "too many header fields");
     const char* name_end = line.data();
     const char* const end = line.data() + line.size();
-    while (name_end < end && token_bytes[static_cast<unsigned char>(*name_end)]) ++name_end;
+    while (name_end < end && token_bytes[static_cast<unsigned char>(*name_end)])
+        ++name_end;
     if (name_end == line.data() || name_end == end || *name_end != ':') {
         const char first = line.front();
         return refuse(400, first == ' ' || first == '\t' ? "a folded header line"
@@ -277,7 +291,8 @@ parse_status request_parser::take_host(std::string_view value) noexcept {
 
 parse_status request_parser::take_length(std::string_view value) noexcept {
     if (++framing_.lengths > 1) return refuse(400, "more than one Content-Length field");
-    if (value.empty() || value.size() > 18) return refuse(value.empty() ? 400 : 413, "a malformed Content-Length");
+    if (value.empty() || value.size() > 18)
+        return refuse(value.empty() ? 400 : 413, "a malformed Content-Length");
     std::uint64_t length = 0;
     for (const char byte : value) {
         if (byte < '0' || byte > '9') return refuse(400, "a malformed Content-Length");

@@ -18,7 +18,8 @@ struct refusal {
 };
 
 /// One request's head. Call parse with all bytes received so far, as often as more arrive; bytes before those
-/// looked at in earlier calls may have moved but not changed. After `complete`, head().size bytes are used up.
+/// looked at in earlier calls may have moved but not changed. After `complete`, head().size bytes are used
+/// up.
 class request_parser {
  public:
     parse_status parse(std::string_view bytes) noexcept;
@@ -63,8 +64,8 @@ class request_parser {
     http::refusal refusal_;
     phase phase_ = phase::request_line;
     std::uint8_t empty_lines_ = 0;
-    std::uint32_t line_ = 0;     // where the line that is incomplete so far begins
-    std::uint32_t scanned_ = 0;  // up to where it has been found free of control characters
+    std::uint32_t line_ = 0;      // where the line that is incomplete so far begins
+    std::uint32_t scanned_ = 0;   // up to where it has been found free of control characters
     const char* base_ = nullptr;  // of the bytes, during parse
 };
 
@@ -93,8 +94,10 @@ void for_each_element(std::string_view list, Visit visit) {
         const std::size_t comma = list.find(',');
         std::string_view element = list.substr(0, comma);
         list = comma == std::string_view::npos ? std::string_view() : list.substr(comma + 1);
-        while (!element.empty() && (element.front() == ' ' || element.front() == '\t')) element.remove_prefix(1);
-        while (!element.empty() && (element.back() == ' ' || element.back() == '\t')) element.remove_suffix(1);
+        while (!element.empty() && (element.front() == ' ' || element.front() == '\t'))
+            element.remove_prefix(1);
+        while (!element.empty() && (element.back() == ' ' || element.back() == '\t'))
+            element.remove_suffix(1);
         if (!element.empty() && !visit(element)) return;
     }
 }

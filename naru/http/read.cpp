@@ -147,7 +147,8 @@ bool connection::begin_request() noexcept {
         return false;
     }
     // Room for the longest head of an answer: what is in the output is sent first if there is not enough.
-    if (!output_room(bytes.size() > limits::request_line_bytes ? limits::output_bytes : 2048 + bytes.size())) {
+    if (!output_room(bytes.size() > limits::request_line_bytes ? limits::output_bytes
+                                                               : 2048 + bytes.size())) {
         flush();
         return false;
     }
@@ -185,9 +186,11 @@ bool connection::begin_request() noexcept {
         flush();
         return false;
     }
-    const bool served = request.method == method::get || request.method == method::head || request.method == method::options;
+    const bool served =
+        request.method == method::get || request.method == method::head || request.method == method::options;
     if (request.expects_continue && !served) {
-        // The final answer instead of 100: the client may or may not send its body now, so the connection ends.
+        // The final answer instead of 100: the client may or may not send its body now, so the connection
+        // ends.
         keep_alive_ = false;
         dirty_close_ = true;
         phase_ = phase::handling;

@@ -14,7 +14,9 @@ namespace naru::http {
 
 /// A byte that may not stand in a field value or a request line: a control character other than HTAB
 /// (RFC 9110, section 5.5). CR and LF are such bytes: they end the line or are an error.
-constexpr bool is_control(unsigned char byte) noexcept { return (byte < 0x20 && byte != '\t') || byte == 0x7f; }
+constexpr bool is_control(unsigned char byte) noexcept {
+    return (byte < 0x20 && byte != '\t') || byte == 0x7f;
+}
 
 /// The portable form: eight bytes at a time in a word.
 inline const char* find_control_portable(const char* from, const char* end) noexcept {

@@ -27,9 +27,13 @@ std::string listen_error(const address& where, const std::error_code& error) {
     const std::string at = where.text();
     switch (error.value()) {
         case EADDRINUSE:
-            return fmt::format("cannot listen on {}: the port is in use; stop the other server or choose another with --listen", at);
+            return fmt::format(
+                "cannot listen on {}: the port is in use; stop the other server or choose another with "
+                "--listen",
+                at);
         case EACCES:
-            return fmt::format("cannot listen on {}: not permitted; ports below 1024 need root or CAP_NET_BIND_SERVICE", at);
+            return fmt::format(
+                "cannot listen on {}: not permitted; ports below 1024 need root or CAP_NET_BIND_SERVICE", at);
         case EADDRNOTAVAIL:
             return fmt::format("cannot listen on {}: no interface has this address", at);
         default:
@@ -84,7 +88,8 @@ server::server(server_options options, std::function<void(std::string_view)> rep
     if (s.options.access_log) s.log.emplace(*s.options.access_log);
     s.local = s.options.listen;
     s.shards.resize(s.options.threads == 0 ? 1 : s.options.threads);
-    if (s.shards.size() > 1) {  // SO_REUSEPORT would share the port with another server of this user, and not say so
+    if (s.shards.size() >
+        1) {  // SO_REUSEPORT would share the port with another server of this user, and not say so
         const auto alone = listen_on(s.local, {});
         if (!alone) throw std::runtime_error(listen_error(s.local, alone.error()));
     }
@@ -92,7 +97,8 @@ server::server(server_options options, std::function<void(std::string_view)> rep
     for (shard& each : s.shards) {
         backend_choice choice = try_backend(s.options.engine);
         if (choice.backend == nullptr) {
-            throw std::runtime_error(fmt::format("the engine {} cannot be used here: {}", name_of(s.options.engine), choice.reason));
+            throw std::runtime_error(fmt::format("the engine {} cannot be used here: {}",
+                                                 name_of(s.options.engine), choice.reason));
         }
         s.engine = choice.chosen;
         s.engine_reason = choice.reason;
@@ -109,7 +115,8 @@ server::server(server_options options, std::function<void(std::string_view)> rep
         const auto attached = each.own_loop->attach(socket->release(), descriptor_kind::listener);
         if (!attached) throw std::runtime_error(listen_error(s.local, attached.error()));
         each.listener = *attached;
-        each.own_worker.emplace(*each.own_loop, s.options, s.root, *s.blocking, s.log ? &*s.log : nullptr, s.report);
+        each.own_worker.emplace(*each.own_loop, s.options, s.root, *s.blocking, s.log ? &*s.log : nullptr,
+                                s.report);
     }
 }
 

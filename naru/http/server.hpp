@@ -12,9 +12,9 @@ namespace naru::http {
 
 class server {
  public:
-    /// Opens the root and the log, makes the engines and binds the listeners: after this the port is taken and
-    /// the kernel queues connections. Throws std::runtime_error with one sentence that says what is wrong and
-    /// what to do. `report` gets lines for the operator; any thread may call it.
+    /// Opens the root and the log, makes the engines and binds the listeners: after this the port is taken
+    /// and the kernel queues connections. Throws std::runtime_error with one sentence that says what is wrong
+    /// and what to do. `report` gets lines for the operator; any thread may call it.
     server(server_options options, std::function<void(std::string_view)> report);
     /// Drains if it still runs.
     ~server();

@@ -13,13 +13,13 @@
 
 namespace naru::http {
 
-/// How long a client may take. Each is a deadline of the loop (milliseconds are its resolution). A plain request
-/// only ever pushes its connection's deadline back, which is one store; it would have to be moved in the timer
-/// wheel if `write` were shorter than `keep_alive`.
+/// How long a client may take. Each is a deadline of the loop (milliseconds are its resolution). A plain
+/// request only ever pushes its connection's deadline back, which is one store; it would have to be moved in
+/// the timer wheel if `write` were shorter than `keep_alive`.
 struct timeouts {
-    std::chrono::milliseconds head{20'000};        ///< from the first byte of a request to the end of its head
-    std::chrono::milliseconds body{30'000};        ///< between two pieces of a body
-    std::chrono::milliseconds write{60'000};       ///< without a byte of the answer taken
+    std::chrono::milliseconds head{20'000};   ///< from the first byte of a request to the end of its head
+    std::chrono::milliseconds body{30'000};   ///< between two pieces of a body
+    std::chrono::milliseconds write{60'000};  ///< without a byte of the answer taken
     std::chrono::milliseconds keep_alive{60'000};  ///< between two requests
     std::chrono::milliseconds drain{10'000};       ///< for what is in flight, when the server stops
 };

@@ -9,18 +9,16 @@
 namespace naru::http {
 
 exchange::send_step::send_step(exchange& of) noexcept
-    : send_operation([](operation& op) noexcept {
-          static_cast<send_step&>(op).owner.owner.on_sent(op);
-      }),
+    : send_operation([](operation& op) noexcept { static_cast<send_step&>(op).owner.owner.on_sent(op); }),
       owner(of) {}
 
 exchange::file_step::file_step(exchange& of) noexcept
-    : send_file_operation([](operation& op) noexcept {
-          static_cast<file_step&>(op).owner.owner.on_sent(op);
-      }),
+    : send_file_operation(
+          [](operation& op) noexcept { static_cast<file_step&>(op).owner.owner.on_sent(op); }),
       owner(of) {}
 
-exchange::exchange(connection& of) noexcept : owner(of), sending(*this), sending_file(*this), loading(*this) {}
+exchange::exchange(connection& of) noexcept
+    : owner(of), sending(*this), sending_file(*this), loading(*this) {}
 
 /// Sees to it that the output has a buffer with that much room. False: send what it holds first.
 bool connection::output_room(std::size_t bytes) noexcept {
@@ -63,8 +61,10 @@ void connection::append_representation(cached_document& from, const representati
         piece.offset = first;
     } else {
         const std::string_view bytes =
-            std::string_view(what.content).substr(static_cast<std::size_t>(first), static_cast<std::size_t>(size));
-        if (x.pieces.empty() && size <= limits::copied_body_bytes && x.filled + size <= limits::output_bytes) {
+            std::string_view(what.content)
+                .substr(static_cast<std::size_t>(first), static_cast<std::size_t>(size));
+        if (x.pieces.empty() && size <= limits::copied_body_bytes &&
+            x.filled + size <= limits::output_bytes) {
             return append(bytes);
         }
         piece.memory = slice(bytes);
@@ -129,7 +129,8 @@ void connection::on_sent(const operation& op) noexcept {
 
 void connection::answer_sent() noexcept {
     exchange& x = *exchange_;
-    for (cached_document* each : x.held) worker_.cache_.let_go(*each);
+    for (cached_document* each : x.held)
+        worker_.cache_.let_go(*each);
     x.held.clear();
     x.pieces.clear();
     x.text.clear();
@@ -147,7 +148,8 @@ void connection::answer_sent() noexcept {
 
 void connection::release_exchange() noexcept {
     exchange& x = *exchange_;
-    for (cached_document* each : x.held) worker_.cache_.let_go(*each);
+    for (cached_document* each : x.held)
+        worker_.cache_.let_go(*each);
     if (x.input != nullptr) worker_.loop_.buffers().release(x.input);
     if (x.output != nullptr) worker_.loop_.buffers().release(x.output);
     has_exchange_ = false;
@@ -179,7 +181,8 @@ void connection::close() noexcept {
 void connection::finish_if_quiet() noexcept {
     if (!operation::idle()) return;
     if (has_exchange_) {
-        if (!exchange_->sending.idle() || !exchange_->sending_file.idle() || !exchange_->loading.idle()) return;
+        if (!exchange_->sending.idle() || !exchange_->sending_file.idle() || !exchange_->loading.idle())
+            return;
         release_exchange();
     }
     if (is_aside_) std::free(aside_);

@@ -36,12 +36,15 @@ void permit([[maybe_unused]] const std::byte* buffer) noexcept {
 buffer_pool::buffer_pool(std::size_t buffers) : capacity_(buffers) {
     base_ = map_pages(buffers * limits::buffer_bytes);
     free_.reserve(buffers);
-    for (std::size_t index = buffers; index-- > 0;) free_.push_back(static_cast<std::uint32_t>(index));
-    for (std::size_t index = 0; index < buffers; ++index) forbid(at(static_cast<std::uint32_t>(index)));
+    for (std::size_t index = buffers; index-- > 0;)
+        free_.push_back(static_cast<std::uint32_t>(index));
+    for (std::size_t index = 0; index < buffers; ++index)
+        forbid(at(static_cast<std::uint32_t>(index)));
 }
 
 buffer_pool::~buffer_pool() {
-    for (std::size_t index = 0; index < capacity_; ++index) permit(at(static_cast<std::uint32_t>(index)));
+    for (std::size_t index = 0; index < capacity_; ++index)
+        permit(at(static_cast<std::uint32_t>(index)));
     unmap_pages(base_, capacity_ * limits::buffer_bytes);
 }
 

@@ -30,12 +30,16 @@ class buffer_pool {
 
     /// The first byte of the buffer that contains `inside`, and the one past its last.
     std::byte* begin_of(const std::byte* inside) const noexcept { return at(index_of(inside)); }
-    std::byte* end_of(const std::byte* inside) const noexcept { return begin_of(inside) + limits::buffer_bytes; }
+    std::byte* end_of(const std::byte* inside) const noexcept {
+        return begin_of(inside) + limits::buffer_bytes;
+    }
 
     std::uint32_t index_of(const std::byte* inside) const noexcept {
         return static_cast<std::uint32_t>(static_cast<std::size_t>(inside - base_) / limits::buffer_bytes);
     }
-    std::byte* at(std::uint32_t index) const noexcept { return base_ + std::size_t{index} * limits::buffer_bytes; }
+    std::byte* at(std::uint32_t index) const noexcept {
+        return base_ + std::size_t{index} * limits::buffer_bytes;
+    }
 
     std::size_t capacity() const noexcept { return capacity_; }
     std::size_t leased() const noexcept { return capacity_ - free_.size(); }
@@ -59,7 +63,8 @@ class lease {
     lease() noexcept = default;
     /// Takes over `bytes`, which lie in a buffer acquired from `pool`.
     lease(buffer_pool& pool, mutable_bytes bytes) noexcept : pool_(&pool), bytes_(bytes) {}
-    lease(lease&& other) noexcept : pool_(std::exchange(other.pool_, nullptr)), bytes_(std::exchange(other.bytes_, {})) {}
+    lease(lease&& other) noexcept
+        : pool_(std::exchange(other.pool_, nullptr)), bytes_(std::exchange(other.bytes_, {})) {}
     lease& operator=(lease&& other) noexcept {
         if (this != &other) {
             reset();

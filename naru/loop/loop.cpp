@@ -108,7 +108,8 @@ void loop::post(posted& task) noexcept {
     posted* newest = incoming_.load(std::memory_order_relaxed);
     do {
         task.next = newest;
-    } while (!incoming_.compare_exchange_weak(newest, &task, std::memory_order_release, std::memory_order_relaxed));
+    } while (!incoming_.compare_exchange_weak(newest, &task, std::memory_order_release,
+                                              std::memory_order_relaxed));
     // Whoever found the list empty wakes the loop; the others' tasks are covered by the same wake.
     if (newest == nullptr) backend_->wake();
 }

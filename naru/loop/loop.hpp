@@ -118,7 +118,7 @@ class loop {
     instant now_;
     std::size_t in_flight_ = 0;
     object_pool<detached_close> closes_;
-    intrusive_queue<posted> posts_;       // taken over from incoming_, in order
+    intrusive_queue<posted> posts_;           // taken over from incoming_, in order
     std::atomic<posted*> incoming_{nullptr};  // newest first
     std::atomic<bool> stopping_{false};
 };

@@ -48,14 +48,17 @@ enum class operation_state : std::uint8_t {
 struct operation {
     using handler = void (*)(operation&) noexcept;
 
-    operation(operation_kind of_kind, handler on_completion) noexcept : on_complete(on_completion), kind(of_kind) {}
+    operation(operation_kind of_kind, handler on_completion) noexcept
+        : on_complete(on_completion), kind(of_kind) {}
     operation(const operation&) = delete;
     operation& operator=(const operation&) = delete;
     ~operation() { NARU_ASSERT(state == operation_state::idle); }
 
     bool idle() const noexcept { return state == operation_state::idle; }
     bool failed() const noexcept { return result < 0; }
-    std::error_code error() const noexcept { return result < 0 ? outcome::to_error(result) : std::error_code(); }
+    std::error_code error() const noexcept {
+        return result < 0 ? outcome::to_error(result) : std::error_code();
+    }
 
     operation* next = nullptr;  ///< link of whatever queue the operation is in
     handler on_complete;        ///< called once per submission, on the loop's thread
@@ -85,7 +88,8 @@ using operation_queue = intrusive_queue<operation>;
 
 /// Sends one slice, or several that the caller keeps.
 struct send_operation : operation {
-    explicit send_operation(handler on_completion) noexcept : operation(operation_kind::send, on_completion) {}
+    explicit send_operation(handler on_completion) noexcept
+        : operation(operation_kind::send, on_completion) {}
 
     void set(handle to, bytes_view bytes) noexcept {
         own_ = slice(bytes);

@@ -134,7 +134,8 @@ std::size_t timer_wheel::expire(instant now) noexcept {
             fired += fire(due);
         } else {
             // Down to finer levels; those due exactly now land in due_ and are fired with their equals.
-            while (list_node* node = due.pop_front()) insert(static_cast<timer&>(*node));
+            while (list_node* node = due.pop_front())
+                insert(static_cast<timer&>(*node));
             move_all(due_, due);
             fired += fire(due);
         }

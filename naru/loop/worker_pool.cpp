@@ -18,7 +18,8 @@ worker_pool::~worker_pool() { shut_down(); }
 
 void worker_pool::start_threads() {
     threads_.reserve(thread_count_);
-    while (threads_.size() < thread_count_) threads_.emplace_back([this] { run_worker(); });
+    while (threads_.size() < thread_count_)
+        threads_.emplace_back([this] { run_worker(); });
 }
 
 void worker_pool::submit(loop& from, work_operation& work) noexcept {
@@ -105,8 +106,10 @@ void worker_pool::shut_down() noexcept {
         threads.swap(threads_);
     }
     wake_.notify_all();
-    while (operation* op = left.pop()) deliver(static_cast<work_operation&>(*op), outcome::canceled);
-    for (std::thread& each : threads) each.join();
+    while (operation* op = left.pop())
+        deliver(static_cast<work_operation&>(*op), outcome::canceled);
+    for (std::thread& each : threads)
+        each.join();
 }
 
 }  // namespace naru

@@ -14,7 +14,9 @@ constexpr duration longest_pause = 1s;
 
 }  // namespace
 
-duration next_accept_pause(duration last) noexcept { return std::clamp(last * 2, first_pause, longest_pause); }
+duration next_accept_pause(duration last) noexcept {
+    return std::clamp(last * 2, first_pause, longest_pause);
+}
 
 bool is_shortage(std::error_code error) noexcept {
     if (error == errc::select_descriptor_limit || error == errc::handle_limit) return true;

@@ -56,7 +56,8 @@ result<address> address::parse(std::string_view text) noexcept {
 result<address> address::local_of(int socket) noexcept {
     address made;
     socklen_t size = static_cast<socklen_t>(made.storage_.size());
-    if (getsockname(socket, reinterpret_cast<sockaddr*>(made.storage_.data()), &size) != 0) return fail_errno(errno);
+    if (getsockname(socket, reinterpret_cast<sockaddr*>(made.storage_.data()), &size) != 0)
+        return fail_errno(errno);
     made.size_ = size;
     return made;
 }
@@ -64,7 +65,8 @@ result<address> address::local_of(int socket) noexcept {
 result<address> address::peer_of(int socket) noexcept {
     address made;
     socklen_t size = static_cast<socklen_t>(made.storage_.size());
-    if (getpeername(socket, reinterpret_cast<sockaddr*>(made.storage_.data()), &size) != 0) return fail_errno(errno);
+    if (getpeername(socket, reinterpret_cast<sockaddr*>(made.storage_.data()), &size) != 0)
+        return fail_errno(errno);
     made.size_ = size;
     return made;
 }

@@ -43,7 +43,8 @@ result<directory_root> directory_root::open(const std::string& path) noexcept {
     return made;
 }
 
-result<unique_descriptor> directory_root::open_beneath(const std::string& path, blocking may_block) const noexcept {
+result<unique_descriptor> directory_root::open_beneath(const std::string& path,
+                                                       blocking may_block) const noexcept {
     const char* const name = path.empty() ? "." : path.c_str();
 #if defined(__linux__)
     open_how how{};
@@ -91,7 +92,7 @@ result<unique_descriptor> directory_root::walk(const std::string& path) const no
 }
 
 result<file_status> status_of(int file) noexcept {
-    struct stat raw {};
+    struct stat raw{};
     if (fstat(file, &raw) != 0) return fail_errno(errno);
     return status_from(raw);
 }
@@ -140,8 +141,9 @@ result<std::vector<directory_entry>> read_directory(int directory, std::size_t l
         const std::string_view name(each->d_name);
         if (name == "." || name == "..") continue;
         if (entries.size() == limit) break;
-        struct stat raw {};
-        if (fstatat(dirfd(stream.get()), each->d_name, &raw, 0) != 0) continue;  // a dangling link, or just gone
+        struct stat raw{};
+        if (fstatat(dirfd(stream.get()), each->d_name, &raw, 0) != 0)
+            continue;  // a dangling link, or just gone
         directory_entry entry;
         entry.name = name;
         entry.status = status_from(raw);

@@ -57,7 +57,8 @@ result<file_status> status_of(int file) noexcept;
 
 /// Fills `content` with `size` bytes from the file's start. EAGAIN if they are not in memory and may_block is
 /// no; EIO if the file has got shorter.
-result<void> read_whole(int file, std::uint64_t size, directory_root::blocking may_block, std::string& content) noexcept;
+result<void> read_whole(int file, std::uint64_t size, directory_root::blocking may_block,
+                        std::string& content) noexcept;
 
 /// The entries of an open directory, without "." and "..", at most `limit`; sorted by nothing. Blocks.
 result<std::vector<directory_entry>> read_directory(int directory, std::size_t limit);

@@ -22,7 +22,8 @@ reactor::registration::registration(reactor& of) noexcept
 
 reactor::~reactor() { NARU_ASSERT(quiet()); }
 
-result<handle> reactor::add(int descriptor, void* object, const functions& calls, event_interest wanted) noexcept {
+result<handle> reactor::add(int descriptor, void* object, const functions& calls,
+                            event_interest wanted) noexcept {
     const auto attached = loop_.attach(descriptor, descriptor_kind::other);
     if (!attached) return fail(attached.error());
     registration& made = registrations_.make(*this);

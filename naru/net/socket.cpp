@@ -48,11 +48,14 @@ result<unique_descriptor> listen_on(const address& where, const listen_options& 
         if (auto set = socket_options::set_no_delay(socket, true); !set) return fail(set.error());
     }
     if (options.defer_accept.count() > 0) {
-        if (auto set = socket_options::set_defer_accept(socket, options.defer_accept); !set) return fail(set.error());
+        if (auto set = socket_options::set_defer_accept(socket, options.defer_accept); !set)
+            return fail(set.error());
     }
-    if (::bind(socket, static_cast<const sockaddr*>(where.data()), where.size()) != 0) return fail_errno(errno);
+    if (::bind(socket, static_cast<const sockaddr*>(where.data()), where.size()) != 0)
+        return fail_errno(errno);
     if (options.fast_open_queue > 0) {
-        if (auto set = socket_options::set_fast_open(socket, options.fast_open_queue); !set) return fail(set.error());
+        if (auto set = socket_options::set_fast_open(socket, options.fast_open_queue); !set)
+            return fail(set.error());
     }
     if (::listen(socket, options.backlog) != 0) return fail_errno(errno);
     return made;

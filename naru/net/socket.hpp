@@ -41,13 +41,15 @@ struct listen_options {
     listen_options() noexcept = default;
 };
 
-/// A bound, listening, non-blocking socket. Errors: EADDRINUSE, EACCES, EADDRNOTAVAIL and the rest of bind(2).
+/// A bound, listening, non-blocking socket. Errors: EADDRINUSE, EACCES, EADDRNOTAVAIL and the rest of
+/// bind(2).
 result<unique_descriptor> listen_on(const address& where, const listen_options& options) noexcept;
 
 /// shutdown(2) of our direction: the peer reads end of stream after what was sent.
 result<void> shutdown_send(int socket) noexcept;
 
-/// Makes close drop what is unsent and reset the connection (SO_LINGER with zero): for peers that do not read.
+/// Makes close drop what is unsent and reset the connection (SO_LINGER with zero): for peers that do not
+/// read.
 void reset_on_close(int socket) noexcept;
 
 /// A non-blocking stream socket for the family of `peer`, to be attached as descriptor_kind::socket.

@@ -83,12 +83,18 @@ result<std::chrono::milliseconds> user_timeout(int socket) noexcept {
     return std::chrono::milliseconds(*value);
 }
 
-result<void> set_send_buffer(int socket, int bytes) noexcept { return set(socket, SOL_SOCKET, SO_SNDBUF, bytes); }
+result<void> set_send_buffer(int socket, int bytes) noexcept {
+    return set(socket, SOL_SOCKET, SO_SNDBUF, bytes);
+}
 result<int> send_buffer(int socket) noexcept { return get(socket, SOL_SOCKET, SO_SNDBUF); }
-result<void> set_receive_buffer(int socket, int bytes) noexcept { return set(socket, SOL_SOCKET, SO_RCVBUF, bytes); }
+result<void> set_receive_buffer(int socket, int bytes) noexcept {
+    return set(socket, SOL_SOCKET, SO_RCVBUF, bytes);
+}
 result<int> receive_buffer(int socket) noexcept { return get(socket, SOL_SOCKET, SO_RCVBUF); }
 
-result<void> set_fast_open(int listener, int queue) noexcept { return set(listener, IPPROTO_TCP, TCP_FASTOPEN, queue); }
+result<void> set_fast_open(int listener, int queue) noexcept {
+    return set(listener, IPPROTO_TCP, TCP_FASTOPEN, queue);
+}
 result<int> fast_open(int listener) noexcept { return get(listener, IPPROTO_TCP, TCP_FASTOPEN); }
 
 result<void> set_defer_accept(int listener, std::chrono::seconds limit) noexcept {
@@ -101,11 +107,16 @@ result<std::chrono::seconds> defer_accept(int listener) noexcept {
     return std::chrono::seconds(*value);
 }
 
-result<void> set_reuse_address(int socket, bool on) noexcept { return set(socket, SOL_SOCKET, SO_REUSEADDR, on); }
-result<void> set_reuse_port(int socket, bool on) noexcept { return set(socket, SOL_SOCKET, SO_REUSEPORT, on); }
+result<void> set_reuse_address(int socket, bool on) noexcept {
+    return set(socket, SOL_SOCKET, SO_REUSEADDR, on);
+}
+result<void> set_reuse_port(int socket, bool on) noexcept {
+    return set(socket, SOL_SOCKET, SO_REUSEPORT, on);
+}
 result<bool> reuse_port(int socket) noexcept { return is_set(get(socket, SOL_SOCKET, SO_REUSEPORT)); }
 
-cork_scope::cork_scope(int socket) noexcept : socket_(socket), status_(set(socket, IPPROTO_TCP, cork_option, 1)) {}
+cork_scope::cork_scope(int socket) noexcept
+    : socket_(socket), status_(set(socket, IPPROTO_TCP, cork_option, 1)) {}
 
 cork_scope::~cork_scope() {
     if (status_) (void)set(socket_, IPPROTO_TCP, cork_option, 0);

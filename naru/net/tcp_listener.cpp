@@ -4,7 +4,8 @@
 
 namespace naru {
 
-result<tcp_listener> tcp_listener::bind(loop& on, const address& where, const listen_options& options) noexcept {
+result<tcp_listener> tcp_listener::bind(loop& on, const address& where,
+                                        const listen_options& options) noexcept {
     auto made = listen_on(where, options);
     if (!made) return fail(made.error());
     const auto attached = on.attach(made->release(), descriptor_kind::listener);
@@ -12,7 +13,8 @@ result<tcp_listener> tcp_listener::bind(loop& on, const address& where, const li
     return tcp_listener(on, *attached);
 }
 
-result<tcp_listener> tcp_listener::bind(loop& on, std::string_view where, const listen_options& options) noexcept {
+result<tcp_listener> tcp_listener::bind(loop& on, std::string_view where,
+                                        const listen_options& options) noexcept {
     const auto parsed = address::parse(where);
     if (!parsed) return fail(parsed.error());
     return bind(on, *parsed, options);

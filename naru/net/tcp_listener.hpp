@@ -9,9 +9,11 @@ namespace naru {
 /// Move-only; closes at the end of its life.
 class tcp_listener {
  public:
-    static result<tcp_listener> bind(loop& on, const address& where, const listen_options& options = {}) noexcept;
+    static result<tcp_listener> bind(loop& on, const address& where,
+                                     const listen_options& options = {}) noexcept;
     /// "127.0.0.1:7777"; port 0 takes a free one.
-    static result<tcp_listener> bind(loop& on, std::string_view where, const listen_options& options = {}) noexcept;
+    static result<tcp_listener> bind(loop& on, std::string_view where,
+                                     const listen_options& options = {}) noexcept;
 
     tcp_listener(tcp_listener&& other) noexcept
         : loop_(other.loop_), handle_(std::exchange(other.handle_, handle())) {}

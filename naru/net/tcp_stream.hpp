@@ -79,6 +79,8 @@ class [[nodiscard]] tcp_stream::connect_awaiter : public operation_awaiter<conne
     std::error_code error_;  // no socket could be made
 };
 
-inline tcp_stream::connect_awaiter tcp_stream::connect(loop& on, const address& peer) noexcept { return {on, peer}; }
+inline tcp_stream::connect_awaiter tcp_stream::connect(loop& on, const address& peer) noexcept {
+    return {on, peer};
+}
 
 }  // namespace naru

@@ -15,7 +15,8 @@ constexpr std::size_t splice_turn = 64 * 1024;  // what a pipe holds by default 
 // For one call only: the other direction of the same socket may be in other hands.
 class non_blocking_scope {
  public:
-    explicit non_blocking_scope(int descriptor) noexcept : descriptor_(descriptor), flags_(fcntl(descriptor, F_GETFL)) {
+    explicit non_blocking_scope(int descriptor) noexcept
+        : descriptor_(descriptor), flags_(fcntl(descriptor, F_GETFL)) {
         if (flags_ >= 0 && (flags_ & O_NONBLOCK) == 0) (void)fcntl(descriptor_, F_SETFL, flags_ | O_NONBLOCK);
     }
     ~non_blocking_scope() {
@@ -82,7 +83,8 @@ task<result<std::uint64_t>> forward_by_splice(tcp_stream& from, tcp_stream& to, 
     std::uint64_t moved = 0;
     while (true) {
         while (pipe.held > 0) {
-            const std::int64_t out = splice_step(pipe.read_end(), to.descriptor(), to.descriptor(), pipe.held);
+            const std::int64_t out =
+                splice_step(pipe.read_end(), to.descriptor(), to.descriptor(), pipe.held);
             if (out > 0) {
                 pipe.held -= static_cast<std::uint64_t>(out);
                 moved += static_cast<std::uint64_t>(out);
@@ -92,7 +94,8 @@ task<result<std::uint64_t>> forward_by_splice(tcp_stream& from, tcp_stream& to, 
                 co_return fail(outcome::to_error(out));
             }
         }
-        const std::int64_t in = splice_step(from.descriptor(), pipe.write_end(), from.descriptor(), splice_turn);
+        const std::int64_t in =
+            splice_step(from.descriptor(), pipe.write_end(), from.descriptor(), splice_turn);
         if (in > 0) {
             pipe.held += static_cast<std::uint64_t>(in);
         } else if (in == 0) {

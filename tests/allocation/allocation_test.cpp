@@ -65,12 +65,15 @@ TEST_P(Allocation, TheCounterCounts) {
 struct plain_echo {
     struct recv_half : operation {
         explicit recv_half(plain_echo& of)
-            : operation(operation_kind::recv, [](operation& op) noexcept { static_cast<recv_half&>(op).owner.received(); }), owner(of) {}
+            : operation(operation_kind::recv,
+                        [](operation& op) noexcept { static_cast<recv_half&>(op).owner.received(); }),
+              owner(of) {}
         plain_echo& owner;
     };
     struct send_half : send_operation {
         explicit send_half(plain_echo& of)
-            : send_operation([](operation& op) noexcept { static_cast<send_half&>(op).owner.sent(); }), owner(of) {}
+            : send_operation([](operation& op) noexcept { static_cast<send_half&>(op).owner.sent(); }),
+              owner(of) {}
         plain_echo& owner;
     };
     plain_echo(naru::loop& of, handle on) : loop(of), socket(on) {
@@ -169,11 +172,12 @@ TEST_P(Allocation, TimersAllocateNothing) {
 
 TEST_P(Allocation, PostsAllocateNothing) {
     struct counting : posted {
-        counting() : posted([](posted& self) noexcept {
-            auto& each = static_cast<counting&>(self);
-            ++each.runs;
-            each.waiting = false;
-        }) {}
+        counting()
+            : posted([](posted& self) noexcept {
+                  auto& each = static_cast<counting&>(self);
+                  ++each.runs;
+                  each.waiting = false;
+              }) {}
         int runs = 0;
         bool waiting = false;
     } task;
@@ -193,7 +197,9 @@ TEST_P(Allocation, CancelAllocatesNothing) {
     auto sockets = tcp_pair();
     const handle ours = adopt(sockets.ours);
     struct counting : operation {
-        counting() : operation(operation_kind::recv, [](operation& op) noexcept { ++static_cast<counting&>(op).completions; }) {}
+        counting()
+            : operation(operation_kind::recv,
+                        [](operation& op) noexcept { ++static_cast<counting&>(op).completions; }) {}
         int completions = 0;
     } recv;
     recv.target = ours;

@@ -52,7 +52,9 @@ struct accepted_list {
                     static_cast<accepted_list*>(self)->pauses.push_back(pause);
                 },
             .on_failure =
-                [](void* self, std::error_code why) noexcept { static_cast<accepted_list*>(self)->failure = why; },
+                [](void* self, std::error_code why) noexcept {
+                    static_cast<accepted_list*>(self)->failure = why;
+                },
             .on_stopped = [](void* self) noexcept { ++static_cast<accepted_list*>(self)->stopped; },
             .context = this,
         };
@@ -137,13 +139,15 @@ TEST_P(Accept, SeveralAcceptsCompleteInOrder) {
     }
     ASSERT_TRUE(run_until([&] { return order.size() == 4; }));
     EXPECT_EQ(order, "abcd");
-    for (const auto& each : accepts) loop().close(handle::unpack(each->result));
+    for (const auto& each : accepts)
+        loop().close(handle::unpack(each->result));
 }
 
 TEST_P(Accept, WithoutDescriptorsItPausesAndNoConnectionIsLost) {
     accepted_list list;
     std::vector<unique_descriptor> clients;
-    for (int each = 0; each < 5; ++each) clients.push_back(connect_to(where_));
+    for (int each = 0; each < 5; ++each)
+        clients.push_back(connect_to(where_));
     acceptor accepts(loop(), listener_, list.events());
     look_at_error_categories();
     {
@@ -155,7 +159,8 @@ TEST_P(Accept, WithoutDescriptorsItPausesAndNoConnectionIsLost) {
         ASSERT_TRUE(run_until([&] { return list.pauses.size() == 4; }));
         EXPECT_EQ(list.connections.size(), 0u);
         // Each pause is twice as long as the last: it does not spin.
-        for (std::size_t each = 1; each < list.pauses.size(); ++each) EXPECT_EQ(list.pauses[each], 2 * list.pauses[each - 1]);
+        for (std::size_t each = 1; each < list.pauses.size(); ++each)
+            EXPECT_EQ(list.pauses[each], 2 * list.pauses[each - 1]);
     }
     EXPECT_EQ(list.pause_reason, std::errc::too_many_files_open);
     ASSERT_TRUE(run_until([&] { return list.connections.size() == clients.size(); }));
@@ -164,7 +169,8 @@ TEST_P(Accept, WithoutDescriptorsItPausesAndNoConnectionIsLost) {
     clients.push_back(connect_to(where_));
     ASSERT_TRUE(run_until([&] { return list.connections.size() == clients.size(); }));
     EXPECT_EQ(list.pauses.size(), pauses);
-    for (const handle each : list.connections) loop().close(each);
+    for (const handle each : list.connections)
+        loop().close(each);
     accepts.stop();
     ASSERT_TRUE(run_until([&] { return list.stopped == 1; }));
 }
@@ -187,7 +193,8 @@ TEST_P(Accept, StopInAPauseEndsItOnce) {
     }
     ticks(5);
     EXPECT_EQ(list.stopped, 1);
-    for (const handle each : list.connections) loop().close(each);
+    for (const handle each : list.connections)
+        loop().close(each);
 }
 
 TEST_P(Accept, StopFromInsideOnConnection) {
@@ -198,7 +205,8 @@ TEST_P(Accept, StopFromInsideOnConnection) {
     const unique_descriptor first = connect_to(where_);
     ASSERT_TRUE(run_until([&] { return list.stopped == 1; }));
     EXPECT_EQ(list.connections.size(), 1u);
-    for (const handle each : list.connections) loop().close(each);
+    for (const handle each : list.connections)
+        loop().close(each);
 }
 
 TEST_P(Accept, AClosedListenerEndsItForGood) {
@@ -231,7 +239,8 @@ TEST_P(Accept, ConnectionsThatWereResetDoNotEndAccepting) {
     loop().submit(recv);
     ASSERT_TRUE(run_until(recv));
     EXPECT_EQ(recv.take(loop()), "still here");
-    for (const handle each : list.connections) loop().close(each);
+    for (const handle each : list.connections)
+        loop().close(each);
     accepts.stop();
     ASSERT_TRUE(run_until([&] { return list.stopped == 1; }));
 }
@@ -240,7 +249,8 @@ TEST_P(Accept, ConnectionsNobodyAcceptedAreClosedWithTheListener) {
     on_handle accept(operation_kind::accept, listener_);
     loop().submit(accept);
     std::vector<unique_descriptor> clients;
-    for (int each = 0; each < 20; ++each) clients.push_back(connect_to(where_));
+    for (int each = 0; each < 20; ++each)
+        clients.push_back(connect_to(where_));
     ASSERT_TRUE(run_until(accept));
     ticks(5);
     loop().close(listener_);
@@ -308,7 +318,9 @@ TEST_P(Accept, PastTheLimitOfSelectAcceptingPausesAndRecovers) {
     ASSERT_TRUE(run_until([&] { return list.stopped == 1; }));
 }
 
-task<result<tcp_stream>> connect_task(naru::loop& on, address where) { co_return co_await tcp_stream::connect(on, where); }
+task<result<tcp_stream>> connect_task(naru::loop& on, address where) {
+    co_return co_await tcp_stream::connect(on, where);
+}
 
 TEST_P(Accept, ConnectSucceedsAndBothSidesTalk) {
     on_handle accept(operation_kind::accept, listener_);

@@ -111,7 +111,8 @@ TEST_P(Cancel, AnOperationInTheMiddleOfTheQueueLeavesTheOrderOfTheOthers) {
     a_recv_into first(ours, 2);
     a_recv_into second(ours, 2);
     a_recv_into third(ours, 2);
-    for (a_recv_into* each : {&first, &second, &third}) loop().submit(*each);
+    for (a_recv_into* each : {&first, &second, &third})
+        loop().submit(*each);
     ticks(3);
     loop().cancel(second);
     ASSERT_TRUE(run_until(second));
@@ -200,13 +201,17 @@ void race_data_against_cancel(conformance& /*fixture*/, loop& on, std::uint32_t 
             recv = std::make_unique<Recv>(ours, 1 + random() % 200);
         }
         const auto write = [&] {
-            if (random() % 2 == 0) written += write_some(sockets.peer.get(), std::string_view(sent).substr(written, 1 + random() % 150));
+            if (random() % 2 == 0)
+                written += write_some(sockets.peer.get(),
+                                      std::string_view(sent).substr(written, 1 + random() % 150));
         };
         write();
         on.submit(*recv);
-        for (unsigned each = random() % 3; each > 0; --each) on.run_for_one_tick(0ms);
+        for (unsigned each = random() % 3; each > 0; --each)
+            on.run_for_one_tick(0ms);
         write();
-        for (unsigned each = random() % 2; each > 0; --each) on.run_for_one_tick(0ms);
+        for (unsigned each = random() % 2; each > 0; --each)
+            on.run_for_one_tick(0ms);
         on.cancel(*recv);
         ASSERT_TRUE(testing::run_until(on, [&] { return recv->done(); }));
         if (recv->failed()) {
@@ -226,7 +231,9 @@ void race_data_against_cancel(conformance& /*fixture*/, loop& on, std::uint32_t 
     on.close(ours);
 }
 
-TEST_P(Cancel, RacingDataLosesNoByteOfAReceive) { race_data_against_cancel<a_recv>(*this, loop(), 11, 60'000); }
+TEST_P(Cancel, RacingDataLosesNoByteOfAReceive) {
+    race_data_against_cancel<a_recv>(*this, loop(), 11, 60'000);
+}
 
 TEST_P(Cancel, RacingDataLosesNoByteOfAReceiveIntoOwnMemory) {
     race_data_against_cancel<a_recv_into>(*this, loop(), 12, 60'000);

@@ -16,19 +16,25 @@ NARU_ON_EVERY_BACKEND(Churn);
 class echo_server {
  public:
     echo_server(loop& on, handle listener, std::uint32_t seed)
-        : loop_(on), random_(seed), accepts_(on, listener, {
-              .on_connection = [](void* self, handle made) noexcept { static_cast<echo_server*>(self)->accept(made); },
-              .on_pause = nullptr,
-              .on_failure = nullptr,
-              .on_stopped = [](void* self) noexcept { static_cast<echo_server*>(self)->stopped = true; },
-              .context = this,
-          }) {
+        : loop_(on),
+          random_(seed),
+          accepts_(
+              on, listener,
+              {
+                  .on_connection =
+                      [](void* self, handle made) noexcept { static_cast<echo_server*>(self)->accept(made); },
+                  .on_pause = nullptr,
+                  .on_failure = nullptr,
+                  .on_stopped = [](void* self) noexcept { static_cast<echo_server*>(self)->stopped = true; },
+                  .context = this,
+              }) {
         accepts_.start();
     }
 
     void stop() { accepts_.stop(); }
     void close_all() {
-        for (connection* each : connections_) each->close();
+        for (connection* each : connections_)
+            each->close();
     }
     std::size_t size() const { return connections_.size(); }
     std::size_t accepted = 0;
@@ -37,24 +43,26 @@ class echo_server {
 
  private:
     struct connection {
-        connection(echo_server& of, handle made) : server(of), socket(made), recv(made), send(made, ""), close_op(operation_kind::close, made) {
+        connection(echo_server& of, handle made)
+            : server(of), socket(made), recv(made), send(made, ""), close_op(operation_kind::close, made) {
             recv.then = [this] { received(); };
             send.then = [this] { sent(); };
             close_op.then = [this] { server.forget(*this); };
         }
         void received() {
             if (recv.failed()) return close();
-            leased = lease(server.loop_.buffers(), mutable_bytes(recv.data, static_cast<std::size_t>(recv.result)));
+            leased = lease(server.loop_.buffers(),
+                           mutable_bytes(recv.data, static_cast<std::size_t>(recv.result)));
             if (closing || ahead) return;
             send.set(socket, bytes_view(leased.bytes()));
             server.loop_.submit(send);
             const auto choice = server.random_() % 16;
-            if (choice == 0) close();                            // with the send in flight
+            if (choice == 0) close();  // with the send in flight
             if (choice == 1) server.loop_.cancel(send);
             if (choice == 2) {
                 ahead = true;
                 server.loop_.submit(recv);
-                leased_twice = std::move(leased);                // the send still needs it
+                leased_twice = std::move(leased);  // the send still needs it
             }
         }
         void sent() {

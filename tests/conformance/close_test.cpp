@@ -64,7 +64,8 @@ TEST_P(Close, EverythingInFlightOnTheHandleEndsBeforeIt) {
     close.then = [&] { EXPECT_EQ(ended, 6); };
     loop().submit(close);
     ASSERT_TRUE(run_until(close));
-    for (any_operation* each : waiting) EXPECT_EQ(each->error(), std::errc::operation_canceled);
+    for (any_operation* each : waiting)
+        EXPECT_EQ(each->error(), std::errc::operation_canceled);
     EXPECT_EQ(send.error(), std::errc::operation_canceled);
     EXPECT_EQ(after.error(), std::errc::operation_canceled);
     EXPECT_EQ(writable.error(), std::errc::operation_canceled);

@@ -195,8 +195,8 @@ TEST_P(Contract, EveryKindOfOperationOnAStaleHandleFails) {
     EXPECT_EQ(close.result, 0);
     EXPECT_EQ(loop().descriptor(ours), -1);
     using kind_of = operation_kind;
-    for (const kind_of kind : {kind_of::accept, kind_of::recv, kind_of::recv_into, kind_of::readable, kind_of::connect,
-                               kind_of::writable, kind_of::close, kind_of::release}) {
+    for (const kind_of kind : {kind_of::accept, kind_of::recv, kind_of::recv_into, kind_of::readable,
+                               kind_of::connect, kind_of::writable, kind_of::close, kind_of::release}) {
         on_handle stale(kind, ours);
         loop().submit(stale);
         ASSERT_TRUE(run_until(stale));
@@ -347,7 +347,8 @@ TEST_P(Contract, WritableWaitsForRoom) {
     const int flags = ::fcntl(loop().descriptor(ours), F_GETFL);
     ::fcntl(loop().descriptor(ours), F_SETFL, flags | O_NONBLOCK);
     std::size_t filled = 0;
-    while (const std::size_t step = write_some(loop().descriptor(ours), block)) filled += step;
+    while (const std::size_t step = write_some(loop().descriptor(ours), block))
+        filled += step;
     ::fcntl(loop().descriptor(ours), F_SETFL, flags);
     on_handle writable(operation_kind::writable, ours);
     writable.then = [&] {

@@ -242,7 +242,8 @@ TEST_P(Coroutine, StoppingWhoeverJoinsStopsTheGroup) {
     auto sockets = tcp_pair();
     tcp_stream stream = stream_of(sockets.ours);
     result<std::string> inner;
-    const auto outer = run_task(loop(), with_deadline(loop(), clock::now() + 10ms, group_inside(stream, inner)));
+    const auto outer =
+        run_task(loop(), with_deadline(loop(), clock::now() + 10ms, group_inside(stream, inner)));
     ASSERT_TRUE(outer);
     EXPECT_EQ(*outer, "joined");
     EXPECT_EQ(inner.error(), std::errc::operation_canceled);
@@ -261,7 +262,9 @@ task<int> throws() {
 TEST_P(Coroutine, ValuesAndExceptionsComeThrough) {
     EXPECT_EQ(run_task(loop(), adds_one()), 8);
     EXPECT_THROW(run_task(loop(), throws()), std::logic_error);
-    { const auto never_started = adds_one(); }
+    {
+        const auto never_started = adds_one();
+    }
 }
 
 task<> echo(tcp_stream peer) {
@@ -272,7 +275,8 @@ task<> echo(tcp_stream peer) {
 }
 
 task<> serve(tcp_listener listener, task_group& clients) {
-    while (auto peer = co_await listener.accept()) clients.spawn(echo(std::move(*peer)));
+    while (auto peer = co_await listener.accept())
+        clients.spawn(echo(std::move(*peer)));
 }
 
 task<std::string> one_client(naru::loop& on, address where, std::string text) {
@@ -281,7 +285,8 @@ task<std::string> one_client(naru::loop& on, address where, std::string text) {
     if (!co_await stream->send(text)) co_return "cannot send";
     (void)stream->shutdown_send();
     std::string got;
-    while (auto data = co_await stream->recv()) got += data->text();
+    while (auto data = co_await stream->recv())
+        got += data->text();
     co_return got;
 }
 
@@ -300,7 +305,8 @@ TEST_P(Coroutine, AnEchoServerServesManyClients) {
     task_group clients;
     server.spawn(serve(std::move(*listener), peers));
     int good = 0;
-    for (std::uint32_t each = 0; each < 50; ++each) clients.spawn(check_client(loop(), where, each, good));
+    for (std::uint32_t each = 0; each < 50; ++each)
+        clients.spawn(check_client(loop(), where, each, good));
     ASSERT_TRUE(run_until([&] { return clients.running() == 0; }, 30s));
     EXPECT_EQ(good, 50);
     server.stop();

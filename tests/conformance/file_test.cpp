@@ -11,12 +11,15 @@ namespace {
 class SendFile : public conformance {
  protected:
     /// Reads everything that comes until `send` has completed and `size` bytes are there.
-    std::string read_while(const any_send_file& send, int peer, std::size_t size, std::size_t step = 100'000) {
+    std::string read_while(const any_send_file& send, int peer, std::size_t size,
+                           std::size_t step = 100'000) {
         received_text got;
-        run_until([&] {
-            got.read_from(peer, step);
-            return send.done() && got.data.size() >= size;
-        }, 20s);
+        run_until(
+            [&] {
+                got.read_from(peer, step);
+                return send.done() && got.data.size() >= size;
+            },
+            20s);
         return got.data;
     }
 };
@@ -25,7 +28,8 @@ NARU_ON_EVERY_BACKEND(SendFile);
 TEST_P(SendFile, WholeAndFromAnOffset) {
     const std::string content = pattern(2'500'000);
     const unique_descriptor file = file_with(content);
-    for (const std::size_t offset : {std::size_t{0}, std::size_t{1}, std::size_t{777'777}, content.size() - 1}) {
+    for (const std::size_t offset :
+         {std::size_t{0}, std::size_t{1}, std::size_t{777'777}, content.size() - 1}) {
         auto sockets = tcp_pair();
         const handle ours = adopt(sockets.ours);
         any_send_file send;
@@ -210,7 +214,8 @@ TEST(SendFileByCopy, KeepsTheSameContract) {
         offset += static_cast<std::uint64_t>(sent);
     }
     ASSERT_EQ(offset, content.size());
-    EXPECT_EQ(system_calls::send_file_by_copy(sockets.ours.get(), file.get(), offset, 10), outcome::end_of_stream);
+    EXPECT_EQ(system_calls::send_file_by_copy(sockets.ours.get(), file.get(), offset, 10),
+              outcome::end_of_stream);
     while (got.data.size() < content.size() - 1000) {
         pollfd data{.fd = sockets.peer.get(), .events = POLLIN, .revents = 0};
         ASSERT_EQ(::poll(&data, 1, 10'000), 1);

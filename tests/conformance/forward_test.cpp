@@ -9,7 +9,8 @@ namespace {
 class Forward : public conformance {};
 NARU_ON_EVERY_BACKEND(Forward);
 
-task<> forward_into(tcp_stream& from, tcp_stream& to, splice_pipe* pipe, result<std::uint64_t>& result, bool& done) {
+task<> forward_into(tcp_stream& from, tcp_stream& to, splice_pipe* pipe, result<std::uint64_t>& result,
+                    bool& done) {
     result = co_await forward(from, to, pipe);
     done = true;
 }
@@ -41,12 +42,14 @@ TEST_P(Forward, EverythingArrivesInOrderAndThenTheEnd) {
         const std::string sent = pattern(1'000'000);
         std::size_t written = 0;
         received_text got;
-        ASSERT_TRUE(run_until([&] {
-            written += write_some(source.peer.get(), std::string_view(sent).substr(written, 100'000));
-            if (written == sent.size()) ::shutdown(source.peer.get(), SHUT_WR);
-            got.read_from(sink.peer.get(), 30'000);
-            return got.ended;
-        }, 20s));
+        ASSERT_TRUE(run_until(
+            [&] {
+                written += write_some(source.peer.get(), std::string_view(sent).substr(written, 100'000));
+                if (written == sent.size()) ::shutdown(source.peer.get(), SHUT_WR);
+                got.read_from(sink.peer.get(), 30'000);
+                return got.ended;
+            },
+            20s));
         join(loop(), group);
         EXPECT_TRUE(got.data == sent);
         ASSERT_TRUE(way.moved) << way.moved.error().message();
@@ -79,7 +82,8 @@ TEST_P(Forward, WhatHadBeenReceivedAheadGoesFirst) {
         int step = 0;
         ASSERT_TRUE(run_until([&] {
             if (step < 300) {
-                const std::string more = std::to_string(step) + pattern(static_cast<std::size_t>(step) * 7 % 900) + " ";
+                const std::string more =
+                    std::to_string(step) + pattern(static_cast<std::size_t>(step) * 7 % 900) + " ";
                 write_all(source.peer.get(), more);
                 expected += more;
                 if (++step == 300) ::shutdown(source.peer.get(), SHUT_WR);
@@ -175,7 +179,8 @@ TEST_P(Forward, AReceiverThatGoesEndsItWithAnError) {
         }));
         join(loop(), group);
         ASSERT_FALSE(way.moved);
-        EXPECT_TRUE(way.moved.error() == std::errc::broken_pipe || way.moved.error() == std::errc::connection_reset)
+        EXPECT_TRUE(way.moved.error() == std::errc::broken_pipe ||
+                    way.moved.error() == std::errc::connection_reset)
             << way.moved.error().message();
     }
 }

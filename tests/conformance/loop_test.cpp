@@ -36,7 +36,8 @@ TEST_P(Loop, PostsFromSeveralThreadsRunHereInEachThreadsOrder) {
     }
     // No limit on the wait: what is posted wakes the loop, or the test hangs.
     loop().run_until([&] { return total == threads * each_posts; });
-    for (std::thread& each : posters) each.join();
+    for (std::thread& each : posters)
+        each.join();
     EXPECT_FALSE(elsewhere);
     for (const auto& each : seen) {
         ASSERT_EQ(each.size(), static_cast<std::size_t>(each_posts));
@@ -49,7 +50,8 @@ TEST_P(Loop, APostWakesALoopThatWaits) {
     std::thread poster([&] {
         for (int number = 0; number < 200; ++number) {
             loop().post([&] { ++ran; });
-            while (ran.load() <= number) std::this_thread::yield();  // the loop has gone back to its wait, or will
+            while (ran.load() <= number)
+                std::this_thread::yield();  // the loop has gone back to its wait, or will
         }
         loop().post([&] { loop().stop(); });
     });
@@ -63,7 +65,8 @@ TEST_P(Loop, StopFromAnotherThreadEndsRun) {
         std::atomic<bool> running = false;
         loop().post([&] { running = true; });
         std::thread stopper([&] {
-            while (!running) std::this_thread::yield();
+            while (!running)
+                std::this_thread::yield();
             loop().stop();
         });
         loop().run();
@@ -103,7 +106,8 @@ TEST_P(Loop, ManyPostsDoNotKeepDataWaiting) {
     ticks(3);
     write_all(sockets.peer.get(), "data");
     int ran = 0;
-    for (unsigned each = 0; each < 3 * limits::posts_per_tick; ++each) loop().post([&] { ++ran; });
+    for (unsigned each = 0; each < 3 * limits::posts_per_tick; ++each)
+        loop().post([&] { ++ran; });
     ASSERT_TRUE(run_until(recv));
     EXPECT_LE(ran, static_cast<int>(2 * limits::posts_per_tick));
     ASSERT_TRUE(run_until([&] { return ran == static_cast<int>(3 * limits::posts_per_tick); }));
@@ -125,7 +129,8 @@ TEST_P(Loop, DataOfTheSameTickComesBeforeItsTimers) {
     auto sockets = local_pair();
     const handle ours = adopt(sockets.ours);
     struct noting : timer {
-        explicit noting(std::string& to) : timer([](timer& self) noexcept { static_cast<noting&>(self).order += "timer "; }), order(to) {}
+        explicit noting(std::string& to)
+            : timer([](timer& self) noexcept { static_cast<noting&>(self).order += "timer "; }), order(to) {}
         std::string& order;
     };
     for (int round = 0; round < 10; ++round) {
@@ -153,7 +158,7 @@ TEST_P(Loop, AWaitWithoutEventsEndsInTime) {
 class interrupting_signal {
  public:
     interrupting_signal() {
-        struct sigaction action {};
+        struct sigaction action{};
         action.sa_handler = [](int) {};
         sigaction(SIGUSR1, &action, &before_);
     }
@@ -162,7 +167,7 @@ class interrupting_signal {
     interrupting_signal& operator=(const interrupting_signal&) = delete;
 
  private:
-    struct sigaction before_ {};
+    struct sigaction before_{};
 };
 
 TEST_P(Loop, SignalsDisturbNothing) {
@@ -193,11 +198,14 @@ TEST_P(Loop, SignalsDisturbNothing) {
     loop().submit(recv);
     std::size_t written = 0;
     received_text out;
-    run_until([&] {
-        written += write_some(sockets.peer.get(), std::string_view(inwards).substr(written, 10'000));
-        out.read_from(sockets.peer.get(), 10'000);
-        return error || (send.done() && got.size() == inwards.size() && out.data.size() == send.text.size());
-    }, 30s);
+    run_until(
+        [&] {
+            written += write_some(sockets.peer.get(), std::string_view(inwards).substr(written, 10'000));
+            out.read_from(sockets.peer.get(), 10'000);
+            return error ||
+                   (send.done() && got.size() == inwards.size() && out.data.size() == send.text.size());
+        },
+        30s);
     ending = true;
     sender.join();
     EXPECT_FALSE(error) << error.message();

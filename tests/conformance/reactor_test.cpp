@@ -135,7 +135,8 @@ TEST_P(Reactor, WritingIsReportedWhenThereIsRoomAgain) {
     auto sockets = local_pair();
     const int socket = sockets.ours.get();
     std::size_t written = 0;
-    while (const std::size_t step = write_some(socket, std::string(65536, 'x'))) written += step;
+    while (const std::size_t step = write_some(socket, std::string(65536, 'x')))
+        written += step;
     watcher object;
     add(object, sockets.ours, event_interest::writable);
     ticks(10);
@@ -204,7 +205,8 @@ TEST_P(Reactor, ARemovedObjectIsNeverCalledAgain) {
         add(object, sockets.ours, event_interest::readable);
     }
     ticks(3);
-    for (const auto& each : peers) write_all(each.get(), "x");
+    for (const auto& each : peers)
+        write_all(each.get(), "x");
     ASSERT_TRUE(run_until([&] { return calls > 0; }));
     ticks(5);
     EXPECT_EQ(calls, 1);
@@ -243,7 +245,8 @@ TEST_P(Reactor, AnObjectMayRegisterOthersInItsCall) {
         got.read_from(each.get());
         EXPECT_EQ(got.data, "ping");
     }
-    for (const auto& each : peers) events_->remove(each->name);
+    for (const auto& each : peers)
+        events_->remove(each->name);
     events_->remove(accepts.name);
 }
 

@@ -28,10 +28,12 @@ TEST_P(Send, GatheredSlicesReachASlowReaderWhole) {
     send.set(ours, pieces.data(), static_cast<std::uint32_t>(pieces.size()));
     loop().submit(send);
     received_text got;
-    ASSERT_TRUE(run_until([&] {
-        got.read_from(sockets.peer.get(), 30'000);
-        return got.data.size() == content.size();
-    }, 30s));
+    ASSERT_TRUE(run_until(
+        [&] {
+            got.read_from(sockets.peer.get(), 30'000);
+            return got.data.size() == content.size();
+        },
+        30s));
     ASSERT_TRUE(run_until(send));
     EXPECT_TRUE(got.data == content);
     EXPECT_EQ(send.result, static_cast<std::int64_t>(content.size()));
@@ -44,7 +46,8 @@ TEST_P(Send, ManySmallSlicesGoInOneOperation) {
     const handle ours = adopt(sockets.ours);
     const std::string content = pattern(500);
     std::vector<slice> pieces;
-    for (const char& each : content) pieces.emplace_back(std::string_view(&each, 1));
+    for (const char& each : content)
+        pieces.emplace_back(std::string_view(&each, 1));
     any_send send;
     send.set(ours, pieces.data(), static_cast<std::uint32_t>(pieces.size()));
     loop().submit(send);
@@ -88,7 +91,8 @@ TEST_P(Send, ToAPeerThatHasGoneFailsWithoutASignal) {
             ASSERT_TRUE(run_until(send));
             error = send.error();
         }
-        EXPECT_TRUE(error == std::errc::broken_pipe || error == std::errc::connection_reset) << error.message();
+        EXPECT_TRUE(error == std::errc::broken_pipe || error == std::errc::connection_reset)
+            << error.message();
         loop().close(ours);
     }
 }
@@ -162,11 +166,13 @@ TEST_P(Send, BothDirectionsGoOnAtTheSameTime) {
     loop().submit(recv);
     std::size_t written = 0;
     received_text out;
-    ASSERT_TRUE(run_until([&] {
-        written += write_some(sockets.peer.get(), std::string_view(inwards).substr(written, 20'000));
-        out.read_from(sockets.peer.get(), 20'000);
-        return send.done() && got.size() == inwards.size() && out.data.size() == send.text.size();
-    }, 30s));
+    ASSERT_TRUE(run_until(
+        [&] {
+            written += write_some(sockets.peer.get(), std::string_view(inwards).substr(written, 20'000));
+            out.read_from(sockets.peer.get(), 20'000);
+            return send.done() && got.size() == inwards.size() && out.data.size() == send.text.size();
+        },
+        30s));
     EXPECT_TRUE(got == inwards);
     EXPECT_TRUE(out.data == send.text);
     loop().close(ours);

@@ -60,7 +60,8 @@ TEST_P(Workers, WorkRunsElsewhereAndCompletesHere) {
         EXPECT_EQ(each.completions, 0);
     }
     ASSERT_TRUE(run_until([&] {
-        return std::all_of(std::begin(works), std::end(works), [](const some_work& each) { return each.done(); });
+        return std::all_of(std::begin(works), std::end(works),
+                           [](const some_work& each) { return each.done(); });
     }));
     for (const some_work& each : works) {
         EXPECT_EQ(each.result, 0);
@@ -167,23 +168,29 @@ TEST_P(Workers, SeveralLoopsShareAPool) {
     std::thread other([&] {
         naru::loop there(GetParam().make().backend);
         some_work works[50];
-        for (some_work& each : works) pool.submit(there, each);
+        for (some_work& each : works)
+            pool.submit(there, each);
         int done = 0;
         there.run_until([&] {
             done = 0;
-            for (const some_work& each : works) done += each.completions;
+            for (const some_work& each : works)
+                done += each.completions;
             return done == 50;
         });
-        for (const some_work& each : works) EXPECT_EQ(each.where, std::this_thread::get_id());
+        for (const some_work& each : works)
+            EXPECT_EQ(each.where, std::this_thread::get_id());
     });
     some_work works[50];
-    for (some_work& each : works) pool.submit(loop(), each);
+    for (some_work& each : works)
+        pool.submit(loop(), each);
     run_until([&] {
         int done = 0;
-        for (const some_work& each : works) done += each.completions;
+        for (const some_work& each : works)
+            done += each.completions;
         return done == 50;
     });
-    for (const some_work& each : works) EXPECT_EQ(each.where, std::this_thread::get_id());
+    for (const some_work& each : works)
+        EXPECT_EQ(each.where, std::this_thread::get_id());
     other.join();
 }
 

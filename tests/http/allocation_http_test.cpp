@@ -1,5 +1,5 @@
-// Requests for cached files cost no allocation. A program of its own: it replaces the global operator new, and
-// counts what any thread asks it for while the client's side uses nothing but system calls and its stack.
+// Requests for cached files cost no allocation. A program of its own: it replaces the global operator new,
+// and counts what any thread asks it for while the client's side uses nothing but system calls and its stack.
 #include "fixture.hpp"
 
 #include <array>
@@ -14,7 +14,9 @@ std::atomic<std::size_t> allocations{0};
 
 void* allocate(std::size_t size, std::size_t alignment) {
     if (counting.load(std::memory_order_relaxed)) allocations.fetch_add(1, std::memory_order_relaxed);
-    void* const made = alignment == 0 ? std::malloc(size == 0 ? 1 : size) : std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+    void* const made = alignment == 0
+                           ? std::malloc(size == 0 ? 1 : size)
+                           : std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
     if (made == nullptr) throw std::bad_alloc();
     return made;
 }
@@ -23,8 +25,12 @@ void* allocate(std::size_t size, std::size_t alignment) {
 
 void* operator new(std::size_t size) { return allocate(size, 0); }
 void* operator new[](std::size_t size) { return allocate(size, 0); }
-void* operator new(std::size_t size, std::align_val_t alignment) { return allocate(size, static_cast<std::size_t>(alignment)); }
-void* operator new[](std::size_t size, std::align_val_t alignment) { return allocate(size, static_cast<std::size_t>(alignment)); }
+void* operator new(std::size_t size, std::align_val_t alignment) {
+    return allocate(size, static_cast<std::size_t>(alignment));
+}
+void* operator new[](std::size_t size, std::align_val_t alignment) {
+    return allocate(size, static_cast<std::size_t>(alignment));
+}
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
@@ -43,7 +49,8 @@ class allocation_http_test : public http_server_test {
     static bool ask_often(int socket, std::string_view text, std::size_t size, int count) {
         std::array<char, 32'768> answer;
         for (int each = 0; each < count; ++each) {
-            if (::send(socket, text.data(), text.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(text.size())) return false;
+            if (::send(socket, text.data(), text.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(text.size()))
+                return false;
             for (std::size_t got = 0; got < size;) {
                 const ssize_t step = ::recv(socket, answer.data(), std::min(answer.size(), size - got), 0);
                 if (step <= 0) return false;
@@ -101,7 +108,8 @@ TEST_P(allocation_http_test, cached_files_cost_none) {
         get("/large.bin", "Range: bytes=-10000\r\n"),
         "GET /hello.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
     };
-    for (const std::string& text : kinds) EXPECT_EQ(allocations_for(text), 0u) << text;
+    for (const std::string& text : kinds)
+        EXPECT_EQ(allocations_for(text), 0u) << text;
 }
 
 // The cache looks at the file again once a second; that may cost what opening a file by its path costs, once.

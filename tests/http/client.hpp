@@ -51,18 +51,20 @@ struct response {
         return {};
     }
     std::size_t count(std::string_view name) const {
-        return static_cast<std::size_t>(
-            std::count_if(fields.begin(), fields.end(), [&](const auto& each) { return same_name(each.first, name); }));
+        return static_cast<std::size_t>(std::count_if(
+            fields.begin(), fields.end(), [&](const auto& each) { return same_name(each.first, name); }));
     }
     bool has(std::string_view name) const { return count(name) > 0; }
 
     static bool same_name(std::string_view a, std::string_view b) {
-        return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                          [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
+        return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) {
+            return std::tolower(x) == std::tolower(y);
+        });
     }
 };
 
-/// Takes a whole response from the front of `text`; false if it is not all there. `to_head`: there is no body.
+/// Takes a whole response from the front of `text`; false if it is not all there. `to_head`: there is no
+/// body.
 inline bool take_response(std::string& text, response& out, bool to_head = false) {
     const std::size_t head_end = text.find("\r\n\r\n");
     if (head_end == std::string::npos) return false;
@@ -79,7 +81,8 @@ inline bool take_response(std::string& text, response& out, bool to_head = false
         line_end = head.find("\r\n", begin);
         const std::string_view line = head.substr(begin, line_end - begin);
         const std::size_t colon = line.find(": ");
-        if (colon == std::string_view::npos) throw std::runtime_error("not a header field: " + std::string(line));
+        if (colon == std::string_view::npos)
+            throw std::runtime_error("not a header field: " + std::string(line));
         out.fields.emplace_back(line.substr(0, colon), line.substr(colon + 2));
     }
     std::size_t size = 0;
@@ -102,14 +105,16 @@ class client {
     explicit client(const address& where, int receive_buffer = 0) {
         socket_.reset(checked(::socket(where.family(), SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
         if (receive_buffer > 0) set_buffer(socket_.get(), SO_RCVBUF, receive_buffer);
-        checked(::connect(socket_.get(), static_cast<const sockaddr*>(where.data()), where.size()), "connect");
+        checked(::connect(socket_.get(), static_cast<const sockaddr*>(where.data()), where.size()),
+                "connect");
         checked(::fcntl(socket_.get(), F_SETFL, O_NONBLOCK), "fcntl");
     }
 
     int descriptor() const { return socket_.get(); }
     const std::string& unread() const { return input_.data; }
 
-    /// Sends all of it, taking in what the server says meanwhile. Stops early if the server ends the connection.
+    /// Sends all of it, taking in what the server says meanwhile. Stops early if the server ends the
+    /// connection.
     void send(std::string_view text) {
         const auto end = test_clock::now() + patience;
         while (!text.empty() && input_.error == 0) {
@@ -157,7 +162,8 @@ class client {
     std::string read_some(std::size_t limit) {
         const auto end = test_clock::now() + patience;
         while (input_.data.empty() && !input_.ended && input_.error == 0) {
-            if (input_.read_from(socket_.get(), limit) == 0 && !input_.ended && input_.error == 0) wait(POLLIN, end);
+            if (input_.read_from(socket_.get(), limit) == 0 && !input_.ended && input_.error == 0)
+                wait(POLLIN, end);
         }
         std::string taken = input_.data.substr(0, limit);
         input_.data.erase(0, limit);

@@ -10,7 +10,9 @@ namespace {
 std::chrono::microseconds cpu_time() {
     rusage used{};
     checked(::getrusage(RUSAGE_SELF, &used), "getrusage");
-    const auto of = [](const timeval& time) { return std::chrono::seconds(time.tv_sec) + std::chrono::microseconds(time.tv_usec); };
+    const auto of = [](const timeval& time) {
+        return std::chrono::seconds(time.tv_sec) + std::chrono::microseconds(time.tv_usec);
+    };
     return of(used.ru_utime) + of(used.ru_stime);
 }
 
@@ -46,7 +48,8 @@ TEST_P(descriptors_test, without_descriptors_it_waits_serves_and_recovers) {
     EXPECT_EQ(served.ask(get("/hello.txt")).body, hello);
     // Sockets that are made before there is a shortage, and connect in it: the server cannot accept them all.
     std::vector<unique_descriptor> sockets;
-    for (int each = 0; each < 8; ++each) sockets.emplace_back(checked(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+    for (int each = 0; each < 8; ++each)
+        sockets.emplace_back(checked(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
     const address where = server_->local_address();
     limit_to(3);
     for (const unique_descriptor& each : sockets) {
@@ -114,7 +117,8 @@ TEST_P(descriptors_test, past_a_thousand_connections) {
     client early = connect();
     EXPECT_EQ(early.ask(get("/hello.txt")).body, hello);
     std::vector<unique_descriptor> filling;
-    while (filling.empty() || filling.back().get() < FD_SETSIZE + 10) filling.emplace_back(checked(::dup(0), "dup"));
+    while (filling.empty() || filling.back().get() < FD_SETSIZE + 10)
+        filling.emplace_back(checked(::dup(0), "dup"));
     for (int each = 0; each < 20; ++each) {
         client late = connect();
         late.send(get("/hello.txt", "Connection: close\r\n"));

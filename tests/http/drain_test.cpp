@@ -1,4 +1,5 @@
-// How the server stops, on every engine: what is idle ends at once, what is in flight may finish, for a while.
+// How the server stops, on every engine: what is idle ends at once, what is in flight may finish, for a
+// while.
 #include "fixture.hpp"
 
 #include <atomic>
@@ -18,7 +19,8 @@ class drain_test : public http_server_test {
     }
     bool refuses() const {
         unique_descriptor made(checked(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
-        return ::connect(made.get(), static_cast<const sockaddr*>(where_.data()), where_.size()) < 0 && errno == ECONNREFUSED;
+        return ::connect(made.get(), static_cast<const sockaddr*>(where_.data()), where_.size()) < 0 &&
+               errno == ECONNREFUSED;
     }
     void drain() {
         where_ = server_->local_address();
@@ -45,7 +47,8 @@ TEST_P(drain_test, idle_connections_are_closed_at_once) {
         if (each % 2 == 0) EXPECT_EQ(idle.back().ask(get("/hello.txt")).body, hello);
     }
     drain();
-    for (client& each : idle) EXPECT_TRUE(each.read_to_end().empty());
+    for (client& each : idle)
+        EXPECT_TRUE(each.read_to_end().empty());
     expect_end();
 }
 
@@ -76,7 +79,8 @@ TEST_P(drain_test, requests_under_way_are_answered) {
     client in_head = connect();
     client in_body = connect();
     EXPECT_EQ(in_head.ask(get("/hello.txt") + "GET /hello").body, hello);
-    EXPECT_EQ(in_body.ask(get("/hello.txt") + request("POST", "/x", "Content-Length: 4\r\n") + "ab").body, hello);
+    EXPECT_EQ(in_body.ask(get("/hello.txt") + request("POST", "/x", "Content-Length: 4\r\n") + "ab").body,
+              hello);
     client witness = connect();
     EXPECT_EQ(witness.ask(get("/hello.txt")).body, hello);
     drain();
@@ -134,7 +138,8 @@ TEST_P(drain_test, under_load) {
     EXPECT_TRUE(eventually([&] { return answered > 100; }));
     drain();
     server_->wait();
-    for (std::thread& each : clients) each.join();
+    for (std::thread& each : clients)
+        each.join();
     EXPECT_EQ(wrong, 0);
     EXPECT_TRUE(refuses());
 }

@@ -69,7 +69,9 @@ inline std::string request(std::string_view method, std::string_view target, std
     text.append(" ").append(target).append(" HTTP/1.1\r\nHost: test\r\n").append(fields).append("\r\n");
     return text;
 }
-inline std::string get(std::string_view target, std::string_view fields = {}) { return request("GET", target, fields); }
+inline std::string get(std::string_view target, std::string_view fields = {}) {
+    return request("GET", target, fields);
+}
 
 inline std::string engine_test_name(const ::testing::TestParamInfo<engine>& each) {
     std::string name(name_of(each.param));
@@ -136,7 +138,8 @@ class http_server_test : public ::testing::TestWithParam<engine> {
 }  // namespace naru::testing
 
 /// Runs the tests of a suite (a class derived from naru::testing::http_server_test) on every engine.
-#define NARU_ON_EVERY_ENGINE(suite)                                                                     \
-    INSTANTIATE_TEST_SUITE_P(OnEveryEngine, suite, ::testing::ValuesIn(::naru::all_engines().begin(),   \
-                                                                       ::naru::all_engines().end()),    \
-                             ::naru::testing::engine_test_name)
+#define NARU_ON_EVERY_ENGINE(suite)                                                      \
+    INSTANTIATE_TEST_SUITE_P(                                                            \
+        OnEveryEngine, suite,                                                            \
+        ::testing::ValuesIn(::naru::all_engines().begin(), ::naru::all_engines().end()), \
+        ::naru::testing::engine_test_name)

@@ -13,21 +13,23 @@ namespace naru::testing {
 
 /// All that can be told of a parsed stream of requests, as text that can be compared.
 inline std::string describe(const http::request_head& head, std::string_view bytes) {
-    std::string text = "head " + std::to_string(head.size) + ' ' + std::string(head.method_name.in(bytes)) + ' ' +
-                       std::string(head.target.in(bytes)) + " 1." + std::to_string(head.minor_version) + " fields " +
-                       std::to_string(head.header_count) + " flags " + std::to_string(head.keep_alive) +
-                       std::to_string(head.chunked) + std::to_string(head.has_length) + std::to_string(head.expects_continue) +
-                       std::to_string(head.asterisk) + " length " + std::to_string(head.content_length) + " repeated " +
-                       std::to_string(head.repeated);
+    std::string text = "head " + std::to_string(head.size) + ' ' + std::string(head.method_name.in(bytes)) +
+                       ' ' + std::string(head.target.in(bytes)) + " 1." + std::to_string(head.minor_version) +
+                       " fields " + std::to_string(head.header_count) + " flags " +
+                       std::to_string(head.keep_alive) + std::to_string(head.chunked) +
+                       std::to_string(head.has_length) + std::to_string(head.expects_continue) +
+                       std::to_string(head.asterisk) + " length " + std::to_string(head.content_length) +
+                       " repeated " + std::to_string(head.repeated);
     for (std::size_t index = 0; index < static_cast<std::size_t>(http::field::count); ++index) {
         const auto which = static_cast<http::field>(index);
-        if (head.has(which)) text += " [" + std::to_string(index) + "=" + std::string(head.value(which, bytes)) + "]";
+        if (head.has(which))
+            text += " [" + std::to_string(index) + "=" + std::string(head.value(which, bytes)) + "]";
     }
     return text;
 }
 
-/// Feeds a stream of requests to the parser and the body reader as a server would, `sizes` bytes at a time (the
-/// last size again and again), and says what came out. The bytes move between calls, as a server's do.
+/// Feeds a stream of requests to the parser and the body reader as a server would, `sizes` bytes at a time
+/// (the last size again and again), and says what came out. The bytes move between calls, as a server's do.
 inline std::string outcome_of(std::string_view input, const std::vector<std::size_t>& sizes) {
     std::string result;
     http::request_parser parser;
@@ -52,7 +54,8 @@ inline std::string outcome_of(std::string_view input, const std::vector<std::siz
                 } while (status == http::parse_status::need_more && !left.empty());
                 unread.erase(0, unread.size() - left.size());
                 if (status == http::parse_status::refused) {
-                    return result + "\nbody refused " + std::to_string(body.refusal().status) + ' ' + body.refusal().reason;
+                    return result + "\nbody refused " + std::to_string(body.refusal().status) + ' ' +
+                           body.refusal().reason;
                 }
                 if (status == http::parse_status::need_more) break;
                 result += "\nbody " + std::to_string(body.bytes_read()) + ' ' + content;
@@ -64,7 +67,8 @@ inline std::string outcome_of(std::string_view input, const std::vector<std::siz
             const auto status = parser.parse(moved);
             if (status == http::parse_status::need_more) break;
             if (status == http::parse_status::refused) {
-                return result + "\nrefused " + std::to_string(parser.refusal().status) + ' ' + parser.refusal().reason;
+                return result + "\nrefused " + std::to_string(parser.refusal().status) + ' ' +
+                       parser.refusal().reason;
             }
             const http::request_head& head = parser.head();
             result += '\n' + describe(head, moved);
@@ -87,7 +91,8 @@ inline const std::vector<std::string>& request_corpus() {
         const std::string host = " HTTP/1.1\r\nHost: a\r\n";
         std::vector<std::string> all = {
             "GET /" + host + "\r\n",
-            "GET /index.html?x=1&y=%20" + host + "User-Agent: test (x; y)\r\nAccept-Encoding: gzip, br\r\n\r\n",
+            "GET /index.html?x=1&y=%20" + host +
+                "User-Agent: test (x; y)\r\nAccept-Encoding: gzip, br\r\n\r\n",
             "HEAD /" + host + "Range: bytes=0-5\r\nIf-Range: \"x\"\r\n\r\n",
             "OPTIONS *" + host + "\r\n",
             "GET http://host.example:80/path?q HTTP/1.1\r\nHost: other\r\n\r\n",
@@ -97,14 +102,19 @@ inline const std::vector<std::string>& request_corpus() {
             "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
             "GET /" + host + "Connection: close, x\r\n\r\n",
             "GET /" + host + "X:\r\nY: \t value \t \r\nZ:z\r\n\r\n",
-            "GET /" + host + "If-None-Match: \"a\", \"b\"\r\nif-modified-since: now\r\nIf-None-Match: \"c\"\r\n\r\n",
+            "GET /" + host +
+                "If-None-Match: \"a\", \"b\"\r\nif-modified-since: now\r\nIf-None-Match: \"c\"\r\n\r\n",
             "\r\n\r\nGET /" + host + "\r\n",
             "\r\n\r\n\r\n\r\n\r\nGET /" + host + "\r\n",
             "POST /" + host + "Content-Length: 5\r\n\r\nhello",
             "POST /" + host + "Content-Length: 0\r\n\r\nGET /next" + host + "\r\n",
-            "POST /" + host + "Content-Length: 3\r\nExpect: 100-continue\r\n\r\nabcPOST /" + host + "Content-Length: 2\r\n\r\nxy",
+            "POST /" + host + "Content-Length: 3\r\nExpect: 100-continue\r\n\r\nabcPOST /" + host +
+                "Content-Length: 2\r\n\r\nxy",
             "POST /" + host + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6;a=b\r\n world\r\n0\r\n\r\n",
-            "POST /" + host + "Transfer-Encoding: Chunked\r\n\r\n00a\r\n0123456789\r\n0\r\nTrailer: x\r\nB: y\r\n\r\nGET /" + host + "\r\n",
+            "POST /" + host +
+                "Transfer-Encoding: Chunked\r\n\r\n00a\r\n0123456789\r\n0\r\nTrailer: x\r\nB: y\r\n\r\nGET "
+                "/" +
+                host + "\r\n",
             "POST /" + host + "Transfer-Encoding: chunked\r\n\r\nG\r\n",
             "POST /" + host + "Transfer-Encoding: chunked\r\n\r\n5\r\nhelloX",
             "POST /" + host + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\n0\r\n\r\n",

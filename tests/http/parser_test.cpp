@@ -30,8 +30,12 @@ int status_of_head(std::string_view bytes) {
     return -1;
 }
 int status_of_line(const std::string& line) { return status_of_head(line + "\r\nHost: a\r\n\r\n"); }
-int status_of_field(const std::string& fields) { return status_of_head("POST / HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n\r\n"); }
-int status_of_host(const std::string& host) { return status_of_head("GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n"); }
+int status_of_field(const std::string& fields) {
+    return status_of_head("POST / HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n\r\n");
+}
+int status_of_host(const std::string& host) {
+    return status_of_head("GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n");
+}
 
 request_head parsed(std::string_view bytes) {
     request_parser parser;
@@ -41,19 +45,45 @@ request_head parsed(std::string_view bytes) {
 }
 
 TEST(parser, request_lines) {
-    for (const char* line : {"GET / HTTP/1.1", "GET / HTTP/1.0", "OPTIONS * HTTP/1.1", "M-SEARCH * HTTP/1.1", "!#$%&'*+-.^_`|~09azAZ / HTTP/1.1",
-                             "GET /a?b=c&d=%20 HTTP/1.1", "GET /[x]{y}|^`\"<>\\ HTTP/1.1", "GET http://a HTTP/1.1", "GET HTTP://a/ HTTP/1.1",
-                             "GET http://[::1]:80/x HTTP/1.1", "CONNECT a:1 HTTP/1.1", "get / HTTP/1.1"}) {
+    for (const char* line :
+         {"GET / HTTP/1.1", "GET / HTTP/1.0", "OPTIONS * HTTP/1.1", "M-SEARCH * HTTP/1.1",
+          "!#$%&'*+-.^_`|~09azAZ / HTTP/1.1", "GET /a?b=c&d=%20 HTTP/1.1", "GET /[x]{y}|^`\"<>\\ HTTP/1.1",
+          "GET http://a HTTP/1.1", "GET HTTP://a/ HTTP/1.1", "GET http://[::1]:80/x HTTP/1.1",
+          "CONNECT a:1 HTTP/1.1", "get / HTTP/1.1"}) {
         EXPECT_EQ(status_of_line(line), 0) << line;
     }
-    for (const char* line : {"GET", "GET /", "GET / ", "GET  / HTTP/1.1", "GET /  HTTP/1.1", " GET / HTTP/1.1", "GET / HTTP/1.1 ",
-                             "GET /a b HTTP/1.1", "GET\t/ HTTP/1.1", "G(T / HTTP/1.1", "G\xe9T / HTTP/1.1", "GET * HTTP/1.1", "GET a HTTP/1.1",
-                             "GET ftp://a/ HTTP/1.1", "GET http:/a HTTP/1.1", "GET http:///x HTTP/1.1", "GET http://a@b/ HTTP/1.1", "GET /# HTTP/1.1",
-                             "GET /\xc3\xa9 HTTP/1.1", "GET / http/1.1", "GET / HTTP/1", "GET / HTTP/1.11", "GET / HTTP/a.1", "GET / HTTP 1.1",
-                             "GET /\x7f HTTP/1.1", "GET /\x01 HTTP/1.1", "/ HTTP/1.1", ": / HTTP/1.1"}) {
+    for (const char* line : {"GET",
+                             "GET /",
+                             "GET / ",
+                             "GET  / HTTP/1.1",
+                             "GET /  HTTP/1.1",
+                             " GET / HTTP/1.1",
+                             "GET / HTTP/1.1 ",
+                             "GET /a b HTTP/1.1",
+                             "GET\t/ HTTP/1.1",
+                             "G(T / HTTP/1.1",
+                             "G\xe9T / HTTP/1.1",
+                             "GET * HTTP/1.1",
+                             "GET a HTTP/1.1",
+                             "GET ftp://a/ HTTP/1.1",
+                             "GET http:/a HTTP/1.1",
+                             "GET http:///x HTTP/1.1",
+                             "GET http://a@b/ HTTP/1.1",
+                             "GET /# HTTP/1.1",
+                             "GET /\xc3\xa9 HTTP/1.1",
+                             "GET / http/1.1",
+                             "GET / HTTP/1",
+                             "GET / HTTP/1.11",
+                             "GET / HTTP/a.1",
+                             "GET / HTTP 1.1",
+                             "GET /\x7f HTTP/1.1",
+                             "GET /\x01 HTTP/1.1",
+                             "/ HTTP/1.1",
+                             ": / HTTP/1.1"}) {
         EXPECT_EQ(status_of_line(line), 400) << line;
     }
-    for (const char* line : {"GET / HTTP/2.0", "GET / HTTP/0.9", "GET / HTTP/1.2", "GET / HTTP/1.9", "PRI * HTTP/2.0", "GET nonsense HTTP/3.0"}) {
+    for (const char* line : {"GET / HTTP/2.0", "GET / HTTP/0.9", "GET / HTTP/1.2", "GET / HTTP/1.9",
+                             "PRI * HTTP/2.0", "GET nonsense HTTP/3.0"}) {
         EXPECT_EQ(status_of_line(line), 505) << line;
     }
 }
@@ -78,23 +108,26 @@ TEST(parser, header_fields) {
     EXPECT_EQ(status_of_field("X:"), 0);
     EXPECT_EQ(status_of_field("X:y"), 0);
     EXPECT_EQ(status_of_field("X: \xff\xfe"), 0) << "obs-text";
-    for (const char* bad : {" X: y", "\tX: y", "X : y", "X\t: y", "X", ": y", "X y: z", "X(: y", "X\xc3\xa9: y", "X/: y", "X: y\r\n folded", "X: y\r\n\tfolded"}) {
+    for (const char* bad : {" X: y", "\tX: y", "X : y", "X\t: y", "X", ": y", "X y: z", "X(: y",
+                            "X\xc3\xa9: y", "X/: y", "X: y\r\n folded", "X: y\r\n\tfolded"}) {
         EXPECT_EQ(status_of_field(bad), 400) << bad;
     }
     for (int byte = 0; byte < 256; ++byte) {  // RFC 9110, section 5.6.2
         const char name = static_cast<char>(byte);
-        const bool good = (byte < 0x80 && std::isalnum(byte) != 0) || std::string_view("!#$%&'*+-.^_`|~").find(name) != std::string_view::npos;
+        const bool good = (byte < 0x80 && std::isalnum(byte) != 0) ||
+                          std::string_view("!#$%&'*+-.^_`|~").find(name) != std::string_view::npos;
         EXPECT_EQ(is_token({&name, 1}), good) << byte;
     }
     EXPECT_FALSE(is_token(""));
 }
 
 TEST(parser, host) {
-    for (const char* good : {"a", "a.b", "a.b.", "a:80", "a:", "1.2.3.4", "[::1]", "[::1]:8080", "[::ffff:1.2.3.4]", "a-b_c~", "%41"}) {
+    for (const char* good : {"a", "a.b", "a.b.", "a:80", "a:", "1.2.3.4", "[::1]", "[::1]:8080",
+                             "[::ffff:1.2.3.4]", "a-b_c~", "%41"}) {
         EXPECT_EQ(status_of_host(good), 0) << good;
     }
-    for (const char* bad : {"", "a b", "a/b", "a:b", "a:123456", "a@b", "a,b", "[::1", "::1", "[x]", "[]", "[1.2.3.4]", "a..b", ".", "a?b", "a#b",
-                            "a\\b", "[::1]x", "a:80:80"}) {
+    for (const char* bad : {"", "a b", "a/b", "a:b", "a:123456", "a@b", "a,b", "[::1", "::1", "[x]", "[]",
+                            "[1.2.3.4]", "a..b", ".", "a?b", "a#b", "a\\b", "[::1]x", "a:80:80"}) {
         if (std::string_view(bad) == "a,b") continue;  // sub-delims may stand in a reg-name
         EXPECT_EQ(status_of_host(bad), 400) << bad;
     }
@@ -107,12 +140,27 @@ TEST(parser, host) {
 TEST(parser, framing) {
     EXPECT_EQ(status_of_field("Content-Length: 0"), 0);
     EXPECT_EQ(status_of_field("Content-Length: 00012"), 0);
-    for (const char* bad : {"Content-Length:", "Content-Length: -1", "Content-Length: +1", "Content-Length: 1,1", "Content-Length: 1 1", "Content-Length: 0x1",
-                            "Content-Length: 1e3", "Content-Length: 5\r\nContent-Length: 5", "Content-Length: 5\r\ncontent-length: 6",
-                            "Content-Length: 5\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nContent-Length: 0",
-                            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked, chunked", "Transfer-Encoding: identity",
-                            "Transfer-Encoding: chunked, gzip", "Transfer-Encoding: ", "Transfer-Encoding: ,chunked", "Transfer-Encoding: chunked,",
-                            "Transfer-Encoding: \"chunked\"", "Transfer-Encoding: xchunked", "Transfer-Encoding: chunked;q=1"}) {
+    for (const char* bad : {"Content-Length:",
+                            "Content-Length: -1",
+                            "Content-Length: +1",
+                            "Content-Length: 1,1",
+                            "Content-Length: 1 1",
+                            "Content-Length: 0x1",
+                            "Content-Length: 1e3",
+                            "Content-Length: 5\r\nContent-Length: 5",
+                            "Content-Length: 5\r\ncontent-length: 6",
+                            "Content-Length: 5\r\nTransfer-Encoding: chunked",
+                            "Transfer-Encoding: chunked\r\nContent-Length: 0",
+                            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+                            "Transfer-Encoding: chunked, chunked",
+                            "Transfer-Encoding: identity",
+                            "Transfer-Encoding: chunked, gzip",
+                            "Transfer-Encoding: ",
+                            "Transfer-Encoding: ,chunked",
+                            "Transfer-Encoding: chunked,",
+                            "Transfer-Encoding: \"chunked\"",
+                            "Transfer-Encoding: xchunked",
+                            "Transfer-Encoding: chunked;q=1"}) {
         EXPECT_EQ(status_of_field(bad), 400) << bad;
     }
     EXPECT_EQ(status_of_field("Content-Length: 99999999999999999999"), 413);
@@ -125,7 +173,9 @@ TEST(parser, framing) {
 }
 
 TEST(parser, what_it_finds) {
-    const std::string text = "PUT http://h/a/b?c HTTP/1.1\r\nHOST:\t h:1 \r\nContent-Length: 42\r\nRange:  bytes=1-2\t\r\nrange: x\r\nReferer:\r\n\r\n";
+    const std::string text =
+        "PUT http://h/a/b?c HTTP/1.1\r\nHOST:\t h:1 \r\nContent-Length: 42\r\nRange:  bytes=1-2\t\r\nrange: "
+        "x\r\nReferer:\r\n\r\n";
     const request_head head = parsed(text);
     EXPECT_EQ(head.method, method::put);
     EXPECT_EQ(head.method_name.in(text), "PUT");
@@ -138,15 +188,21 @@ TEST(parser, what_it_finds) {
     EXPECT_FALSE(head.has(field::user_agent));
     EXPECT_EQ(head.content_length, 42u);
     EXPECT_EQ(head.header_count, 5);
-    EXPECT_TRUE(head.keep_alive && head.has_length && head.has_body() && !head.chunked && !head.expects_continue);
-    const std::pair<const char*, method> methods[] = {{"GET", method::get}, {"HEAD", method::head}, {"OPTIONS", method::options}, {"POST", method::post},
-        {"PUT", method::put}, {"PATCH", method::patch}, {"DELETE", method::erase}, {"TRACE", method::trace}, {"GEt", method::other}, {"FOO", method::other}};
-    for (const auto& [name, expected] : methods) EXPECT_EQ(parsed(std::string(name) + " / HTTP/1.1\r\nHost: a\r\n\r\n").method, expected) << name;
+    EXPECT_TRUE(head.keep_alive && head.has_length && head.has_body() && !head.chunked &&
+                !head.expects_continue);
+    const std::pair<const char*, method> methods[] = {{"GET", method::get},         {"HEAD", method::head},
+                                                      {"OPTIONS", method::options}, {"POST", method::post},
+                                                      {"PUT", method::put},         {"PATCH", method::patch},
+                                                      {"DELETE", method::erase},    {"TRACE", method::trace},
+                                                      {"GEt", method::other},       {"FOO", method::other}};
+    for (const auto& [name, expected] : methods)
+        EXPECT_EQ(parsed(std::string(name) + " / HTTP/1.1\r\nHost: a\r\n\r\n").method, expected) << name;
 }
 
 TEST(parser, keep_alive) {
     const auto keeps = [](const char* version, const char* connection) {
-        return parsed(std::string("GET / HTTP/") + version + "\r\nHost: a\r\n" + connection + "\r\n").keep_alive;
+        return parsed(std::string("GET / HTTP/") + version + "\r\nHost: a\r\n" + connection + "\r\n")
+            .keep_alive;
     };
     EXPECT_TRUE(keeps("1.1", ""));
     EXPECT_FALSE(keeps("1.1", "Connection: x, CLOSE\r\n"));
@@ -161,15 +217,19 @@ TEST(parser, limits) {
     const auto line = [](std::size_t size) { return "GET /" + std::string(size - 14, 'a') + " HTTP/1.1"; };
     EXPECT_EQ(status_of_line(line(limits::request_line_bytes)), 0);
     EXPECT_EQ(status_of_line(line(limits::request_line_bytes + 1)), 414);
-    EXPECT_EQ(status_of_head("GET /" + std::string(limits::request_line_bytes, 'a')), 414) << "as soon as it is known";
+    EXPECT_EQ(status_of_head("GET /" + std::string(limits::request_line_bytes, 'a')), 414)
+        << "as soon as it is known";
     const std::string start = "GET / HTTP/1.1\r\nHost: a\r\nX: ";
-    const auto head = [&](std::size_t size) { return start + std::string(size - start.size() - 4, 'a') + "\r\n\r\n"; };
+    const auto head = [&](std::size_t size) {
+        return start + std::string(size - start.size() - 4, 'a') + "\r\n\r\n";
+    };
     EXPECT_EQ(status_of_head(head(limits::head_bytes)), 0);
     EXPECT_EQ(status_of_head(head(limits::head_bytes + 1).substr(0, limits::head_bytes)), 431);
     EXPECT_EQ(status_of_head(head(limits::head_bytes - 1).substr(0, limits::head_bytes - 2)), -1);
     const auto fields = [](unsigned count) {
         std::string all = "GET / HTTP/1.1\r\nHost: a\r\n";
-        for (unsigned each = 1; each < count; ++each) all += "X: y\r\n";
+        for (unsigned each = 1; each < count; ++each)
+            all += "X: y\r\n";
         return all + "\r\n";
     };
     EXPECT_EQ(status_of_head(fields(limits::header_count)), 0);
@@ -189,14 +249,22 @@ TEST(parser, bodies) {
     ends_with(chunked + "5\r\nhello\r\n0\r\n\r\n", "\nbody 5 hello\nleft 0");
     ends_with(chunked + "5 \r\n", "\nbody refused 400 a chunk's size is malformed");
     ends_with(chunked + "00005\r\nhello\r\n000\r\n\r\n", "\nbody 5 hello\nleft 0");
-    ends_with(chunked + "aA\r\n" + std::string(170, 'x') + "\r\n0\r\nT: v\r\nU:\r\n\r\n", std::string(170, 'x') + "\nleft 0");
+    ends_with(chunked + "aA\r\n" + std::string(170, 'x') + "\r\n0\r\nT: v\r\nU:\r\n\r\n",
+              std::string(170, 'x') + "\nleft 0");
     ends_with(chunked + "1;name=\"quoted; text\"\r\nx\r\n0;last\r\n\r\n", "\nbody 1 x\nleft 0");
-    for (const char* bad : {";x\r\n", "\r\n", "0x1\r\n", "+1\r\n", "-1\r\n", "1\n", "1\rx", "1;a\n", "1\r\nxx", "1\r\nx\rx", "1\r\nx\n", "0\r\n: x\r\n",
-                            "0\r\na b: x\r\n", "0\r\n x: y\r\n", "0\r\na: b\n", "0\r\na: b\rx", "0\r\n\rx", "0\r\na\r\n", "0\r\na: \x01\r\n", "fffffffffffffffff\r\n"}) {
+    for (const char* bad :
+         {";x\r\n",       "\r\n",         "0x1\r\n",         "+1\r\n",           "-1\r\n",
+          "1\n",          "1\rx",         "1;a\n",           "1\r\nxx",          "1\r\nx\rx",
+          "1\r\nx\n",     "0\r\n: x\r\n", "0\r\na b: x\r\n", "0\r\n x: y\r\n",   "0\r\na: b\n",
+          "0\r\na: b\rx", "0\r\n\rx",     "0\r\na\r\n",      "0\r\na: \x01\r\n", "fffffffffffffffff\r\n"}) {
         EXPECT_NE(outcome_of(chunked + bad).find("\nbody refused 400 "), std::string::npos) << bad;
     }
-    EXPECT_NE(outcome_of(chunked + "1;" + std::string(limits::chunk_line_bytes, 'x')).find("body refused 400"), std::string::npos);
-    EXPECT_NE(outcome_of(chunked + "0\r\nX: " + std::string(limits::trailer_bytes, 'x')).find("body refused 431"), std::string::npos);
+    EXPECT_NE(
+        outcome_of(chunked + "1;" + std::string(limits::chunk_line_bytes, 'x')).find("body refused 400"),
+        std::string::npos);
+    EXPECT_NE(
+        outcome_of(chunked + "0\r\nX: " + std::string(limits::trailer_bytes, 'x')).find("body refused 431"),
+        std::string::npos);
     ends_with(chunked + "fffffffffffff\r\nx", "\nin a body x");
 }
 
@@ -230,12 +298,14 @@ TEST(scan, both_ways_agree_with_a_plain_loop) {
     for (int round = 0; round < 4'000; ++round) {
         const std::size_t size = random() % 100;
         const std::size_t offset = random() % 32;
-        const auto memory = std::make_unique<char[]>(offset + size);  // exactly: a sanitizer sees a step past it
+        const auto memory =
+            std::make_unique<char[]>(offset + size);  // exactly: a sanitizer sees a step past it
         char* const begin = memory.get() + offset;
         for (std::size_t index = 0; index < size; ++index) {
             // Mostly text, with edges of the classes, and now and then any byte.
             constexpr char edges[] = {'\t', ' ', '!', '~', '\x80', '\xff', '\x9f', '\xa0', 'a'};
-            begin[index] = random() % room == 0 ? static_cast<char>(random()) : edges[random() % sizeof edges];
+            begin[index] =
+                random() % room == 0 ? static_cast<char>(random()) : edges[random() % sizeof edges];
         }
         if (size > 0 && round % 3 == 0) begin[random() % size] = "\r\n\x7f\x1f\x01"[random() % 5];
         const char* const end = begin + size;
@@ -250,9 +320,11 @@ TEST(scan, both_ways_agree_with_a_plain_loop) {
         for (std::size_t at = 0; at < 48; ++at) {
             std::string text(48, 'a');
             text[at] = static_cast<char>(byte);
-            const char* const found = text.data() + (is_control(static_cast<unsigned char>(byte)) ? at : text.size());
+            const char* const found =
+                text.data() + (is_control(static_cast<unsigned char>(byte)) ? at : text.size());
             ASSERT_EQ(find_control(text.data(), text.data() + text.size()), found) << byte << " at " << at;
-            ASSERT_EQ(find_control_portable(text.data(), text.data() + text.size()), found) << byte << " at " << at;
+            ASSERT_EQ(find_control_portable(text.data(), text.data() + text.size()), found)
+                << byte << " at " << at;
         }
     }
 }

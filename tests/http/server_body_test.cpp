@@ -1,4 +1,5 @@
-// Requests with bodies: read, dropped, counted and limited; and requests that arrive in pieces. On every engine.
+// Requests with bodies: read, dropped, counted and limited; and requests that arrive in pieces. On every
+// engine.
 #include "fixture.hpp"
 
 namespace naru::testing {
@@ -8,11 +9,13 @@ class body_test : public http_server_test {};
 NARU_ON_EVERY_ENGINE(body_test);
 
 std::string with_length(std::string_view method, std::string_view body, std::string_view fields = {}) {
-    return request(method, "/hello.txt", "Content-Length: " + std::to_string(body.size()) + "\r\n" + std::string(fields)) +
+    return request(method, "/hello.txt",
+                   "Content-Length: " + std::to_string(body.size()) + "\r\n" + std::string(fields)) +
            std::string(body);
 }
 std::string chunked(std::string_view method, std::string_view chunks, std::string_view fields = {}) {
-    return request(method, "/hello.txt", "Transfer-Encoding: chunked\r\n" + std::string(fields)) + std::string(chunks);
+    return request(method, "/hello.txt", "Transfer-Encoding: chunked\r\n" + std::string(fields)) +
+           std::string(chunks);
 }
 
 TEST_P(body_test, the_connection_stays_usable_behind_a_body_nobody_wants) {
@@ -21,7 +24,8 @@ TEST_P(body_test, the_connection_stays_usable_behind_a_body_nobody_wants) {
     EXPECT_EQ(one.ask(with_length("POST", "0123456789")).status, 405);
     EXPECT_EQ(one.ask(with_length("POST", "GET /canary HTTP/1.1\r\nHost: a\r\n\r\n")).status, 405);
     EXPECT_EQ(one.ask(chunked("POST", "5\r\nhello\r\n1;x=y\r\n!\r\n0\r\n\r\n")).status, 405);
-    EXPECT_EQ(one.ask(chunked("PUT", "A\r\n0123456789\r\n000\r\nTrailer: x\r\nOther: y\r\n\r\n")).status, 405);
+    EXPECT_EQ(one.ask(chunked("PUT", "A\r\n0123456789\r\n000\r\nTrailer: x\r\nOther: y\r\n\r\n")).status,
+              405);
     EXPECT_EQ(one.ask(with_length("GET", "body of a GET")).body, hello);
     EXPECT_EQ(one.ask(with_length("BREW", "tea")).status, 501);
     EXPECT_EQ(one.ask(with_length("POST", std::string(1'000'000, 'x'))).status, 405) << "up to the limit";
@@ -34,8 +38,8 @@ TEST_P(body_test, pipelined_bodies_in_one_write) {
     client one = connect();
     std::string all;
     for (int each = 0; each < 50; ++each) {
-        all += with_length("POST", std::string(static_cast<std::size_t>(each * 37), 'b')) + get("/hello.txt") +
-               chunked("PUT", "3\r\nabc\r\n0\r\nT: v\r\n\r\n");
+        all += with_length("POST", std::string(static_cast<std::size_t>(each * 37), 'b')) +
+               get("/hello.txt") + chunked("PUT", "3\r\nabc\r\n0\r\nT: v\r\n\r\n");
     }
     one.send(all);
     for (int each = 0; each < 50; ++each) {
@@ -58,7 +62,8 @@ TEST_P(body_test, a_body_over_the_limit_is_refused) {
     client in_chunks = connect();
     in_chunks.send(request("POST", "/hello.txt", "Transfer-Encoding: chunked\r\n"));
     const std::string chunk = "10000\r\n" + std::string(65'536, 'x') + "\r\n";
-    for (int each = 0; each < 17; ++each) in_chunks.send(chunk);
+    for (int each = 0; each < 17; ++each)
+        in_chunks.send(chunk);
     EXPECT_EQ(in_chunks.read().status, 413);
     EXPECT_TRUE(in_chunks.ends());
     EXPECT_TRUE(answers());
@@ -66,16 +71,17 @@ TEST_P(body_test, a_body_over_the_limit_is_refused) {
 
 TEST_P(body_test, malformed_bodies_end_the_connection) {
     start();
-    for (const char* chunks : {"x\r\n", "5\r\nhelloXX", "-1\r\n", "5\nhello\r\n", "ffffffffffffffffff\r\n", "0\r\nbad name: x\r\n\r\n",
-                               "5;\x01\r\n", "\r\n", "0\r\nA: b\nC: d\r\n\r\n"}) {
+    for (const char* chunks : {"x\r\n", "5\r\nhelloXX", "-1\r\n", "5\nhello\r\n", "ffffffffffffffffff\r\n",
+                               "0\r\nbad name: x\r\n\r\n", "5;\x01\r\n", "\r\n", "0\r\nA: b\nC: d\r\n\r\n"}) {
         client one = connect();
         const response got = one.ask(chunked("POST", chunks) + get("/hello.txt"));
         EXPECT_EQ(got.status, 400) << chunks;
         EXPECT_EQ(got["Connection"], "close");
         EXPECT_TRUE(one.ends()) << chunks;
     }
-    for (const char* fields : {"Content-Length: 5\r\nContent-Length: 5\r\n", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
-                               "Content-Length: -1\r\n", "Content-Length: 1,1\r\n", "Transfer-Encoding: identity\r\n"}) {
+    for (const char* fields :
+         {"Content-Length: 5\r\nContent-Length: 5\r\n", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+          "Content-Length: -1\r\n", "Content-Length: 1,1\r\n", "Transfer-Encoding: identity\r\n"}) {
         client one = connect();
         EXPECT_EQ(one.ask(request("POST", "/", fields)).status, 400) << fields;
         EXPECT_TRUE(one.ends()) << fields;
@@ -89,24 +95,31 @@ TEST_P(body_test, expect_100_continue) {
     EXPECT_EQ(served.read().status, 100);
     served.send("hello");
     EXPECT_EQ(served.read().body, hello);
-    EXPECT_EQ(served.ask(request("GET", "/hello.txt", "Content-Length: 5\r\nExpect: 100-continue\r\n") + "hello").body, hello)
+    EXPECT_EQ(
+        served.ask(request("GET", "/hello.txt", "Content-Length: 5\r\nExpect: 100-continue\r\n") + "hello")
+            .body,
+        hello)
         << "the body is there: no 100";
 
     client last = connect();
-    last.send(request("GET", "/hello.txt", "Content-Length: 5\r\nExpect: 100-continue\r\nConnection: close\r\n"));
+    last.send(
+        request("GET", "/hello.txt", "Content-Length: 5\r\nExpect: 100-continue\r\nConnection: close\r\n"));
     EXPECT_EQ(last.read().status, 100);
     last.send("hello");
     EXPECT_EQ(last.read().body, hello) << "close is for after the answer";
     EXPECT_TRUE(last.ends());
 
     client refused = connect();
-    const response final = refused.ask(request("POST", "/hello.txt", "Content-Length: 5\r\nExpect: 100-continue\r\n"));
+    const response final =
+        refused.ask(request("POST", "/hello.txt", "Content-Length: 5\r\nExpect: 100-continue\r\n"));
     EXPECT_EQ(final.status, 405) << "the final answer at once";
     EXPECT_EQ(final["Connection"], "close");
     EXPECT_TRUE(refused.ends());
     EXPECT_EQ(ask(get("/hello.txt", "Expect: something\r\n")).status, 417);
-    EXPECT_EQ(ask(get("/hello.txt", "Expect: 100-continue\r\n")).body, hello) << "no body, nothing to continue";
-    EXPECT_EQ(ask("GET /hello.txt HTTP/1.0\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\nx").body, hello)
+    EXPECT_EQ(ask(get("/hello.txt", "Expect: 100-continue\r\n")).body, hello)
+        << "no body, nothing to continue";
+    EXPECT_EQ(ask("GET /hello.txt HTTP/1.0\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\nx").body,
+              hello)
         << "HTTP/1.0 has no such thing";
 }
 
@@ -123,8 +136,8 @@ TEST_P(body_test, the_last_request_of_a_pipeline_is_answered_though_its_body_com
     EXPECT_TRUE(one.ends());
 }
 
-// Two writes. So that the server sees the first alone, a complete request goes before it, whose answer says that
-// it has been read.
+// Two writes. So that the server sees the first alone, a complete request goes before it, whose answer says
+// that it has been read.
 TEST_P(body_test, every_split_gives_the_same_answers) {
     files_.write("d/index.html", "index");
     start();
@@ -139,7 +152,8 @@ TEST_P(body_test, every_split_gives_the_same_answers) {
         get("/bad", "Bad Header: x\r\n"),
     };
     const auto undated = [](std::string text) {
-        for (std::size_t at = text.find("Date: "); at != std::string::npos; at = text.find("Date: ", at + 6)) text.replace(at + 6, 29, 29, '-');
+        for (std::size_t at = text.find("Date: "); at != std::string::npos; at = text.find("Date: ", at + 6))
+            text.replace(at + 6, 29, 29, '-');
         return text;
     };
     const std::string first = get("/hello.txt");

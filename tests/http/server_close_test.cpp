@@ -56,8 +56,9 @@ TEST_P(close_test, a_client_that_ends_its_side_still_gets_its_answers) {
 
 TEST_P(close_test, a_client_that_ends_its_side_in_the_middle_of_a_request) {
     start();
-    for (const std::string& text : {std::string("GET /hel"), request("POST", "/", "Content-Length: 10\r\n") + "123",
-                                    request("POST", "/", "Transfer-Encoding: chunked\r\n") + "5\r\nhe", std::string()}) {
+    for (const std::string& text :
+         {std::string("GET /hel"), request("POST", "/", "Content-Length: 10\r\n") + "123",
+          request("POST", "/", "Transfer-Encoding: chunked\r\n") + "5\r\nhe", std::string()}) {
         client one = connect();
         one.send(text);
         one.end_sending();
@@ -68,7 +69,8 @@ TEST_P(close_test, a_client_that_ends_its_side_in_the_middle_of_a_request) {
 
 TEST_P(close_test, resets_anywhere_in_a_request) {
     start();
-    const std::string text = request("POST", "/hello.txt", "Transfer-Encoding: chunked\r\n") + "5\r\nhello\r\n0\r\n\r\n";
+    const std::string text =
+        request("POST", "/hello.txt", "Transfer-Encoding: chunked\r\n") + "5\r\nhello\r\n0\r\n\r\n";
     for (std::size_t size = 0; size <= text.size(); ++size) {
         client one = connect();
         one.send(text.substr(0, size));
@@ -86,9 +88,15 @@ TEST_P(close_test, two_thousand_connections_at_random_leave_nothing_behind) {
     const std::size_t before = open_descriptors();
     std::minstd_rand random(20'260'101);
     const std::string texts[] = {
-        get("/hello.txt"), get("/large.bin"), get("/hello.txt") + get("/missing") + "GET /par", "GET / HT",
-        request("POST", "/", "Content-Length: 1000\r\n") + "x", "bad\r\n\r\n", std::string(),
-        request("POST", "/", "Content-Length: 90000000\r\n") + std::string(30'000, 'x'), get("/hello.txt", "Connection: close\r\n")};
+        get("/hello.txt"),
+        get("/large.bin"),
+        get("/hello.txt") + get("/missing") + "GET /par",
+        "GET / HT",
+        request("POST", "/", "Content-Length: 1000\r\n") + "x",
+        "bad\r\n\r\n",
+        std::string(),
+        request("POST", "/", "Content-Length: 90000000\r\n") + std::string(30'000, 'x'),
+        get("/hello.txt", "Connection: close\r\n")};
     std::vector<client> open;
     for (int each = 0; each < 2'000; ++each) {
         open.push_back(connect());
@@ -102,11 +110,13 @@ TEST_P(close_test, two_thousand_connections_at_random_leave_nothing_behind) {
         if (random() % 2 == 0) open.back().reset();
         open.pop_back();
     }
-    for (client& each : open) each.reset();
+    for (client& each : open)
+        each.reset();
     open.clear();
     EXPECT_EQ(steady.ask(get("/hello.txt")).body, hello);
     EXPECT_TRUE(answers());
-    EXPECT_TRUE(eventually([&] { return open_descriptors() <= before; })) << open_descriptors() << ", before " << before;
+    EXPECT_TRUE(eventually([&] { return open_descriptors() <= before; }))
+        << open_descriptors() << ", before " << before;
 }
 
 }  // namespace

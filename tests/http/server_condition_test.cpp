@@ -17,7 +17,8 @@ TEST_P(condition_test, if_none_match) {
     start();
     const std::string tag = tag_of("/hello.txt");
     client one = connect();
-    for (const std::string& value : {tag, "W/" + tag, "\"a\", " + tag, "\"a,b\" ,," + tag, std::string("*")}) {
+    for (const std::string& value :
+         {tag, "W/" + tag, "\"a\", " + tag, "\"a,b\" ,," + tag, std::string("*")}) {
         const response got = one.ask(get("/hello.txt", "If-None-Match: " + value + "\r\n"));
         EXPECT_EQ(got.status, 304) << value;
         EXPECT_EQ(got["ETag"], tag);
@@ -56,8 +57,11 @@ TEST_P(condition_test, by_date) {
     EXPECT_EQ(status_with("If-Modified-Since: yesterday\r\n"), 200);
     EXPECT_EQ(status_with("If-Unmodified-Since: " + same + "\r\n"), 200);
     EXPECT_EQ(status_with("If-Unmodified-Since: " + before + "\r\n"), 412);
-    EXPECT_EQ(status_with("If-None-Match: \"x\"\r\nIf-Modified-Since: " + after + "\r\n"), 200) << "the tag goes before the date";
-    EXPECT_EQ(status_with("If-Match: " + tag_of("/hello.txt") + "\r\nIf-Unmodified-Since: " + before + "\r\n"), 200);
+    EXPECT_EQ(status_with("If-None-Match: \"x\"\r\nIf-Modified-Since: " + after + "\r\n"), 200)
+        << "the tag goes before the date";
+    EXPECT_EQ(
+        status_with("If-Match: " + tag_of("/hello.txt") + "\r\nIf-Unmodified-Since: " + before + "\r\n"),
+        200);
 }
 
 TEST_P(condition_test, one_range) {
@@ -67,10 +71,12 @@ TEST_P(condition_test, one_range) {
     files_.write("large.bin", large);
     start();
     client one = connect();
-    const auto check = [&](const char* target, const std::string& whole, const char* range, std::size_t first, std::size_t size) {
+    const auto check = [&](const char* target, const std::string& whole, const char* range, std::size_t first,
+                           std::size_t size) {
         const response got = one.ask(get(target, std::string("Range: ") + range + "\r\n"));
         EXPECT_EQ(got.status, 206) << range;
-        EXPECT_EQ(got["Content-Range"], "bytes " + std::to_string(first) + "-" + std::to_string(first + size - 1) + "/" +
+        EXPECT_EQ(got["Content-Range"], "bytes " + std::to_string(first) + "-" +
+                                            std::to_string(first + size - 1) + "/" +
                                             std::to_string(whole.size()));
         EXPECT_TRUE(got.body == whole.substr(first, size)) << range;
         EXPECT_TRUE(got.has("ETag"));
@@ -101,8 +107,8 @@ TEST_P(condition_test, ranges_that_cannot_be_satisfied) {
 
 TEST_P(condition_test, ranges_that_are_not_heeded) {
     start();
-    for (const char* range : {"bytes=", "bytes=a-b", "bytes=5-2", "bytes=-", "lines=1-2", "bytes 0-1", "bytes=0-1,x",
-                              "bytes=99999999999999999999-"}) {
+    for (const char* range : {"bytes=", "bytes=a-b", "bytes=5-2", "bytes=-", "lines=1-2", "bytes 0-1",
+                              "bytes=0-1,x", "bytes=99999999999999999999-"}) {
         EXPECT_EQ(ask(get("/hello.txt", std::string("Range: ") + range + "\r\n")).body, hello) << range;
     }
     EXPECT_EQ(ask(get("/hello.txt", "Range: bytes=0-1\r\nRange: bytes=3-4\r\n")).body, hello);
@@ -137,10 +143,12 @@ std::vector<std::pair<std::string, std::string>> parts_of(const response& of) {
         if (rest == "--\r\n") return parts;
         const std::size_t head_end = rest.find("\r\n\r\n");
         const std::size_t next = rest.find(mark, head_end + 4);
-        if (head_end == std::string_view::npos || next == std::string_view::npos) throw std::runtime_error("a part without end");
+        if (head_end == std::string_view::npos || next == std::string_view::npos)
+            throw std::runtime_error("a part without end");
         const std::string_view head = rest.substr(0, head_end + 2);
         const std::size_t field = head.find("\r\nContent-Range: ");
-        if (field == std::string_view::npos || head.find("\r\nContent-Type: application/octet-stream\r\n") == std::string_view::npos) {
+        if (field == std::string_view::npos ||
+            head.find("\r\nContent-Type: application/octet-stream\r\n") == std::string_view::npos) {
             throw std::runtime_error("a part's head: " + std::string(head));
         }
         parts.emplace_back(head.substr(field + 17, head.find("\r\n", field + 2) - field - 17),
@@ -158,7 +166,8 @@ TEST_P(condition_test, several_ranges_come_as_parts) {
     for (const std::size_t size : {std::size_t{1'000}, std::size_t{50'000}, std::size_t{300'000}}) {
         const std::string whole = pattern(size, 4);
         const std::string total = std::to_string(size);
-        one.send(get("/f" + total + ".bin", "Range: bytes=0-0, 100-299 ,-3,5000000-\r\n") + get("/hello.txt"));
+        one.send(get("/f" + total + ".bin", "Range: bytes=0-0, 100-299 ,-3,5000000-\r\n") +
+                 get("/hello.txt"));
         const response got = one.read();
         ASSERT_EQ(got.status, 206);
         EXPECT_FALSE(got.has("Content-Range"));
@@ -172,10 +181,12 @@ TEST_P(condition_test, several_ranges_come_as_parts) {
         EXPECT_EQ(one.read().body, hello) << "the length was right";
     }
     std::string sixteen = "Range: bytes=0-0";
-    for (int each = 1; each < 16; ++each) sixteen += "," + std::to_string(each * 10) + "-" + std::to_string(each * 10);
+    for (int each = 1; each < 16; ++each)
+        sixteen += "," + std::to_string(each * 10) + "-" + std::to_string(each * 10);
     EXPECT_EQ(parts_of(one.ask(get("/f300000.bin", sixteen + "\r\n"))).size(), 16u);
     EXPECT_EQ(one.ask(get("/f1000.bin", sixteen + ",900-900\r\n")).status, 200) << "too many: the whole";
-    EXPECT_EQ(one.ask(get("/f1000.bin", "Range: bytes=0-600,300-999\r\n")).status, 200) << "more than the whole";
+    EXPECT_EQ(one.ask(get("/f1000.bin", "Range: bytes=0-600,300-999\r\n")).status, 200)
+        << "more than the whole";
 }
 
 TEST_P(condition_test, precompressed_siblings) {

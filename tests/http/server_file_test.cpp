@@ -11,16 +11,23 @@ NARU_ON_EVERY_ENGINE(file_test);
 
 TEST_P(file_test, content_types_by_extension) {
     const std::pair<const char*, const char*> expected[] = {
-        {"a.html", "text/html; charset=utf-8"},  {"a.css", "text/css; charset=utf-8"},
-        {"a.js", "text/javascript; charset=utf-8"}, {"a.json", "application/json"},
-        {"a.svg", "image/svg+xml"},              {"a.PNG", "image/png"},
-        {"a.b.wasm", "application/wasm"},        {"noext", "application/octet-stream"},
-        {".html", "application/octet-stream"},   {"a.unknown", "application/octet-stream"},
+        {"a.html", "text/html; charset=utf-8"},
+        {"a.css", "text/css; charset=utf-8"},
+        {"a.js", "text/javascript; charset=utf-8"},
+        {"a.json", "application/json"},
+        {"a.svg", "image/svg+xml"},
+        {"a.PNG", "image/png"},
+        {"a.b.wasm", "application/wasm"},
+        {"noext", "application/octet-stream"},
+        {".html", "application/octet-stream"},
+        {"a.unknown", "application/octet-stream"},
     };
-    for (const auto& [name, type] : expected) files_.write(name, "x");
+    for (const auto& [name, type] : expected)
+        files_.write(name, "x");
     start();
     client one = connect();
-    for (const auto& [name, type] : expected) EXPECT_EQ(one.ask(get("/" + std::string(name)))["Content-Type"], type) << name;
+    for (const auto& [name, type] : expected)
+        EXPECT_EQ(one.ask(get("/" + std::string(name)))["Content-Type"], type) << name;
 }
 
 TEST_P(file_test, a_directory_with_an_index_is_its_index) {
@@ -78,10 +85,17 @@ TEST_P(file_test, a_listing_is_sorted_escaped_and_complete) {
     EXPECT_EQ(got.status, 200);
     EXPECT_EQ(got["Content-Type"], "text/html; charset=utf-8");
     const std::string& page = got.body;
-    const std::string in_order[] = {"<h1>/d/</h1>", "href=\"../\"", "href=\"./zdir/\">zdir/<",
+    const std::string in_order[] = {"<h1>/d/</h1>",
+                                    "href=\"../\"",
+                                    "href=\"./zdir/\">zdir/<",
                                     "href=\"./%3Cb%3E&amp;%22&#39;.txt\">&lt;b&gt;&amp;&quot;&#39;.txt<",
-                                    "href=\"./a.txt\">a.txt<", "2.0 KiB", "href=\"./javascript%3Ax\"",
-                                    "href=\"./space%20name\">space name<", "href=\"./z.txt\">z.txt<", "5 B", "href=\"./%FF%FE\""};
+                                    "href=\"./a.txt\">a.txt<",
+                                    "2.0 KiB",
+                                    "href=\"./javascript%3Ax\"",
+                                    "href=\"./space%20name\">space name<",
+                                    "href=\"./z.txt\">z.txt<",
+                                    "5 B",
+                                    "href=\"./%FF%FE\""};
     std::size_t at = 0;
     for (const std::string& each : in_order) {
         const std::size_t found = page.find(each, at);
@@ -134,7 +148,8 @@ TEST_P(file_test, the_cache_notices_what_changes) {
     EXPECT_TRUE(eventually([&] { return one.ask(get("/goes.txt")).status == 404; }, 5s));
     EXPECT_TRUE(eventually([&] { return one.ask(get("/page.html", asks_gzip)).body == "zipped"; }, 5s));
     EXPECT_TRUE(eventually([&] { return one.ask(get("/large.bin")).body.front() == 'b'; }, 5s));
-    EXPECT_TRUE(eventually([&] { return one.ask(get("/d/")).body.find("<h1>/d/</h1>") != std::string::npos; }, 5s));
+    EXPECT_TRUE(
+        eventually([&] { return one.ask(get("/d/")).body.find("<h1>/d/</h1>") != std::string::npos; }, 5s));
     EXPECT_EQ(one.ask(get("/page.html"))["Vary"], "Accept-Encoding");
 }
 
@@ -152,13 +167,26 @@ TEST_P(file_test, nothing_outside_of_the_root) {
     std::filesystem::create_symlink("../hello.txt", files_.path() / "dir/up-link");
     start();
     client one = connect();
-    for (const std::string& target :
-         {"/../" + name + "/secret.txt", "/%2e%2e/" + name + "/secret.txt", "/..%2f" + name + "/secret.txt",
-          "/%2E./" + name + "/secret.txt", "/dir/../../" + name + "/secret.txt", "/dir/%2e%2e/%2e%2e/" + name + "/secret.txt",
-          "/..\\" + name + "\\secret.txt", "/..%5c" + name + "%5csecret.txt", "/%c0%ae%c0%ae/" + name + "/secret.txt",
-          "/%252e%252e/" + name + "/secret.txt", std::string("/absolute-link"), std::string("/relative-link"),
-          std::string("/directory-link/secret.txt"), std::string("/directory-link/"), "/magic-link" + outside.path().string() + "/secret.txt",
-          std::string("/loop"), std::string("/.."), std::string("/hello.txt%00.html"), std::string("/hello.txt%"), "/%2f" + name}) {
+    for (const std::string& target : {"/../" + name + "/secret.txt",
+                                      "/%2e%2e/" + name + "/secret.txt",
+                                      "/..%2f" + name + "/secret.txt",
+                                      "/%2E./" + name + "/secret.txt",
+                                      "/dir/../../" + name + "/secret.txt",
+                                      "/dir/%2e%2e/%2e%2e/" + name + "/secret.txt",
+                                      "/..\\" + name + "\\secret.txt",
+                                      "/..%5c" + name + "%5csecret.txt",
+                                      "/%c0%ae%c0%ae/" + name + "/secret.txt",
+                                      "/%252e%252e/" + name + "/secret.txt",
+                                      std::string("/absolute-link"),
+                                      std::string("/relative-link"),
+                                      std::string("/directory-link/secret.txt"),
+                                      std::string("/directory-link/"),
+                                      "/magic-link" + outside.path().string() + "/secret.txt",
+                                      std::string("/loop"),
+                                      std::string("/.."),
+                                      std::string("/hello.txt%00.html"),
+                                      std::string("/hello.txt%"),
+                                      "/%2f" + name}) {
         const response got = one.ask(get(target));
         EXPECT_TRUE(got.status == 400 || got.status == 404) << got.status << ' ' << target;
         EXPECT_EQ(got.body.find("SECRET"), std::string::npos) << target;
@@ -186,7 +214,8 @@ TEST_P(file_test, what_may_not_be_read_is_forbidden) {
     files_.write("closed-dir/file", "x");
     files_.write("open.html", "page");
     files_.write("open.html.gz", "x");
-    for (const char* name : {"closed.txt", "closed-dir", "open.html.gz"}) checked(::chmod((files_.path() / name).c_str(), 0), "chmod");
+    for (const char* name : {"closed.txt", "closed-dir", "open.html.gz"})
+        checked(::chmod((files_.path() / name).c_str(), 0), "chmod");
     const pid_t child = checked(::fork(), "fork");
     if (child == 0) {
         int wrong = 1;

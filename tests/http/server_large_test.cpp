@@ -36,7 +36,8 @@ TEST_P(large_test, pipelined_large_and_small_ones_stay_in_order) {
     client one = connect();
     std::string all;
     for (int each = 0; each < 8; ++each) {
-        all += get("/hello.txt") + get("/large.bin", "Range: bytes=-100000\r\n") + get("/medium.bin") + get("/missing");
+        all += get("/hello.txt") + get("/large.bin", "Range: bytes=-100000\r\n") + get("/medium.bin") +
+               get("/missing");
     }
     one.send(all);
     for (int each = 0; each < 8; ++each) {

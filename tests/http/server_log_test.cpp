@@ -18,8 +18,10 @@ class log_test : public http_server_test {
         stop();
         std::ifstream file(*options_.access_log);
         std::vector<std::string> all;
-        static const std::regex time(R"(\[\d\d/(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)/20\d\d:\d\d:\d\d:\d\d \+0000\])");
-        for (std::string line; std::getline(file, line);) all.push_back(std::regex_replace(line, time, "[T]"));
+        static const std::regex time(
+            R"(\[\d\d/(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)/20\d\d:\d\d:\d\d:\d\d \+0000\])");
+        for (std::string line; std::getline(file, line);)
+            all.push_back(std::regex_replace(line, time, "[T]"));
         return all;
     }
     temporary_directory logs_;
@@ -40,11 +42,15 @@ TEST_P(log_test, a_line_for_every_answer) {
     EXPECT_EQ(one.ask(get("/missing", "Connection: close\r\n")).status, 404);
     const std::vector<std::string> got = lines();
     ASSERT_EQ(got.size(), 8u);
-    EXPECT_EQ(got[0], R"(127.0.0.1 - - [T] "GET /hello.txt?q=\x221\x22 HTTP/1.1" 200 14 "http://a/" "a \x22quoted\x22 \x5c one")");
+    EXPECT_EQ(
+        got[0],
+        R"(127.0.0.1 - - [T] "GET /hello.txt?q=\x221\x22 HTTP/1.1" 200 14 "http://a/" "a \x22quoted\x22 \x5c one")");
     EXPECT_EQ(got[1], R"(127.0.0.1 - - [T] "HEAD /hello.txt HTTP/1.1" 200 0 "-" "-")");
     EXPECT_EQ(got[2], R"(127.0.0.1 - - [T] "GET /hello.txt HTTP/1.1" 304 0 "-" "-")");
     EXPECT_EQ(got[3], R"(127.0.0.1 - - [T] "GET /hello.txt HTTP/1.1" 206 5 "-" "caf\xc3\xa9\x09tab")");
-    EXPECT_TRUE(std::regex_match(got[4], std::regex(R"re(127\.0\.0\.1 - - \[T\] "POST /x HTTP/1\.1" 405 \d+ "-" "poster")re"))) << got[4];
+    EXPECT_TRUE(std::regex_match(
+        got[4], std::regex(R"re(127\.0\.0\.1 - - \[T\] "POST /x HTTP/1\.1" 405 \d+ "-" "poster")re")))
+        << got[4];
     EXPECT_EQ(got[5], R"(127.0.0.1 - - [T] "OPTIONS * HTTP/1.1" 204 0 "-" "-")");
     EXPECT_TRUE(got[6].starts_with(R"(127.0.0.1 - - [T] "GET /d HTTP/1.1" 301 )")) << got[6];
     EXPECT_TRUE(got[7].starts_with(R"(127.0.0.1 - - [T] "GET /missing HTTP/1.1" 404 )")) << got[7];
@@ -64,7 +70,8 @@ TEST_P(log_test, refused_requests_are_logged_whatever_they_hold) {
     ASSERT_EQ(got.size(), 6u);
     const int statuses[] = {400, 400, 414, 413, 400, 408};
     for (std::size_t each = 0; each < got.size(); ++each) {
-        EXPECT_NE(got[each].find("\" " + std::to_string(statuses[each]) + " "), std::string::npos) << got[each];
+        EXPECT_NE(got[each].find("\" " + std::to_string(statuses[each]) + " "), std::string::npos)
+            << got[each];
         EXPECT_EQ(std::count(got[each].begin(), got[each].end(), '"'), 6) << got[each];
     }
     EXPECT_NE(got[3].find("\"http://a/\" \"b\""), std::string::npos) << got[3];

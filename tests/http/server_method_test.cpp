@@ -23,7 +23,8 @@ TEST_P(method_test, get_gives_the_file_and_its_description) {
     EXPECT_TRUE(got["ETag"].starts_with('"')) << "the tag is strong: " << got["ETag"];
     EXPECT_FALSE(got.has("Vary"));
     EXPECT_FALSE(got.has("Connection"));
-    for (const auto& [name, value] : got.fields) EXPECT_EQ(got.count(name), 1u) << name;
+    for (const auto& [name, value] : got.fields)
+        EXPECT_EQ(got.count(name), 1u) << name;
 }
 
 TEST_P(method_test, the_date_is_now) {
@@ -140,12 +141,14 @@ TEST_P(method_test, the_target_in_absolute_form) {
 
 TEST_P(method_test, five_hundred_requests_in_one_write_are_answered_in_order) {
     for (int each = 0; each < 10; ++each) {
-        files_.write("f" + std::to_string(each), std::string(static_cast<std::size_t>(1 + each * 997), static_cast<char>('a' + each)));
+        files_.write("f" + std::to_string(each),
+                     std::string(static_cast<std::size_t>(1 + each * 997), static_cast<char>('a' + each)));
     }
     start();
     client one = connect();
     std::string all;
-    for (int each = 0; each < 500; ++each) all += get("/f" + std::to_string(each % 10));
+    for (int each = 0; each < 500; ++each)
+        all += get("/f" + std::to_string(each % 10));
     one.send(all);
     for (int each = 0; each < 500; ++each) {
         const response got = one.read();
@@ -162,11 +165,13 @@ TEST_P(method_test, a_long_pipeline_loses_no_request_at_the_edges_of_buffers) {
     constexpr int count = 4000;  // many times a buffer's length, in heads of many lengths
     std::string all;
     for (int each = 0; each < count; ++each) {
-        all += request(each % 7 == 0 ? "POST" : "GET", "/" + std::string(static_cast<std::size_t>(each % 101), 'x') + std::to_string(each));
+        all += request(each % 7 == 0 ? "POST" : "GET",
+                       "/" + std::string(static_cast<std::size_t>(each % 101), 'x') + std::to_string(each));
     }
     all += get("/hello.txt", "Connection: close\r\n");
     one.send(all);
-    for (int each = 0; each < count; ++each) ASSERT_EQ(one.read().status, each % 7 == 0 ? 405 : 404) << each;
+    for (int each = 0; each < count; ++each)
+        ASSERT_EQ(one.read().status, each % 7 == 0 ? 405 : 404) << each;
     EXPECT_EQ(one.read().body, hello);
     EXPECT_TRUE(one.ends());
 }
@@ -175,10 +180,12 @@ TEST_P(method_test, sixteen_at_a_time) {
     start();
     client one = connect();
     std::string batch;
-    for (int each = 0; each < 16; ++each) batch += get("/hello.txt");
+    for (int each = 0; each < 16; ++each)
+        batch += get("/hello.txt");
     for (int round = 0; round < 50; ++round) {
         one.send(batch);
-        for (int each = 0; each < 16; ++each) ASSERT_EQ(one.read().body, hello) << round << ' ' << each;
+        for (int each = 0; each < 16; ++each)
+            ASSERT_EQ(one.read().body, hello) << round << ' ' << each;
         ASSERT_TRUE(one.unread().empty());
     }
 }
@@ -198,7 +205,8 @@ TEST_P(method_test, heads_that_are_too_long) {
     EXPECT_EQ(ask(get("/hello.txt", "X: " + std::string(17'000, 'a') + "\r\n")).status, 431);
     EXPECT_EQ(ask(get("/hello.txt", "X: " + std::string(15'000, 'a') + "\r\n")).body, hello);
     std::string many;
-    for (int each = 0; each < 120; ++each) many += "X" + std::to_string(each) + ": y\r\n";
+    for (int each = 0; each < 120; ++each)
+        many += "X" + std::to_string(each) + ": y\r\n";
     EXPECT_EQ(ask(get("/hello.txt", many)).status, 431);
 }
 

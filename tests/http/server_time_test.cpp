@@ -78,7 +78,8 @@ TEST_P(time_test, a_body_that_does_not_come) {
     EXPECT_TRUE(one.ends());
 
     client chunks = connect();
-    chunks.send(get("/hello.txt") + request("POST", "/hello.txt", "Transfer-Encoding: chunked\r\n") + "5\r\nhel");
+    chunks.send(get("/hello.txt") + request("POST", "/hello.txt", "Transfer-Encoding: chunked\r\n") +
+                "5\r\nhel");
     EXPECT_EQ(chunks.read().body, hello);
     EXPECT_EQ(chunks.read().status, 408);
     EXPECT_TRUE(chunks.ends());

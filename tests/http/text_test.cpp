@@ -28,11 +28,17 @@ TEST(date, three_forms) {
     EXPECT_EQ(parse_date("Sunday, 06-Nov-94 08:49:37 GMT", now), then);
     EXPECT_EQ(parse_date("Sun Nov  6 08:49:37 1994", now), then);
     EXPECT_EQ(parse_date("Wed Nov 16 08:49:37 1994", now), then + 10 * 86'400);
-    EXPECT_EQ(parse_date("Tuesday, 06-Nov-73 08:49:37 GMT", now), parse_date("Tue, 06 Nov 2073 08:49:37 GMT", now)) << "at most 50 years ahead";
-    EXPECT_EQ(parse_date("Tuesday, 06-Nov-74 08:49:37 GMT", now), parse_date("Tue, 06 Nov 1974 08:49:37 GMT", now));
-    for (const char* bad : {"", "Sun", "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nov 1994 08:49:37 GMT ", "Sun, 06 Nov 1994 08:49:37 UTC", "sun, 06 nov 1994 08:49:37 GMT",
-                            "Sun, 6 Nov 1994 08:49:37 GMT", "Sun, 31 Feb 1994 08:49:37 GMT", "Sun, 00 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 24:00:00 GMT",
-                            "Sun, 06 Nov 1994 08:60:37 GMT", "Sun, 06 Nov 1994 08:49:61 GMT", "Sun, 06 Nov 94 08:49:37 GMT", "Sun Nov 6 08:49:37 1994", "784111777"}) {
+    EXPECT_EQ(parse_date("Tuesday, 06-Nov-73 08:49:37 GMT", now),
+              parse_date("Tue, 06 Nov 2073 08:49:37 GMT", now))
+        << "at most 50 years ahead";
+    EXPECT_EQ(parse_date("Tuesday, 06-Nov-74 08:49:37 GMT", now),
+              parse_date("Tue, 06 Nov 1974 08:49:37 GMT", now));
+    for (const char* bad :
+         {"", "Sun", "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nov 1994 08:49:37 GMT ",
+          "Sun, 06 Nov 1994 08:49:37 UTC", "sun, 06 nov 1994 08:49:37 GMT", "Sun, 6 Nov 1994 08:49:37 GMT",
+          "Sun, 31 Feb 1994 08:49:37 GMT", "Sun, 00 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 24:00:00 GMT",
+          "Sun, 06 Nov 1994 08:60:37 GMT", "Sun, 06 Nov 1994 08:49:61 GMT", "Sun, 06 Nov 94 08:49:37 GMT",
+          "Sun Nov 6 08:49:37 1994", "784111777"}) {
         EXPECT_EQ(parse_date(bad, now), std::nullopt) << bad;
     }
 }
@@ -78,8 +84,10 @@ TEST(conditions, entity_tags) {
         return evaluate(request.head, request.text, thing, now);
     };
     EXPECT_EQ(verdict(""), precondition::met);
-    for (const char* list : {"\"tag\"", "*", "\"a\",\"tag\"", "\"a\" , W/\"tag\"", ",, \"tag\"", "\"a,b\",\"tag\"", "\"\",\"tag\""}) {
-        EXPECT_EQ(verdict(std::string("If-None-Match: ") + list + "\r\n"), precondition::not_modified) << list;
+    for (const char* list : {"\"tag\"", "*", "\"a\",\"tag\"", "\"a\" , W/\"tag\"", ",, \"tag\"",
+                             "\"a,b\",\"tag\"", "\"\",\"tag\""}) {
+        EXPECT_EQ(verdict(std::string("If-None-Match: ") + list + "\r\n"), precondition::not_modified)
+            << list;
     }
     for (const char* list : {"\"Tag\"", "tag", "\"tag", "\"a\"\"b\"", "w/\"tag\"", "\"a\" tag \"tag\"", ""}) {
         EXPECT_EQ(verdict(std::string("If-None-Match: ") + list + "\r\n"), precondition::met) << list;
@@ -101,7 +109,8 @@ TEST(conditions, entity_tags) {
 }
 
 /// "whole", "416", or the ranges.
-std::string ranges_of(const std::string& value, std::uint64_t size, const std::string& more = {}, const char* method = "GET") {
+std::string ranges_of(const std::string& value, std::uint64_t size, const std::string& more = {},
+                      const char* method = "GET") {
     const asked request("Range: " + value + "\r\n" + more, method);
     range_list list;
     switch (select_ranges(request.head, request.text, thing, size, now, list)) {
@@ -113,7 +122,8 @@ std::string ranges_of(const std::string& value, std::uint64_t size, const std::s
             break;
     }
     std::string text;
-    for (const byte_range& each : list.view()) text += std::to_string(each.first) + "-" + std::to_string(each.last) + " ";
+    for (const byte_range& each : list.view())
+        text += std::to_string(each.first) + "-" + std::to_string(each.last) + " ";
     return text;
 }
 
@@ -131,12 +141,15 @@ TEST(conditions, ranges) {
     EXPECT_EQ(ranges_of("bytes=0-", 0), "416");
     EXPECT_EQ(ranges_of("bytes=-1", 0), "416");
     EXPECT_EQ(ranges_of("bytes=100-,200-300", 100), "416");
-    for (const char* ignored : {"bytes=", "bytes=,", "bytes", "bytes=1", "bytes=-", "bytes=2-1", "bytes=a-1", "bytes=1-b", "bytes=1-2-3", "bytes=0-1,x",
-                                "items=0-1", "bytes =0-1", "bytes=0x1-2", "bytes=18446744073709551616-", "bytes=0-60,40-99", "bytes=0-99,0-99"}) {
+    for (const char* ignored :
+         {"bytes=", "bytes=,", "bytes", "bytes=1", "bytes=-", "bytes=2-1", "bytes=a-1", "bytes=1-b",
+          "bytes=1-2-3", "bytes=0-1,x", "items=0-1", "bytes =0-1", "bytes=0x1-2",
+          "bytes=18446744073709551616-", "bytes=0-60,40-99", "bytes=0-99,0-99"}) {
         EXPECT_EQ(ranges_of(ignored, 100), "whole") << ignored;
     }
     std::string many = "bytes=0-0";
-    for (unsigned each = 1; each < limits::ranges; ++each) many += ",0-0";
+    for (unsigned each = 1; each < limits::ranges; ++each)
+        many += ",0-0";
     EXPECT_NE(ranges_of(many, 100), "whole");
     EXPECT_EQ(ranges_of(many + ",0-0", 100), "whole");
     EXPECT_EQ(ranges_of("bytes=0-1", 100, "Range: bytes=0-1\r\n"), "whole");
@@ -152,12 +165,15 @@ TEST(conditions, a_date_of_this_very_second_is_no_strong_validator) {
     const asked request("Range: bytes=0-1\r\nIf-Range: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
     range_list list;
     EXPECT_EQ(select_ranges(request.head, request.text, thing, 100, modified, list), range_outcome::whole);
-    EXPECT_EQ(select_ranges(request.head, request.text, thing, 100, modified + 60, list), range_outcome::partial);
+    EXPECT_EQ(select_ranges(request.head, request.text, thing, 100, modified + 60, list),
+              range_outcome::partial);
 }
 
 TEST(conditions, content_codings) {
     constexpr std::array<bool, coding_count> all{true, true, true, true};
-    const auto choice = [](std::string_view accepted, const std::array<bool, coding_count>& available) { return choose_coding(accepted, available); };
+    const auto choice = [](std::string_view accepted, const std::array<bool, coding_count>& available) {
+        return choose_coding(accepted, available);
+    };
     EXPECT_EQ(choice("", all), coding::identity);
     EXPECT_EQ(choice("gzip", all), coding::gzip);
     EXPECT_EQ(choice("GZip", all), coding::gzip);
@@ -180,13 +196,43 @@ TEST(conditions, content_codings) {
 }
 
 TEST(path, decodes_and_stays_inside) {
-    const std::pair<const char*, const char*> good[] = {
-        {"/", ""}, {"/a", "a"}, {"/a/", "a/"}, {"/a/b", "a/b"}, {"//a", "a"}, {"/a//b", "a/b"}, {"/./a", "a"}, {"/a/.", "a/"}, {"/a/./b", "a/b"},
-        {"/a/..", ""}, {"/a/../b", "b"}, {"/a/b/..", "a/"}, {"/a/b/../..", ""}, {"/%41%2f%62", "A/b"}, {"/a%20b", "a b"}, {"/a+b", "a+b"},
-        {"/...", "..."}, {"/..a", "..a"}, {"/a..", "a.."}, {"/%252e%252e", "%2e%2e"}, {"/%c3%a9", "\xc3\xa9"}, {"/a/%2e%2e/b", "b"}, {"/a/.%2E/b", "b"}, {"", ""}};
-    for (const auto& [sent, path] : good) EXPECT_EQ(decode_path(sent), path) << sent;
-    for (const char* bad : {"/..", "/../", "/../a", "/a/../..", "/%2e%2e", "/%2e./x", "/.%2e/x", "/%2E%2E%2fx", "/..%2fx", "/a/%2e%2e/%2e%2e", "/%00", "/a%00b", "/a\\b",
-                            "/%5c", "/..%5cx", "/%", "/%4", "/%zz", "/%4g", "a", "/a/../../a", "/a/b/../../../c"}) {
+    const std::pair<const char*, const char*> good[] = {{"/", ""},
+                                                        {"/a", "a"},
+                                                        {"/a/", "a/"},
+                                                        {"/a/b", "a/b"},
+                                                        {"//a", "a"},
+                                                        {"/a//b", "a/b"},
+                                                        {"/./a", "a"},
+                                                        {"/a/.", "a/"},
+                                                        {"/a/./b", "a/b"},
+                                                        {"/a/..", ""},
+                                                        {"/a/../b", "b"},
+                                                        {"/a/b/..", "a/"},
+                                                        {"/a/b/../..", ""},
+                                                        {"/%41%2f%62", "A/b"},
+                                                        {"/a%20b", "a b"},
+                                                        {"/a+b", "a+b"},
+                                                        {"/...", "..."},
+                                                        {"/..a", "..a"},
+                                                        {"/a..", "a.."},
+                                                        {"/%252e%252e", "%2e%2e"},
+                                                        {"/%c3%a9", "\xc3\xa9"},
+                                                        {"/a/%2e%2e/b", "b"},
+                                                        {"/a/.%2E/b", "b"},
+                                                        {"", ""}};
+    for (const auto& [sent, path] : good)
+        EXPECT_EQ(decode_path(sent), path) << sent;
+    for (const char* bad : {"/..",        "/../",
+                            "/../a",      "/a/../..",
+                            "/%2e%2e",    "/%2e./x",
+                            "/.%2e/x",    "/%2E%2E%2fx",
+                            "/..%2fx",    "/a/%2e%2e/%2e%2e",
+                            "/%00",       "/a%00b",
+                            "/a\\b",      "/%5c",
+                            "/..%5cx",    "/%",
+                            "/%4",        "/%zz",
+                            "/%4g",       "a",
+                            "/a/../../a", "/a/b/../../../c"}) {
         EXPECT_EQ(decode_path(bad), std::nullopt) << bad;
     }
     EXPECT_EQ(path_part("/a?b?c"), "/a");
@@ -226,8 +272,10 @@ TEST(access_log, the_combined_format) {
     entry.bytes = 12'345'678'901;
     entry.referer = "http://a/";
     entry.user_agent = "b\nc";
-    EXPECT_EQ(combined_line(entry), "::1 - - [06/Nov/1994:08:49:37 +0000] \"GET /\\x22\\x5c\\x01\\x7f\\xc3 HTTP/1.1\" 200 12345678901 "
-                                    "\"http://a/\" \"b\\x0ac\"\n");
+    EXPECT_EQ(
+        combined_line(entry),
+        "::1 - - [06/Nov/1994:08:49:37 +0000] \"GET /\\x22\\x5c\\x01\\x7f\\xc3 HTTP/1.1\" 200 12345678901 "
+        "\"http://a/\" \"b\\x0ac\"\n");
     EXPECT_EQ(combined_line({}), "- - - [01/Jan/1970:00:00:00 +0000] \"-\" 0 0 \"-\" \"-\"\n");
 }
 

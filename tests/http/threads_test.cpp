@@ -28,8 +28,10 @@ class threads_test : public http_server_test {
                 }
             });
         }
-        for (std::thread& each : threads) each.join();
-        for (const std::string& each : errors) ADD_FAILURE() << each;
+        for (std::thread& each : threads)
+            each.join();
+        for (const std::string& each : errors)
+            ADD_FAILURE() << each;
     }
 };
 NARU_ON_EVERY_ENGINE(threads_test);
@@ -43,7 +45,8 @@ TEST_P(threads_test, many_clients_of_two_loops_with_a_log) {
     in_threads(4, [&](int index) {
         for (int round = 0; round < 10; ++round) {
             client one = connect();
-            for (int each = 0; each < 10; ++each) right += one.ask(get("/hello.txt")).body == hello;
+            for (int each = 0; each < 10; ++each)
+                right += one.ask(get("/hello.txt")).body == hello;
             if (index % 2 == 0) right += one.ask(get("/medium.bin")).body == pattern(70'000);
             right += one.ask(get("/missing")).status == 404;
         }
@@ -52,12 +55,14 @@ TEST_P(threads_test, many_clients_of_two_loops_with_a_log) {
     stop();
     std::ifstream log(*options_.access_log);
     int lines = 0;
-    for (std::string line; std::getline(log, line); ++lines) EXPECT_TRUE(line.starts_with("127.0.0.1 - - [") && line.ends_with('"')) << line;
+    for (std::string line; std::getline(log, line); ++lines)
+        EXPECT_TRUE(line.starts_with("127.0.0.1 - - [") && line.ends_with('"')) << line;
     EXPECT_EQ(lines, 4 * 10 * 11 + 2 * 10);
 }
 
 TEST_P(threads_test, work_that_blocks_while_clients_come_and_go) {
-    for (int each = 0; each < 50; ++each) files_.write("d/" + std::to_string(each), "x");
+    for (int each = 0; each < 50; ++each)
+        files_.write("d/" + std::to_string(each), "x");
     start();
     std::atomic<int> right{0};
     in_threads(4, [&](int index) {

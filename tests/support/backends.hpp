@@ -49,7 +49,8 @@ inline std::vector<backend_variant> backend_variants() {
     };
     uring("io_uring_single_accept", [](uring_options& options) { options.multishot_accept = false; });
     uring("io_uring_single_recv", [](uring_options& options) { options.multishot_recv = false; });
-    uring("io_uring_single_shot", [](uring_options& options) { options.multishot_accept = options.multishot_recv = false; });
+    uring("io_uring_single_shot",
+          [](uring_options& options) { options.multishot_accept = options.multishot_recv = false; });
     uring("io_uring_many_issuers", [](uring_options& options) { options.single_issuer = false; });
     uring("io_uring_tiny_ring", [](uring_options& options) { options.entries = 4, options.completions = 8; });
     uring("io_uring_tiny_pool", [](uring_options& options) { options.pool_buffers = 8; });
@@ -62,7 +63,7 @@ inline bool is_uring(const backend_variant& each) { return each.name.starts_with
 }  // namespace naru::testing
 
 /// Runs the tests of a suite (a class derived from naru::testing::conformance) on every backend.
-#define NARU_ON_EVERY_BACKEND(suite)                                                                     \
-    INSTANTIATE_TEST_SUITE_P(OnEveryBackend, suite,                                                      \
-                             ::testing::ValuesIn(::naru::testing::backend_variants()),                   \
+#define NARU_ON_EVERY_BACKEND(suite)                                                   \
+    INSTANTIATE_TEST_SUITE_P(OnEveryBackend, suite,                                    \
+                             ::testing::ValuesIn(::naru::testing::backend_variants()), \
                              [](const auto& each) { return each.param.name; })

@@ -90,7 +90,8 @@ class conformance : public ::testing::TestWithParam<backend_variant> {
         return run_until([&op] { return op.done(); });
     }
     void ticks(int count) {
-        for (int each = 0; each < count; ++each) loop_->run_for_one_tick(0ms);
+        for (int each = 0; each < count; ++each)
+            loop_->run_for_one_tick(0ms);
     }
     /// Until nothing is in flight.
     void settle() {

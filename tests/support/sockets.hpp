@@ -56,8 +56,8 @@ inline void set_buffer(int socket, int option, int bytes) {
     checked(::setsockopt(socket, SOL_SOCKET, option, &bytes, sizeof bytes), "setsockopt");
 }
 
-/// A connected pair over loopback TCP. `send_buffer`: bytes for our side's SO_SNDBUF, `receive_buffer` for the
-/// peer's SO_RCVBUF (0: the system's).
+/// A connected pair over loopback TCP. `send_buffer`: bytes for our side's SO_SNDBUF, `receive_buffer` for
+/// the peer's SO_RCVBUF (0: the system's).
 inline socket_pair tcp_pair(int send_buffer = 0, int receive_buffer = 0) {
     const unique_descriptor listener = listening_socket();
     if (send_buffer > 0) set_buffer(listener.get(), SO_SNDBUF, send_buffer);
@@ -67,7 +67,8 @@ inline socket_pair tcp_pair(int send_buffer = 0, int receive_buffer = 0) {
     const address where = address::local_of(listener.get()).value();
     checked(::connect(made.peer.get(), static_cast<const sockaddr*>(where.data()), where.size()), "connect");
     checked(::fcntl(made.peer.get(), F_SETFL, O_NONBLOCK), "fcntl");
-    made.ours.reset(checked(::accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC), "accept"));
+    made.ours.reset(
+        checked(::accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC), "accept"));
     return made;
 }
 
@@ -123,7 +124,8 @@ inline void reset_connection(unique_descriptor& socket) {
 inline std::string pattern(std::size_t size, std::uint32_t seed = 1) {
     std::string text(size, '\0');
     std::minstd_rand random(seed);
-    for (char& each : text) each = static_cast<char>(random() >> 7);
+    for (char& each : text)
+        each = static_cast<char>(random() >> 7);
     return text;
 }
 
@@ -134,7 +136,8 @@ inline std::size_t open_descriptors() {
     std::size_t count = 0;
     DIR* directory = ::opendir("/proc/self/fd");
     if (directory == nullptr) throw std::runtime_error("no /proc/self/fd");
-    while (::readdir(directory) != nullptr) ++count;
+    while (::readdir(directory) != nullptr)
+        ++count;
     ::closedir(directory);
     return count;
 }

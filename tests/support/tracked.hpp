@@ -14,7 +14,8 @@ namespace naru::testing {
 template <class Base>
 struct tracked : Base {
     template <class... Arguments>
-    explicit tracked(Arguments&&... arguments) : Base(std::forward<Arguments>(arguments)..., &tracked::completed) {}
+    explicit tracked(Arguments&&... arguments)
+        : Base(std::forward<Arguments>(arguments)..., &tracked::completed) {}
 
     int completions = 0;
     std::thread::id where;
@@ -52,12 +53,17 @@ struct a_recv : on_handle {
 };
 
 struct a_recv_into : on_handle {
-    a_recv_into(handle from, std::size_t size) : on_handle(operation_kind::recv_into, from), memory(size, '.') { lend(); }
+    a_recv_into(handle from, std::size_t size)
+        : on_handle(operation_kind::recv_into, from), memory(size, '.') {
+        lend();
+    }
     void lend() {
         data = reinterpret_cast<std::byte*>(memory.data());
         count = static_cast<std::uint32_t>(memory.size());
     }
-    std::string text() const { return failed() ? std::string() : memory.substr(0, static_cast<std::size_t>(result)); }
+    std::string text() const {
+        return failed() ? std::string() : memory.substr(0, static_cast<std::size_t>(result));
+    }
     std::string memory;
 };
 

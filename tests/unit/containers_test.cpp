@@ -19,7 +19,8 @@ template <class Queue>
 void compare_with_deque(std::uint32_t seed) {
     std::minstd_rand random(seed);
     std::vector<element> elements(50);
-    for (int number = 0; number < 50; ++number) elements[static_cast<std::size_t>(number)].number = number;
+    for (int number = 0; number < 50; ++number)
+        elements[static_cast<std::size_t>(number)].number = number;
     std::vector<bool> queued(50);
     Queue queue;
     std::deque<element*> model;
@@ -63,7 +64,8 @@ TEST(IntrusiveChain, BehavesLikeADeque) { compare_with_deque<intrusive_chain<ele
 
 TEST(IntrusiveQueue, AppendMovesEverythingBehind) {
     element elements[6];
-    for (int number = 0; number < 6; ++number) elements[number].number = number;
+    for (int number = 0; number < 6; ++number)
+        elements[number].number = number;
     intrusive_queue<element> first;
     intrusive_queue<element> second;
     first.append(second);
@@ -79,7 +81,8 @@ TEST(IntrusiveQueue, AppendMovesEverythingBehind) {
     EXPECT_TRUE(first.empty());  // NOLINT: a moved-from queue is empty
     first.push(elements[4]);
     moved.append(first);
-    for (int number = 0; number < 5; ++number) EXPECT_EQ(moved.pop()->number, number);
+    for (int number = 0; number < 5; ++number)
+        EXPECT_EQ(moved.pop()->number, number);
     EXPECT_EQ(moved.pop(), nullptr);
     moved.push(elements[5]);
     EXPECT_EQ(moved.front()->number, 5);

@@ -7,7 +7,8 @@ namespace naru::testing {
 namespace {
 
 TEST(Engines, NamesGoThereAndBack) {
-    for (const engine each : all_engines()) EXPECT_EQ(engine_named(name_of(each)), each);
+    for (const engine each : all_engines())
+        EXPECT_EQ(engine_named(name_of(each)), each);
     EXPECT_EQ(engine_named("auto"), engine::automatic);
     EXPECT_EQ(name_of(engine::automatic), "auto");
     EXPECT_EQ(engine_named("no such engine"), std::nullopt);

@@ -40,7 +40,8 @@ TEST(SlotTable, AStaleNameNeverFindsTheNextOwner) {
             table.find(made)->content = ++content;
             live[made.pack()] = content;
         } else {
-            const auto chosen = std::next(live.begin(), static_cast<std::ptrdiff_t>(random() % std::min<std::size_t>(live.size(), 20)));
+            const auto chosen = std::next(
+                live.begin(), static_cast<std::ptrdiff_t>(random() % std::min<std::size_t>(live.size(), 20)));
             const handle name = handle::unpack(chosen->first);
             ASSERT_EQ(table.find(name)->content, chosen->second);
             table.release(name.slot);
@@ -52,7 +53,8 @@ TEST(SlotTable, AStaleNameNeverFindsTheNextOwner) {
             ASSERT_EQ(table.find(stale[random() % stale.size()]), nullptr);
         }
     }
-    for (const auto& [name, its_content] : live) ASSERT_EQ(table.find(handle::unpack(name))->content, its_content);
+    for (const auto& [name, its_content] : live)
+        ASSERT_EQ(table.find(handle::unpack(name))->content, its_content);
 }
 
 TEST(SlotTable, NamesThatWereNeverGivenOutFindNothing) {
@@ -71,7 +73,8 @@ TEST(SlotTable, NamesThatWereNeverGivenOutFindNothing) {
 TEST(SlotTable, AFullTableRefusesAndRecovers) {
     slot_table<record> table(256);
     std::vector<handle> all;
-    while (const handle made = table.acquire()) all.push_back(made);
+    while (const handle made = table.acquire())
+        all.push_back(made);
     EXPECT_EQ(all.size(), 256u);
     EXPECT_FALSE(table.acquire());
     table.release(all[17].slot);
@@ -111,7 +114,8 @@ TEST(ObjectPool, ReusesWhatWasDestroyed) {
         }
         EXPECT_EQ(pool.live(), 1000u);
         EXPECT_EQ(alive, 1000);
-        for (counted* each : made) pool.destroy(*each);
+        for (counted* each : made)
+            pool.destroy(*each);
         made.clear();
         EXPECT_EQ(pool.live(), 0u);
         EXPECT_EQ(alive, 0);
@@ -136,7 +140,8 @@ TEST(BufferPool, GivesOutEachBufferOnceUntilItComesBack) {
     }
     EXPECT_FALSE(pool.available());
     EXPECT_EQ(pool.acquire(), nullptr);
-    for (std::byte* each : seen) pool.release(each + 7);  // anywhere inside it
+    for (std::byte* each : seen)
+        pool.release(each + 7);  // anywhere inside it
     EXPECT_EQ(pool.leased(), 0u);
     EXPECT_NE(pool.acquire(), nullptr);
     EXPECT_EQ(pool.leased(), 1u);

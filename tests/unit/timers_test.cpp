@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <random>
 #include <vector>
@@ -30,13 +30,15 @@ struct model_timer : timer {
 
 struct program {
     explicit program(std::uint32_t seed, std::size_t count) : random(seed), timers(count) {
-        for (model_timer& each : timers) each.now = &now;
+        for (model_timer& each : timers)
+            each.now = &now;
         expected.resize(count, never);
     }
 
     duration random_delay() {
         const std::int64_t bits = 1 + static_cast<std::int64_t>(random() % 45);  // up to about ten hours
-        const auto delay = static_cast<std::int64_t>((std::uint64_t{random()} << 31 | random()) & ((std::uint64_t{1} << bits) - 1));
+        const auto delay = static_cast<std::int64_t>((std::uint64_t{random()} << 31 | random()) &
+                                                     ((std::uint64_t{1} << bits) - 1));
         return duration(delay);
     }
 
@@ -73,7 +75,8 @@ struct program {
     void advance(duration by) {
         // The wheel must not sleep past the earliest deadline.
         instant earliest = never;
-        for (const instant each : expected) earliest = std::min(earliest, each);
+        for (const instant each : expected)
+            earliest = std::min(earliest, each);
         if (earliest != never) {
             ASSERT_LE(wheel.next(), std::max(earliest + 1ms, now)) << "step " << steps;
         } else {
@@ -81,7 +84,8 @@ struct program {
         }
         now += by;
         std::vector<int> before;
-        for (const model_timer& each : timers) before.push_back(each.expiries);
+        for (const model_timer& each : timers)
+            before.push_back(each.expiries);
         wheel.expire(now);
         for (std::size_t index = 0; index < timers.size(); ++index) {
             const bool expired = timers[index].expiries > before[index];
@@ -113,9 +117,11 @@ TEST(Timers, BehaveLikeAListOfDeadlines) {
     for (std::uint32_t seed = 1; seed <= 30; ++seed) {
         SCOPED_TRACE(seed);
         program run(seed, 40);
-        for (int step = 0; step < 3000 && !::testing::Test::HasFatalFailure(); ++step) run.step();
+        for (int step = 0; step < 3000 && !::testing::Test::HasFatalFailure(); ++step)
+            run.step();
         if (::testing::Test::HasFatalFailure()) return;
-        for (std::size_t index = 0; index < run.timers.size(); ++index) run.wheel.disarm(run.timers[index]);
+        for (std::size_t index = 0; index < run.timers.size(); ++index)
+            run.wheel.disarm(run.timers[index]);
         EXPECT_GT(run.steps, 500);
     }
 }
@@ -193,11 +199,13 @@ TEST(Timers, AHandlerMayDisarmWhatIsDueWithIt) {
     for (int each = 0; each < 20; ++each) {
         all.push_back(std::make_unique<timer>([](timer&) noexcept {
             ++calls;
-            for (auto& other : all) the_wheel->disarm(*other);
+            for (auto& other : all)
+                the_wheel->disarm(*other);
             all.clear();
         }));
         // In one slot, in neighbouring ones, and in coarser ones.
-        wheel.arm(*all.back(), origin + std::chrono::milliseconds(each < 10 ? 100 : 100 + each * each * each));
+        wheel.arm(*all.back(),
+                  origin + std::chrono::milliseconds(each < 10 ? 100 : 100 + each * each * each));
     }
     EXPECT_EQ(wheel.expire(origin + 1h), 1u);
     EXPECT_EQ(calls, 1);

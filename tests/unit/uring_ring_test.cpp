@@ -68,7 +68,8 @@ TEST_F(UringRing, QueuesWrapRoundManyTimes) {
     std::uint64_t sent = 0;
     std::uint64_t received = 0;
     for (int round = 0; round < 1000; ++round) {
-        for (int each = 0; each <= round % 4; ++each) ASSERT_TRUE(put_nop(sent++));
+        for (int each = 0; each <= round % 4; ++each)
+            ASSERT_TRUE(put_nop(sent++));
         ASSERT_EQ(ring.enter(true, true, never), 0);
         while (const io_uring_cqe* completion = ring.peek()) {
             ASSERT_EQ(completion->user_data, received++);
@@ -83,7 +84,8 @@ TEST_F(UringRing, CompletionsThatDoNotFitComeLater) {
     if (is_skipped()) return;
     std::uint64_t sent = 0;
     while (!ring.overflowed() && sent < 100) {
-        while (sent < 100 && put_nop(sent)) ++sent;
+        while (sent < 100 && put_nop(sent))
+            ++sent;
         if (ring.enter(true, false, never) != 0) break;  // the kernel wants its completions read first
     }
     std::uint64_t received = 0;

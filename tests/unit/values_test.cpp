@@ -19,7 +19,8 @@ namespace naru::testing {
 namespace {
 
 TEST(Address, ReadsWhatItWrites) {
-    for (const char* text : {"127.0.0.1:8080", "0.0.0.0:1", "255.255.255.255:65535", "[::1]:443", "[2001:db8::7]:0", "[::]:80"}) {
+    for (const char* text : {"127.0.0.1:8080", "0.0.0.0:1", "255.255.255.255:65535", "[::1]:443",
+                             "[2001:db8::7]:0", "[::]:80"}) {
         const auto parsed = address::parse(text);
         ASSERT_TRUE(parsed) << text;
         EXPECT_EQ(parsed->text(), text);
@@ -40,9 +41,26 @@ TEST(Address, WithoutAHostIsEveryAddress) {
 }
 
 TEST(Address, WhatIsNoneIsRefused) {
-    for (const char* text : {"", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:80x", "127.0.0.1: 80",
-                             "127.0.0:80", "256.0.0.1:80", "example.org:80", "[::1:80", "::1]:80", "[::1]", "::1:80x", "[]:80",
-                             "[127.0.0.1]:80", "[::g]:80", ":", "[:80", "]:80"}) {
+    for (const char* text : {"",
+                             "127.0.0.1",
+                             "127.0.0.1:",
+                             "127.0.0.1:65536",
+                             "127.0.0.1:-1",
+                             "127.0.0.1:80x",
+                             "127.0.0.1: 80",
+                             "127.0.0:80",
+                             "256.0.0.1:80",
+                             "example.org:80",
+                             "[::1:80",
+                             "::1]:80",
+                             "[::1]",
+                             "::1:80x",
+                             "[]:80",
+                             "[127.0.0.1]:80",
+                             "[::g]:80",
+                             ":",
+                             "[:80",
+                             "]:80"}) {
         const auto parsed = address::parse(text);
         EXPECT_FALSE(parsed) << text;
         if (!parsed) {
@@ -115,7 +133,8 @@ TEST(Outcome, ErrorsGoThereAndBack) {
         EXPECT_EQ(error.category(), std::system_category());
         EXPECT_EQ(outcome::from(error), raw);
     }
-    for (const errc own : {errc::end_of_stream, errc::select_descriptor_limit, errc::handle_limit, errc::loop_closed}) {
+    for (const errc own :
+         {errc::end_of_stream, errc::select_descriptor_limit, errc::handle_limit, errc::loop_closed}) {
         const std::int64_t raw = outcome::from(own);
         EXPECT_LT(raw, outcome::own_base);
         const std::error_code error = outcome::to_error(raw);
@@ -142,12 +161,14 @@ TEST(Errors, SayWhatIsMeant) {
 
 TEST(Bytes, AdvanceDropsFromTheFront) {
     const std::string text = "abcdefgh";
-    std::array<slice, 4> pieces{slice(std::string_view(text).substr(0, 3)), slice(), slice(std::string_view(text).substr(3, 1)),
+    std::array<slice, 4> pieces{slice(std::string_view(text).substr(0, 3)), slice(),
+                                slice(std::string_view(text).substr(3, 1)),
                                 slice(std::string_view(text).substr(4))};
     EXPECT_EQ(total_size(pieces), 8u);
     const auto rest = [&pieces] {
         std::string all;
-        for (const slice& each : pieces) all += as_text(bytes_view(each.data, each.size));
+        for (const slice& each : pieces)
+            all += as_text(bytes_view(each.data, each.size));
         return all;
     };
     naru::advance(std::span<slice>(pieces), 0);
