@@ -21,8 +21,8 @@ class descriptors_test : public http_server_test {
     void SetUp() override {
         http_server_test::SetUp();
         checked(::getrlimit(RLIMIT_NOFILE, &before_), "getrlimit");
-        // UndefinedBehaviorSanitizer looks at a class for the first time with the help of a pipe, and takes it for
-        // damaged memory if there can be none: this class is first used when there are no descriptors.
+        // UndefinedBehaviorSanitizer looks at a class for the first time with the help of a pipe, and takes
+        // it for damaged memory if there can be none: this class is first used when there are no descriptors.
         ASSERT_FALSE(std::error_code(EMFILE, std::system_category()).message().empty());
     }
     void TearDown() override {
