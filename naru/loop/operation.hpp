@@ -33,7 +33,8 @@ enum class operation_kind : std::uint8_t {
     send_file,  ///< result: bytes sent, all of them; end_of_stream if the file got shorter meanwhile
     writable,   ///< result: 0 when a write would not block (may be spurious)
     close,      ///< result: 0; the handle is gone
-    release,    ///< result: the descriptor, now out of the loop and still open
+    release,    ///< result: the descriptor, out of the loop and still open; what io_uring received ahead is
+                ///< lost
     work,       ///< a worker pool's (see worker_pool.hpp)
 };
 
