@@ -107,7 +107,18 @@ TEST_P(allocation_http_test, cached_files_cost_none) {
         EXPECT_EQ(allocations_for(text), 0u) << text;
 }
 
-// The cache looks at the file again once a second; that may cost what opening a file by its path costs, once.
+// Bodies that are not copied behind their heads: a list of pieces and a list of what is held, once each.
+TEST_P(allocation_http_test, larger_ones_cost_two_at_most) {
+    files_.write("medium.bin", pattern(20'000));
+    files_.write("large.bin", pattern(100'000));
+    start();
+    for (const std::string& text :
+         {get("/medium.bin"), get("/medium.bin", "Range: bytes=100-15099\r\n"),
+          get("/large.bin", "Range: bytes=-10000\r\n")}) {
+        EXPECT_LE(allocations_for(text), 2'000u) << text;
+    }
+}
+
 TEST_P(allocation_http_test, the_counter_counts) {
     start();
     (void)connect().ask(get("/hello.txt"));

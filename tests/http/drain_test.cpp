@@ -44,7 +44,9 @@ TEST_P(drain_test, idle_connections_are_closed_at_once) {
     std::vector<client> idle;
     for (int each = 0; each < 20; ++each) {
         idle.push_back(connect());
-        if (each % 2 == 0) EXPECT_EQ(idle.back().ask(get("/hello.txt")).body, hello);
+        if (each % 2 == 0) {
+            EXPECT_EQ(idle.back().ask(get("/hello.txt")).body, hello);
+        }
     }
     drain();
     for (client& each : idle)
