@@ -112,9 +112,8 @@ TEST_P(allocation_http_test, larger_ones_cost_two_at_most) {
     files_.write("medium.bin", pattern(20'000));
     files_.write("large.bin", pattern(100'000));
     start();
-    for (const std::string& text :
-         {get("/medium.bin"), get("/medium.bin", "Range: bytes=100-15099\r\n"),
-          get("/large.bin", "Range: bytes=-10000\r\n")}) {
+    for (const std::string& text : {get("/medium.bin"), get("/medium.bin", "Range: bytes=100-15099\r\n"),
+                                    get("/large.bin", "Range: bytes=-10000\r\n")}) {
         EXPECT_LE(allocations_for(text), 2'000u) << text;
     }
 }

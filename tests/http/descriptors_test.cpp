@@ -32,18 +32,20 @@ class descriptors_test : public http_server_test {
         low.rlim_cur = most;
         checked(::setrlimit(RLIMIT_NOFILE, &low), "setrlimit");
     }
-    /// UndefinedBehaviorSanitizer looks at a class for the first time with the help of a pipe, and takes it for
-    /// damaged memory if there can be none. So those that are used in a shortage are used before it.
-    void use_classes() {
+    /// UndefinedBehaviorSanitizer looks at a class for the first time with the help of a pipe, and takes it
+    /// for damaged memory if there can be none. So those that are used in a shortage are used before it.
+    static void use_classes(client& with) {
         ASSERT_FALSE(std::error_code(EMFILE, std::system_category()).message().empty());
-        ASSERT_EQ(ask(get("/")).status, 200);  // a listing: formatted text
+        ASSERT_EQ(with.ask(get("/")).status, 200);  // a listing: formatted text
     }
     /// Takes every descriptor there is but `left`.
     static std::vector<unique_descriptor> take_all_but(std::size_t left) {
         std::vector<unique_descriptor> taken;
-        for (int made = ::dup(0); made >= 0; made = ::dup(0)) taken.emplace_back(made);
+        for (int made = ::dup(0); made >= 0; made = ::dup(0))
+            taken.emplace_back(made);
         EXPECT_EQ(errno, EMFILE);
-        while (left-- > 0 && !taken.empty()) taken.pop_back();
+        while (left-- > 0 && !taken.empty())
+            taken.pop_back();
         return taken;
     }
     void unlimit() { (void)::setrlimit(RLIMIT_NOFILE, &before_); }
@@ -56,8 +58,8 @@ NARU_ON_EVERY_ENGINE(descriptors_test);
 TEST_P(descriptors_test, without_descriptors_it_waits_serves_and_recovers) {
     limit_to(100);
     start();
-    use_classes();
     client served = connect();
+    use_classes(served);
     EXPECT_EQ(served.ask(get("/hello.txt")).body, hello);
     // Sockets that are made before there is a shortage, and connect in it: the server cannot accept them all.
     std::vector<unique_descriptor> sockets;
@@ -110,8 +112,8 @@ TEST_P(descriptors_test, files_that_cannot_be_opened_are_answered_with_503) {
     files_.write("other.txt", "other");
     limit_to(100);
     start();
-    use_classes();
     client one = connect();
+    use_classes(one);
     EXPECT_EQ(one.ask(get("/hello.txt")).body, hello);
     std::vector<unique_descriptor> taken = take_all_but(0);
     const response got = one.ask(get("/other.txt"));
