@@ -13,7 +13,7 @@ namespace naru {
 
 namespace {
 
-constexpr std::array<std::pair<engine, std::string_view>, 7> names{{
+constexpr std::array<std::pair<engine, std::string_view>, 8> names{{
     {engine::automatic, "auto"},
     {engine::select, "select"},
     {engine::poll, "poll"},
@@ -21,12 +21,14 @@ constexpr std::array<std::pair<engine, std::string_view>, 7> names{{
     {engine::epoll_level, "epoll-level"},
     {engine::epoll_oneshot, "epoll-oneshot"},
     {engine::io_uring, "io_uring"},
+    {engine::io_uring_sqpoll, "io_uring-sqpoll"},
 }};
 
-constexpr std::array<engine, 6> engines{engine::select, engine::poll,          engine::epoll_level,
-                                        engine::epoll,  engine::epoll_oneshot, engine::io_uring};
+constexpr std::array<engine, 7> engines{engine::select,         engine::poll,          engine::epoll_level,
+                                        engine::epoll,          engine::epoll_oneshot, engine::io_uring,
+                                        engine::io_uring_sqpoll};
 
-std::unique_ptr<backend> make(engine which, std::string& note) {
+std::unique_ptr<backend> make(engine which, uring_options options, std::string& note) {
     using reporting = poller::reporting;
     switch (which) {
         case engine::select:
@@ -37,8 +39,10 @@ std::unique_ptr<backend> make(engine which, std::string& note) {
             return std::make_unique<readiness_backend>(make_epoll_poller(reporting::level));
         case engine::epoll_oneshot:
             return std::make_unique<readiness_backend>(make_epoll_poller(reporting::one_shot));
-        case engine::io_uring: {
-            auto made = std::make_unique<uring_backend>();
+        case engine::io_uring:
+        case engine::io_uring_sqpoll: {
+            options.sqpoll = which == engine::io_uring_sqpoll;
+            auto made = std::make_unique<uring_backend>(options);
             note = made->given_up();
             return made;
         }
@@ -67,11 +71,11 @@ std::optional<engine> engine_named(std::string_view name) noexcept {
 
 std::span<const engine> all_engines() noexcept { return engines; }
 
-backend_choice try_backend(engine which) noexcept {
+backend_choice try_backend(engine which, const uring_options& options) noexcept {
     system_calls::ignore_sigpipe();
     backend_choice choice;
     if (which == engine::automatic) {
-        choice = try_backend(engine::io_uring);
+        choice = try_backend(engine::io_uring, options);
         if (choice.backend != nullptr) {
             if (choice.reason.empty()) choice.reason = "io_uring works here";
             return choice;
@@ -83,15 +87,20 @@ backend_choice try_backend(engine which) noexcept {
     }
     choice.chosen = which;
     try {
-        choice.backend = make(which, choice.reason);
+        choice.backend = make(which, options, choice.reason);
     } catch (const std::exception& refusal) {
         choice.reason = refusal.what();
+    }
+    if (choice.backend == nullptr && which == engine::io_uring_sqpoll) {
+        const std::string why_not = std::move(choice.reason);
+        choice = try_backend(engine::io_uring, options);
+        if (choice.backend != nullptr) choice.reason = "without SQPOLL: " + why_not;
     }
     return choice;
 }
 
-std::unique_ptr<backend> choose_backend(engine which) {
-    backend_choice choice = try_backend(which);
+std::unique_ptr<backend> choose_backend(engine which, const uring_options& options) {
+    backend_choice choice = try_backend(which, options);
     if (choice.backend == nullptr) {
         throw std::runtime_error("the engine " + std::string(name_of(which)) +
                                  " cannot be used: " + choice.reason);

@@ -1,6 +1,7 @@
 // The one place that knows the concrete backends.
 #pragma once
 
+#include <naru/backend/uring_options.hpp>
 #include <naru/core/result.hpp>
 #include <naru/loop/backend.hpp>
 
@@ -12,9 +13,19 @@
 
 namespace naru {
 
-enum class engine : std::uint8_t { automatic, select, poll, epoll, epoll_level, epoll_oneshot, io_uring };
+enum class engine : std::uint8_t {
+    automatic,
+    select,
+    poll,
+    epoll,
+    epoll_level,
+    epoll_oneshot,
+    io_uring,
+    io_uring_sqpoll
+};
 
-/// The name on the command line: auto, select, poll, epoll, epoll-level, epoll-oneshot, io_uring.
+/// The name on the command line: auto, select, poll, epoll, epoll-level, epoll-oneshot, io_uring,
+/// io_uring-sqpoll.
 std::string_view name_of(engine which) noexcept;
 std::optional<engine> engine_named(std::string_view name) noexcept;
 
@@ -24,15 +35,17 @@ std::span<const engine> all_engines() noexcept;
 /// An engine that was tried, and what came of it.
 struct backend_choice {
     std::unique_ptr<naru::backend> backend;  ///< nullptr if it cannot be used here
-    engine chosen = engine::automatic;       ///< what `automatic` became
+    engine chosen = engine::automatic;       ///< what was taken
     std::string reason;                      ///< why it was chosen, or why not and what would change that
 };
 
 /// Makes the backend by trying, never by a version number. `automatic` takes io_uring where it works, else
-/// epoll. Also sees to it that SIGPIPE does not end the process (system_calls::ignore_sigpipe).
-backend_choice try_backend(engine which) noexcept;
+/// epoll; `io_uring_sqpoll` takes io_uring where the kernel refuses it a thread. Also sees to it that SIGPIPE
+/// does not end the process (system_calls::ignore_sigpipe).
+backend_choice try_backend(engine which, const uring_options& options = {}) noexcept;
 
 /// The same for programs that cannot go on without: throws std::runtime_error with the reason.
-std::unique_ptr<naru::backend> choose_backend(engine which = engine::automatic);
+std::unique_ptr<naru::backend> choose_backend(engine which = engine::automatic,
+                                              const uring_options& options = {});
 
 }  // namespace naru

@@ -45,17 +45,23 @@ result<handle> readiness_backend::attach(int descriptor, descriptor_kind kind) n
         system_calls::close(descriptor);
         return fail(errc::select_descriptor_limit);
     }
+    const auto made = name_descriptor(descriptor, kind);
+    if (!made && descriptor >= 0) system_calls::close(descriptor);
+    return made;
+}
+
+result<handle> readiness_backend::reserve_file() noexcept {
+    return name_descriptor(-1, descriptor_kind::file);
+}
+
+result<handle> readiness_backend::name_descriptor(int descriptor, descriptor_kind kind) noexcept {
     handle made;
     try {
         made = records_.acquire();
     } catch (const std::bad_alloc&) {
-        system_calls::close(descriptor);
         return fail_errno(ENOMEM);
     }
-    if (!made) {
-        system_calls::close(descriptor);
-        return fail(errc::handle_limit);
-    }
+    if (!made) return fail(errc::handle_limit);
     record& fresh = records_.at(made.slot);
     fresh.descriptor = descriptor;
     fresh.kind = kind;
@@ -162,6 +168,9 @@ readiness_backend::attempt readiness_backend::try_now(std::uint32_t slot, record
             if (outcome == attempt::paused) paused_.push_back(op.target);
             return outcome;
         }
+        case operation_kind::open_file:
+        case operation_kind::read_file:
+            return try_file(of, op, result);
         case operation_kind::close:
         case operation_kind::release:
         case operation_kind::work:
@@ -294,6 +303,26 @@ readiness_backend::attempt readiness_backend::try_connect(record& of, operation&
     return attempt::finished;
 }
 
+// Files are always ready: the call is made here, and may wait for the disk.
+readiness_backend::attempt readiness_backend::try_file(record& of, operation& op,
+                                                       std::int64_t& result) noexcept {
+    if (of.kind != descriptor_kind::file) {
+        result = outcome::from_errno(EINVAL);
+    } else if (op.kind == operation_kind::open_file) {
+        const auto& open = static_cast<const open_file_operation&>(op);
+        result = system_calls::open_file(open.directory, open.path, open.open_flags, open.mode);
+        if (result >= 0) {
+            if (of.descriptor >= 0) system_calls::close(of.descriptor);  // opened twice
+            of.descriptor = static_cast<int>(result);
+            result = 0;
+        }
+    } else {
+        const auto& read = static_cast<const read_file_operation&>(op);
+        result = system_calls::read_file(of.descriptor, {read.data, read.count}, read.offset);
+    }
+    return attempt::finished;
+}
+
 void readiness_backend::cancel(operation& op, operation_queue& done) noexcept {
     record* found = records_.find(op.target);
     NARU_ASSERT(found != nullptr);  // a handle is not released before its operations have ended
@@ -320,7 +349,7 @@ void readiness_backend::close(std::uint32_t slot, record& of, operation& op, ope
     of.descriptor = -1;
     of.starved = false;
     records_.release(slot);
-    if (op.kind == operation_kind::close) system_calls::close(descriptor);
+    if (op.kind == operation_kind::close && descriptor >= 0) system_calls::close(descriptor);
     complete(op, op.kind == operation_kind::close ? 0 : descriptor, done);
 }
 

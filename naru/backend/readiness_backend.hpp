@@ -20,6 +20,7 @@ class readiness_backend final : public backend {
     ~readiness_backend() override;
 
     result<handle> attach(int descriptor, descriptor_kind kind) noexcept override;
+    result<handle> reserve_file() noexcept override;
     int descriptor(handle of) noexcept override;
     void submit(operation_queue& batch, operation_queue& done) noexcept override;
     void cancel(operation& op, operation_queue& done) noexcept override;
@@ -62,12 +63,14 @@ class readiness_backend final : public backend {
         return (std::uint64_t{of.generation} << 32) | slot;
     }
 
+    result<handle> name_descriptor(int descriptor, descriptor_kind kind) noexcept;
     void start(operation& op, operation_queue& done) noexcept;
     attempt try_now(std::uint32_t slot, record& of, operation& op, std::int64_t& result) noexcept;
     attempt try_recv(record& of, operation& op, std::int64_t& result) noexcept;
     attempt try_accept(record& of, std::int64_t& result) noexcept;
     attempt try_send(record& of, operation& op, std::int64_t& result) noexcept;
     attempt try_send_file(record& of, operation& op, std::int64_t& result) noexcept;
+    attempt try_file(record& of, operation& op, std::int64_t& result) noexcept;
     attempt try_connect(record& of, operation& op, std::int64_t& result) noexcept;
     void advance(std::uint32_t slot, direction way, operation_queue& done) noexcept;
     void close(std::uint32_t slot, record& of, operation& op, operation_queue& done) noexcept;

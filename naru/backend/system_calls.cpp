@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstddef>
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -132,6 +133,20 @@ std::int64_t send_file(int socket, int file, std::uint64_t offset, std::uint64_t
 }
 
 #endif
+
+std::int64_t open_file(int directory, const char* path, int flags, unsigned mode) noexcept {
+    return restarted([&]() -> ssize_t { return openat(directory, path, flags | O_CLOEXEC, mode); });
+}
+
+std::int64_t read_file(int file, mutable_bytes into, std::uint64_t offset) noexcept {
+    return restarted([&] { return pread(file, into.data(), into.size(), static_cast<off_t>(offset)); });
+}
+
+void set_blocking(int descriptor, bool blocking) noexcept {
+    const int flags = fcntl(descriptor, F_GETFL);
+    if (flags < 0) return;
+    (void)fcntl(descriptor, F_SETFL, blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK);
+}
 
 void close(int descriptor) noexcept {
     // Not restarted: on Linux the number is free even after EINTR, and another thread may have it by now.

@@ -63,6 +63,17 @@ void uring_buffers::lend(std::uint32_t index) noexcept {
     ++lent_;
 }
 
+void uring_buffers::taken(std::uint32_t index) noexcept {
+    NARU_ASSERT(lent_ > 0 && oldest() == index);
+    (void)index;
+    ++head_;
+    --lent_;
+}
+
+std::uint32_t uring_buffers::oldest() const noexcept {
+    return reinterpret_cast<const io_uring_buf*>(ring_)[head_ & (entries_ - 1)].bid;
+}
+
 void uring_buffers::publish() noexcept { __atomic_store_n(&ring_->tail, tail_, __ATOMIC_RELEASE); }
 
 }  // namespace naru

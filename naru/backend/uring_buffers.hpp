@@ -28,7 +28,9 @@ class uring_buffers {
     bool grow() noexcept;
 
     /// The kernel has used one: it belongs to whoever reads the completion.
-    void taken() noexcept { --lent_; }
+    void taken(std::uint32_t index) noexcept;
+    /// The one the kernel takes next: a bundle goes on in it. The kernel takes them in the order of lending.
+    std::uint32_t oldest() const noexcept;
     /// Gives one straight back (it came with a completion that had no data).
     void lend(std::uint32_t index) noexcept;
 
@@ -43,6 +45,7 @@ class uring_buffers {
     unsigned entries_ = 0;
     unsigned target_ = 0;
     unsigned lent_ = 0;
+    std::uint16_t head_ = 0;  // of what is lent: the next that the kernel takes
     std::uint16_t tail_ = 0;
 };
 

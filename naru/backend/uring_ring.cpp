@@ -3,9 +3,11 @@
 #include <naru/core/check.hpp>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 
 #include <linux/time_types.h>
 #include <sys/mman.h>
@@ -21,6 +23,8 @@ void store_release(unsigned* shared, unsigned value) noexcept {
     __atomic_store_n(shared, value, __ATOMIC_RELEASE);
 }
 
+constexpr unsigned smallest_queue = 32;
+
 // What a refusal to create a ring usually means, and the way out.
 const char* explain(int error) noexcept {
     switch (error) {
@@ -30,7 +34,9 @@ const char* explain(int error) noexcept {
         case ENOSYS:
             return "this kernel has no io_uring, or a seccomp filter hides it";
         case ENOMEM:
-            return "the locked-memory limit is too small for a ring: raise RLIMIT_MEMLOCK (ulimit -l)";
+            return "there is no memory for a ring: raise RLIMIT_MEMLOCK (ulimit -l), or the memory limit of "
+                   "the "
+                   "container";
         case EMFILE:
             return "the process has no descriptor left: raise RLIMIT_NOFILE (ulimit -n)";
         case EINVAL:
@@ -69,10 +75,11 @@ std::error_code uring_ring::open(const uring_setup& wanted, std::string& steps) 
          "no SINGLE_ISSUER and DEFER_TASKRUN (needs Linux 6.1)"},
     };
     int error = EINVAL;
-    for (const step& each : ladder) {
+    unsigned shrink = 1;
+    for (const step* each = std::begin(ladder); each != std::end(ladder);) {
         io_uring_params parameters{};
-        parameters.flags = always | each.flags;
-        parameters.cq_entries = wanted.completions;
+        parameters.flags = always | each->flags;
+        parameters.cq_entries = wanted.completions / shrink;
         if (wanted.sqpoll) {
             parameters.sq_thread_idle = wanted.sqpoll_idle_milliseconds;
             if (wanted.sqpoll_cpu >= 0) {
@@ -80,19 +87,30 @@ std::error_code uring_ring::open(const uring_setup& wanted, std::string& steps) 
                 parameters.sq_thread_cpu = static_cast<unsigned>(wanted.sqpoll_cpu);
             }
         }
-        const long made = syscall(__NR_io_uring_setup, wanted.entries, &parameters);
+        const long made = syscall(__NR_io_uring_setup, wanted.entries / shrink, &parameters);
         if (made >= 0) {
             descriptor_ = enter_descriptor_ = static_cast<int>(made);
-            steps = each.given_up;
+            steps = each->given_up;
+            if (shrink > 1) {
+                steps += steps.empty() ? "" : ", ";
+                steps += "shorter queues (the kernel had no memory for longer ones)";
+            }
             if ((parameters.features & IORING_FEAT_EXT_ARG) == 0 ||
                 (parameters.features & IORING_FEAT_NODROP) == 0) {
                 steps = "the kernel is too old: Linux 5.19 or newer is needed";
                 return {EOPNOTSUPP, std::system_category()};
             }
+            probe();
             return map(parameters);
         }
         error = errno;
-        if (error != EINVAL) break;  // only an unknown flag is a reason to ask for less
+        if (error == ENOMEM && wanted.entries / (4 * shrink) >= smallest_queue) {
+            shrink *= 4;  // the queues lie in contiguous memory, which may be scarce (axboe/liburing#1408)
+        } else if (error == EINVAL) {
+            ++each;  // an unknown flag
+        } else {
+            break;
+        }
     }
     steps = explain(error);
     return {error, std::system_category()};
@@ -139,6 +157,41 @@ std::error_code uring_ring::map(const io_uring_params& parameters) noexcept {
 void uring_ring::unmap() noexcept {
     if (queue_ != nullptr) munmap(queue_, queue_size_);
     if (rings_ != nullptr) munmap(rings_, rings_size_);
+}
+
+void uring_ring::probe() noexcept {
+    // A head with its length, then an entry for each operation.
+    alignas(io_uring_probe) std::array<std::byte, sizeof(io_uring_probe) + 256 * sizeof(io_uring_probe_op)>
+        answer{};
+    if (register_call(IORING_REGISTER_PROBE, answer.data(), 256) < 0) return;
+    io_uring_probe_op each{};
+    const auto length = std::to_integer<unsigned>(answer[offsetof(io_uring_probe, ops_len)]);
+    for (unsigned index = 0; index < length; ++index) {
+        std::memcpy(&each, answer.data() + sizeof(io_uring_probe) + index * sizeof each, sizeof each);
+        known_[each.op] = (each.flags & IO_URING_OP_SUPPORTED) != 0;
+    }
+}
+
+std::error_code uring_ring::restrict_to(std::span<const std::uint8_t> operations) noexcept {
+    // What is registered before start is not subject to restrictions.
+    constexpr std::uint8_t later[] = {IORING_REGISTER_RING_FDS, IORING_UNREGISTER_RING_FDS,
+                                      IORING_REGISTER_SYNC_CANCEL, IORING_UNREGISTER_FILES};
+    std::array<io_uring_restriction, 64> list{};
+    unsigned size = 0;
+    for (const std::uint8_t each : operations) {
+        if (!knows(each)) continue;
+        list[size].opcode = IORING_RESTRICTION_SQE_OP;
+        list[size++].sqe_op = each;
+    }
+    for (const std::uint8_t each : later) {
+        list[size].opcode = IORING_RESTRICTION_REGISTER_OP;
+        list[size++].register_op = each;
+    }
+    list[size].opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
+    list[size++].sqe_flags = IOSQE_FIXED_FILE | IOSQE_IO_LINK | IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS;
+    const int refused = register_call(IORING_REGISTER_RESTRICTIONS, list.data(), size);
+    if (refused < 0) return {-refused, std::system_category()};
+    return {};
 }
 
 std::error_code uring_ring::start() noexcept {

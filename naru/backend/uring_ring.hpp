@@ -7,8 +7,10 @@
 #include <naru/core/clock.hpp>
 #include <naru/core/result.hpp>
 
+#include <bitset>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 
 namespace naru {
@@ -16,11 +18,10 @@ namespace naru {
 struct uring_setup {
     unsigned entries = 0;
     unsigned completions = 0;
-    /// IORING_SETUP_* flags, most wanted first to be given up in the order of the ladder (see open).
     bool single_issuer = true;  ///< with DEFER_TASKRUN: completions are run when the loop asks, not between
-    bool sqpoll = false;
-    unsigned sqpoll_idle_milliseconds = 1000;
-    int sqpoll_cpu = -1;
+    bool sqpoll = false;        ///< a thread of the kernel takes submissions: none of ours is needed for them
+    unsigned sqpoll_idle_milliseconds = 1000;  ///< without a submission before that thread sleeps
+    int sqpoll_cpu = -1;                       ///< where it runs; -1: anywhere
 };
 
 class uring_ring {
@@ -30,13 +31,21 @@ class uring_ring {
     uring_ring(const uring_ring&) = delete;
     uring_ring& operator=(const uring_ring&) = delete;
 
-    /// Creates the ring, disabled until start. Steps down a ladder of flags where the kernel knows fewer, and
-    /// says so in `steps`. On failure the error is the last step's, and `steps` says what it means and what
-    /// would change it.
+    /// Creates the ring, disabled until start. Steps down a ladder where the kernel knows fewer flags, or has
+    /// no memory for queues that long, and says so in `steps`. On failure the error is the last step's, and
+    /// `steps` says what it means and what would change it.
     std::error_code open(const uring_setup& wanted, std::string& steps) noexcept;
+
+    /// From start on the ring takes these operations only, and of io_uring_register(2) what naru itself calls
+    /// (IORING_REGISTER_RESTRICTIONS): whoever gets hold of the ring can do no more with it. Operations this
+    /// kernel does not know are left out.
+    std::error_code restrict_to(std::span<const std::uint8_t> operations) noexcept;
 
     /// Makes the calling thread the ring's one submitter.
     std::error_code start() noexcept;
+
+    /// True if the kernel knows the operation (IORING_REGISTER_PROBE).
+    bool knows(std::uint8_t operation) const noexcept { return known_[operation]; }
 
     bool is_open() const noexcept { return descriptor_ >= 0; }
     int descriptor() const noexcept { return descriptor_; }
@@ -45,6 +54,8 @@ class uring_ring {
 
     /// A cleared entry at the end of the submission queue, or nullptr when it is full. Valid until enter.
     io_uring_sqe* next_entry() noexcept;
+    /// What the last next_entry returned.
+    io_uring_sqe& last_entry() noexcept { return queue_[last_place()]; }
     /// Which of `entries()` places the last next_entry took: for memory that belongs to a submission.
     unsigned last_place() const noexcept { return (tail_ - 1) & mask_; }
     unsigned entries() const noexcept { return mask_ + 1; }
@@ -52,7 +63,7 @@ class uring_ring {
 
     /// Submits what is queued; with `wait`, blocks for one completion at most until `until`; with `events`,
     /// lets the kernel deliver completions. Returns 0 or a negative errno; -ETIME and -EINTR are ends of the
-    /// wait.
+    /// wait. -EEXIST: the caller is not the thread that started the ring.
     int enter(bool events, bool wait, instant until) noexcept;
 
     /// The oldest completion, or nullptr. Valid until consumed.
@@ -67,12 +78,14 @@ class uring_ring {
  private:
     std::error_code map(const io_uring_params& parameters) noexcept;
     void unmap() noexcept;
+    void probe() noexcept;
 
     int descriptor_ = -1;
     int enter_descriptor_ = -1;  // the registered index, where the kernel takes one
     unsigned enter_flags_ = 0;
     unsigned flags_ = 0;
     unsigned features_ = 0;
+    std::bitset<256> known_;
 
     // Submission queue. tail_ is ours; the kernel sees it when it is published.
     io_uring_sqe* queue_ = nullptr;

@@ -11,3 +11,12 @@ void check_failed(const char* condition, const char* file, int line) noexcept {
 }
 
 }  // namespace naru::detail
+
+namespace naru {
+
+void fatal(const char* what) noexcept {
+    std::fprintf(stderr, "naru: %s\n", what);
+    std::abort();
+}
+
+}  // namespace naru

@@ -1,4 +1,5 @@
-// Assertions: for bugs in naru or in the code that calls it, never for what the network or the system does.
+// Assertions and the end of the process: for bugs in naru or in the code that calls it, never for what the
+// network or the system does.
 #pragma once
 
 namespace naru::detail {
@@ -7,6 +8,13 @@ namespace naru::detail {
 [[noreturn]] void check_failed(const char* condition, const char* file, int line) noexcept;
 
 }  // namespace naru::detail
+
+namespace naru {
+
+/// For a use that cannot be refused with an error and must not go on: prints one line and aborts.
+[[noreturn]] void fatal(const char* what) noexcept;
+
+}  // namespace naru
 
 #ifdef NARU_CHECKS
 #define NARU_ASSERT(condition) \

@@ -41,6 +41,16 @@ inline constexpr std::size_t events_per_wait = 512;
 inline constexpr unsigned uring_entries = 512;
 inline constexpr unsigned uring_completions = 8 * uring_entries;
 
+/// Places in an io_uring loop's table of direct descriptors: for files opened by name, and in all.
+inline constexpr std::size_t ring_files = 64;
+inline constexpr std::size_t direct_descriptors = 1u << 20;
+
+/// Bytes from which a send is zero-copy (io_uring's SEND_ZC). Off: on the loopback interface the kernel
+/// copies all the same, and what the notification costs was never won back at any size measured
+/// (docs/io_uring.md).
+inline constexpr std::size_t never_zero_copy = static_cast<std::size_t>(-1);
+inline constexpr std::size_t zero_copy_from = never_zero_copy;
+
 /// Bytes that one send_file call may move before the loop turns to other connections.
 inline constexpr std::size_t send_file_turn = 1024 * 1024;
 

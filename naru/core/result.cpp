@@ -21,8 +21,8 @@ class category final : public std::error_category {
                        "use the engine poll, epoll or io_uring, or fewer connections";
             case errc::handle_limit:
                 return "this loop has as many open handles as it can name";
-            case errc::loop_closed:
-                return "the loop is being destroyed";
+            case errc::direct_descriptor_limit:
+                return "this thread's table of direct descriptors is full (more threads have more)";
         }
         return "unknown naru error";
     }

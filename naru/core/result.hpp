@@ -16,7 +16,7 @@ enum class errc : int {
     end_of_stream = 1,        ///< the peer ended its direction in order (FIN); distinct from "0 bytes"
     select_descriptor_limit,  ///< the descriptor is past FD_SETSIZE and this loop runs on select
     handle_limit,             ///< limits::handles are open in this loop
-    loop_closed,              ///< the loop is being destroyed
+    direct_descriptor_limit,  ///< this loop's table of direct descriptors is full
 };
 
 const std::error_category& naru_category() noexcept;

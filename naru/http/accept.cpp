@@ -11,7 +11,7 @@ namespace naru::http {
 worker::drain_timer::drain_timer(worker& of) noexcept
     : timer([](timer& expired) noexcept {
           worker& late = static_cast<drain_timer&>(expired).owner;
-          late.connections_.for_each([](connection& each) { each.abort(); });
+          late.connections_.for_each([](connection& each) { each.close(); });
           late.stop_if_drained();
       }),
       owner(of) {}
@@ -45,24 +45,7 @@ void worker::serve(handle listener) noexcept {
     acceptor_->start();
 }
 
-void worker::on_connection(handle accepted) noexcept {
-    tune(accepted);
-    connections_.make(*this, accepted).start();
-}
-
-// Options that a listener does not hand on, each only if it was asked for: no call per connection otherwise.
-void worker::tune(handle accepted) noexcept {
-    const bool asked = options_.tcp_keep_alive || options_.user_timeout.count() > 0 ||
-                       options_.send_buffer > 0 || options_.receive_buffer > 0;
-    if (!asked) return;
-    const int socket = loop_.descriptor(accepted);
-    if (options_.tcp_keep_alive) (void)socket_options::set_keep_alive(socket, *options_.tcp_keep_alive);
-    if (options_.user_timeout.count() > 0)
-        (void)socket_options::set_user_timeout(socket, options_.user_timeout);
-    if (options_.send_buffer > 0) (void)socket_options::set_send_buffer(socket, options_.send_buffer);
-    if (options_.receive_buffer > 0)
-        (void)socket_options::set_receive_buffer(socket, options_.receive_buffer);
-}
+void worker::on_connection(handle accepted) noexcept { connections_.make(*this, accepted).start(); }
 
 // Once a second at most: the shortage may last.
 void worker::on_pause(std::error_code why) noexcept {
@@ -117,7 +100,5 @@ void connection::drain() noexcept {
     keep_alive_ = false;
     if (phase_ == phase::idle) worker_.loop_.cancel(*this);  // ends in on_received, with data if it was there
 }
-
-void connection::abort() noexcept { close(); }
 
 }  // namespace naru::http

@@ -6,6 +6,7 @@
 
 #include <naru/http/body.hpp>
 #include <naru/http/file_cache.hpp>
+#include <naru/http/limits.hpp>
 #include <naru/http/parse.hpp>
 #include <naru/loop/worker_pool.hpp>
 
@@ -13,19 +14,18 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <vector>
 
 namespace naru::http {
 
 class worker;
 class connection;
 
-/// A piece of an answer that is sent from where it lies.
+/// A piece of an answer that is sent from where it lies: in memory, or in an open file.
 struct body_piece {
-    slice memory;  ///< if file is -1
-    int file = -1;
-    std::uint64_t offset = 0;
-    std::uint64_t size = 0;
+    const char* memory;  ///< nullptr if it is in `file`
+    int file;
+    std::uint64_t offset;
+    std::uint64_t size;
 };
 
 /// A request under way, and its answer. Taken from the worker's pool with the first byte of a request, given
@@ -49,11 +49,12 @@ struct exchange {
     // Output: finished heads and small bodies one behind the other in a pool buffer, then pieces.
     std::byte* output = nullptr;
     std::uint32_t filled = 0;
-    std::vector<body_piece> pieces;
-    std::size_t next_piece = 0;
+    std::array<body_piece, limits::pieces> pieces;  // the first piece_count are set
+    std::uint32_t piece_count = 0;
+    std::uint32_t next_piece = 0;
     std::uint64_t progress_seen = 0;  // for the write deadline
-    std::vector<cached_document*> held;
-    std::string text;  // generated: part heads, long redirects
+    cached_document* held = nullptr;  // what the pieces lie in: an answer with pieces ends its turn
+    std::string text;                 // generated: part heads, long redirects
 
     struct send_step : send_operation {
         explicit send_step(exchange& of) noexcept;
@@ -84,8 +85,8 @@ class connection : operation, timer {
     void start() noexcept;
     /// The server stops: close now if nothing is under way, else after the answer.
     void drain() noexcept;
-    /// Close now, whatever is under way.
-    void abort() noexcept;
+    /// Now, whatever is under way: stop, join, release.
+    void close() noexcept;
 
     // For the exchange's operations: what happens when they complete.
     void on_sent(const operation& op) noexcept;  // write.cpp
@@ -144,13 +145,15 @@ class connection : operation, timer {
     void append_ready(const representation& what, std::size_t bytes) noexcept;
     void append_representation(cached_document& from, const representation& what, std::uint64_t first,
                                std::uint64_t size) noexcept;
+    void add_piece(std::string_view memory) noexcept;
+    void add_piece(int file, std::uint64_t offset, std::uint64_t bytes) noexcept;
     void hold(cached_document& each) noexcept;
+    void let_go() noexcept;
     void flush() noexcept;
     void send_next() noexcept;
     void answer_sent() noexcept;
     void release_exchange() noexcept;
     void linger() noexcept;
-    void close() noexcept;
     void finish_if_quiet() noexcept;
 
     void set_deadline(std::chrono::milliseconds after) noexcept;

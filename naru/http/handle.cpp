@@ -218,10 +218,7 @@ connection::next_step connection::answer(cached_document& from) noexcept {
     append(head.text());
     log(200, what.text.size());
     if (exchange_->parser.head().method == method::head) return next_step::go_on;
-    body_piece page;
-    page.memory = slice(what.text);
-    page.size = what.text.size();
-    exchange_->pieces.push_back(page);
+    add_piece(what.text);
     hold(from);
     return next_step::flush;
 }
@@ -282,7 +279,7 @@ connection::next_step connection::answer_file(cached_document& from) noexcept {
     const bool has_body = status != 304 && request.method == method::get;
     log(status, has_body ? sent.size() : 0);
     if (has_body) append_representation(from, what, sent.first, sent.size());
-    return exchange_->pieces.empty() ? next_step::go_on : next_step::flush;
+    return exchange_->piece_count == 0 ? next_step::go_on : next_step::flush;
 }
 
 // The hot path: a head prepared when the file was read, and the content behind it.
@@ -294,7 +291,7 @@ connection::next_step connection::answer_ready(cached_document& from, const repr
     }
     append_ready(what, what.head_size);
     append_representation(from, what, 0, what.status.size);
-    return exchange_->pieces.empty() ? next_step::go_on : next_step::flush;
+    return exchange_->piece_count == 0 ? next_step::go_on : next_step::flush;
 }
 
 // multipart/byteranges (RFC 9110, section 14.6).
@@ -326,10 +323,7 @@ connection::next_step connection::answer_ranges(cached_document& from, const rep
     log(206, length);
 
     const auto push_text = [&](std::size_t begin, std::size_t end) {
-        body_piece piece;
-        piece.memory = slice(std::string_view(x.text).substr(begin, end - begin));
-        piece.size = end - begin;
-        x.pieces.push_back(piece);
+        add_piece(std::string_view(x.text).substr(begin, end - begin));
     };
     std::size_t begin = 0;
     for (std::size_t index = 0; index < ranges.size(); ++index) {
@@ -357,10 +351,7 @@ connection::next_step connection::answer_redirect(std::string_view path) noexcep
     const bool has_body = request.method != method::head;
     if (has_body) x.text += page;
     log(301, has_body ? page.size() : 0);
-    body_piece whole;
-    whole.memory = slice(x.text);
-    whole.size = x.text.size();
-    x.pieces.push_back(whole);
+    add_piece(x.text);
     return next_step::flush;
 }
 
@@ -418,7 +409,7 @@ void connection::log(unsigned status, std::uint64_t bytes) noexcept {
     const request_head& request = exchange_->parser.head();
     const std::string_view text = exchange_->head;
     access_entry entry;
-    const auto peer = address::peer_of(worker_.loop_.descriptor(target));
+    const auto peer = address::peer_of(worker_.loop_.borrow(target).get());
     const std::string host = peer ? peer->host_text() : std::string();
     entry.host = host;
     entry.unix_seconds = worker_.unix_seconds();

@@ -36,6 +36,9 @@ inline constexpr std::size_t copied_body_bytes = 4 * 1024;
 /// Ranges answered in one request; with more, the whole file is sent (RFC 9110, section 14.2).
 inline constexpr unsigned ranges = 16;
 
+/// Pieces of one answer that are not copied: a part's head and its bytes for each range, and the end.
+inline constexpr std::size_t pieces = 2 * ranges + 1;
+
 /// Entries shown of a directory.
 inline constexpr std::size_t listing_entries = 10'000;
 

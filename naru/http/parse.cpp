@@ -291,13 +291,13 @@ parse_status request_parser::take_host(std::string_view value) noexcept {
 
 parse_status request_parser::take_length(std::string_view value) noexcept {
     if (++framing_.lengths > 1) return refuse(400, "more than one Content-Length field");
-    if (value.empty() || value.size() > 18)
-        return refuse(value.empty() ? 400 : 413, "a malformed Content-Length");
     std::uint64_t length = 0;
     for (const char byte : value) {
         if (byte < '0' || byte > '9') return refuse(400, "a malformed Content-Length");
-        length = length * 10 + static_cast<std::uint64_t>(byte - '0');
+        length = length * 10 + static_cast<std::uint64_t>(byte - '0');  // means nothing past 18 digits
     }
+    if (value.empty()) return refuse(400, "a malformed Content-Length");
+    if (value.size() > 18) return refuse(413, "the body is too large");
     head_.has_length = true;
     head_.content_length = length;
     return parse_status::need_more;

@@ -182,7 +182,7 @@ bool connection::begin_request() noexcept {
     if (request.content_length > limits::body_bytes) {
         keep_alive_ = false;
         dirty_close_ = true;
-        (void)refuse({413, "The request's body is too large."});
+        (void)refuse({413, "the body is too large"});
         flush();
         return false;
     }
@@ -218,7 +218,7 @@ bool connection::read_body() noexcept {
         keep_alive_ = false;
         dirty_close_ = true;
         (void)refuse(status == parse_status::refused ? x.body.refusal()
-                                                     : refusal{413, "The request's body is too large."});
+                                                     : refusal{413, "the body is too large"});
         flush();
         return false;
     }
@@ -299,7 +299,7 @@ void connection::on_deadline() noexcept {
                 exchange_->progress_seen = moved;
                 return set_deadline(worker_.options_.timeouts.write);
             }
-            reset_on_close(worker_.loop_.descriptor(target));
+            reset_on_close(worker_.loop_.borrow(target).get());
             return close();
         }
         case phase::lingering:

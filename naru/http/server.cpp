@@ -95,7 +95,7 @@ server::server(server_options options, std::function<void(std::string_view)> rep
     }
     s.blocking.emplace(blocking_threads);
     for (shard& each : s.shards) {
-        backend_choice choice = try_backend(s.options.engine);
+        backend_choice choice = try_backend(s.options.engine, s.options.uring);
         if (choice.backend == nullptr) {
             throw std::runtime_error(fmt::format("the engine {} cannot be used here: {}",
                                                  name_of(s.options.engine), choice.reason));
@@ -108,6 +108,10 @@ server::server(server_options options, std::function<void(std::string_view)> rep
         listening.reuse_port = s.shards.size() > 1;
         listening.fast_open_queue = s.options.fast_open_queue;
         listening.defer_accept = s.options.defer_accept;
+        listening.keep_alive = s.options.tcp_keep_alive;
+        listening.user_timeout = s.options.user_timeout;
+        listening.send_buffer = s.options.send_buffer;
+        listening.receive_buffer = s.options.receive_buffer;
         auto socket = listen_on(s.local, listening);
         if (!socket) throw std::runtime_error(listen_error(s.local, socket.error()));
         // Port 0: the first listener's choice is the others', too.
@@ -153,6 +157,5 @@ void server::wait() {
 naru::engine server::engine() const noexcept { return state_->engine; }
 const std::string& server::engine_reason() const noexcept { return state_->engine_reason; }
 address server::local_address() const noexcept { return state_->local; }
-const server_options& server::options() const noexcept { return state_->options; }
 
 }  // namespace naru::http

@@ -34,7 +34,6 @@ class server {
     naru::engine engine() const noexcept;
     const std::string& engine_reason() const noexcept;
     address local_address() const noexcept;
-    const server_options& options() const noexcept;
 
  private:
     struct shard;

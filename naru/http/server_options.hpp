@@ -28,6 +28,11 @@ struct server_options {
     std::string root = ".";
     address listen;
     naru::engine engine = naru::engine::automatic;
+    uring_options uring = [] {
+        uring_options defaults;
+        defaults.direct_descriptors = uring_options::direct::near_limit;
+        return defaults;
+    }();
     unsigned threads = 1;
     bool listings = true;
     http::timeouts timeouts;
@@ -36,7 +41,9 @@ struct server_options {
     // TCP, as measured to help or asked for (see docs/operations.md).
     int backlog = 4096;
     int fast_open_queue = 0;
-    std::chrono::seconds defer_accept{0};
+    /// A connection is accepted when its request has come: one wake-up for both, and half the cost of a
+    /// connection that makes one request. One that stays silent is accepted after this time (tcp(7)).
+    std::chrono::seconds defer_accept{1};
     std::optional<socket_options::keep_alive_settings> tcp_keep_alive;
     std::chrono::milliseconds user_timeout{0};
     int send_buffer = 0;

@@ -34,8 +34,6 @@ class worker {
     /// Stops accepting, lets what is in flight finish until the drain deadline, then stops the loop.
     void drain() noexcept;
 
-    std::size_t connections() const noexcept { return connections_.live(); }
-
  private:
     friend class connection;
 
@@ -45,7 +43,6 @@ class worker {
     };
 
     void on_connection(handle accepted) noexcept;
-    void tune(handle accepted) noexcept;
     void on_pause(std::error_code why) noexcept;
     void destroy(connection& ended) noexcept;
     void stop_if_drained() noexcept;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 namespace naru::http {
 
@@ -54,28 +55,41 @@ void connection::append_representation(cached_document& from, const representati
                                        std::uint64_t size) noexcept {
     exchange& x = *exchange_;
     if (size == 0) return;
-    body_piece piece;
-    piece.size = size;
     if (what.file) {
-        piece.file = what.file.get();
-        piece.offset = first;
+        add_piece(what.file.get(), first, size);
     } else {
         const std::string_view bytes =
             std::string_view(what.content)
                 .substr(static_cast<std::size_t>(first), static_cast<std::size_t>(size));
-        if (x.pieces.empty() && size <= limits::copied_body_bytes &&
+        if (x.piece_count == 0 && size <= limits::copied_body_bytes &&
             x.filled + size <= limits::output_bytes) {
             return append(bytes);
         }
-        piece.memory = slice(bytes);
+        add_piece(bytes);
     }
     hold(from);
-    x.pieces.push_back(piece);
 }
 
+void connection::add_piece(std::string_view memory) noexcept {
+    exchange& x = *exchange_;
+    x.pieces[x.piece_count++] = {.memory = memory.data(), .file = -1, .offset = 0, .size = memory.size()};
+}
+
+void connection::add_piece(int file, std::uint64_t offset, std::uint64_t bytes) noexcept {
+    exchange& x = *exchange_;
+    x.pieces[x.piece_count++] = {.memory = nullptr, .file = file, .offset = offset, .size = bytes};
+}
+
+/// Sees to it that the cache does not drop what is being sent.
 void connection::hold(cached_document& each) noexcept {
+    NARU_ASSERT(exchange_->held == nullptr || exchange_->held == &each);
+    if (exchange_->held == &each) return;
     worker_.cache_.hold(each);
-    exchange_->held.push_back(&each);
+    exchange_->held = &each;
+}
+
+void connection::let_go() noexcept {
+    if (exchange_->held != nullptr) worker_.cache_.let_go(*std::exchange(exchange_->held, nullptr));
 }
 
 /// Sends the output and the pieces behind it.
@@ -98,10 +112,13 @@ void connection::send_next() noexcept {
         x.slices[used++] = slice(x.output, x.filled);
         x.filled = 0;
     }
-    while (x.next_piece < x.pieces.size() && x.pieces[x.next_piece].file < 0 && used < x.slices.size()) {
-        x.slices[used++] = x.pieces[x.next_piece++].memory;
+    while (x.next_piece < x.piece_count && used < x.slices.size()) {
+        const body_piece& piece = x.pieces[x.next_piece];
+        if (piece.memory == nullptr) break;
+        x.slices[used++] = slice(std::string_view(piece.memory, piece.size));
+        ++x.next_piece;
     }
-    const bool more = x.next_piece < x.pieces.size();
+    const bool more = x.next_piece < x.piece_count;
     if (used > 0) {
         x.sending.set(target, x.slices.data(), used);
         // Behind the last answer comes the end of our direction: held back for that moment, its last segment
@@ -121,7 +138,7 @@ void connection::on_sent(const operation& op) noexcept {
     if (phase_ == phase::closing) return finish_if_quiet();
     if (op.failed()) {
         // Also a file that has got shorter: the promised length cannot be kept, so the connection must end.
-        if (op.result == outcome::end_of_stream) reset_on_close(worker_.loop_.descriptor(target));
+        if (op.result == outcome::end_of_stream) reset_on_close(worker_.loop_.borrow(target).get());
         return close();
     }
     send_next();
@@ -129,10 +146,8 @@ void connection::on_sent(const operation& op) noexcept {
 
 void connection::answer_sent() noexcept {
     exchange& x = *exchange_;
-    for (cached_document* each : x.held)
-        worker_.cache_.let_go(*each);
-    x.held.clear();
-    x.pieces.clear();
+    let_go();
+    x.piece_count = 0;
     x.text.clear();
     if (x.reading_body) {  // it was 100 Continue, or the answers before this request
         phase_ = phase::body;
@@ -148,8 +163,7 @@ void connection::answer_sent() noexcept {
 
 void connection::release_exchange() noexcept {
     exchange& x = *exchange_;
-    for (cached_document* each : x.held)
-        worker_.cache_.let_go(*each);
+    let_go();
     if (x.input != nullptr) worker_.loop_.buffers().release(x.input);
     if (x.output != nullptr) worker_.loop_.buffers().release(x.output);
     has_exchange_ = false;
@@ -164,7 +178,7 @@ void connection::linger() noexcept {
     release_exchange();
     phase_ = phase::lingering;
     lingered_ = 0;
-    if (!shutdown_send(worker_.loop_.descriptor(target))) return close();
+    if (!shutdown_send(worker_.loop_.borrow(target).get())) return close();
     set_deadline(limits::linger_time);
     receive();
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <naru/core/clock.hpp>
+#include <naru/loop/borrowed_descriptor.hpp>
 #include <naru/loop/buffer_pool.hpp>
 #include <naru/loop/operation.hpp>
 
@@ -13,6 +14,7 @@ enum class descriptor_kind : std::uint8_t {
     stream,    ///< a connected stream socket
     socket,    ///< a stream socket that connect will be submitted on
     listener,  ///< a listening socket
+    file,      ///< a file that is opened by name (reserve_file)
     other,     ///< anything that can be polled (pipe, eventfd, terminal): readable and writable only
 };
 
@@ -26,8 +28,14 @@ class backend {
     /// then closed). Errors: the system's, select_descriptor_limit, handle_limit.
     virtual result<handle> attach(int descriptor, descriptor_kind kind) noexcept = 0;
 
-    /// The descriptor behind a handle, for socket options and addresses; -1 if the handle is gone.
+    /// A handle for a file that open_file will open. Errors: handle_limit, ENOMEM.
+    virtual result<handle> reserve_file() noexcept = 0;
+
+    /// The descriptor behind a handle; -1 if the handle is gone, or its descriptor is a direct one.
     virtual int descriptor(handle of) noexcept = 0;
+
+    /// The same for all connections: see borrowed_descriptor.
+    virtual borrowed_descriptor borrow(handle of) noexcept { return borrowed_descriptor(descriptor(of)); }
 
     /// Takes a batch of queued operations. Results that are known at once go to `done`.
     virtual void submit(operation_queue& batch, operation_queue& done) noexcept = 0;

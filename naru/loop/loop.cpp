@@ -17,10 +17,10 @@ loop::~loop() {
 }
 
 void loop::run() {
-    stopping_.store(false, std::memory_order_relaxed);
     // Closes under way end here, not in the destructor: that may run on a thread the kernel does not accept
     // submissions from (io_uring_setup(2), IORING_SETUP_SINGLE_ISSUER).
     run_until([this] { return stopping_.load(std::memory_order_acquire) && closes_.live() == 0; });
+    stopping_.store(false, std::memory_order_relaxed);
 }
 
 void loop::stop() noexcept {
@@ -29,9 +29,11 @@ void loop::stop() noexcept {
 }
 
 void loop::submit(operation& op) noexcept {
-    NARU_ASSERT(op.state == operation_state::idle);
-    op.state = operation_state::queued;
-    ++in_flight_;
+    for (operation* each = &op; each != nullptr; each = each->link) {
+        NARU_ASSERT(each->state == operation_state::idle);
+        each->state = operation_state::queued;
+        ++in_flight_;
+    }
     batch_.push(op);
 }
 
@@ -99,9 +101,24 @@ unsigned loop::dispatch(unsigned budget) noexcept {
         ++dispatched;
         --in_flight_;
         op->state = operation_state::idle;
+        if (op->link != nullptr) follow(*op, *std::exchange(op->link, nullptr));
         op->on_complete(*op);
     }
     return dispatched;
+}
+
+// A member of a chain that the backend has not linked itself has ended: the next one's turn, or the end of
+// all behind it.
+void loop::follow(const operation& ended, operation& following) noexcept {
+    if (succeeded(ended)) {
+        batch_.push(following);
+        return;
+    }
+    for (operation* each = &following; each != nullptr;) {
+        operation* const behind = std::exchange(each->link, nullptr);
+        complete(*each, outcome::canceled, done_);
+        each = behind;
+    }
 }
 
 void loop::post(posted& task) noexcept {

@@ -57,10 +57,11 @@ class loop {
         begin_tick();
         end_tick(saturating_add(clock::now(), at_most));
     }
-    /// Ends run after the tick in progress. Thread-safe.
+    /// Ends run after the tick in progress, or the next run after its first. Thread-safe.
     void stop() noexcept;
 
-    /// Hands an idle operation over. Its handler runs in a later tick (or round), never inside this call.
+    /// Hands an idle operation over, and the chain that begins with it (operation::link). Handlers run in a
+    /// later tick (or round), never inside this call.
     void submit(operation& op) noexcept;
     /// Asks an operation to end early; without effect on one that is idle or has completed already.
     void cancel(operation& op) noexcept;
@@ -86,6 +87,10 @@ class loop {
         return backend_->attach(descriptor, kind);
     }
     int descriptor(handle of) noexcept { return backend_->descriptor(of); }
+    /// For socket options, addresses and other calls of one's own; see borrowed_descriptor.
+    borrowed_descriptor borrow(handle of) noexcept { return backend_->borrow(of); }
+    /// A handle that an open_file operation will fill; closed like any other.
+    result<handle> reserve_file() noexcept { return backend_->reserve_file(); }
 
     buffer_pool& buffers() noexcept { return backend_->buffers(); }
     naru::backend& backend() noexcept { return *backend_; }
@@ -108,6 +113,7 @@ class loop {
     void end_tick(instant limit);
     void run_posted() noexcept;
     unsigned dispatch(unsigned budget) noexcept;
+    void follow(const operation& ended, operation& following) noexcept;
     /// For worker_pool: an operation that another part of the loop has finished, on the loop's thread.
     void finish(operation& op, std::int64_t result) noexcept { complete(op, result, done_); }
 

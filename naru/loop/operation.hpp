@@ -10,6 +10,8 @@
 //  5. Operations in one direction of a handle (recv and accept; send, send_file and connect) complete in
 //     the order of their submission.
 //  6. close cancels and joins what is in flight on its handle, then releases the descriptor.
+//  7. Of a chain (operation::link) each member is begun when the one before has succeeded; when one fails,
+//     those behind it complete with ECANCELED. io_uring links them in the kernel where their kinds allow it.
 #pragma once
 
 #include <naru/core/bytes.hpp>
@@ -35,6 +37,8 @@ enum class operation_kind : std::uint8_t {
     close,      ///< result: 0; the handle is gone
     release,    ///< result: the descriptor, out of the loop and still open; what io_uring received ahead is
                 ///< lost
+    open_file,  ///< result: 0; on a handle from loop::reserve_file
+    read_file,  ///< result: bytes read, 0 at the end of the file
     work,       ///< a worker pool's (see worker_pool.hpp)
 };
 
@@ -64,19 +68,19 @@ struct operation {
     operation* next = nullptr;  ///< link of whatever queue the operation is in
     handler on_complete;        ///< called once per submission, on the loop's thread
     handle target;              ///< what to do it on
+    operation* link = nullptr;  ///< submitted with this one, begun when it has succeeded; cleared by then
     operation_kind kind;
     operation_state state = operation_state::idle;  ///< written by the loop and the backend only
     std::uint8_t flags = 0;                         ///< see operation_flags
     std::uint8_t backend_bits = 0;                  ///< the backend's, opaque above it
     std::uint32_t count = 0;                        ///< bytes in `data`, or slices
     union {
-        std::byte* data = nullptr;  ///< recv: set at completion. recv_into: lent memory
+        std::byte* data = nullptr;  ///< recv: set at completion. recv_into, read_file: lent memory
         slice* slices;              ///< send: lent, and advanced in place as bytes go out
         const void* address;        ///< connect: a lent sockaddr of `count` bytes
     };
-    std::int64_t result = 0;         ///< >= 0: see operation_kind; < 0: outcome::to_error
-    std::uint64_t progress = 0;      ///< send, send_file: bytes gone so far
-    std::uint64_t backend_word = 0;  ///< the backend's, opaque above it
+    std::int64_t result = 0;     ///< >= 0: see operation_kind; < 0: outcome::to_error
+    std::uint64_t progress = 0;  ///< send, send_file: bytes gone so far
 };
 
 static_assert(sizeof(operation) <= 64, "one cache line: an idle connection's largest part");
@@ -124,7 +128,51 @@ struct send_file_operation : operation {
     int file = -1;  ///< lent: stays open until completion
     std::uint64_t offset = 0;
     std::uint64_t remaining = 0;
+    std::uint64_t backend_word = 0;  ///< the backend's, opaque above it
 };
+
+/// Opens a file, as openat(2) does. The backends that are not io_uring do it at once, on the loop's thread.
+struct open_file_operation : operation {
+    explicit open_file_operation(handler on_completion) noexcept
+        : operation(operation_kind::open_file, on_completion) {}
+
+    /// `name` is lent. `flags` and `mode_bits` are open(2)'s: 0 reads.
+    void set(handle as, int in_directory, const char* name, int flags = 0, unsigned mode_bits = 0) noexcept {
+        target = as;
+        directory = in_directory;
+        path = name;
+        open_flags = flags;
+        mode = mode_bits;
+    }
+
+    int directory = -1;
+    const char* path = nullptr;
+    int open_flags = 0;
+    unsigned mode = 0;
+};
+
+/// Reads from a file that open_file has opened, as pread(2) does. In a chain it has succeeded when it has
+/// filled its memory.
+struct read_file_operation : operation {
+    explicit read_file_operation(handler on_completion) noexcept
+        : operation(operation_kind::read_file, on_completion) {}
+
+    /// `into` is lent.
+    void set(handle from, mutable_bytes into, std::uint64_t from_offset) noexcept {
+        target = from;
+        data = into.data();
+        count = static_cast<std::uint32_t>(into.size());
+        offset = from_offset;
+    }
+
+    std::uint64_t offset = 0;
+};
+
+/// Whether what is linked to a completed operation is begun.
+inline bool succeeded(const operation& op) noexcept {
+    return op.result >= 0 &&
+           (op.kind != operation_kind::read_file || op.result == static_cast<std::int64_t>(op.count));
+}
 
 /// Records a result and hands the operation over for dispatch. For backends.
 inline void complete(operation& op, std::int64_t result, operation_queue& done) noexcept {

@@ -51,6 +51,23 @@ result<unique_descriptor> listen_on(const address& where, const listen_options& 
         if (auto set = socket_options::set_defer_accept(socket, options.defer_accept); !set)
             return fail(set.error());
     }
+    // Linux hands these on to accepted connections, so that none of them costs a call of its own.
+    if (options.keep_alive) {
+        if (auto set = socket_options::set_keep_alive(socket, *options.keep_alive); !set)
+            return fail(set.error());
+    }
+    if (options.user_timeout.count() > 0) {
+        if (auto set = socket_options::set_user_timeout(socket, options.user_timeout); !set)
+            return fail(set.error());
+    }
+    if (options.send_buffer > 0) {
+        if (auto set = socket_options::set_send_buffer(socket, options.send_buffer); !set)
+            return fail(set.error());
+    }
+    if (options.receive_buffer > 0) {
+        if (auto set = socket_options::set_receive_buffer(socket, options.receive_buffer); !set)
+            return fail(set.error());
+    }
     if (::bind(socket, static_cast<const sockaddr*>(where.data()), where.size()) != 0)
         return fail_errno(errno);
     if (options.fast_open_queue > 0) {

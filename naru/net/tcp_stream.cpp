@@ -2,7 +2,7 @@
 
 namespace naru {
 
-result<void> tcp_stream::shutdown_send() noexcept { return naru::shutdown_send(descriptor()); }
+result<void> tcp_stream::shutdown_send() noexcept { return naru::shutdown_send(borrow().get()); }
 
 tcp_stream::connect_awaiter::connect_awaiter(loop& on, const address& peer) noexcept
     : operation_awaiter(on, operation_kind::connect), peer_(peer) {

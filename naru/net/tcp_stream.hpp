@@ -58,8 +58,8 @@ class tcp_stream {
 
     loop& home() const noexcept { return *loop_; }
     handle native() const noexcept { return handle_; }
-    /// For socket options; stays the loop's.
-    int descriptor() const noexcept { return loop_->descriptor(handle_); }
+    /// For socket options and addresses: see borrowed_descriptor.
+    borrowed_descriptor borrow() const noexcept { return loop_->borrow(handle_); }
     explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
 
  private:

@@ -83,8 +83,8 @@ task<result<std::uint64_t>> forward_by_splice(tcp_stream& from, tcp_stream& to, 
     std::uint64_t moved = 0;
     while (true) {
         while (pipe.held > 0) {
-            const std::int64_t out =
-                splice_step(pipe.read_end(), to.descriptor(), to.descriptor(), pipe.held);
+            const borrowed_descriptor sink = to.borrow();
+            const std::int64_t out = splice_step(pipe.read_end(), sink.get(), sink.get(), pipe.held);
             if (out > 0) {
                 pipe.held -= static_cast<std::uint64_t>(out);
                 moved += static_cast<std::uint64_t>(out);
@@ -94,8 +94,8 @@ task<result<std::uint64_t>> forward_by_splice(tcp_stream& from, tcp_stream& to, 
                 co_return fail(outcome::to_error(out));
             }
         }
-        const std::int64_t in =
-            splice_step(from.descriptor(), pipe.write_end(), from.descriptor(), splice_turn);
+        const borrowed_descriptor source = from.borrow();
+        const std::int64_t in = splice_step(source.get(), pipe.write_end(), source.get(), splice_turn);
         if (in > 0) {
             pipe.held += static_cast<std::uint64_t>(in);
         } else if (in == 0) {

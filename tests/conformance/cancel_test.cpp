@@ -91,15 +91,17 @@ TEST_P(Cancel, EveryKindEndsWhenCancelledWhilePending) {
     check(readable);
     on_handle accept(operation_kind::accept, listener);
     check(accept);
-    a_send send(ours, pattern(5'000'000));
-    check(send);
-    // The next operations find the send buffer full.
-    on_handle writable(operation_kind::writable, ours);
-    check(writable);
-    const unique_descriptor file = file_with(pattern(100'000));
-    any_send_file transfer;
-    transfer.set(ours, file.get(), 0, 100'000);
-    check(transfer);
+    if (!is_zero_copy(GetParam())) {
+        a_send send(ours, pattern(5'000'000));
+        check(send);
+        // The next operations find the send buffer full.
+        on_handle writable(operation_kind::writable, ours);
+        check(writable);
+        const unique_descriptor file = file_with(pattern(100'000));
+        any_send_file transfer;
+        transfer.set(ours, file.get(), 0, 100'000);
+        check(transfer);
+    }
     loop().close(ours);
     loop().close(listener);
     settle();
@@ -249,7 +251,12 @@ TEST_P(Cancel, ASendSaysHowFarItGot) {
             got.read_from(sockets.peer.get(), 20'000);
         }
         loop().cancel(send);
-        ASSERT_TRUE(run_until(send));
+        ticks(3);
+        // What was sent without a copy is the kernel's until the peer has it.
+        ASSERT_TRUE(run_until([&] {
+            got.read_from(sockets.peer.get());
+            return send.done();
+        }));
         ASSERT_EQ(send.error(), std::errc::operation_canceled);
         on_handle close(operation_kind::close, ours);
         loop().submit(close);

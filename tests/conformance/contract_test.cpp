@@ -344,16 +344,17 @@ TEST_P(Contract, WritableWaitsForRoom) {
     auto sockets = local_pair();
     const handle ours = adopt(sockets.ours);
     const std::string block(65536, 'x');
-    const int flags = ::fcntl(loop().descriptor(ours), F_GETFL);
-    ::fcntl(loop().descriptor(ours), F_SETFL, flags | O_NONBLOCK);
+    const int flags = ::fcntl(loop().borrow(ours).get(), F_GETFL);
+    ::fcntl(loop().borrow(ours).get(), F_SETFL, flags | O_NONBLOCK);
     std::size_t filled = 0;
-    while (const std::size_t step = write_some(loop().descriptor(ours), block))
+    while (const std::size_t step = write_some(loop().borrow(ours).get(), block))
         filled += step;
-    ::fcntl(loop().descriptor(ours), F_SETFL, flags);
+    ::fcntl(loop().borrow(ours).get(), F_SETFL, flags);
     on_handle writable(operation_kind::writable, ours);
     writable.then = [&] {
         // Spurious reports are allowed: ask again until there is room.
-        if (::send(loop().descriptor(ours), "!", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) loop().submit(writable);
+        if (::send(loop().borrow(ours).get(), "!", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+            loop().submit(writable);
     };
     loop().submit(writable);
     ticks(4);

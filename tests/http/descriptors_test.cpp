@@ -1,6 +1,8 @@
 // A server that runs out of descriptors. A program of its own: it lowers the limit of its process.
 #include "fixture.hpp"
 
+#include <array>
+
 #include <sys/resource.h>
 #include <sys/select.h>
 
@@ -56,6 +58,7 @@ class descriptors_test : public http_server_test {
 NARU_ON_EVERY_ENGINE(descriptors_test);
 
 TEST_P(descriptors_test, without_descriptors_it_waits_serves_and_recovers) {
+    options_.uring.direct_descriptors = uring_options::direct::never;
     limit_to(100);
     start();
     client served = connect();
@@ -106,6 +109,48 @@ TEST_P(descriptors_test, without_descriptors_it_waits_serves_and_recovers) {
     taken.clear();
     EXPECT_TRUE(answers());
     EXPECT_EQ(served.ask(get("/hello.txt")).body, hello);
+}
+
+// Direct descriptors: the process's limit is not the connections'.
+TEST_P(descriptors_test, io_uring_serves_more_connections_than_there_are_descriptors) {
+    if (GetParam() != engine::io_uring && GetParam() != engine::io_uring_sqpoll)
+        GTEST_SKIP() << "io_uring only";
+    files_.write("large.bin", pattern(300'000));
+    for (const auto mode : {uring_options::direct::near_limit, uring_options::direct::always}) {
+        options_.uring.direct_descriptors = mode;
+        options_.access_log = (files_.path() / "log").string();
+        start();
+        client first = connect();
+        use_classes(first);
+        EXPECT_EQ(first.ask(get("/large.bin")).body, pattern(300'000));
+        std::vector<unique_descriptor> sockets;
+        for (int each = 0; each < 40; ++each)
+            sockets.emplace_back(checked(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+        const address where = server_->local_address();
+        const std::vector<unique_descriptor> taken = take_all_but(2);
+        for (const unique_descriptor& each : sockets) {
+            checked(::connect(each.get(), static_cast<const sockaddr*>(where.data()), where.size()),
+                    "connect");
+            write_all(each.get(), get("/hello.txt"));
+        }
+        for (const unique_descriptor& each : sockets) {
+            std::array<char, 4096> answer;
+            const ssize_t size = ::recv(each.get(), answer.data(), answer.size(), 0);
+            ASSERT_GT(size, 0);
+            // Those accepted before the switch have taken the last descriptors: it may be 503.
+            const std::string_view text(answer.data(), static_cast<std::size_t>(size));
+            EXPECT_TRUE(text.starts_with("HTTP/1.1 ")) << text;
+            if (mode == uring_options::direct::always) {
+                EXPECT_TRUE(text.ends_with(hello)) << text;
+            }
+        }
+        EXPECT_TRUE(reports().empty()) << reports().front();
+        // A large file goes out through a descriptor installed for it, or in copies where there is none left.
+        EXPECT_EQ(first.ask(get("/large.bin", "Range: bytes=100000-299999\r\n")).body,
+                  pattern(300'000).substr(100'000));
+        sockets.clear();
+        stop();
+    }
 }
 
 TEST_P(descriptors_test, files_that_cannot_be_opened_are_answered_with_503) {

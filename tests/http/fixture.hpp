@@ -95,6 +95,7 @@ class http_server_test : public ::testing::TestWithParam<engine> {
         options_.root = files_.path().string();
         options_.listen = address::parse("127.0.0.1:0").value();
         options_.engine = GetParam();
+        options_.uring.sqpoll_idle_milliseconds = 1;  // leave the cores to the tests
     }
 
     void TearDown() override {

@@ -42,7 +42,13 @@ inline std::vector<backend_variant> backend_variants() {
     for (const engine each : all_engines()) {
         std::string name(name_of(each));
         std::replace(name.begin(), name.end(), '-', '_');
-        all.push_back({name, [each] { return try_backend(each); }});
+        all.push_back({name, [each] {
+                           uring_options options;
+                           options.sqpoll_idle_milliseconds = 1;  // leave the cores to the tests
+                           backend_choice choice = try_backend(each, options);
+                           if (choice.chosen != each) choice.backend.reset();  // another would be tested
+                           return choice;
+                       }});
     }
     const auto uring = [&all](const char* name, void (*change)(uring_options&)) {
         all.push_back({name, [change] { return make_uring(change); }});
@@ -54,11 +60,25 @@ inline std::vector<backend_variant> backend_variants() {
     uring("io_uring_many_issuers", [](uring_options& options) { options.single_issuer = false; });
     uring("io_uring_tiny_ring", [](uring_options& options) { options.entries = 4, options.completions = 8; });
     uring("io_uring_tiny_pool", [](uring_options& options) { options.pool_buffers = 8; });
+    uring("io_uring_eventfd", [](uring_options& options) { options.message_wakes = false; });
+    uring("io_uring_unlinked", [](uring_options& options) { options.links = false; });
+    uring("io_uring_bundles", [](uring_options& options) { options.bundles = true; });
+    uring("io_uring_zero_copy", [](uring_options& options) { options.zero_copy_from = 1; });
+    uring("io_uring_direct",
+          [](uring_options& options) { options.direct_descriptors = uring_options::direct::always; });
     return all;
 }
 
 /// Variants whose pool is too small for a test that leases many buffers, or whose receiving ahead differs.
 inline bool is_uring(const backend_variant& each) { return each.name.starts_with("io_uring"); }
+/// Submissions are taken by a thread of the kernel, at its own pace: what has happened after so many ticks is
+/// not defined.
+inline bool is_sqpoll(const backend_variant& each) { return each.name == "io_uring_sqpoll"; }
+/// What is sent stays the kernel's, and its operation pending, until the peer has it or the connection is
+/// reset.
+inline bool is_zero_copy(const backend_variant& each) { return each.name == "io_uring_zero_copy"; }
+/// Accepted connections take no descriptor of the process.
+inline bool is_direct(const backend_variant& each) { return each.name == "io_uring_direct"; }
 
 }  // namespace naru::testing
 

@@ -133,8 +133,8 @@ TEST(Outcome, ErrorsGoThereAndBack) {
         EXPECT_EQ(error.category(), std::system_category());
         EXPECT_EQ(outcome::from(error), raw);
     }
-    for (const errc own :
-         {errc::end_of_stream, errc::select_descriptor_limit, errc::handle_limit, errc::loop_closed}) {
+    for (const errc own : {errc::end_of_stream, errc::select_descriptor_limit, errc::handle_limit,
+                           errc::direct_descriptor_limit}) {
         const std::int64_t raw = outcome::from(own);
         EXPECT_LT(raw, outcome::own_base);
         const std::error_code error = outcome::to_error(raw);

@@ -1,0 +1,127 @@
+// Ending: cancel one operation, or close a handle with all that is in flight on it.
+#include <naru/backend/system_calls.hpp>
+#include <naru/backend/uring_backend.hpp>
+#include <naru/core/check.hpp>
+
+#include <cerrno>
+
+namespace naru {
+
+void uring_backend::put_cancel(const operation& op) noexcept {
+    io_uring_sqe& submission = entry();
+    submission.opcode = IORING_OP_ASYNC_CANCEL;
+    submission.flags = IOSQE_CQE_SKIP_SUCCESS;
+    submission.addr = operation_word(op);
+    submission.user_data = word(tag::ignored, 0);
+}
+
+void uring_backend::put_cancel_all(const record& of, std::uint64_t user_data) noexcept {
+    io_uring_sqe& submission = entry();
+    submission.opcode = IORING_OP_ASYNC_CANCEL;
+    submission.fd = of.descriptor;
+    submission.cancel_flags = IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_ALL;
+    if (of.direct) submission.cancel_flags |= IORING_ASYNC_CANCEL_FD_FIXED;
+    submission.user_data = user_data;
+}
+
+void uring_backend::cancel(operation& op, operation_queue& done) noexcept {
+    record* of = records_.find(op.target);
+    NARU_ASSERT(of != nullptr);
+    if (op.kind == operation_kind::close || op.kind == operation_kind::release) return;
+    if (op.backend_bits == chained && op.kind == operation_kind::send) {
+        put_chain_cancel(op.target.slot, *of);
+        return;
+    }
+    if (op.backend_bits != waiting) {
+        put_cancel(op);
+        return;
+    }
+    if (of->reads.remove(op)) {
+        complete(op, outcome::canceled, done);
+        serve_reads(op.target.slot, *of, done);
+    } else if (of->writes.remove(op)) {
+        if (op.kind == operation_kind::send_file) end_send_file(*of, static_cast<send_file_operation&>(op));
+        complete(op, outcome::canceled, done);
+        start_write(*of, done);
+    }
+}
+
+// Stop, cancel, join, release: closing a descriptor that has a receive in the kernel would send no FIN
+// (axboe/liburing#932), and its late completion would find the next owner of the number.
+void uring_backend::begin_close(std::uint32_t slot, record& of, operation& op,
+                                operation_queue& done) noexcept {
+    of.closing = true;
+    intrusive_chain<operation> joining;
+    for (intrusive_chain<operation>* way : {&of.reads, &of.writes}) {
+        while (operation* each = way->pop()) {
+            if (each->backend_bits != waiting) {
+                each->state = operation_state::canceling;
+                joining.push(*each);  // its completion finds it by address
+                continue;
+            }
+            if (each->kind == operation_kind::send_file)
+                end_send_file(of, static_cast<send_file_operation&>(*each));
+            complete(*each, outcome::canceled, done);
+        }
+    }
+    while (joining.pop() != nullptr) {
+    }
+    of.reads.push(op);
+    if (of.in_kernel > 0 || of.armed) {
+        if (of.close_last && of.kind == descriptor_kind::stream) {
+            put_chain_cancel(slot, of);
+        } else {
+            put_cancel_all(of, word(tag::ignored, 0));
+        }
+    }
+    if (op.kind == operation_kind::release && of.direct) {
+        // What leaves the loop must be a descriptor of the process.
+        const int installed = install(of);
+        close_direct(of.descriptor);
+        of.direct = false;
+        of.descriptor = installed;
+    }
+    // In the same batch, behind the cancel: what is in flight holds the file open until it has ended, and the
+    // slot stays taken until then, so the number may be given out again before. Not so where an operation looks
+    // its file up, or opens it, when its turn comes: that close waits.
+    const bool closes = op.kind == operation_kind::close && of.descriptor >= 0;
+    if (closes && !of.close_last) {
+        put_close(of, op);
+    } else {
+        finish_close_if_quiet(slot, of, done);
+    }
+}
+
+void uring_backend::put_close(record& of, operation& op) noexcept {
+    io_uring_sqe& submission = entry_for(op, of, IORING_OP_CLOSE);
+    if (!of.direct) return;
+    submission.flags = 0;
+    submission.fd = 0;
+    submission.file_index = static_cast<std::uint32_t>(of.descriptor) + 1;
+}
+
+// Something on a closing handle has ended: if it was the last, so does the close.
+void uring_backend::finish_close_if_quiet(std::uint32_t slot, record& of, operation_queue& done) noexcept {
+    if (of.in_kernel != 0 || of.armed) return;
+    operation& op = *of.reads.front();
+    if (of.close_last && op.kind == operation_kind::close && of.descriptor >= 0) {
+        of.close_last = false;
+        put_close(of, op);
+        return;
+    }
+    of.reads.pop();
+    drop_kept(of);
+    const int descriptor = of.descriptor;
+    of.descriptor = -1;
+    if (of.kind == descriptor_kind::file && of.direct)
+        free_files_.push_back(static_cast<std::uint16_t>(descriptor));
+    records_.release(slot);
+    std::int64_t result = 0;
+    if (op.kind == operation_kind::release) {
+        if (descriptor >= 0) system_calls::set_blocking(descriptor, false);
+        result = descriptor >= 0 ? descriptor : outcome::from_errno(EMFILE);
+    }
+    complete(op, result, done);
+}
+
+}  // namespace naru

@@ -1,0 +1,134 @@
+// Direct descriptors: sockets and files that live in the ring's own table. The process has no number for
+// them, so RLIMIT_NOFILE does not count them, and no system call but io_uring's takes them.
+//
+// The first limits::ring_files places are for files that are opened by name, at a place that is known before
+// (a chain needs that); the kernel gives out the others to accepted connections.
+#include <naru/backend/system_calls.hpp>
+#include <naru/backend/uring_backend.hpp>
+#include <naru/core/check.hpp>
+
+#include <algorithm>
+#include <cerrno>
+
+#include <fcntl.h>
+#include <sys/resource.h>
+
+namespace naru {
+
+void uring_backend::open_table() {
+    const bool wanted = options_.direct_descriptors != uring_options::direct::never;
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = 1024;
+    std::size_t places = limits::ring_files;
+    if (wanted) places = options_.direct_limit != 0 ? options_.direct_limit : static_cast<std::size_t>(limit.rlim_cur);
+    places = std::clamp<std::size_t>(places, limits::ring_files + (wanted ? 1 : 0), limits::direct_descriptors);
+
+    io_uring_rsrc_register table{};
+    table.nr = static_cast<unsigned>(places);
+    table.flags = IORING_RSRC_REGISTER_SPARSE;
+    io_uring_file_index_range accepted{};
+    accepted.off = limits::ring_files;
+    accepted.len = table.nr - static_cast<unsigned>(limits::ring_files);
+    int refused = ring_.register_call(IORING_REGISTER_FILES2, &table, sizeof table);
+    if (refused >= 0 && wanted) refused = ring_.register_call(IORING_REGISTER_FILE_ALLOC_RANGE, &accepted, 0);
+    if (refused >= 0 && wanted && !ring_.knows(uring_abi::op_fixed_fd_install)) refused = -EOPNOTSUPP;
+    if (refused < 0) {
+        if (wanted) given_up_ += (given_up_.empty() ? "" : ", ") + std::string("no direct descriptors (need Linux 6.8)");
+        options_.direct_descriptors = uring_options::direct::never;
+        options_.links = false;
+        return;
+    }
+    table_ = table.nr;
+    for (std::size_t place = limits::ring_files; place-- > 0;)
+        free_files_.push_back(static_cast<std::uint16_t>(place));
+    direct_from_ = static_cast<int>(std::min<rlim_t>(limit.rlim_cur / 4 * 3, 1u << 30));
+    direct_now_ = options_.direct_descriptors == uring_options::direct::always;
+}
+
+void uring_backend::accept_directly_from_now() noexcept {
+    direct_now_ = options_.direct_descriptors != uring_options::direct::never;
+}
+
+// An ordinary descriptor for a direct one, for calls that io_uring does not make. < 0: a negative errno.
+int uring_backend::install(const record& of) noexcept {
+    io_uring_sqe prepared{};
+    prepared.opcode = uring_abi::op_fixed_fd_install;
+    prepared.fd = of.descriptor;
+    prepared.flags = IOSQE_FIXED_FILE;
+    return command(prepared);
+}
+
+// A place in the table for a descriptor of the process. < 0: a negative errno.
+int uring_backend::register_direct(int descriptor) noexcept {
+    int place = descriptor;
+    io_uring_sqe prepared{};
+    prepared.opcode = IORING_OP_FILES_UPDATE;
+    prepared.fd = -1;
+    prepared.addr = reinterpret_cast<std::uint64_t>(&place);
+    prepared.len = 1;
+    prepared.off = IORING_FILE_INDEX_ALLOC;
+    const int updated = command(prepared);
+    if (updated < 0) return updated;
+    return updated == 1 ? place : -ENFILE;
+}
+
+void uring_backend::close_direct(int index) noexcept {
+    io_uring_sqe& submission = entry();
+    submission.opcode = IORING_OP_CLOSE;
+    submission.flags = IOSQE_CQE_SKIP_SUCCESS;
+    submission.file_index = static_cast<std::uint32_t>(index) + 1;
+    submission.user_data = word(tag::ignored, 0);
+}
+
+borrowed_descriptor uring_backend::borrow(handle of) noexcept {
+    const record* found = records_.find(of);
+    if (found == nullptr || found->closing) return {};
+    if (!found->direct) return borrowed_descriptor(found->descriptor);
+    return borrowed_descriptor(install(*found), system_calls::close);
+}
+
+// ---------------------------------------------------------------------------------------- files
+
+result<handle> uring_backend::reserve_file() noexcept {
+    if (free_files_.empty()) return name_descriptor(-1, descriptor_kind::file, false);
+    const auto made = name_descriptor(free_files_.back(), descriptor_kind::file, true);
+    if (made) free_files_.pop_back();
+    return made;
+}
+
+void uring_backend::start_file(record& of, operation& op, operation_queue& done) noexcept {
+    if (op.kind == operation_kind::read_file && of.descriptor < 0) {
+        complete(op, outcome::from_errno(EBADF), done);
+        return;
+    }
+    of.close_last = true;
+    prepare_file(entry_for(op, of, 0), of, op);
+}
+
+void uring_backend::prepare_file(io_uring_sqe& submission, const record& of, const operation& op) noexcept {
+    if (op.kind == operation_kind::read_file) {
+        submission.opcode = IORING_OP_READ;
+        submission.addr = reinterpret_cast<std::uint64_t>(op.data);
+        submission.len = op.count;
+        submission.off = static_cast<const read_file_operation&>(op).offset;
+        return;
+    }
+    const auto& open = static_cast<const open_file_operation&>(op);
+    submission.opcode = IORING_OP_OPENAT;
+    submission.flags &= static_cast<std::uint8_t>(~IOSQE_FIXED_FILE);
+    submission.fd = open.directory;
+    submission.addr = reinterpret_cast<std::uint64_t>(open.path);
+    submission.open_flags = static_cast<std::uint32_t>(open.open_flags | (of.direct ? 0 : O_CLOEXEC));
+    submission.len = open.mode;
+    if (of.direct) submission.file_index = static_cast<std::uint32_t>(of.descriptor) + 1;
+}
+
+void uring_backend::on_file(record& of, operation& op, int outcome) noexcept {
+    if (op.kind == operation_kind::open_file && outcome >= 0 && !of.direct) {
+        if (of.descriptor >= 0) system_calls::close(of.descriptor);  // opened twice
+        of.descriptor = outcome;
+    }
+    if (of.in_kernel == 0 && !of.closing) of.close_last = false;
+}
+
+}  // namespace naru

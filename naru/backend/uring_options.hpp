@@ -1,0 +1,35 @@
+// How an io_uring loop is set up.
+#pragma once
+
+#include <naru/core/limits.hpp>
+
+#include <cstddef>
+
+namespace naru {
+
+/// Features can be switched off one by one, so that the paths for older kernels are tested on new ones.
+struct uring_options {
+    bool multishot_accept = true;
+    bool multishot_recv = true;
+    bool single_issuer = true;
+    bool message_wakes = true;
+    bool restrictions = true;
+    bool links = true;  ///< chains are linked by the kernel, where their operations allow it
+    /// Several buffers in one receive completion. Off: at the sizes measured it costs no less (docs/io_uring.md).
+    bool bundles = false;
+    /// A send of at least so many bytes lets the network card read them from where they lie.
+    std::size_t zero_copy_from = limits::zero_copy_from;
+    /// Direct descriptors live in the ring's table and do not count against RLIMIT_NOFILE. `near_limit`: from
+    /// the moment a connection's descriptor is past three quarters of the limit, or none is left.
+    enum class direct { never, near_limit, always };
+    direct direct_descriptors = direct::never;
+    std::size_t direct_limit = 0;  ///< places in the table; 0: as many as the kernel gives, RLIMIT_NOFILE
+    bool sqpoll = false;           ///< see uring_setup
+    unsigned sqpoll_idle_milliseconds = 1000;
+    int sqpoll_cpu = -1;
+    unsigned entries = limits::uring_entries;
+    unsigned completions = limits::uring_completions;
+    std::size_t pool_buffers = limits::pool_buffers;
+};
+
+}  // namespace naru

@@ -1,0 +1,279 @@
+// Reading: accepts and receives are armed once and report many times. What comes before it is asked for is
+// kept, up to a limit; past it the kernel is told to stop, and the peer feels it.
+#include <naru/backend/system_calls.hpp>
+#include <naru/backend/uring_backend.hpp>
+#include <naru/core/check.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include <poll.h>
+#include <sys/socket.h>
+
+namespace naru {
+
+// Serves waiting reads, in order, from what has been kept; then sees to it that more comes.
+void uring_backend::serve_reads(std::uint32_t slot, record& of, operation_queue& done) noexcept {
+    while (operation* op = of.reads.front()) {
+        if (op->backend_bits == in_kernel) return;
+        std::int64_t result = 0;
+        if (!serve_read(slot, of, *op, result)) return;
+        of.reads.pop();
+        complete(*op, result, done);
+    }
+}
+
+// True if the operation has ended here.
+bool uring_backend::serve_read(std::uint32_t slot, record& of, operation& op, std::int64_t& result) noexcept {
+    if (of.kept > 0) {
+        take_kept(of, op, result);
+        return true;
+    }
+    if (of.ended < 0) {
+        result = op.kind == operation_kind::readable ? 0 : of.ended;
+        // An accept that failed (EMFILE) may be tried again; a stream that ended stays ended.
+        if (of.kind == descriptor_kind::listener) of.ended = 0;
+        return true;
+    }
+    if (op.kind == operation_kind::readable && of.armed) {
+        // Whoever asks for readiness reads by himself: nothing may be received ahead of him any more.
+        if (!of.stopping) disarm(slot, of);
+    } else if (op.kind == operation_kind::readable) {
+        io_uring_sqe& submission = entry_for(op, of, IORING_OP_POLL_ADD);
+        submission.poll32_events = POLLIN | POLLRDHUP;
+    } else if (op.kind == operation_kind::recv_into && !of.armed) {
+        io_uring_sqe& submission = entry_for(op, of, IORING_OP_RECV);
+        submission.addr = reinterpret_cast<std::uint64_t>(op.data);
+        submission.len = op.count;
+    } else if (!of.armed && !of.starved) {
+        arm(slot, of);
+    }
+    return false;
+}
+
+void uring_backend::arm(std::uint32_t slot, record& of) noexcept {
+    of.armed = true;
+    of.stopping = false;
+    io_uring_sqe& submission = entry();
+    submission.fd = of.descriptor;
+    if (of.direct) submission.flags = IOSQE_FIXED_FILE;
+    submission.user_data = armed_word(slot, of);
+    if (of.kind == descriptor_kind::listener) {
+        submission.opcode = IORING_OP_ACCEPT;
+        of.armed_direct = direct_now_;
+        if (direct_now_) {
+            submission.file_index = IORING_FILE_INDEX_ALLOC;
+        } else {
+            submission.accept_flags = SOCK_CLOEXEC;
+        }
+        if (options_.multishot_accept) submission.ioprio = IORING_ACCEPT_MULTISHOT;
+        return;
+    }
+    if (of.polled) {
+        submission.opcode = IORING_OP_POLL_ADD;
+        submission.poll32_events = POLLIN | POLLRDHUP;
+        return;
+    }
+    submission.opcode = IORING_OP_RECV;
+    submission.flags |= IOSQE_BUFFER_SELECT;
+    submission.buf_group = uring_buffers::group;
+    if (options_.multishot_recv) submission.ioprio = IORING_RECV_MULTISHOT;
+    if (options_.bundles) submission.ioprio |= uring_abi::receive_bundle;
+}
+
+void uring_backend::disarm(std::uint32_t slot, record& of) noexcept {
+    of.stopping = true;
+    io_uring_sqe& submission = entry();
+    submission.opcode = IORING_OP_ASYNC_CANCEL;
+    submission.flags = IOSQE_CQE_SKIP_SUCCESS;
+    submission.addr = armed_word(slot, of);
+    submission.user_data = word(tag::ignored, 0);
+}
+
+// A completion of the armed accept or receive of a handle. The kernel ends a multishot when it sees fit (an
+// error, a full completion queue, a cancel: axboe/liburing#805): what is waiting arms it again.
+void uring_backend::on_armed(std::uint32_t slot, record& of, const io_uring_cqe& completion,
+                             operation_queue& done) noexcept {
+    const bool accepts = of.kind == descriptor_kind::listener;
+    if ((completion.flags & IORING_CQE_F_MORE) == 0) of.armed = of.stopping = false;
+    if (accepts) {
+        on_accepted(slot, of, completion.res);
+    } else {
+        on_received(slot, of, completion);
+    }
+    if (of.closing) {
+        finish_close_if_quiet(slot, of, done);
+        return;
+    }
+    serve_reads(slot, of, done);
+    const unsigned ahead = accepts ? limits::accepts_ahead : limits::buffers_ahead;
+    if (of.armed && !of.stopping && of.kept >= ahead) disarm(slot, of);
+}
+
+void uring_backend::on_accepted(std::uint32_t slot, record& of, int outcome) noexcept {
+    if (outcome >= 0) {
+        const auto made = name_descriptor(outcome, descriptor_kind::stream, of.armed_direct);
+        if (!made) {
+            of.ended = static_cast<std::int32_t>(outcome::from(made.error()));
+            return;
+        }
+        if (of.kept > 0) {
+            records_.at(of.kept_last).next_free = made->slot;
+        } else {
+            of.kept_first = made->slot;
+        }
+        of.kept_last = made->slot;
+        ++of.kept;
+        if (direct_now_ || !near_descriptor_limit(outcome)) return;
+        accept_directly_from_now();
+        if (direct_now_ && of.armed && !of.stopping) disarm(slot, of);
+        return;
+    }
+    if (outcome == -ECANCELED || outcome == -EINTR) return;
+    if (outcome == -EMFILE && !direct_now_ && options_.direct_descriptors != uring_options::direct::never) {
+        accept_directly_from_now();
+        if (direct_now_) return;
+    }
+    // The table of the ring is what is full, not the system's.
+    const bool table_full = outcome == -ENFILE && direct_now_;
+    of.ended = table_full ? static_cast<std::int32_t>(outcome::from(errc::direct_descriptor_limit)) : outcome;
+}
+
+void uring_backend::on_received(std::uint32_t slot, record& of, const io_uring_cqe& completion) noexcept {
+    const bool has_buffer = (completion.flags & IORING_CQE_F_BUFFER) != 0;
+    const std::uint32_t index = completion.flags >> IORING_CQE_BUFFER_SHIFT;
+    const int outcome = completion.res;
+    if (of.polled) {
+        of.polled = false;  // worth a receive now
+        return;
+    }
+    if (outcome > 0) {
+        // One buffer, or a bundle of those lent behind it.
+        auto left = static_cast<std::uint32_t>(outcome);
+        std::uint32_t each = index;
+        while (true) {
+            const auto size = std::min<std::uint32_t>(left, limits::buffer_bytes);
+            lent_.taken(each);
+            keep_buffer(of, each, size);
+            left -= size;
+            if (left == 0) return;
+            each = lent_.oldest();
+        }
+    }
+    if (has_buffer) {
+        lent_.taken(index);
+        lent_.lend(index);
+    }
+    if (outcome == 0) {
+        of.ended = static_cast<std::int32_t>(outcome::end_of_stream);
+    } else if (outcome == -ENOBUFS) {
+        starve(slot, of);
+    } else if (outcome == -EAGAIN) {  // a send_file has made the descriptor non-blocking
+        of.polled = true;
+    } else if (outcome != -ECANCELED && outcome != -EINTR) {
+        of.ended = outcome;
+    }
+}
+
+// ---------------------------------------------------------------------------------------- kept ahead
+
+void uring_backend::keep_buffer(record& of, std::uint32_t index, std::uint32_t size) noexcept {
+    received& piece = received_[index];
+    piece.next = none;
+    piece.offset = 0;
+    piece.size = static_cast<std::uint16_t>(size);
+    if (of.kept > 0) {
+        received_[of.kept_last].next = index;
+    } else {
+        of.kept_first = index;
+    }
+    of.kept_last = index;
+    ++of.kept;
+}
+
+void uring_backend::take_kept(record& of, operation& op, std::int64_t& result) noexcept {
+    if (op.kind == operation_kind::readable) {
+        result = 0;
+        return;
+    }
+    const std::uint32_t first = of.kept_first;
+    if (of.kind == descriptor_kind::listener) {
+        record& accepted = records_.at(first);
+        of.kept_first = accepted.next_free;
+        --of.kept;
+        handle made;
+        made.slot = first;
+        made.generation = accepted.generation;
+        result = made.pack();
+        return;
+    }
+    received& piece = received_[first];
+    std::byte* data = buffers_.at(first) + piece.offset;
+    if (op.kind == operation_kind::recv_into && op.count < piece.size) {
+        std::memcpy(op.data, data, op.count);
+        piece.offset = static_cast<std::uint16_t>(piece.offset + op.count);
+        piece.size = static_cast<std::uint16_t>(piece.size - op.count);
+        result = op.count;
+        return;
+    }
+    of.kept_first = piece.next;
+    --of.kept;
+    result = piece.size;
+    if (op.kind == operation_kind::recv_into) {
+        std::memcpy(op.data, data, piece.size);
+        buffers_.release(data);
+    } else {
+        op.data = data;
+    }
+}
+
+void uring_backend::drop_kept(record& of) noexcept {
+    while (of.kept > 0) {
+        const std::uint32_t first = of.kept_first;
+        --of.kept;
+        if (of.kind == descriptor_kind::listener) {
+            record& accepted = records_.at(first);
+            of.kept_first = accepted.next_free;
+            accepted.direct ? close_direct(accepted.descriptor) : system_calls::close(accepted.descriptor);
+            accepted.descriptor = -1;
+            records_.release(first);
+        } else {
+            of.kept_first = received_[first].next;
+            buffers_.release(buffers_.at(first));
+        }
+    }
+}
+
+// ---------------------------------------------------------------------------------------- out of buffers
+
+// The kernel has none left: more are lent if the pool has any; otherwise the handle waits until some come
+// back. Arming it again at once would be answered with ENOBUFS at once (axboe/liburing#1275).
+void uring_backend::starve(std::uint32_t slot, record& of) noexcept {
+    of.starved = true;
+    handle name;
+    name.slot = slot;
+    name.generation = of.generation;
+    starved_.push_back(name);
+}
+
+void uring_backend::resume_starved(operation_queue& done) noexcept {
+    if (lent_.lent() < starved_.size()) lent_.grow();
+    // No more are armed than there are buffers: each would only be told ENOBUFS again.
+    std::size_t room = lent_.lent();
+    resumed_.swap(starved_);
+    for (const handle each : resumed_) {
+        record* of = records_.find(each);
+        if (of == nullptr || of->closing) continue;
+        if (room == 0) {
+            starved_.push_back(each);
+            continue;
+        }
+        --room;
+        of->starved = false;
+        serve_reads(each.slot, *of, done);
+    }
+    resumed_.clear();
+}
+
+}  // namespace naru
