@@ -3,6 +3,7 @@
 
 #include <naru/backend/choose_backend.hpp>
 #include <naru/backend/uring_backend.hpp>
+#include <naru/backend/uring_quirks.hpp>
 #include <naru/loop/loop.hpp>
 
 #include <algorithm>
@@ -80,7 +81,7 @@ section examine_engines() {
         finding line;
         line.name = name_of(each);
         backend_choice choice = try_backend(each);
-        if (choice.backend == nullptr) {
+        if (choice.backend == nullptr || choice.chosen != each) {
             line.good = false;
             line.value = "unusable";
             line.advice = choice.reason;
@@ -122,11 +123,23 @@ section examine_io_uring() {
         return found;
     }
     add("ring", true, "");
+    if (!steps.empty()) found.findings.back().value += ", with " + steps;
+    for (const uring_quirk& each : quirks_of_this_kernel())
+        add("this kernel", false, each.text() + ": a newer kernel has it again");
     add("SINGLE_ISSUER and DEFER_TASKRUN", (ring.setup_flags() & IORING_SETUP_DEFER_TASKRUN) != 0,
         "needs Linux 6.1");
     add("NO_SQARRAY", (ring.setup_flags() & uring_abi::setup_no_sqarray) != 0, "needs Linux 6.6");
     add("waiting without iowait", (ring.features() & uring_abi::feature_no_iowait) != 0,
         "needs Linux 6.15: until then an idle server is shown as 100% iowait, which is harmless");
+    const auto operation = [&](std::uint8_t code, const char* name, const char* advice) {
+        add(name, ring.knows(code), advice);
+    };
+    operation(IORING_OP_SEND_ZC, "zero-copy sends", "needs Linux 6.0; sends are copied without");
+    operation(uring_abi::op_fixed_fd_install, "direct descriptors", "need Linux 6.8; see descriptors below");
+    add("receive bundles", (ring.features() & uring_abi::feature_bundles) != 0,
+        "need Linux 6.10; not used by default");
+    constexpr std::uint8_t one[] = {IORING_OP_NOP};
+    add("restricted rings", !ring.restrict_to(one), "needs Linux 5.10");
     buffer_pool pool(64);
     uring_buffers buffers(pool);
     add("provided-buffer rings", !buffers.open(ring),
@@ -155,11 +168,36 @@ finding limit_line(const char* name, int resource, rlim_t wanted, std::string_vi
     return line;
 }
 
+// What `naru serve --direct-descriptors` would hold.
+finding direct_line() {
+    finding line;
+    line.name = "direct descriptors";
+    uring_options options;
+    options.direct_descriptors = uring_options::direct::always;
+    try {
+        const uring_backend tried(options);
+        line.good = tried.accepts_direct();
+        line.value = line.good ? fmt::format(
+                                     "{} connections each thread, whatever the limit above: naru serve "
+                                     "--direct-descriptors on --threads N",
+                                     tried.direct_places())
+                               : "no";
+        if (!line.good) line.advice = tried.given_up();
+    } catch (const std::exception& refusal) {
+        line.good = false;
+        line.value = "no";
+        line.advice = refusal.what();
+    }
+    return line;
+}
+
 section examine_limits() {
     section found{"limits", "Limits", {}};
-    found.findings.push_back(
-        limit_line("descriptors", RLIMIT_NOFILE, 65'536, "",
-                   "each connection takes one: ulimit -n 1048576, or LimitNOFILE= in the service's unit"));
+    found.findings.push_back(limit_line(
+        "descriptors", RLIMIT_NOFILE, 65'536, "",
+        "each connection takes one: ulimit -n 1048576, or LimitNOFILE= in the service's unit; or let "
+        "io_uring keep connections outside of it"));
+    found.findings.push_back(direct_line());
     finding memlock =
         limit_line("locked memory", RLIMIT_MEMLOCK, 8 * 1024 * 1024, " bytes",
                    "io_uring rings are charged to it: ulimit -l, or LimitMEMLOCK= in the service's unit");

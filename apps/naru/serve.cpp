@@ -72,7 +72,8 @@ void add_serve(CLI::App& program, action& chosen) {
     command.add_option("-l,--listen", given->listen,
                        "ADDRESS:PORT; port 0 takes a free one (default: 127.0.0.1:8080)");
     command.add_option("-e,--engine", given->engine,
-                       "auto, select, poll, epoll, epoll-level, epoll-oneshot or io_uring (default: auto)");
+                       "auto, select, poll, epoll, epoll-level, epoll-oneshot, io_uring or io_uring-sqpoll "
+                       "(default: auto)");
     command.add_option("-t,--threads", given->threads,
                        "Loops, one a thread (default: the number of usable cores)");
     command.add_option("-c,--config", *config, "A TOML file with these settings; flags go before it");
@@ -93,10 +94,21 @@ void add_serve(CLI::App& program, action& chosen) {
     times.add_option("--keep-alive-timeout", given->keep_alive_timeout, "Between two requests (default: 60)");
     times.add_option("--drain-timeout", given->drain_timeout,
                      "For what is in flight when the server stops (default: 10)");
-    CLI::Option_group& tcp = *command.add_option_group("TCP", "Off unless asked for; see docs/operations.md");
+    CLI::Option_group& uring = *command.add_option_group("io_uring", "See docs/io_uring.md");
+    uring.add_option(
+        "--direct-descriptors", given->direct_descriptors,
+        "on, off or auto: connections outside the descriptor limit (default: auto, when it is near)");
+    uring.add_option("--zero-copy-from", given->zero_copy_from,
+                     "Send at least so many bytes without a copy (default: 0, never)");
+    uring.add_option("--sqpoll-idle", given->sqpoll_idle,
+                     "io_uring-sqpoll: milliseconds before the kernel's thread sleeps (default: 1000)");
+    uring.add_option("--sqpoll-cpu", given->sqpoll_cpu,
+                     "io_uring-sqpoll: the first thread's core; the next threads take the next ones");
+    CLI::Option_group& tcp = *command.add_option_group("TCP", "See docs/operations.md");
     tcp.add_option("--backlog", given->backlog, "Connections waiting to be accepted (default: 4096)");
     tcp.add_option("--fast-open", given->fast_open, "TCP Fast Open, this many pending");
-    tcp.add_option("--defer-accept", given->defer_accept, "Accept when data has come, or after seconds");
+    tcp.add_option("--defer-accept", given->defer_accept,
+                   "Accept when data has come, or after so many seconds; 0: at once (default: 1)");
     tcp.add_option("--tcp-keep-alive", given->tcp_keep_alive, "Probes: IDLE,INTERVAL,COUNT");
     tcp.add_option("--user-timeout", given->user_timeout, "Milliseconds sent data may stay unacknowledged");
     tcp.add_option("--send-buffer", given->send_buffer, "Bytes (SO_SNDBUF)");

@@ -34,7 +34,11 @@ constexpr auto settings_table = std::make_tuple(
     std::pair{"write-timeout", &serve_settings::write_timeout},
     std::pair{"keep-alive-timeout", &serve_settings::keep_alive_timeout},
     std::pair{"drain-timeout", &serve_settings::drain_timeout},
-    std::pair{"backlog", &serve_settings::backlog}, std::pair{"fast-open", &serve_settings::fast_open},
+    std::pair{"direct-descriptors", &serve_settings::direct_descriptors},
+    std::pair{"zero-copy-from", &serve_settings::zero_copy_from},
+    std::pair{"sqpoll-idle", &serve_settings::sqpoll_idle},
+    std::pair{"sqpoll-cpu", &serve_settings::sqpoll_cpu}, std::pair{"backlog", &serve_settings::backlog},
+    std::pair{"fast-open", &serve_settings::fast_open},
     std::pair{"defer-accept", &serve_settings::defer_accept},
     std::pair{"tcp-keep-alive", &serve_settings::tcp_keep_alive},
     std::pair{"user-timeout", &serve_settings::user_timeout},
@@ -92,6 +96,27 @@ socket_options::keep_alive_settings to_keep_alive(const std::string& text) {
     settings.interval = std::chrono::seconds(values[1]);
     settings.count = values[2];
     return settings;
+}
+
+void set_uring(uring_options& options, const serve_settings& settings) {
+    using direct = uring_options::direct;
+    const std::string mode = settings.direct_descriptors.value_or("auto");
+    if (mode != "auto" && mode != "on" && mode != "off")
+        throw std::runtime_error(fmt::format("--direct-descriptors wants on, off or auto, not {}", mode));
+    options.direct_descriptors = mode == "on"    ? direct::always
+                                 : mode == "off" ? direct::never
+                                                 : direct::near_limit;
+    if (settings.zero_copy_from) {
+        check("zero-copy-from", *settings.zero_copy_from, 0, 1 << 30);
+        options.zero_copy_from = *settings.zero_copy_from > 0
+                                     ? static_cast<std::size_t>(*settings.zero_copy_from)
+                                     : naru::limits::never_zero_copy;
+    }
+    if (settings.sqpoll_idle) {
+        check("sqpoll-idle", *settings.sqpoll_idle, 1, 60'000);
+        options.sqpoll_idle_milliseconds = static_cast<unsigned>(*settings.sqpoll_idle);
+    }
+    if (settings.sqpoll_cpu) check("sqpoll-cpu", options.sqpoll_cpu = *settings.sqpoll_cpu, 0, 4095);
 }
 
 }  // namespace
@@ -182,6 +207,7 @@ http::server_options to_options(const serve_settings& settings) {
     if (settings.keep_alive_timeout)
         limits.keep_alive = to_time("keep-alive-timeout", *settings.keep_alive_timeout);
     if (settings.drain_timeout) limits.drain = to_time("drain-timeout", *settings.drain_timeout);
+    set_uring(options.uring, settings);
     if (settings.backlog) check("backlog", options.backlog = *settings.backlog, 1, 1 << 24);
     if (settings.fast_open) check("fast-open", options.fast_open_queue = *settings.fast_open, 0, 65'535);
     if (settings.defer_accept) {

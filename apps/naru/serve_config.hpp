@@ -22,6 +22,10 @@ struct serve_settings {
     std::optional<double> write_timeout;
     std::optional<double> keep_alive_timeout;
     std::optional<double> drain_timeout;
+    std::optional<std::string> direct_descriptors;
+    std::optional<int> zero_copy_from;
+    std::optional<int> sqpoll_idle;
+    std::optional<int> sqpoll_cpu;
     std::optional<int> backlog;
     std::optional<int> fast_open;
     std::optional<int> defer_accept;

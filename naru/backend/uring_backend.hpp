@@ -45,6 +45,10 @@ class uring_backend final : public backend {
 
     /// True once connections are accepted as direct descriptors.
     bool accepts_direct() const noexcept { return direct_now_; }
+    /// How many at most.
+    std::size_t direct_places() const noexcept {
+        return table_ > limits::ring_files ? table_ - limits::ring_files : 0;
+    }
 
  private:
     enum class tag : std::uint8_t {

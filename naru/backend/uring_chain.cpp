@@ -22,7 +22,8 @@ bool uring_backend::can_link(const operation& op) noexcept {
         case operation_kind::close:
             return of->kind == descriptor_kind::file && of->direct && of->reads.empty();
         case operation_kind::send:
-            // What waits before it would come after it; slices that are sent in parts are no single operation.
+            // What waits before it would come after it; slices that are sent in parts are no single
+            // operation.
             return of->kind == descriptor_kind::stream && of->writes.empty() && op.count == 1 &&
                    op.slices->size > 0;
         default:

@@ -82,8 +82,8 @@ void uring_backend::begin_close(std::uint32_t slot, record& of, operation& op,
         of.descriptor = installed;
     }
     // In the same batch, behind the cancel: what is in flight holds the file open until it has ended, and the
-    // slot stays taken until then, so the number may be given out again before. Not so where an operation looks
-    // its file up, or opens it, when its turn comes: that close waits.
+    // slot stays taken until then, so the number may be given out again before. Not so where an operation
+    // looks its file up, or opens it, when its turn comes: that close waits.
     const bool closes = op.kind == operation_kind::close && of.descriptor >= 0;
     if (closes && !of.close_last) {
         put_close(of, op);

@@ -20,8 +20,11 @@ void uring_backend::open_table() {
     rlimit limit{};
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = 1024;
     std::size_t places = limits::ring_files;
-    if (wanted) places = options_.direct_limit != 0 ? options_.direct_limit : static_cast<std::size_t>(limit.rlim_cur);
-    places = std::clamp<std::size_t>(places, limits::ring_files + (wanted ? 1 : 0), limits::direct_descriptors);
+    if (wanted)
+        places =
+            options_.direct_limit != 0 ? options_.direct_limit : static_cast<std::size_t>(limit.rlim_cur);
+    places =
+        std::clamp<std::size_t>(places, limits::ring_files + (wanted ? 1 : 0), limits::direct_descriptors);
 
     io_uring_rsrc_register table{};
     table.nr = static_cast<unsigned>(places);
@@ -33,7 +36,9 @@ void uring_backend::open_table() {
     if (refused >= 0 && wanted) refused = ring_.register_call(IORING_REGISTER_FILE_ALLOC_RANGE, &accepted, 0);
     if (refused >= 0 && wanted && !ring_.knows(uring_abi::op_fixed_fd_install)) refused = -EOPNOTSUPP;
     if (refused < 0) {
-        if (wanted) given_up_ += (given_up_.empty() ? "" : ", ") + std::string("no direct descriptors (need Linux 6.8)");
+        if (wanted)
+            given_up_ +=
+                (given_up_.empty() ? "" : ", ") + std::string("no direct descriptors (need Linux 6.8)");
         options_.direct_descriptors = uring_options::direct::never;
         options_.links = false;
         return;

@@ -131,12 +131,12 @@ void uring_backend::on_accepted(std::uint32_t slot, record& of, int outcome) noe
         return;
     }
     if (outcome == -ECANCELED || outcome == -EINTR) return;
-    if (outcome == -EMFILE && !direct_now_ && options_.direct_descriptors != uring_options::direct::never) {
+    if (outcome == -EMFILE && !of.armed_direct) {
         accept_directly_from_now();
         if (direct_now_) return;
     }
     // The table of the ring is what is full, not the system's.
-    const bool table_full = outcome == -ENFILE && direct_now_;
+    const bool table_full = outcome == -ENFILE && of.armed_direct;
     of.ended = table_full ? static_cast<std::int32_t>(outcome::from(errc::direct_descriptor_limit)) : outcome;
 }
 

@@ -27,7 +27,9 @@ std::span<slice> unsent(operation& op) noexcept {
 // What send_file_operation::backend_word holds while a file goes out through a direct descriptor: a
 // descriptor installed for sendfile(2), or where there was none left, a buffer to copy through.
 bool is_installed(std::uint64_t word) noexcept { return (word & 1) != 0; }
-std::uint64_t installed_word(int descriptor) noexcept { return static_cast<std::uint64_t>(descriptor) << 1 | 1; }
+std::uint64_t installed_word(int descriptor) noexcept {
+    return static_cast<std::uint64_t>(descriptor) << 1 | 1;
+}
 int installed_in(std::uint64_t word) noexcept { return static_cast<int>(word >> 1); }
 
 }  // namespace
@@ -75,7 +77,8 @@ bool uring_backend::put_send(record& of, operation& op) noexcept {
     const std::span<slice> left = unsent(op);
     if (left.empty()) return false;
     const bool one = left.size() == 1;
-    const bool zero_copy = !of.copies && op.backend_bits < most_notices && options_.zero_copy_from != limits::never_zero_copy &&
+    const bool zero_copy = !of.copies && op.backend_bits < most_notices &&
+                           options_.zero_copy_from != limits::never_zero_copy &&
                            total_size(left) >= options_.zero_copy_from;
     const std::uint8_t opcode = one ? (zero_copy ? IORING_OP_SEND_ZC : IORING_OP_SEND)
                                     : (zero_copy ? IORING_OP_SENDMSG_ZC : IORING_OP_SENDMSG);
@@ -189,8 +192,10 @@ bool uring_backend::on_file_sent(record& of, send_file_operation& op, int outcom
         op.progress += sent;
     }
     result = outcome;
-    if (op.state == operation_state::canceling) result = op.remaining == 0 ? static_cast<std::int64_t>(op.progress) : outcome::canceled;
-    else if (outcome >= 0 && !step_send_file(of, op, result)) return false;
+    if (op.state == operation_state::canceling)
+        result = op.remaining == 0 ? static_cast<std::int64_t>(op.progress) : outcome::canceled;
+    else if (outcome >= 0 && !step_send_file(of, op, result))
+        return false;
     end_send_file(of, op);
     return true;
 }

@@ -95,7 +95,9 @@ server::server(server_options options, std::function<void(std::string_view)> rep
     }
     s.blocking.emplace(blocking_threads);
     for (shard& each : s.shards) {
-        backend_choice choice = try_backend(s.options.engine, s.options.uring);
+        uring_options ring = s.options.uring;
+        if (ring.sqpoll_cpu >= 0) ring.sqpoll_cpu += static_cast<int>(&each - &s.shards.front());
+        backend_choice choice = try_backend(s.options.engine, ring);
         if (choice.backend == nullptr) {
             throw std::runtime_error(fmt::format("the engine {} cannot be used here: {}",
                                                  name_of(s.options.engine), choice.reason));

@@ -28,7 +28,8 @@ TEST(UringQuirks, AFaultyKernelGoesWithoutTheFeature) {
 }
 
 TEST(UringQuirks, OnlyTheVersionsInTheTableAreConcerned) {
-    for (const kernel_version good : {kernel_version{6, 13, 10}, {6, 14, 9}, {6, 18, 0}, {6, 1, 6}, {6, 1, 8}, {6, 6, 0}})
+    for (const kernel_version good :
+         {kernel_version{6, 13, 10}, {6, 14, 9}, {6, 18, 0}, {6, 1, 6}, {6, 1, 8}, {6, 6, 0}})
         EXPECT_TRUE(quirks_of(good).empty()) << good[0] << '.' << good[1] << '.' << good[2];
     for (const kernel_version bad : {kernel_version{6, 13, 11}, {6, 14, 8}, {6, 1, 7}, {6, 6, 9}, {6, 7, 4}})
         EXPECT_EQ(quirks_of(bad).size(), 1u) << bad[0] << '.' << bad[1] << '.' << bad[2];
