@@ -56,7 +56,7 @@ struct options {
     }
 
     /// What a socket takes at once, so that a short send is an error and nothing needs to be queued.
-    static constexpr long maximum_size = 4096;
+    static constexpr long maximum_size = 65536;
 };
 
 class echo_client {
@@ -113,6 +113,7 @@ class echo_client {
         connection& made = connections_[index];
         made.descriptor = check(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
         set_option(made.descriptor, IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY");
+        if (options_.size > 4096) set_option(made.descriptor, SOL_SOCKET, SO_SNDBUF, 1 << 20, "SO_SNDBUF");
         const sockaddr_in address = loopback(options_.port);
         check(::connect(made.descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof address),
               "connect");

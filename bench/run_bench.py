@@ -20,7 +20,7 @@ How it measures:
 - A measurement with any error (a refused or broken connection, a timeout, an answer that is not the expected
   one, connections not kept alive or kept alive when they should not be) is reported as invalid and not used.
 
-Scenarios: keepalive, pipeline, idle, memory, large, connections, echo. bench/README.md describes them.
+Scenarios: keepalive, pipeline, idle, memory, large, connections, echo, direct, engines. bench/README.md describes them.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     parser.add_argument("--build", type=Path, required=True, metavar="DIR",
                         help="the build directory: DIR/naru, DIR/examples/echo_coroutine, DIR/bench/*")
-    parser.add_argument("--scenario", nargs="+", choices=scenarios.SCENARIO_NAMES, default=scenarios.SCENARIO_NAMES,
-                        metavar="NAME", help=f"of {', '.join(scenarios.SCENARIO_NAMES)}; all if left out")
+    parser.add_argument("--scenario", nargs="+", choices=scenarios.SCENARIO_NAMES, default=scenarios.DEFAULT_NAMES,
+                        metavar="NAME", help=f"of {', '.join(scenarios.SCENARIO_NAMES)}; all but engines if left out")
     parser.add_argument("--rounds", type=positive, help="default 5")
     parser.add_argument("--seconds", type=positive, help="per measurement, default 3")
     parser.add_argument("--servers", default="*", metavar="LIST",

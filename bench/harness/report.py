@@ -171,6 +171,11 @@ def _targets() -> list[Target]:
         *of("connections", "connections", 1, "nginx", strict=True),
         *(target for peer in ("libuv", "libevent", "asio", "asio-callbacks")
           for target in of("echo", "echo", 1, peer, strict=True)),
+        *of("keepalive", "keepalive-1", 1, "naru-epoll", ["io_uring"]),
+        *of("keepalive", "keepalive-64", 0.9, "naru-epoll", ["io_uring"]),
+        *of("keepalive", "keepalive-512", 0.9, "naru-epoll", ["io_uring"]),
+        *of("connections", "connections", 0.75, "naru-epoll", ["io_uring"]),
+        *of("direct", "direct", 1.5, None, ["direct"]),
     ]
 
 
@@ -205,7 +210,7 @@ def judge(ran: list[Scenario], results: Results) -> list[Verdict]:
             verdicts.append(Verdict(claim, "not measured", "; ".join(dict.fromkeys(lacking)) or "in no common round"))
             continue
         reached = spread.median < target.limit or (spread.median == target.limit and not target.strict)
-        detail = spread.text(2 if target.to else 0) + (" x" if target.to else "")
+        detail = spread.text(2 if target.to else metric.digits) + (" x" if target.to else "")
         if (spread.high > target.limit) if reached else (spread.low < target.limit):
             detail += ", but the rounds do not agree"
         floor = next(server.floor for server in groups[target.group].servers if server.name == target.server)

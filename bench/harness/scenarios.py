@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from .servers import LARGE, SMALL, Server, Site
 
 WARM_UP_SECONDS = 0.5
 IDLE_CONNECTIONS = 15000
+MANY_CONNECTIONS = 100_000
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,37 @@ def _memory(settings: Settings, server: Server) -> dict[str, float]:
     }
 
 
+def _many(settings: Settings, server: Server) -> dict[str, float]:
+    """One process far past its descriptor limit: what 100 active connections notice of all the others. Each of
+    the clients that hold these has a limit, too, so there are several."""
+    site, client_core = settings.site, settings.cores.client
+    load = Load(SMALL, 100)
+    with server.running(site, settings.cores) as (process, port):
+        answer = clients.fetch(port, SMALL, None, site.body(SMALL))
+        clients.wrk_warm_up(port, load, client_core, WARM_UP_SECONDS)
+        alone = clients.wrk(port, load, client_core, settings.seconds, len(answer))
+        time.sleep(0.2)
+        before = processes.memory(process.pid)
+        with contextlib.ExitStack() as held:
+            left = MANY_CONNECTIONS
+            while left > 0:
+                share = min(left, 16_000)
+                held.enter_context(clients.idle(site, port, SMALL, share, client_core))
+                left -= share
+            time.sleep(0.5)
+            after = processes.memory(process.pid)
+            descriptors = len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
+            beside = clients.wrk(port, load, client_core, settings.seconds, len(answer))
+    return {
+        "p99_ratio": beside.p99_us / alone.p99_us,
+        "p99_us": beside.p99_us,
+        "p99_alone_us": alone.p99_us,
+        "mib": after.anonymous / 2**20,
+        "bytes": (after.anonymous - before.anonymous) / MANY_CONNECTIONS,
+        "descriptors": descriptors,
+    }
+
+
 def scenarios(idle_connections: int) -> list[Scenario]:
     s = servers
     epoll, io_uring = s.NARU["epoll"], s.NARU["io_uring"]
@@ -171,10 +204,17 @@ def scenarios(idle_connections: int) -> list[Scenario]:
         return Group(f"keepalive-{connections}", f"keep-alive, 100-byte file, {connections} connections", takers,
                      _http(Load(SMALL, connections)), small_metrics, [TO_FLOOR, TO_NGINX])
 
+    def engines(connections: int, size: int) -> Group:
+        return Group(f"engines-{connections}-{size}", f"echo of {size} bytes, {connections} connections",
+                     s.ENGINE_VARIANTS, _echo(connections, size),
+                     [Metric("cpu_us", "CPU us/round trip", 2), Metric("rate", "round trips/s", 0), *COMMON[1:]],
+                     [Ratio("x epoll", lambda server: "echo-epoll" if server.name != "echo-epoll" else None)])
+
     idle_servers = [epoll, io_uring, s.NGINX]
     active = Load(SMALL, 100)
     return [
-        Scenario("keepalive", [keepalive(64, s.SMALL_FILE_SERVERS), keepalive(512, no_select)], uses=["wrk"]),
+        Scenario("keepalive", [keepalive(1, [epoll, io_uring, s.NGINX]), keepalive(64, s.SMALL_FILE_SERVERS),
+                               keepalive(512, no_select)], uses=["wrk"]),
         Scenario("pipeline", [
             Group("pipeline", "16 pipelined requests, 100-byte file, 64 connections", s.SMALL_FILE_SERVERS,
                   _http(Load(SMALL, 64, depth=16)), burst_metrics, [TO_FLOOR, TO_NGINX]),
@@ -207,7 +247,18 @@ def scenarios(idle_connections: int) -> list[Scenario]:
                   [Metric("cpu_us", "CPU us/round trip", 2), Metric("rate", "round trips/s", 0), *COMMON[1:]],
                   [TO_FLOOR, Ratio("x libuv", lambda server: "libuv" if server.name != "libuv" else None)]),
         ], uses=["echo_client"]),
+        Scenario("engines", [engines(connections, size) for connections in (1, 64, 512)
+                             for size in (64, 4096, 65536)], uses=["echo_client"]),
+        Scenario("direct", [
+            Group("direct", f"{MANY_CONNECTIONS} connections in one process on direct descriptors, 100 of them active",
+                  [s.NARU_DIRECT], _many,
+                  [Metric("p99_ratio", "p99 x alone", 2), Metric("mib", "MiB of user memory", 1),
+                   Metric("bytes", "bytes/connection", 0), Metric("descriptors", "descriptors", 0),
+                   Metric("p99_us", "p99 us", 0), Metric("p99_alone_us", "p99 us alone", 0)], []),
+        ], uses=["wrk", "idle_clients"]),
     ]
 
 
 SCENARIO_NAMES = [scenario.name for scenario in scenarios(IDLE_CONNECTIONS)]
+# What runs if nothing is asked for: the engines side by side take as long again.
+DEFAULT_NAMES = [name for name in SCENARIO_NAMES if name != "engines"]

@@ -220,7 +220,7 @@ def _echo_peer(name: str, program: str, *flags: str, what: str) -> Server:
 
 
 NARU = {engine: _naru(engine)
-        for engine in ("select", "poll", "epoll-level", "epoll", "epoll-oneshot", "io_uring")}
+        for engine in ("select", "poll", "epoll-level", "epoll", "epoll-oneshot", "io_uring", "io_uring-sqpoll")}
 FLOORS = [_floor("epoll", echo=False), _floor("io_uring", echo=False)]
 NGINX = _nginx("nginx", "sendfile on;\n    tcp_nopush on;", "nginx, 1 worker, sendfile and tcp_nopush on")
 # Shown for fairness: a file as small as the small one is cheaper to read and send with its header than to
@@ -241,6 +241,21 @@ ECHO_SERVERS = [
     _echo_peer("libevent", "echo_libevent", what="libevent, plain events"),
     _echo_peer("asio", "echo_asio", what="Asio, coroutines"),
     _echo_peer("asio-callbacks", "echo_asio", "--callbacks", what="Asio, handlers"),
+]
+
+
+NARU_DIRECT = Server(
+    "naru-direct", "naru",
+    lambda site, _, port: ["serve", str(site.root), "--listen", f"127.0.0.1:{port}", "--engine", "io_uring", "--threads",
+                           "6", "--direct-descriptors", "on", "--keep-alive-timeout", "600"],
+    None, "naru on io_uring, 6 threads, direct descriptors")
+
+# The same echo over one engine after another, for docs/io_uring.md.
+ENGINE_VARIANTS = [
+    Server(f"echo-{variant}", "bench/echo_naru", lambda site, _, port, variant=variant: [str(port), variant],
+           None, f"echo_naru, {variant}")
+    for variant in ("epoll", "io_uring", "io_uring-single-shot", "io_uring-sqpoll", "io_uring-bundles",
+                    "io_uring-zero-copy", "io_uring-direct")
 ]
 
 

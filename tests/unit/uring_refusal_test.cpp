@@ -1,0 +1,160 @@
+// Kernels and containers that refuse io_uring, wholly or in part: provoked in child processes, because what
+// they do to a process cannot be undone.
+#include <naru/backend/choose_backend.hpp>
+#include <naru/backend/uring_backend.hpp>
+#include <naru/loop/loop.hpp>
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstdlib>
+#include <string>
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace naru::testing {
+namespace {
+
+// What `child` returns, from a process of its own; "status N" in front if that did not end well.
+std::string in_a_child(std::string (*child)()) {
+    std::array<int, 2> ends{};
+    if (::pipe(ends.data()) != 0) return "no pipe";
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+        const std::string said = child();
+        (void)!::write(ends[1], said.data(), said.size());
+        ::_exit(0);
+    }
+    ::close(ends[1]);
+    std::string said;
+    std::array<char, 512> part;
+    for (ssize_t size = 0; (size = ::read(ends[0], part.data(), part.size())) > 0;)
+        said.append(part.data(), static_cast<std::size_t>(size));
+    ::close(ends[0]);
+    int status = 0;
+    ::waitpid(pid, &status, 0);
+    return status == 0 ? said : "status " + std::to_string(status) + ": " + said;
+}
+
+// As container runtimes do it: the system call answers with `error`.
+bool block(long system_call, unsigned error) {
+    std::array<sock_filter, 4> program{{
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<unsigned>(system_call), 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    }};
+    sock_fprog filter{};
+    filter.len = program.size();
+    filter.filter = program.data();
+    return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+bool has_io_uring() { return try_backend(engine::io_uring).backend != nullptr; }
+
+TEST(UringRefusal, ASeccompFilterIsNamedAndAutoTakesEpoll) {
+    const std::string said = in_a_child([] {
+        if (!block(__NR_io_uring_setup, EPERM)) return std::string("no filter");
+        const backend_choice asked = try_backend(engine::io_uring);
+        const backend_choice automatic = try_backend(engine::automatic);
+        return std::string(name_of(automatic.chosen)) + "|" + automatic.reason + "|" +
+               (asked.backend == nullptr ? "" : "made");
+    });
+    EXPECT_TRUE(said.starts_with("epoll|")) << said;
+    EXPECT_NE(said.find("seccomp"), std::string::npos) << said;
+    EXPECT_TRUE(said.ends_with("|")) << said;
+}
+
+TEST(UringRefusal, AKernelWithoutItIsNamed) {
+    const std::string said = in_a_child([] {
+        if (!block(__NR_io_uring_setup, ENOSYS)) return std::string("no filter");
+        return try_backend(engine::io_uring).reason;
+    });
+    EXPECT_NE(said.find("no io_uring"), std::string::npos) << said;
+}
+
+TEST(UringRefusal, SqpollThatIsRefusedBecomesIoUringWithAReason) {
+    if (!has_io_uring()) GTEST_SKIP() << "no io_uring here";
+    const std::string said = in_a_child([] {
+        uring_options options;
+        options.sqpoll_cpu = 4000;  // there is no such core
+        const backend_choice choice = try_backend(engine::io_uring_sqpoll, options);
+        return std::string(name_of(choice.chosen)) + "|" + choice.reason;
+    });
+    EXPECT_TRUE(said.starts_with("io_uring|without SQPOLL: ")) << said;
+}
+
+TEST(UringRefusal, WithoutRegisteredRestrictionsOrBuffersThereIsAReasonNotACrash) {
+    if (!has_io_uring()) GTEST_SKIP() << "no io_uring here";
+    const std::string said = in_a_child([] {
+        if (!block(__NR_io_uring_register, EPERM)) return std::string("no filter");
+        return try_backend(engine::io_uring).reason;
+    });
+    EXPECT_NE(said.find("provided-buffer rings"), std::string::npos) << said;
+}
+
+TEST(UringRefusal, WithoutMemoryThereIsAReasonNotACrash) {
+    if (!has_io_uring()) GTEST_SKIP() << "no io_uring here";
+    const std::string said = in_a_child([] {
+        rlimit none{};
+        none.rlim_cur = none.rlim_max = 0;
+        if (::setrlimit(RLIMIT_AS, &none) != 0) return std::string("no limit");
+        uring_ring ring;
+        std::string steps;
+        uring_setup setup;
+        setup.entries = 4096;
+        setup.completions = 65'536;
+        const std::error_code error = ring.open(setup, steps);
+        return std::string(error == std::errc::not_enough_memory ? "refused" : "not refused");
+    });
+    EXPECT_EQ(said, "refused");
+}
+
+// A child made by fork shares the ring's memory with its parent: to use it would mix up both.
+TEST(UringRefusal, AForkedChildIsStopped) {
+    if (!has_io_uring()) GTEST_SKIP() << "no io_uring here";
+    for (const bool single_issuer : {true, false}) {
+        uring_options options;
+        options.single_issuer = single_issuer;
+        loop on(std::make_unique<uring_backend>(options));
+        on.run_for_one_tick(duration(0));
+        EXPECT_DEATH(on.run_for_one_tick(duration(0)), "child made by fork");
+        // The parent's goes on.
+        bool ran = false;
+        on.post([&] { ran = true; });
+        on.run_until([&] { return ran; });
+    }
+}
+
+TEST(UringRefusal, ARestrictedRingTakesNothingElse) {
+    uring_ring ring;
+    std::string steps;
+    uring_setup setup;
+    setup.entries = 8;
+    setup.completions = 16;
+    if (ring.open(setup, steps)) GTEST_SKIP() << steps;
+    constexpr std::uint8_t only[] = {IORING_OP_NOP};
+    ASSERT_FALSE(ring.restrict_to(only));
+    ASSERT_FALSE(ring.start());
+    for (const auto& [operation, expected] : {std::pair<std::uint8_t, int>{IORING_OP_NOP, 0}, {IORING_OP_OPENAT, -EACCES}}) {
+        io_uring_sqe* entry = ring.next_entry();
+        ASSERT_NE(entry, nullptr);
+        entry->opcode = operation;
+        ASSERT_EQ(ring.enter(true, true, never), 0);
+        ASSERT_NE(ring.peek(), nullptr);
+        EXPECT_EQ(ring.peek()->res, expected);
+        ring.consume();
+    }
+    EXPECT_EQ(ring.register_call(IORING_REGISTER_EVENTFD, nullptr, 0), -EACCES);
+}
+
+}  // namespace
+}  // namespace naru::testing
