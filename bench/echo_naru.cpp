@@ -28,7 +28,8 @@ struct connection : operation {
 
     struct answer : send_operation {
         explicit answer(connection& of) noexcept
-            : send_operation([](operation& op) noexcept { static_cast<answer&>(op).owner.answered(); }), owner(of) {}
+            : send_operation([](operation& op) noexcept { static_cast<answer&>(op).owner.answered(); }),
+              owner(of) {}
         connection& owner;
     } reply{*this};
     void answered() noexcept;
@@ -39,7 +40,9 @@ struct connection : operation {
 
 class echo_server {
  public:
-    echo_server(loop& on, handle listener) : loop_(on), acceptor_(on, listener, events()) { acceptor_.start(); }
+    echo_server(loop& on, handle listener) : loop_(on), acceptor_(on, listener, events()) {
+        acceptor_.start();
+    }
 
     loop& loop_;
     object_pool<connection> connections_;

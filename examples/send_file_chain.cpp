@@ -19,7 +19,11 @@ constexpr int here = -100;  // AT_FDCWD: a relative path begins at the current d
 class transfer {
  public:
     transfer(naru::loop& on, naru::handle client, std::string path, std::size_t size)
-        : loop_(on), path_(std::move(path)), memory_(size), client_(client), file_(on.reserve_file().value()) {
+        : loop_(on),
+          path_(std::move(path)),
+          memory_(size),
+          client_(client),
+          file_(on.reserve_file().value()) {
         open_.set(file_, here, path_.c_str());
         read_.set(file_, memory_, 0);
         send_.set(client_, memory_);
@@ -44,8 +48,9 @@ class transfer {
     // The last one: it ends the client, and if the chain broke, the file.
     struct last : naru::operation {
         explicit last(transfer& of)
-            : operation(naru::operation_kind::close,
-                        [](naru::operation& op) noexcept { static_cast<last&>(op).owner.ended(op.failed()); }),
+            : operation(
+                  naru::operation_kind::close,
+                  [](naru::operation& op) noexcept { static_cast<last&>(op).owner.ended(op.failed()); }),
               owner(of) {}
         transfer& owner;
     };
@@ -89,15 +94,16 @@ int main(int argc, char** argv) try {
     std::printf("listening on %s\n", naru::address::local_of(socket->get())->text().c_str());
     std::fflush(stdout);
     server serving{loop, argv[1]};
-    const naru::acceptor::events events{
-        [](void* self, naru::handle client) noexcept {
-            auto& [on, path] = *static_cast<server*>(self);
-            std::error_code missing;
-            const auto size = std::filesystem::file_size(path, missing);
-            new transfer(on, client, path, missing ? 1 : static_cast<std::size_t>(size));
-        },
-        nullptr, nullptr, nullptr, &serving};
-    naru::acceptor accepting(loop, loop.attach(socket->release(), naru::descriptor_kind::listener).value(), events);
+    const naru::acceptor::events events{[](void* self, naru::handle client) noexcept {
+                                            auto& [on, path] = *static_cast<server*>(self);
+                                            std::error_code missing;
+                                            const auto size = std::filesystem::file_size(path, missing);
+                                            new transfer(on, client, path,
+                                                         missing ? 1 : static_cast<std::size_t>(size));
+                                        },
+                                        nullptr, nullptr, nullptr, &serving};
+    naru::acceptor accepting(loop, loop.attach(socket->release(), naru::descriptor_kind::listener).value(),
+                             events);
     accepting.start();
     loop.run();
 } catch (const std::exception& error) {

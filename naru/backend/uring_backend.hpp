@@ -80,6 +80,7 @@ class uring_backend final : public backend {
         descriptor_kind kind = descriptor_kind::other;
         bool armed : 1 = false;         // a multishot (or one-shot) accept or receive is in the kernel
         bool armed_direct : 1 = false;  // and what it accepts are direct descriptors
+        bool fresh : 1 = false;         // just accepted: nothing has been received yet
         bool stopping : 1 = false;      // and has been asked to end
         bool starved : 1 = false;       // waits for buffers
         bool polled : 1 = false;   // what is armed is a poll, because the descriptor is non-blocking for now

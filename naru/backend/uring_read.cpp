@@ -78,8 +78,11 @@ void uring_backend::arm(std::uint32_t slot, record& of) noexcept {
     submission.opcode = IORING_OP_RECV;
     submission.flags |= IOSQE_BUFFER_SELECT;
     submission.buf_group = uring_buffers::group;
-    if (options_.multishot_recv) submission.ioprio = IORING_RECV_MULTISHOT;
+    // The first receive of a connection is for its first data only: one that ends after a single answer then
+    // has nothing armed that would have to be cancelled.
+    if (options_.multishot_recv && !of.fresh) submission.ioprio = IORING_RECV_MULTISHOT;
     if (options_.bundles) submission.ioprio |= uring_abi::receive_bundle;
+    of.fresh = false;
 }
 
 void uring_backend::disarm(std::uint32_t slot, record& of) noexcept {
@@ -118,6 +121,7 @@ void uring_backend::on_accepted(std::uint32_t slot, record& of, int outcome) noe
             of.ended = static_cast<std::int32_t>(outcome::from(made.error()));
             return;
         }
+        records_.at(made->slot).fresh = true;
         if (of.kept > 0) {
             records_.at(of.kept_last).next_free = made->slot;
         } else {

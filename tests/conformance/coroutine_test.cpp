@@ -92,6 +92,7 @@ task<result<std::size_t>> send_until(tcp_stream& to, std::string_view text, inst
 }
 
 TEST_P(Coroutine, ADeadlineEndsASendThatNobodyReads) {
+    if (is_zero_copy(GetParam())) GTEST_SKIP() << "what was sent without a copy ends when the peer has it";
     auto sockets = tcp_pair(8192, 8192);
     tcp_stream stream = stream_of(sockets.ours);
     const std::string text = pattern(4'000'000);

@@ -55,7 +55,8 @@ bool block(long system_call, unsigned error) {
     sock_fprog filter{};
     filter.len = program.size();
     filter.filter = program.data();
-    return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+    return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
 }
 
 bool has_io_uring() { return try_backend(engine::io_uring).backend != nullptr; }
@@ -144,7 +145,8 @@ TEST(UringRefusal, ARestrictedRingTakesNothingElse) {
     constexpr std::uint8_t only[] = {IORING_OP_NOP};
     ASSERT_FALSE(ring.restrict_to(only));
     ASSERT_FALSE(ring.start());
-    for (const auto& [operation, expected] : {std::pair<std::uint8_t, int>{IORING_OP_NOP, 0}, {IORING_OP_OPENAT, -EACCES}}) {
+    for (const auto& [operation, expected] :
+         {std::pair<std::uint8_t, int>{IORING_OP_NOP, 0}, {IORING_OP_OPENAT, -EACCES}}) {
         io_uring_sqe* entry = ring.next_entry();
         ASSERT_NE(entry, nullptr);
         entry->opcode = operation;
