@@ -104,7 +104,7 @@ void set_uring(uring_options& options, const serve_settings& settings) {
     if (mode != "auto" && mode != "on" && mode != "off")
         throw std::runtime_error(fmt::format("--direct-descriptors wants on, off or auto, not {}", mode));
     options.direct_descriptors = mode == "on"    ? direct::always
-                                 : mode == "off" ? direct::never
+                                 : mode == "off" ? direct::off
                                                  : direct::near_limit;
     if (settings.zero_copy_from) {
         check("zero-copy-from", *settings.zero_copy_from, 0, 1 << 30);

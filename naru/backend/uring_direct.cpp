@@ -16,7 +16,7 @@
 namespace naru {
 
 void uring_backend::open_table() {
-    const bool wanted = options_.direct_descriptors != uring_options::direct::never;
+    const bool wanted = options_.direct_descriptors != uring_options::direct::off;
     rlimit limit{};
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = 1024;
     std::size_t places = limits::ring_files;
@@ -39,7 +39,7 @@ void uring_backend::open_table() {
         if (wanted)
             given_up_ +=
                 (given_up_.empty() ? "" : ", ") + std::string("no direct descriptors (need Linux 6.8)");
-        options_.direct_descriptors = uring_options::direct::never;
+        options_.direct_descriptors = uring_options::direct::off;
         options_.links = false;
         return;
     }
@@ -51,7 +51,7 @@ void uring_backend::open_table() {
 }
 
 void uring_backend::accept_directly_from_now() noexcept {
-    direct_now_ = options_.direct_descriptors != uring_options::direct::never;
+    direct_now_ = options_.direct_descriptors != uring_options::direct::off;
 }
 
 // An ordinary descriptor for a direct one, for calls that io_uring does not make. < 0: a negative errno.

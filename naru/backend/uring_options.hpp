@@ -22,8 +22,8 @@ struct uring_options {
     std::size_t zero_copy_from = limits::zero_copy_from;
     /// Direct descriptors live in the ring's table and do not count against RLIMIT_NOFILE. `near_limit`: from
     /// the moment a connection's descriptor is past three quarters of the limit, or none is left.
-    enum class direct { never, near_limit, always };
-    direct direct_descriptors = direct::never;
+    enum class direct { off, near_limit, always };
+    direct direct_descriptors = direct::off;
     std::size_t direct_limit = 0;  ///< places in the table; 0: as many as the kernel gives, RLIMIT_NOFILE
     bool sqpoll = false;           ///< see uring_setup
     unsigned sqpoll_idle_milliseconds = 1000;

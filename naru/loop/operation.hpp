@@ -136,12 +136,12 @@ struct open_file_operation : operation {
     explicit open_file_operation(handler on_completion) noexcept
         : operation(operation_kind::open_file, on_completion) {}
 
-    /// `name` is lent. `flags` and `mode_bits` are open(2)'s: 0 reads.
-    void set(handle as, int in_directory, const char* name, int flags = 0, unsigned mode_bits = 0) noexcept {
+    /// `name` is lent. `how` and `mode_bits` are open(2)'s: 0 reads.
+    void set(handle as, int in_directory, const char* name, int how = 0, unsigned mode_bits = 0) noexcept {
         target = as;
         directory = in_directory;
         path = name;
-        open_flags = flags;
+        open_flags = how;
         mode = mode_bits;
     }
 

@@ -10,7 +10,8 @@ class Send : public conformance {};
 NARU_ON_EVERY_BACKEND(Send);
 
 TEST_P(Send, GatheredSlicesReachASlowReaderWhole) {
-    if (is_zero_copy(GetParam())) GTEST_SKIP() << "with buffers this small every few slices wait for an acknowledgement: a minute";
+    if (is_zero_copy(GetParam()))
+        GTEST_SKIP() << "with buffers this small every few slices wait for an acknowledgement: a minute";
     auto sockets = tcp_pair(8192, 8192);
     const handle ours = adopt(sockets.ours);
     const std::string content = pattern(3'000'000);

@@ -58,7 +58,7 @@ class descriptors_test : public http_server_test {
 NARU_ON_EVERY_ENGINE(descriptors_test);
 
 TEST_P(descriptors_test, without_descriptors_it_waits_serves_and_recovers) {
-    options_.uring.direct_descriptors = uring_options::direct::never;
+    options_.uring.direct_descriptors = uring_options::direct::off;
     limit_to(100);
     start();
     client served = connect();
