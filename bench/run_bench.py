@@ -20,7 +20,7 @@ How it measures:
 - A measurement with any error (a refused or broken connection, a timeout, an answer that is not the expected
   one, connections not kept alive or kept alive when they should not be) is reported as invalid and not used.
 
-Scenarios: keepalive, pipeline, idle, memory, large, connections, echo, direct, engines. bench/README.md describes them.
+Scenarios: keepalive, pipeline, idle, memory, large, connections, echo, calls, direct, engines. bench/README.md describes them.
 """
 
 from __future__ import annotations
@@ -135,7 +135,8 @@ class Run:
         site = self.settings.site
         for scenario in self.chosen:
             absent = [client for client in scenario.uses
-                      if not (shutil.which("wrk") if client == "wrk" else self.settings.program(client).is_file())]
+                      if not (shutil.which(client) if client in ("wrk", "strace")
+                              else self.settings.program(client).is_file())]
             known = {server.name: server for group in scenario.groups for server in group.servers}
             for server in known.values():
                 reason = f"the client {absent[0]} is neither built nor installed" if absent else server.missing(site)

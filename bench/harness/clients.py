@@ -173,3 +173,20 @@ def idle(site: Site, port: int, path: str, count: int, core: int) -> Iterator[No
         _, errors = client.communicate(timeout=60)
         if client.returncode:
             raise Failure(errors.strip())
+
+
+# ---- strace ------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def counted_calls(pid: int, core: int, counts: list[int]) -> Iterator[None]:
+    """Appends the number of system calls that the process has made within the context. Slows it down a lot."""
+    with _running(["strace", "-f", "-c", "-U", "calls", "-p", str(pid)], core) as tracer:
+        time.sleep(0.5)  # it attaches to every thread
+        yield
+        tracer.send_signal(signal.SIGINT)
+        _, table = tracer.communicate(timeout=20)
+    counted = [line.strip() for line in table.splitlines() if line.strip().isdigit()]
+    if not counted:
+        raise Failure(f"strace: {table.strip().splitlines()[-1:] or 'no counts'}")
+    counts.append(int(counted[-1]))  # the total

@@ -175,6 +175,7 @@ def _targets() -> list[Target]:
         *of("keepalive", "keepalive-64", 0.9, "naru-epoll", ["io_uring"]),
         *of("keepalive", "keepalive-512", 0.9, "naru-epoll", ["io_uring"]),
         *of("connections", "connections", 0.75, "naru-epoll", ["io_uring"]),
+        *of("calls", "calls-512", 0.2, None, ["io_uring"]),
         *of("direct", "direct", 1.5, None, ["direct"]),
     ]
 

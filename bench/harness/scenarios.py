@@ -192,6 +192,21 @@ def _many(settings: Settings, server: Server) -> dict[str, float]:
     }
 
 
+def _calls(connections: int) -> Measure:
+    """System calls per request, in a run of its own: traced calls take many times as long."""
+    def measure(settings: Settings, server: Server) -> dict[str, float]:
+        site, client_core = settings.site, settings.cores.client
+        load = Load(SMALL, connections)
+        counts: list[int] = []
+        with server.running(site, settings.cores) as (process, port):
+            answer = clients.fetch(port, SMALL, None, site.body(SMALL))
+            with clients.counted_calls(process.pid, client_core, counts):
+                result = clients.wrk(port, load, client_core, settings.seconds, len(answer))
+        return {"calls": counts[0] / result.requests, "rate": result.requests / result.seconds}
+
+    return measure
+
+
 def scenarios(idle_connections: int) -> list[Scenario]:
     s = servers
     epoll, io_uring = s.NARU["epoll"], s.NARU["io_uring"]
@@ -249,6 +264,12 @@ def scenarios(idle_connections: int) -> list[Scenario]:
         ], uses=["echo_client"]),
         Scenario("engines", [engines(connections, size) for connections in (1, 64, 512)
                              for size in (64, 4096, 65536)], uses=["echo_client"]),
+        Scenario("calls", [
+            Group(f"calls-{connections}", f"system calls per request, keep-alive, {connections} connections (traced)",
+                  [epoll, io_uring, s.NGINX, s.H2O], _calls(connections),
+                  [Metric("calls", "calls/request", 2), Metric("rate", "requests/s, traced", 0)], [TO_NGINX])
+            for connections in (64, 512)
+        ], uses=["wrk", "strace"]),
         Scenario("direct", [
             Group("direct", f"{MANY_CONNECTIONS} connections in one process on direct descriptors, 100 of them active",
                   [s.NARU_DIRECT], _many,
