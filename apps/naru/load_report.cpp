@@ -75,6 +75,10 @@ std::string status_words(const load::totals& counts) {
 
 std::string generator_words(const load::report& of) {
     std::string out = fmt::format("{:.0f}% of a core", of.cpu_share() * 100);
+    double spinning = 0;
+    for (const load::thread_effort& each : of.threads)
+        spinning = std::max(spinning, each.spin_share);
+    if (spinning >= 0.005) out += fmt::format(", and {:.0f}% in which it waited awake", spinning * 100);
     if (of.threads.size() > 1) out += fmt::format(" (the busiest of {} threads)", of.threads.size());
     out += fmt::format(", {:.2f} us of CPU a request", of.cpu_microseconds_per_request());
     if (load::enough_for(of.lag.count(), 99))

@@ -72,8 +72,14 @@ class generator {
     void on_room(client& which, instant now) noexcept;
     void on_closed(client& which, duration pause) noexcept;
     void on_pause_over(client& which) noexcept;
-    void on_bytes(std::size_t size) noexcept { bytes_ += size; }
-    void on_sent() noexcept { ++in_flight_; }
+    void on_bytes(std::size_t size) noexcept {
+        bytes_ += size;
+        active_ = true;
+    }
+    void on_sent() noexcept {
+        ++in_flight_;
+        active_ = true;
+    }
     void settle(client& which) noexcept;
 
     // record.cpp
@@ -84,6 +90,10 @@ class generator {
  private:
     enum class phase : std::uint8_t { opening, ready, running, draining, closing };
 
+    /// A timer that is due at once: the wait that comes next looks for events and does not sleep.
+    struct no_sleep : timer {
+        no_sleep() noexcept : timer([](timer&) noexcept {}) {}
+    };
     struct metronome : timer {
         explicit metronome(generator& of) noexcept;
         generator& owner;
@@ -92,6 +102,8 @@ class generator {
     // generator.cpp
     void on_tick();
     void before_wait() noexcept;
+    void wake_for(instant due) noexcept;
+    void count_spinning() noexcept;
     void open_more(instant now) noexcept;
     void start_requests(instant now) noexcept;
     void open_window() noexcept;
@@ -127,6 +139,7 @@ class generator {
     naru::loop loop_;
     alarm alarm_;
     metronome metronome_;
+    no_sleep no_sleep_;
     std::vector<flight> flights_;
     std::deque<client> clients_;
     std::string request_batch_;
@@ -174,6 +187,11 @@ class generator {
     instant second_end_ = never;
     duration last_work_{0};  // between the last two waits
     duration away_{0};
+    duration spun_{0};
+    instant last_tick_{};
+    bool active_ = false;      // something was sent or received in this tick
+    bool was_active_ = false;  // or in the last one
+    bool spins_ = false;       // the last wait did not sleep
     thread_counters counters_at_start_;
     thread_effort effort_;
     double measured_seconds_ = 0;

@@ -86,8 +86,8 @@ std::string counts_members(const report& of) {
 std::string effort_members(const report& of) {
     std::string threads;
     for (const thread_effort& each : of.threads) {
-        threads += fmt::format("{}{{\"cpu_share\": {:.4f}, \"away_share\": {:.4f}, \"wait_share\": {}}}",
-                               threads.empty() ? "" : ", ", each.cpu_share, each.away_share, known(each.wait_share));
+        threads += fmt::format("{}{{\"cpu_share\": {:.4f}, \"spin_share\": {:.4f}, \"away_share\": {:.4f}, \"wait_share\": {}}}",
+                               threads.empty() ? "" : ", ", each.cpu_share, each.spin_share, each.away_share, known(each.wait_share));
     }
     return fmt::format(
         "\"generator\": {{\"cpu_us_per_request\": {:.3f}, \"lag_us\": {}, \"backlog_max\": {}, "

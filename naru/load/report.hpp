@@ -59,7 +59,8 @@ struct second {
 
 /// How one generator thread fared in the measured time.
 struct thread_effort {
-    double cpu_share = 0;   ///< of one core
+    double cpu_share = 0;   ///< of one core, without the next
+    double spin_share = 0;  ///< of one core, spent looking for events instead of sleeping for a few microseconds
     double away_share = 0;  ///< of the time, in which it did not look for events
     double wait_share = -1;  ///< of the time, in which it wanted to run and had no core; -1: not known
 };

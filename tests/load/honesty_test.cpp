@@ -60,7 +60,7 @@ class honesty_test : public engine_test {
                                                }
                                            }};
 };
-NARU_LOAD_ON_EVERY_ENGINE(honesty_test);
+NARU_LOAD_ON_BOTH_FAMILIES(honesty_test);
 
 // 1,000 of 3,000 requests are due while the server stands still; only 8 of them have been sent. The service
 // time knows of those 8, which is less than 1%; a user would have waited half a second on average.
@@ -124,7 +124,7 @@ TEST_P(honesty_test, a_stall_that_outlasts_the_run_is_not_left_out) {
 }
 
 class throttled_test : public engine_test {};
-NARU_LOAD_ON_EVERY_ENGINE(throttled_test);
+NARU_LOAD_ON_BOTH_FAMILIES(throttled_test);
 
 void burn(duration length) {
     const instant end = clock::now() + length;

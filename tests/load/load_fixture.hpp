@@ -207,3 +207,9 @@ class engine_test : public ::testing::TestWithParam<engine> {
         OnEveryEngine, suite,                                                            \
         ::testing::ValuesIn(::naru::all_engines().begin(), ::naru::all_engines().end()), \
         ::naru::testing::engine_test_name)
+
+/// For what takes seconds by its nature: one engine of each family.
+#define NARU_LOAD_ON_BOTH_FAMILIES(suite)                                                                   \
+    INSTANTIATE_TEST_SUITE_P(OnBothFamilies, suite,                                                         \
+                             ::testing::Values(::naru::engine::epoll, ::naru::engine::io_uring),            \
+                             ::naru::testing::engine_test_name)
