@@ -105,7 +105,9 @@ int generate(const load_settings& given) {
         made = run.finish();
     }
     const std::string object = load::to_json(made, options, NARU_VERSION, given.url);
-    fmt::print("{}", given.json ? object : report_text(made, title_of(options, given.url, made.engine), wants_colour()));
+    fmt::print("{}", given.json
+                         ? object
+                         : report_text(made, title_of(options, given.url, made.engine), wants_colour()));
     std::fflush(stdout);
     write_output(json, object, given.json_file);
     write_output(hdr, load::to_hdr_text(made.latency()), given.hdr);
@@ -118,7 +120,8 @@ int run_command(const load_settings& given) {
             if (!given.url.empty()) throw usage_error("--compare takes two reports and no URL");
             return compare_files(given.compare);
         }
-        if (given.url.empty()) throw usage_error("where to? naru load wants a URL, as in http://127.0.0.1:8080/");
+        if (given.url.empty())
+            throw usage_error("where to? naru load wants a URL, as in http://127.0.0.1:8080/");
         return generate(given);
     } catch (const usage_error& wrong) {
         fmt::print(stderr, "naru: {}\n", wrong.what());
@@ -153,7 +156,8 @@ void add_shape_options(CLI::App& command, const std::shared_ptr<load_settings>& 
     shape.add_option("--pipeline", given->pipeline, "Requests under way on a connection (default: 1)");
     shape.add_flag("--close", given->close, "A new connection for each request");
     shape.add_option("--ramp", given->ramp, "Connections opened per second (default: as fast as it goes)");
-    shape.add_option("--source", given->source, "Source addresses: 127.0.0.2-127.0.0.9, or several with commas");
+    shape.add_option("--source", given->source,
+                     "Source addresses: 127.0.0.2-127.0.0.9, or several with commas");
     shape.add_option("-t,--threads", given->threads, "Loops, one a thread (default: 1)");
     shape.add_option("-e,--engine", given->engine,
                      "auto, select, poll, epoll, epoll-level, epoll-oneshot or io_uring (default: auto)");
@@ -166,14 +170,16 @@ void add_output_options(CLI::App& command, const std::shared_ptr<load_settings>&
     output.add_option("--hdr", given->hdr, "Latencies into a file, as HdrHistogram's text");
     output.add_flag("-q,--quiet", given->quiet, "No progress");
     output.add_flag("--strict", given->strict, "Exit status 3 when the verdict is not \"valid\"");
-    output.add_option("--max-errors", given->max_errors, "Percent of errors that make a run invalid (default: 1)");
+    output.add_option("--max-errors", given->max_errors,
+                      "Percent of errors that make a run invalid (default: 1)");
     output.add_option("--compare", given->compare, "Two reports (JSON) side by side; no load")->expected(2);
 }
 
 }  // namespace
 
 void add_load(CLI::App& program, action& chosen) {
-    CLI::App& command = *program.add_subcommand("load", "Put load on a web server, and say what the figures are worth");
+    CLI::App& command =
+        *program.add_subcommand("load", "Put load on a web server, and say what the figures are worth");
     auto given = std::make_shared<load_settings>();
     command.add_option("URL", given->url, "http://HOST[:PORT]/PATH");
     add_shape_options(command, given);

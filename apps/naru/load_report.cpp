@@ -35,10 +35,12 @@ std::string wrapped(std::string_view text, std::size_t margin) {
 std::string latency_line(std::string_view name, const load::histogram& of) {
     std::string out = fmt::format("  {:<12}", name);
     for (const load::named_percentile& each : load::percentiles)
-        out += fmt::format(" {:>9}", words_if(load::enough_for(of.count(), each.percent), of.percentile(each.percent)));
+        out += fmt::format(" {:>9}",
+                           words_if(load::enough_for(of.count(), each.percent), of.percentile(each.percent)));
     const bool any = of.count() > 0;
     const auto rounded = [](double nanoseconds) { return duration(static_cast<std::int64_t>(nanoseconds)); };
-    return out + fmt::format(" {:>9} {:>9} {:>9}\n", words_if(any, of.max()), words_if(any, rounded(of.mean())),
+    return out + fmt::format(" {:>9} {:>9} {:>9}\n", words_if(any, of.max()),
+                             words_if(any, rounded(of.mean())),
                              words_if(any, rounded(of.standard_deviation())));
 }
 
@@ -83,7 +85,8 @@ std::string generator_words(const load::report& of) {
     out += fmt::format(", {:.2f} us of CPU a request", of.cpu_microseconds_per_request());
     if (load::enough_for(of.lag.count(), 99))
         out += fmt::format("; its own delay: p99 {}", words_for(of.lag.percentile(99)));
-    if (of.counts.backlog_max > 0) out += fmt::format("; {} requests waited at most", grouped(of.counts.backlog_max));
+    if (of.counts.backlog_max > 0)
+        out += fmt::format("; {} requests waited at most", grouped(of.counts.backlog_max));
     return out;
 }
 
@@ -112,7 +115,8 @@ std::string title_of(const load::run_options& options, std::string_view url, std
     std::string out = fmt::format("{}: ", url);
     out += options.rate ? fmt::format("open loop, {:g} requests per second", *options.rate)
                         : std::string("closed loop");
-    out += fmt::format(", {} connection{}", grouped(options.connections), options.connections == 1 ? "" : "s");
+    out +=
+        fmt::format(", {} connection{}", grouped(options.connections), options.connections == 1 ? "" : "s");
     if (options.idle > 0) out += fmt::format(" and {} idle", grouped(options.idle));
     if (options.pipeline > 1) out += fmt::format(", pipeline {}", options.pipeline);
     if (options.close) out += ", a connection for each request";
@@ -139,11 +143,12 @@ std::string report_text(const load::report& of, std::string_view title, bool col
     if (of.idle_wanted > 0)
         out += line("idle", fmt::format("{} still open, {} lost", grouped(of.counts.idle_open),
                                         grouped(of.counts.idle_lost)));
-    out += line("received", fmt::format("{:.1f} MiB, {:.1f} MiB per second",
-                                        static_cast<double>(of.counts.bytes_received) / 1048576,
-                                        of.measured_seconds > 0 ? static_cast<double>(of.counts.bytes_received) /
-                                                                      1048576 / of.measured_seconds
-                                                                : 0.0));
+    out +=
+        line("received", fmt::format("{:.1f} MiB, {:.1f} MiB per second",
+                                     static_cast<double>(of.counts.bytes_received) / 1048576,
+                                     of.measured_seconds > 0 ? static_cast<double>(of.counts.bytes_received) /
+                                                                   1048576 / of.measured_seconds
+                                                             : 0.0));
     out += line("generator", generator_words(of));
     out += "\n" + latency_table(of) + "\n";
     const std::string_view mark = !colour ? "" : valid ? "\x1b[32m" : "\x1b[1;31m";

@@ -74,7 +74,8 @@ address reachable(const load::url& where) {
         if (!why || answered.error().value() == ECONNREFUSED) why = answered.error();
     }
     const std::string place = found->front().text();
-    const std::string shown = where.host == found->front().host_text() ? place : where.host + " (" + place + ")";
+    const std::string shown =
+        where.host == found->front().host_text() ? place : where.host + " (" + place + ")";
     switch (why.value()) {
         case ECONNREFUSED:
             throw std::runtime_error(fmt::format("nothing listens on {}: connection refused", shown));
@@ -104,8 +105,9 @@ void set_request(const load_settings& given, const load::url& where, load::run_o
 void set_schedule(const load_settings& given, load::run_options& made) {
     if (given.rate != -1) {
         if (!(given.rate > 0 && given.rate <= load::limits::rate))
-            throw usage_error(fmt::format("--rate must be more than 0 and at most {:g} requests per second, not {:g}",
-                                          load::limits::rate, given.rate));
+            throw usage_error(
+                fmt::format("--rate must be more than 0 and at most {:g} requests per second, not {:g}",
+                            load::limits::rate, given.rate));
         made.rate = given.rate;
     }
     if (given.requests != -1) {
@@ -148,13 +150,17 @@ load::run_options to_run_options(const load_settings& given) {
     set_schedule(given, made);
     read_expectation(given.expect, made);
     const whole most = load::limits::connections;
-    made.connections = static_cast<std::uint32_t>(checked_range<whole>(given.connections, 1, most, "connections"));
+    made.connections =
+        static_cast<std::uint32_t>(checked_range<whole>(given.connections, 1, most, "connections"));
     made.idle = static_cast<std::uint32_t>(checked_range<whole>(given.idle, 0, most, "idle"));
     made.idle_asks = !given.idle_silent;
-    made.threads = static_cast<unsigned>(checked_range<whole>(given.threads, 1, load::limits::threads, "threads"));
-    made.pipeline = static_cast<unsigned>(checked_range<whole>(given.pipeline, 1, load::limits::pipeline, "pipeline"));
+    made.threads =
+        static_cast<unsigned>(checked_range<whole>(given.threads, 1, load::limits::threads, "threads"));
+    made.pipeline =
+        static_cast<unsigned>(checked_range<whole>(given.pipeline, 1, load::limits::pipeline, "pipeline"));
     if (made.threads > made.connections)
-        throw usage_error(fmt::format("--threads {} is more than --connections {}", made.threads, made.connections));
+        throw usage_error(
+            fmt::format("--threads {} is more than --connections {}", made.threads, made.connections));
     made.close = given.close;
     if (made.close && made.pipeline > 1)
         throw usage_error("--close and --pipeline exclude each other: a connection carries one request");

@@ -67,7 +67,11 @@ bool wants_colour() {
 }
 
 progress_view::progress_view(style how, std::string title, const load::run_options& options)
-    : style_(how), title_(std::move(title)), options_(options), unicode_(is_utf8()), colour_(wants_colour()) {}
+    : style_(how),
+      title_(std::move(title)),
+      options_(options),
+      unicode_(is_utf8()),
+      colour_(wants_colour()) {}
 
 progress_view::~progress_view() { clear(); }
 
@@ -146,7 +150,8 @@ void progress_view::redraw(const load::live_view& now) {
                                 grouped(now.errors), grouped(now.connections),
                                 now.backlog > 0 ? fmt::format("   waiting {}", grouped(now.backlog)) : ""));
     if (now.has_second) {
-        lines.push_back(fmt::format("last second {} requests   p50 {}   p99 {}   max {}", grouped(now.last.requests),
+        lines.push_back(fmt::format("last second {} requests   p50 {}   p99 {}   max {}",
+                                    grouped(now.last.requests),
                                     words_if(load::enough_for(now.last.samples, 50), now.last.p50),
                                     words_if(load::enough_for(now.last.samples, 99), now.last.p99),
                                     words_if(now.last.samples > 0, now.last.max)));

@@ -1,13 +1,13 @@
-// Wakes a loop at an instant, exactly. The loop's own timers are good to a millisecond, which is most of what a
-// request takes; a schedule of 50,000 requests a second needs microseconds on every engine.
+// Wakes a loop at an instant, exactly. The loop's own timers are good to a millisecond, which is most of what
+// a request takes; a schedule of 50,000 requests a second needs microseconds on every engine.
 #pragma once
 
 #include <naru/loop/loop.hpp>
 
 namespace naru::load {
 
-/// A timerfd(2) in a loop. What it wakes the loop for is done by whoever looks at the time in each tick: there
-/// is no handler. Pinned; `close` must have been called and the loop have ended before it is destroyed.
+/// A timerfd(2) in a loop. What it wakes the loop for is done by whoever looks at the time in each tick:
+/// there is no handler. Pinned; `close` must have been called and the loop have ended before it is destroyed.
 class alarm {
  public:
     explicit alarm(loop& on) noexcept;

@@ -1,5 +1,5 @@
-// One connection of the load generator. The data path reads from file to file: connect.cpp, send.cpp, read.cpp,
-// record.cpp.
+// One connection of the load generator. The data path reads from file to file: connect.cpp, send.cpp,
+// read.cpp, record.cpp.
 #pragma once
 
 #include <naru/core/intrusive.hpp>
@@ -19,8 +19,8 @@ struct flight {
     instant sent;      ///< when it was handed to the engine, which sends in the same tick
 };
 
-/// Owned by its generator and used on its thread only; pinned. While it has room for a request in an open loop
-/// it is linked into the generator's list, while it waits to be opened into another.
+/// Owned by its generator and used on its thread only; pinned. While it has room for a request in an open
+/// loop it is linked into the generator's list, while it waits to be opened into another.
 class client : public list_node {
  public:
     /// `flights`: room for the requests of one connection, options.pipeline of them.
@@ -78,6 +78,7 @@ class client : public list_node {
     void fail(failure kind, const char* what) noexcept;
     void fail(const operation& failed) noexcept;
     void drop(duration pause) noexcept;
+    duration next_pause() noexcept;
     void settle() noexcept;
     void on_deadline() noexcept;
 
@@ -101,13 +102,14 @@ class client : public list_node {
     response_reader reader_;
     handle socket_;
     const std::uint32_t index_;
-    std::uint16_t first_ = 0;      // of flights_, which is a ring
+    std::uint16_t first_ = 0;  // of flights_, which is a ring
     std::uint16_t in_flight_ = 0;
-    std::uint16_t unsent_ = 0;     // of those, at the end
-    std::uint16_t pause_ms_ = 0;   // the last one after a failure
+    std::uint16_t unsent_ = 0;    // of those, at the end
+    std::uint16_t pause_ms_ = 0;  // the last one after a failure
     std::uint16_t reopen_ms_ = 0;
     const bool idle_;
     bool lost_ = false;
+    bool carried_ = false;  // a response, since it was opened
     state state_ = state::closed;
 };
 

@@ -102,7 +102,8 @@ or_words<comparison> compare(std::string_view json_a, std::string_view json_b, s
     const auto b = read_report(json_b, name_b);
     if (!b) return std::unexpected(b.error());
     comparison made;
-    made.text = fmt::format("A  {} ({})\nB  {} ({})\n\n", name_a, text_at(*a, "url"), name_b, text_at(*b, "url"));
+    made.text =
+        fmt::format("A  {} ({})\nB  {} ({})\n\n", name_a, text_at(*a, "url"), name_b, text_at(*b, "url"));
     if (!is_valid(*a) || !is_valid(*b)) {
         made.text += "Not compared: the figures of an invalid run do not describe its server.\n" +
                      reasons_of(*a, "A") + reasons_of(*b, "B");
@@ -110,13 +111,15 @@ or_words<comparison> compare(std::string_view json_a, std::string_view json_b, s
     }
     const bool open = text_at(*a, "mode") == "open";
     if (text_at(*a, "mode") != text_at(*b, "mode")) {
-        made.text += "Not compared: one run is an open loop and the other a closed one; they measure different "
-                     "things.\n";
+        made.text +=
+            "Not compared: one run is an open loop and the other a closed one; they measure different "
+            "things.\n";
         return made;
     }
     made.ranked = true;
     const std::string latency = open ? "latency_us.corrected." : "latency_us.service.";
-    const std::array<std::string, 4> paths{latency + "p50", latency + "p90", latency + "p99", latency + "max"};
+    const std::array<std::string, 4> paths{latency + "p50", latency + "p90", latency + "p99",
+                                           latency + "max"};
     const std::array<figure, 6> figures{{{"requests/s", "requests_per_s", "requests"},
                                          {"p50, us", paths[0], "p50_us"},
                                          {"p90, us", paths[1], ""},
@@ -142,10 +145,12 @@ or_words<comparison> compare(std::string_view json_a, std::string_view json_b, s
         const json_value* other = b->find(path);
         if (first == nullptr || other == nullptr) continue;
         if (first->number(-1) != other->number(-1) || first->truth(false) != other->truth(false))
-            made.text += fmt::format("\nThe runs differ in {}: the ratios may come from that.", path.substr(9));
+            made.text +=
+                fmt::format("\nThe runs differ in {}: the ratios may come from that.", path.substr(9));
     }
-    made.text += "\nOne run of each does not show how much runs differ: repeat them in turns (A B A B) before you "
-                 "rank.\n";
+    made.text +=
+        "\nOne run of each does not show how much runs differ: repeat them in turns (A B A B) before you "
+        "rank.\n";
     return made;
 }
 

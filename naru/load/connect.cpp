@@ -83,6 +83,7 @@ result<handle> client::make_socket() noexcept {
 void client::open() noexcept {
     state_ = state::connecting;
     first_ = 0;
+    carried_ = false;
     generator_.on_connecting();
     const auto made = make_socket();
     if (!made) {
@@ -124,11 +125,16 @@ void client::fail(failure kind, const char* what) noexcept {
     }
     while (in_flight_ > 0)
         generator_.record_failure(pop_flight(), kind, what, now);
+    generator_.settle(*this);
+    drop(next_pause());
+}
+
+/// Twice the last one, if nothing good has come since.
+duration client::next_pause() noexcept {
     constexpr auto first = static_cast<int>(limits::first_pause.count());
     constexpr auto longest = static_cast<int>(limits::longest_pause.count());
     pause_ms_ = static_cast<std::uint16_t>(std::clamp(pause_ms_ * 2, first, longest));
-    generator_.settle(*this);
-    drop(std::chrono::milliseconds(pause_ms_));
+    return std::chrono::milliseconds(pause_ms_);
 }
 
 void client::drop(duration pause) noexcept {
@@ -157,7 +163,8 @@ void client::stop() noexcept {
     if (linked()) unlink();
     generator_.loop().disarm(deadline_);
     if (state_ == state::closed || state_ == state::ending) return;
-    if (const int descriptor = generator_.loop().descriptor(socket_); descriptor >= 0) reset_on_close(descriptor);
+    if (const int descriptor = generator_.loop().descriptor(socket_); descriptor >= 0)
+        reset_on_close(descriptor);
     in_flight_ = 0;
     drop(duration(0));
 }

@@ -10,8 +10,9 @@ namespace {
 constexpr duration beat_while_opening = std::chrono::milliseconds(5);
 constexpr duration beat = std::chrono::milliseconds(50);
 
-// A gap that is not worth sleeping through: on a virtual machine, setting a timer, falling asleep and waking up
-// took 15 microseconds of the core, and the thread ran again 40 microseconds late, when a whole request took
+// A gap that is not worth sleeping through: on a virtual machine, setting a timer, falling asleep and waking
+// up took 15 microseconds of the core, and the thread ran again 40 microseconds late, when a whole request
+// took
 // 40. What is spent in this way is not counted as work.
 constexpr duration spin_limit = std::chrono::microseconds(250);
 
@@ -73,7 +74,8 @@ const address* generator::source_of(std::uint32_t client_index) const noexcept {
 void generator::run() {
     opening_began_ = clock::now();
     if (open_loop_) {
-        if (const auto opened = alarm_.open(); !opened) count_failure(failure::other, "no descriptor for a timer");
+        if (const auto opened = alarm_.open(); !opened)
+            count_failure(failure::other, "no descriptor for a timer");
     }
     keep_time();
     bool waits_next = false;

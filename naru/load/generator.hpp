@@ -28,8 +28,8 @@ class generator {
  public:
     /// `index`: of this thread, below options.threads. `on_ready` is called once, on the generator's thread,
     /// when every connection has been opened or has failed to.
-    generator(const run_options& options, unsigned index, std::unique_ptr<backend> completions, timeline& seconds,
-              std::function<void()> on_ready);
+    generator(const run_options& options, unsigned index, std::unique_ptr<backend> completions,
+              timeline& seconds, std::function<void()> on_ready);
     generator(const generator&) = delete;
     generator& operator=(const generator&) = delete;
 
@@ -160,7 +160,7 @@ class generator {
 
     // Requests.
     const bool open_loop_;
-    list_head spare_;       // open loop: connections with room, the longest free first
+    list_head spare_;  // open loop: connections with room, the longest free first
     std::uint64_t in_flight_ = 0;
     std::uint64_t budget_;  // closed loop: requests left to send
     double interval_ = 0;   // open loop: nanoseconds between two requests of all threads

@@ -23,12 +23,12 @@ struct run_options {
     bool idle_asks = true;           ///< whether idle connections send that one request
     unsigned threads = 1;            ///< each with its own loop; no more than connections
     unsigned pipeline = 1;           ///< requests under way on one connection
-    bool close = false;              ///< a connection for each request, which says so itself (Connection: close)
+    bool close = false;  ///< a connection for each request, which says so itself (Connection: close)
 
     std::optional<double> rate;  ///< requests per second on a fixed schedule: the open loop
     duration warmup{0};          ///< requests before its end are not measured
     duration run_time{std::chrono::seconds(10)};
-    std::optional<std::uint64_t> requests;  ///< ends the run before run_time when so many were measured
+    std::optional<std::uint64_t> requests;      ///< ends the run before run_time when so many were measured
     duration timeout{std::chrono::seconds(5)};  ///< for a connection, and for a response from its sending
 
     double ramp = 0;               ///< connections opened per second; 0: as fast as the target takes them

@@ -51,6 +51,7 @@ flight client::pop_flight() noexcept {
 
 void client::on_response(instant now) noexcept {
     pause_ms_ = 0;
+    carried_ = true;
     const flight answered = pop_flight();
     if (idle_) {
         reader_.reset();
@@ -88,7 +89,7 @@ void client::on_end() noexcept {
         generator_.on_idle_lost();
         return drop(duration(0));
     }
-    if (in_order) return drop(duration(0));
+    if (in_order) return drop(carried_ ? duration(0) : next_pause());
     fail(receive_);
 }
 

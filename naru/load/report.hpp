@@ -28,8 +28,8 @@ std::string_view name_of(failure which) noexcept;
 
 /// Counted by one thread, merged at the end.
 struct totals {
-    std::uint64_t completed = 0;  ///< measured requests that were answered, whatever the status
-    std::uint64_t in_time = 0;    ///< of those, before the end of the measured time
+    std::uint64_t completed = 0;   ///< measured requests that were answered, whatever the status
+    std::uint64_t in_time = 0;     ///< of those, before the end of the measured time
     std::uint64_t unfinished = 0;  ///< measured requests without an answer at the end
     std::uint64_t unsent = 0;      ///< of those, never sent: no connection became free
     std::uint64_t overflowed = 0;  ///< scheduled requests dropped because the backlog was full
@@ -39,10 +39,10 @@ struct totals {
     std::array<std::uint64_t, failures> errors{};
     std::array<std::uint64_t, 5> statuses{};  ///< 1xx (never), 2xx, 3xx, 4xx, 5xx
     std::uint64_t opened = 0;                 ///< connections, the idle ones too
-    std::uint64_t reopened = 0;  ///< of those, in place of one that had ended or failed
-    std::uint64_t idle_open = 0;   ///< at the end
-    std::uint64_t idle_lost = 0;   ///< idle connections that the peer ended
-    std::string first_problem;     ///< of a bad response or an unusual error, in words
+    std::uint64_t reopened = 0;               ///< of those, in place of one that had ended or failed
+    std::uint64_t idle_open = 0;              ///< at the end
+    std::uint64_t idle_lost = 0;              ///< idle connections that the peer ended
+    std::string first_problem;                ///< of a bad response or an unusual error, in words
 
     void merge(const totals& other);
     std::uint64_t errors_in_all() const noexcept;
@@ -59,15 +59,16 @@ struct second {
 
 /// How one generator thread fared in the measured time.
 struct thread_effort {
-    double cpu_share = 0;   ///< of one core, without the next
-    double spin_share = 0;  ///< of one core, spent looking for events instead of sleeping for a few microseconds
-    double away_share = 0;  ///< of the time, in which it did not look for events
+    double cpu_share = 0;  ///< of one core, without the next
+    double spin_share =
+        0;  ///< of one core, spent looking for events instead of sleeping for a few microseconds
+    double away_share = 0;   ///< of the time, in which it did not look for events
     double wait_share = -1;  ///< of the time, in which it wanted to run and had no core; -1: not known
 };
 
 /// What the rest of the machine did meanwhile. -1: not known.
 struct machine_effort {
-    double steal_share = -1;  ///< of all cores' time, taken by the hypervisor
+    double steal_share = -1;             ///< of all cores' time, taken by the hypervisor
     std::int64_t listen_overflows = -1;  ///< of all listeners of this machine, from the first connection on
     std::int64_t listen_drops = -1;
 };

@@ -29,10 +29,10 @@ bool is_token(std::string_view text) {
 }
 
 bool starts_ignoring_case(std::string_view text, std::string_view lower) {
-    return text.size() >= lower.size() && std::equal(lower.begin(), lower.end(), text.begin(),
-                                                     [](char want, char byte) {
-                                                         return want == (byte >= 'A' && byte <= 'Z' ? byte + 32 : byte);
-                                                     });
+    return text.size() >= lower.size() &&
+           std::equal(lower.begin(), lower.end(), text.begin(), [](char want, char byte) {
+               return want == (byte >= 'A' && byte <= 'Z' ? byte + 32 : byte);
+           });
 }
 
 or_words<std::uint16_t> parse_port(std::string_view digits, std::string_view whole) {
@@ -48,7 +48,8 @@ or_words<std::uint16_t> parse_port(std::string_view digits, std::string_view who
 or_words<url> parse_url(std::string_view text) {
     const std::string_view whole = text;
     if (starts_ignoring_case(text, "https://"))
-        return words("https is not supported: give an http:// URL (of the server behind the TLS, for example)");
+        return words(
+            "https is not supported: give an http:// URL (of the server behind the TLS, for example)");
     if (!starts_ignoring_case(text, "http://"))
         return words(fmt::format("\"{}\" is not a URL: it must begin with http://", whole));
     text.remove_prefix(7);
@@ -111,7 +112,8 @@ or_words<std::vector<address>> resolve(const url& where) {
 }
 
 or_words<std::string> build_request(const url& where, const request_settings& settings) {
-    if (!is_token(settings.method)) return words(fmt::format("--method \"{}\" is not a method", settings.method));
+    if (!is_token(settings.method))
+        return words(fmt::format("--method \"{}\" is not a method", settings.method));
     if (settings.method == "CONNECT") return words("--method CONNECT is not supported");
     std::string fields;
     bool has_host = false;
@@ -125,8 +127,8 @@ or_words<std::string> build_request(const url& where, const request_settings& se
         }
         for (const std::string_view ours : {"content-length:", "transfer-encoding:", "connection:"}) {
             if (starts_ignoring_case(each, ours)) {
-                return words(fmt::format("--header \"{}\": this one is naru's to write (see --body and --close)",
-                                         each));
+                return words(fmt::format(
+                    "--header \"{}\": this one is naru's to write (see --body and --close)", each));
             }
         }
         has_host = has_host || starts_ignoring_case(each, "host:");
@@ -136,7 +138,8 @@ or_words<std::string> build_request(const url& where, const request_settings& se
     if (!has_host) text += fmt::format("Host: {}\r\n", where.authority);
     text += fields;
     if (settings.close) text += "Connection: close\r\n";
-    const bool wants_body = settings.method == "POST" || settings.method == "PUT" || settings.method == "PATCH";
+    const bool wants_body =
+        settings.method == "POST" || settings.method == "PUT" || settings.method == "PATCH";
     if (settings.body || wants_body)
         text += fmt::format("Content-Length: {}\r\n", settings.body ? settings.body->size() : 0);
     text += "\r\n";
@@ -155,9 +158,9 @@ or_words<address> parse_source(std::string_view text, const address& target) {
         return words(fmt::format("--source {}: the target has an address of another family", text));
     const unique_descriptor trial(::socket(parsed->family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (trial && ::bind(trial.get(), static_cast<const sockaddr*>(parsed->data()), parsed->size()) != 0)
-        return words(fmt::format("--source {}: {}", text,
-                                 errno == EADDRNOTAVAIL ? "this machine does not have this address"
-                                                        : std::strerror(errno)));
+        return words(fmt::format(
+            "--source {}: {}", text,
+            errno == EADDRNOTAVAIL ? "this machine does not have this address" : std::strerror(errno)));
     return *parsed;
 }
 

@@ -19,8 +19,8 @@ using or_words = std::expected<T, std::string>;
 struct url {
     std::string host;  ///< without brackets
     std::uint16_t port = 80;
-    std::string authority;       ///< as it stands in Host: the port only if it is not 80
-    std::string target = "/";    ///< path and query
+    std::string authority;     ///< as it stands in Host: the port only if it is not 80
+    std::string target = "/";  ///< path and query
 };
 
 /// An absolute http:// URL (RFC 3986). A fragment is dropped; user information is an error, and so is https.

@@ -7,7 +7,7 @@ namespace naru::load {
 
 namespace {
 
-constexpr unsigned chunk_digits_max = 15;  // 2^60 bytes
+constexpr unsigned chunk_digits_max = 15;      // 2^60 bytes
 constexpr std::size_t status_line_bytes = 12;  // HTTP/1.1 200
 
 int hex_value(char byte) noexcept {
@@ -54,7 +54,8 @@ response_reader::outcome response_reader::read(std::string_view& input, remember
                 then = read_head(input, last, to_head);
                 break;
             case stage::length: {
-                const auto taken = static_cast<std::size_t>(std::min<std::uint64_t>(remaining_, input.size()));
+                const auto taken =
+                    static_cast<std::size_t>(std::min<std::uint64_t>(remaining_, input.size()));
                 input.remove_prefix(taken);
                 remaining_ -= taken;
                 return remaining_ == 0 ? finished() : outcome::need_more;

@@ -98,7 +98,7 @@ class response_reader {
     outcome finished() noexcept;
     outcome is_bad(const char* why) noexcept;
 
-    std::string partial_;          // the beginning of a head
+    std::string partial_;  // the beginning of a head
     const char* problem_ = "";
     std::uint64_t remaining_ = 0;  // of the body or the chunk; of what a trailer may still take
     std::uint16_t status_ = 0;

@@ -68,12 +68,12 @@ run::run(run_options options) : state_(std::make_unique<state>(std::move(options
     for (unsigned index = 0; index < all.options.threads; ++index) {
         backend_choice choice = try_backend(all.options.engine);
         if (choice.backend == nullptr) {
-            throw std::runtime_error(fmt::format("the engine {} cannot be used: {}",
-                                                 name_of(all.options.engine), choice.reason));
+            throw std::runtime_error(
+                fmt::format("the engine {} cannot be used: {}", name_of(all.options.engine), choice.reason));
         }
         all.engine = name_of(choice.chosen);
-        all.generators.push_back(std::make_unique<generator>(
-            all.options, index, std::move(choice.backend), all.seconds, [&all] { all.on_ready(); }));
+        all.generators.push_back(std::make_unique<generator>(all.options, index, std::move(choice.backend),
+                                                             all.seconds, [&all] { all.on_ready(); }));
     }
 }
 

@@ -7,7 +7,8 @@ namespace naru::load {
 void timeline::add(std::size_t index, std::uint64_t requests, std::uint64_t errors,
                    const histogram& latencies) {
     const std::lock_guard lock(mutex_);
-    auto found = std::find_if(open_.begin(), open_.end(), [&](const auto& each) { return each->index == index; });
+    auto found =
+        std::find_if(open_.begin(), open_.end(), [&](const auto& each) { return each->index == index; });
     if (found == open_.end()) {
         open_.push_back(std::make_unique<open_second>());
         found = std::prev(open_.end());

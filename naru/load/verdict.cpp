@@ -31,9 +31,10 @@ void judge_generator(const report& of, std::vector<reason>& reasons) {
     if (cpu > busy_max) {
         reasons.push_back(
             {"generator_saturated",
-             fmt::format("a generator thread used {:.0f}% of a core (more than {:.0f}%), so the limit may be the "
-                         "generator's: use more --threads and cores, or a lower --rate",
-                         cpu * 100, busy_max * 100)});
+             fmt::format(
+                 "a generator thread used {:.0f}% of a core (more than {:.0f}%), so the limit may be the "
+                 "generator's: use more --threads and cores, or a lower --rate",
+                 cpu * 100, busy_max * 100)});
     } else if (away > busy_max) {
         reasons.push_back(
             {"generator_saturated",
@@ -51,12 +52,14 @@ void judge_generator(const report& of, std::vector<reason>& reasons) {
     if (enough_for(of.lag.count(), 99)) {
         const duration late = of.lag.percentile(99);
         const duration whole = of.latency().percentile(99);
-        if (late > lag_allowed && static_cast<double>(late.count()) > lag_part * static_cast<double>(whole.count())) {
+        if (late > lag_allowed &&
+            static_cast<double>(late.count()) > lag_part * static_cast<double>(whole.count())) {
             reasons.push_back(
                 {of.open_loop ? "schedule_missed" : "generator_late",
-                 fmt::format("the generator itself held 1% of the requests up by {:.1f} ms or more, where their "
-                             "latency is {:.1f} ms: use more --threads, fewer --connections or a lower --rate",
-                             milliseconds(late), milliseconds(whole))});
+                 fmt::format(
+                     "the generator itself held 1% of the requests up by {:.1f} ms or more, where their "
+                     "latency is {:.1f} ms: use more --threads, fewer --connections or a lower --rate",
+                     milliseconds(late), milliseconds(whole))});
         }
     }
 }
@@ -73,9 +76,10 @@ void judge_machine(const report& of, std::vector<reason>& reasons) {
     if (of.local_target && dropped > 0) {
         reasons.push_back(
             {"listen_queue_dropped",
-             fmt::format("listen queues of this machine dropped {} connection attempts, which come again after a "
-                         "second: raise the server's backlog and net.core.somaxconn, or use --ramp",
-                         dropped)});
+             fmt::format(
+                 "listen queues of this machine dropped {} connection attempts, which come again after a "
+                 "second: raise the server's backlog and net.core.somaxconn, or use --ramp",
+                 dropped)});
     }
     const std::uint64_t without_port = of.counts.errors[static_cast<std::size_t>(failure::no_port)];
     if (without_port > 0) {
@@ -92,31 +96,34 @@ void judge_counts(const report& of, std::vector<reason>& reasons) {
     if (counts.overflowed > 0) {
         reasons.push_back(
             {"backlog_overflow",
-             fmt::format("{} scheduled requests were dropped because {} were waiting for a connection already, "
-                         "so the latencies are too good: lower --rate, or raise --connections",
-                         counts.overflowed, counts.backlog_max)});
+             fmt::format(
+                 "{} scheduled requests were dropped because {} were waiting for a connection already, "
+                 "so the latencies are too good: lower --rate, or raise --connections",
+                 counts.overflowed, counts.backlog_max)});
     }
     const std::uint64_t errors = counts.errors_in_all();
     const std::uint64_t unexpected = counts.errors[static_cast<std::size_t>(failure::unexpected_status)];
     const std::uint64_t all = counts.completed + errors - unexpected;
     const double share = all == 0 ? 0 : 100.0 * static_cast<double>(errors) / static_cast<double>(all);
     if (share > of.errors_max) {
-        reasons.push_back({"errors", fmt::format("{} of {} requests and connections failed ({:.2g}%, more than "
-                                                 "{:g}%): see the errors by kind",
-                                                 errors, all, share, of.errors_max)});
+        reasons.push_back(
+            {"errors", fmt::format("{} of {} requests and connections failed ({:.2g}%, more than "
+                                   "{:g}%): see the errors by kind",
+                                   errors, all, share, of.errors_max)});
     }
-    if (counts.idle_lost > 0 && static_cast<double>(counts.idle_lost) * 100 >
-                                    of.errors_max * static_cast<double>(of.idle_wanted)) {
+    if (counts.idle_lost > 0 &&
+        static_cast<double>(counts.idle_lost) * 100 > of.errors_max * static_cast<double>(of.idle_wanted)) {
         reasons.push_back({"idle_lost", fmt::format("{} of {} idle connections were ended by the server: its "
                                                     "keep-alive time is shorter than the run",
                                                     counts.idle_lost, of.idle_wanted)});
     }
     const std::uint64_t samples = of.latency().count();
     if (!enough_for(samples, 99)) {
-        reasons.push_back({"too_few_samples",
-                           fmt::format("{} latencies are too few to speak of p99, which takes 1,000: use a longer "
-                                       "--duration",
-                                       samples)});
+        reasons.push_back(
+            {"too_few_samples",
+             fmt::format("{} latencies are too few to speak of p99, which takes 1,000: use a longer "
+                         "--duration",
+                         samples)});
     }
 }
 
@@ -124,7 +131,8 @@ void judge_counts(const report& of, std::vector<reason>& reasons) {
 
 std::string_view name_of(failure which) noexcept {
     constexpr std::array<std::string_view, failures> names{
-        "refused", "reset", "timeout", "bad_response", "unexpected_status", "closed_early", "no_port", "other"};
+        "refused",           "reset",        "timeout", "bad_response",
+        "unexpected_status", "closed_early", "no_port", "other"};
     return names[static_cast<std::size_t>(which)];
 }
 
@@ -186,25 +194,29 @@ std::vector<std::string> remarks_on(const report& of) {
     const totals& counts = of.counts;
     if (!of.open_loop) {
         remarks.emplace_back(
-            "closed loop: a connection asks again only when it has its answer, so a stall of the server delays "
+            "closed loop: a connection asks again only when it has its answer, so a stall of the server "
+            "delays "
             "requests instead of showing in their latency. These are service times; what a user waits is "
             "measured with --rate");
     } else if (counts.unsent + counts.unfinished > 0 ||
                static_cast<double>(counts.in_time) < 0.99 * static_cast<double>(counts.scheduled)) {
-        remarks.push_back(fmt::format(
-            "the target did not keep up with {:.0f} requests per second: {} of {} were answered in the measured "
-            "time, and corrected latency grows with the length of the run",
-            of.rate, counts.in_time, counts.scheduled));
+        remarks.push_back(
+            fmt::format("the target did not keep up with {:.0f} requests per second: {} of {} were answered "
+                        "in the measured "
+                        "time, and corrected latency grows with the length of the run",
+                        of.rate, counts.in_time, counts.scheduled));
     }
     if (counts.unfinished > 0) {
-        remarks.push_back(fmt::format(
-            "{} requests had no answer when the run ended; they are counted with the time they had waited, which "
-            "is less than what they would have",
-            counts.unfinished));
+        remarks.push_back(
+            fmt::format("{} requests had no answer when the run ended; they are counted with the time they "
+                        "had waited, which "
+                        "is less than what they would have",
+                        counts.unfinished));
     }
     const std::uint64_t timeouts = counts.errors[static_cast<std::size_t>(failure::timed_out)];
     if (timeouts > 0) {
-        remarks.push_back(fmt::format("{} timeouts are in the latencies with the time they waited", timeouts));
+        remarks.push_back(
+            fmt::format("{} timeouts are in the latencies with the time they waited", timeouts));
     }
     if (of.latency().saturated() > 0)
         remarks.push_back(fmt::format("{} latencies were longer than an hour", of.latency().saturated()));

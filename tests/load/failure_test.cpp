@@ -87,6 +87,16 @@ TEST_P(failure_test, timeouts_are_errors_and_latencies_too) {
     EXPECT_GE(got.service.percentile(100), 99ms);
 }
 
+TEST_P(failure_test, a_server_that_hangs_up_at_once_is_not_called_again_at_once) {
+    scripted_server server([](conversation&) {});
+    run_options asked = options(server.where());
+    asked.connections = 1;
+    asked.rate = 1;  // nothing is under way most of the time
+    asked.run_time = 500ms;
+    (void)carry_out(asked);
+    EXPECT_LE(server.connections(), 20u);
+}
+
 TEST_P(failure_test, a_peer_that_accepts_nothing_times_out) {
     // A full listen queue: the kernel takes one connection more than the backlog, and no others.
     listen_options small;
@@ -154,11 +164,12 @@ TEST_P(failure_test, an_early_answer_to_a_large_request_is_heard) {
         client.send("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     });
     run_options asked = options(server.where());
-    asked.request = *build_request(*parse_url("http://test/"), {"POST", {}, std::string(8'000'000, 'x'), false});
+    asked.request =
+        *build_request(*parse_url("http://test/"), {"POST", {}, std::string(8'000'000, 'x'), false});
     asked.requests = 4;
     const report got = carry_out(asked);
-    EXPECT_EQ(got.counts.completed + got.counts.errors_in_all() -
-                  errors_of(got, failure::unexpected_status), 4u);
+    EXPECT_EQ(got.counts.completed + got.counts.errors_in_all() - errors_of(got, failure::unexpected_status),
+              4u);
 }
 
 TEST_P(failure_test, everything_at_once_does_not_hang_it) {

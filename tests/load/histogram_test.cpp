@@ -46,7 +46,8 @@ void expect_as_sorted(std::vector<std::int64_t> values) {
         const auto exact = values[static_cast<std::size_t>(std::max(rank, 1.0)) - 1];
         const auto read = all.percentile(percent).count();
         EXPECT_GE(read, exact) << percent;
-        EXPECT_LE(static_cast<double>(read - exact), 0.01 * static_cast<double>(std::max<std::int64_t>(exact, 1000)))
+        EXPECT_LE(static_cast<double>(read - exact),
+                  0.01 * static_cast<double>(std::max<std::int64_t>(exact, 1000)))
             << percent;
     }
     EXPECT_EQ(all.min().count(), values.front());

@@ -61,8 +61,8 @@ class scripted_server {
             }
         }
         void answer(std::string_view body = "hello", std::string_view fields = {}) const {
-            send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" + std::string(fields) +
-                 "\r\n" + std::string(body));
+            send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" +
+                 std::string(fields) + "\r\n" + std::string(body));
         }
         /// A piece of a request that is not read to its end.
         bool read_some() { return read_more(); }
@@ -209,7 +209,7 @@ class engine_test : public ::testing::TestWithParam<engine> {
         ::naru::testing::engine_test_name)
 
 /// For what takes seconds by its nature: one engine of each family.
-#define NARU_LOAD_ON_BOTH_FAMILIES(suite)                                                                   \
-    INSTANTIATE_TEST_SUITE_P(OnBothFamilies, suite,                                                         \
-                             ::testing::Values(::naru::engine::epoll, ::naru::engine::io_uring),            \
+#define NARU_LOAD_ON_BOTH_FAMILIES(suite)                                                        \
+    INSTANTIATE_TEST_SUITE_P(OnBothFamilies, suite,                                              \
+                             ::testing::Values(::naru::engine::epoll, ::naru::engine::io_uring), \
                              ::naru::testing::engine_test_name)

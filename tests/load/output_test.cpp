@@ -26,8 +26,8 @@ TEST(Json, reads_what_it_should) {
 }
 
 TEST(Json, refuses_what_is_none) {
-    for (const char* wrong : {"", "{", "[1,]", "{\"a\" 1}", "{\"a\": }", "tru", "\"x", "\"\\", "\"\\u12", "1 2", "{1: 2}",
-                              "nan", "--1", "\"\x01\"", "[1}"}) {
+    for (const char* wrong : {"", "{", "[1,]", "{\"a\" 1}", "{\"a\": }", "tru", "\"x", "\"\\", "\"\\u12",
+                              "1 2", "{1: 2}", "nan", "--1", "\"\x01\"", "[1}"}) {
         EXPECT_FALSE(json_value::parse(wrong)) << wrong;
     }
     EXPECT_FALSE(json_value::parse(std::string(10'000, '[')));
@@ -91,7 +91,9 @@ TEST(Json, a_report_is_well_formed_and_has_units_in_its_names) {
 
 TEST(Json, percentiles_that_the_samples_do_not_bear_are_null) {
     const std::string text = json_of(made_up(false, 500, 1, 1ms));
-    EXPECT_NE(text.find("\"p90\": 1000.0, \"p99\": null, \"p99.9\": null, \"p99.99\": null"), std::string::npos) << text;
+    EXPECT_NE(text.find("\"p90\": 1000.0, \"p99\": null, \"p99.9\": null, \"p99.99\": null"),
+              std::string::npos)
+        << text;
     const report empty;
     EXPECT_TRUE(json_value::parse(json_of(empty)));
 }
@@ -154,7 +156,8 @@ TEST(Compare, ratios_and_noise) {
     const std::string same = compared(a, made_up(false, 1001, 10, 200us, 1), true);
     EXPECT_NE(same.find("within the noise"), std::string::npos) << same;
     EXPECT_NE(same.find("repeat them"), std::string::npos);
-    EXPECT_NE(compared(a, made_up(false, 1001, 3, 200us, 1), true).find("too short to tell"), std::string::npos);
+    EXPECT_NE(compared(a, made_up(false, 1001, 3, 200us, 1), true).find("too short to tell"),
+              std::string::npos);
 }
 
 TEST(Compare, an_invalid_run_is_not_ranked) {

@@ -26,9 +26,10 @@ TEST(Url, its_parts) {
 }
 
 TEST(Url, what_is_none) {
-    for (const char* wrong : {"", "example.org", "ftp://a/", "http://", "http:///x", "http://:80/", "http://a:0/",
-                              "http://a:65536/", "http://a:8x/", "http://[::1/", "http://[::1]x/", "http://a/ b",
-                              "http://a/\n", "http://a/\xc3\xa9", "http://me@a/"}) {
+    for (const char* wrong :
+         {"", "example.org", "ftp://a/", "http://", "http:///x", "http://:80/", "http://a:0/",
+          "http://a:65536/", "http://a:8x/", "http://[::1/", "http://[::1]x/", "http://a/ b", "http://a/\n",
+          "http://a/\xc3\xa9", "http://me@a/"}) {
         EXPECT_FALSE(parse_url(wrong)) << wrong;
     }
     EXPECT_NE(parse_url("https://a/").error().find("https is not supported"), std::string::npos);
@@ -41,8 +42,9 @@ TEST(Request, its_bytes) {
     post.method = "POST";
     post.body = "hello";
     post.headers = {"Content-Type: text/plain", "host: other"};
-    EXPECT_EQ(*build_request(where, post),
-              "POST /x HTTP/1.1\r\nContent-Type: text/plain\r\nhost: other\r\nContent-Length: 5\r\n\r\nhello");
+    EXPECT_EQ(
+        *build_request(where, post),
+        "POST /x HTTP/1.1\r\nContent-Type: text/plain\r\nhost: other\r\nContent-Length: 5\r\n\r\nhello");
     request_settings last;
     last.method = "PUT";
     last.close = true;
@@ -83,8 +85,8 @@ TEST(Sources, lists_and_ranges) {
     ASSERT_EQ(several->size(), 9u);
     EXPECT_EQ(several->at(7).host_text(), "127.0.0.9");
     EXPECT_EQ(several->at(8).host_text(), "127.1.2.3");
-    for (const char* wrong : {"", ",", "127.0.0.2,", "localhost-x", "127.0.0.9-127.0.0.2", "127.0.0.2-", "::1", "1.2.3",
-                              "192.0.2.1", "0.0.0.0-255.255.255.255"}) {
+    for (const char* wrong : {"", ",", "127.0.0.2,", "localhost-x", "127.0.0.9-127.0.0.2", "127.0.0.2-",
+                              "::1", "1.2.3", "192.0.2.1", "0.0.0.0-255.255.255.255"}) {
         EXPECT_FALSE(parse_sources(wrong, target)) << wrong;
     }
     EXPECT_EQ(loopback_sources(25'000).size(), 1u);

@@ -42,7 +42,8 @@ struct reading {
     }
     void end() {
         if (!is_bad && reader.begun())
-            summary += reader.end() == outcome::complete ? std::to_string(reader.status()) + " at the end" : "cut off";
+            summary += reader.end() == outcome::complete ? std::to_string(reader.status()) + " at the end"
+                                                         : "cut off";
     }
 };
 
@@ -93,14 +94,17 @@ TEST(Response, chunked) {
     const std::string head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     expect_everywhere(head + "5\r\nhello\r\n0\r\n\r\n", "200 ");
     expect_everywhere(head + "0\r\n\r\n", "200 ");
-    expect_everywhere(head + "a;name=value\r\n0123456789\r\n00;x\r\nTrailer: yes\r\nOther: 1\r\n\r\n", "200 ");
+    expect_everywhere(head + "a;name=value\r\n0123456789\r\n00;x\r\nTrailer: yes\r\nOther: 1\r\n\r\n",
+                      "200 ");
     expect_everywhere(head + "1 \r\na\r\n1\t;q=\"\xe9\"\r\nb\r\n0\r\n\r\n", "200 ");
     expect_everywhere(head + "5\r\nhel", "cut off");
     expect_everywhere(head + "5\r\nhello\r\n0\r\n", "cut off");
-    expect_everywhere("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n1\r\na\r\n0\r\n\r\n", "200 ");
-    for (const char* wrong : {"5\nhello\r\n0\r\n\r\n", "x\r\n", "\r\n", "5\r\nhello0\r\n\r\n", "5\r\nhelloo\r\n",
-                              "1\r\na\rb", "-1\r\n", "0x5\r\nhello\r\n", "1000000000000000\r\n", "0\r\n\rx", "0\r\n\n",
-                              "1;\x01\r\na\r\n0\r\n\r\n", "0\r\nA: \x01\r\n\r\n", "0\r\nA\rb"}) {
+    expect_everywhere("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
+                      "200 ");
+    for (const char* wrong :
+         {"5\nhello\r\n0\r\n\r\n", "x\r\n", "\r\n", "5\r\nhello0\r\n\r\n", "5\r\nhelloo\r\n", "1\r\na\rb",
+          "-1\r\n", "0x5\r\nhello\r\n", "1000000000000000\r\n", "0\r\n\rx", "0\r\n\n",
+          "1;\x01\r\na\r\n0\r\n\r\n", "0\r\nA: \x01\r\n\r\n", "0\r\nA\rb"}) {
         expect_everywhere(head + wrong, "bad");
     }
 }
@@ -140,19 +144,30 @@ TEST(Response, whether_the_connection_goes_on) {
 }
 
 TEST(Response, what_is_none) {
-    for (const char* wrong :
-         {"SSH-2.0-OpenSSH\r\n", "HTTP/2 200\r\n\r\n", "HTTP/1.1 20 OK\r\n\r\n", "HTTP/1.1 2000 OK\r\n\r\n",
-          "HTTP/1.1 099 OK\r\n\r\n", "HTTP/1.1 600 OK\r\n\r\n", "HTTP/1.1  200 OK\r\n\r\n", "HTTP/1.1 200 OK\n\n",
-          "HTTP/1.1 200 OK\r\nA: b\nC: d\r\n\r\n", "HTTP/1.1 200 OK\r\nA: b\rC: d\r\n\r\n",
-          "HTTP/1.1 200 OK\r\nno colon\r\n\r\n", "HTTP/1.1 200 OK\r\nA : b\r\n\r\n", "HTTP/1.1 200 OK\r\n: b\r\n\r\n",
-          "HTTP/1.1 200 OK\r\nA: b\r\n folded\r\n\r\n", "HTTP/1.1 200 OK\r\nA: \x01\r\n\r\n",
-          "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1x\r\n\r\n",
-          "HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1, 1\r\n\r\n",
-          "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
-          "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-          "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
-          "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-          "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\n"}) {
+    for (const char* wrong : {"SSH-2.0-OpenSSH\r\n",
+                              "HTTP/2 200\r\n\r\n",
+                              "HTTP/1.1 20 OK\r\n\r\n",
+                              "HTTP/1.1 2000 OK\r\n\r\n",
+                              "HTTP/1.1 099 OK\r\n\r\n",
+                              "HTTP/1.1 600 OK\r\n\r\n",
+                              "HTTP/1.1  200 OK\r\n\r\n",
+                              "HTTP/1.1 200 OK\n\n",
+                              "HTTP/1.1 200 OK\r\nA: b\nC: d\r\n\r\n",
+                              "HTTP/1.1 200 OK\r\nA: b\rC: d\r\n\r\n",
+                              "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+                              "HTTP/1.1 200 OK\r\nA : b\r\n\r\n",
+                              "HTTP/1.1 200 OK\r\n: b\r\n\r\n",
+                              "HTTP/1.1 200 OK\r\nA: b\r\n folded\r\n\r\n",
+                              "HTTP/1.1 200 OK\r\nA: \x01\r\n\r\n",
+                              "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+                              "HTTP/1.1 200 OK\r\nContent-Length: 1x\r\n\r\n",
+                              "HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n",
+                              "HTTP/1.1 200 OK\r\nContent-Length: 1, 1\r\n\r\n",
+                              "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
+                              "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+                              "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+                              "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+                              "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\n"}) {
         expect_everywhere(wrong, "bad");
     }
 }
@@ -180,7 +195,8 @@ TEST(Response, a_remembered_head_is_recognised_only_whole) {
     const std::string five = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
     const std::string other = "HTTP/1.1 200 OK\r\nContent-Length: 52\r\n\r\n" + std::string(52, 'x');
     const std::string closing = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello";
-    EXPECT_EQ(read_whole(five + five + other + five + five + other + closing), "200 200 200 200 200 200 200- ");
+    EXPECT_EQ(read_whole(five + five + other + five + five + other + closing),
+              "200 200 200 200 200 200 200- ");
     const std::string large = "HTTP/1.1 200 OK\r\nX: " + std::string(limits::remembered_head_bytes, 'x') +
                               "\r\nContent-Length: 5\r\n\r\nhello";
     EXPECT_EQ(read_whole(large + large + five), "200 200 200 ");

@@ -257,7 +257,8 @@ TEST_P(run_test, source_addresses_are_taken_in_turn) {
     asked.requests = 900;
     asked.sources = *parse_sources("127.0.0.2-127.0.0.4", server.where());
     expect_clean(carry_out(asked), 900);
-    EXPECT_EQ(sources, (std::map<std::string, unsigned>{{"127.0.0.2", 3}, {"127.0.0.3", 3}, {"127.0.0.4", 3}}));
+    EXPECT_EQ(sources,
+              (std::map<std::string, unsigned>{{"127.0.0.2", 3}, {"127.0.0.3", 3}, {"127.0.0.4", 3}}));
 }
 
 TEST(Run, more_connections_than_descriptors_is_one_clear_sentence) {
@@ -269,7 +270,8 @@ TEST(Run, more_connections_than_descriptors_is_one_clear_sentence) {
         run one(asked);
         FAIL() << "it should not begin";
     } catch (const std::runtime_error& refused) {
-        EXPECT_NE(std::string(refused.what()).find("1000000 connections need 1000038 descriptors"), std::string::npos)
+        EXPECT_NE(std::string(refused.what()).find("1000000 connections need 1000038 descriptors"),
+                  std::string::npos)
             << refused.what();
     }
 }

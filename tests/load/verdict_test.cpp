@@ -128,7 +128,9 @@ TEST(Verdict, a_server_that_does_not_keep_up_is_a_finding_and_not_an_error) {
 
 TEST(Machine, reads_the_listen_counters_by_name) {
     machine_counters read;
-    parse_netstat("TcpExt: SyncookiesSent ListenOverflows X ListenDrops\nTcpExt: 1 22 3 44\nIpExt: A\nIpExt: 1\n", read);
+    parse_netstat(
+        "TcpExt: SyncookiesSent ListenOverflows X ListenDrops\nTcpExt: 1 22 3 44\nIpExt: A\nIpExt: 1\n",
+        read);
     EXPECT_EQ(read.listen_overflows, 22u);
     EXPECT_EQ(read.listen_drops, 44u);
     machine_counters none;
