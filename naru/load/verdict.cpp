@@ -21,26 +21,27 @@ constexpr double lag_part = 0.1;
 double milliseconds(duration value) { return std::chrono::duration<double, std::milli>(value).count(); }
 
 void judge_generator(const report& of, std::vector<reason>& reasons) {
-    double away = 0;
+    double taken = 0;  // working or waiting for a core, or kept from looking for events
     double wait = 0;
     for (const thread_effort& each : of.threads) {
-        away = std::max(away, each.away_share);
+        taken = std::max({taken, each.away_share, each.cpu_share + std::max(each.wait_share, 0.0)});
         wait = std::max(wait, each.wait_share);
     }
     const double cpu = of.cpu_share();
     if (cpu > busy_max) {
         reasons.push_back(
             {"generator_saturated",
-             fmt::format(
-                 "a generator thread used {:.0f}% of a core (more than {:.0f}%), so the limit may be the "
-                 "generator's: use more --threads and cores, or a lower --rate",
-                 cpu * 100, busy_max * 100)});
-    } else if (away > busy_max) {
+             fmt::format("a generator thread used {:.0f}% of a core (more than {:.0f}%), so the limit may be "
+                         "the generator's: use more --threads and cores, or a lower --rate",
+                         cpu * 100, busy_max * 100)});
+    } else if (taken > busy_max) {
         reasons.push_back(
             {"generator_saturated",
-             fmt::format("a generator thread was kept from its events for {:.0f}% of the time (more than "
-                         "{:.0f}%), so the limit may be the generator's: leave it a core of its own",
-                         away * 100, busy_max * 100)});
+             fmt::format(
+                 "a generator thread was busy, waiting for a core or kept from its events for {:.0f}% of "
+                 "the time (more than {:.0f}%), so the limit may be the generator's: leave it a core of "
+                 "its own",
+                 taken * 100, busy_max * 100)});
     }
     if (wait > wait_max) {
         reasons.push_back(

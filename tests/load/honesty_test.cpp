@@ -136,7 +136,7 @@ TEST_P(throttled_test, a_generator_that_is_busy_with_something_else_is_called_in
     scripted_server server(answer_all);
     run_options asked = options(server.where());
     asked.run_time = 1s;
-    asked.every_tick = [](unsigned) { burn(3ms); };
+    asked.every_tick = [](unsigned) { burn(10ms); };
     EXPECT_TRUE(has_reason(carry_out(asked), "generator_saturated"));
     asked.rate = 2000;
     EXPECT_TRUE(has_reason(carry_out(asked), "generator_saturated"));

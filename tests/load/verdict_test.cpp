@@ -54,6 +54,10 @@ TEST(Verdict, each_reason) {
     report away = good();
     away.threads[0].away_share = 0.99;
     EXPECT_EQ(kinds(away), "generator_saturated ");
+    report crowded = good();
+    crowded.threads[0].cpu_share = 0.85;
+    crowded.threads[0].wait_share = 0.08;
+    EXPECT_EQ(kinds(crowded), "generator_saturated ") << "nothing to spare, though neither is much alone";
     report descheduled = good();
     descheduled.threads[0].wait_share = 0.3;
     EXPECT_EQ(kinds(descheduled), "generator_descheduled ");
