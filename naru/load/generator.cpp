@@ -86,6 +86,7 @@ void generator::run() {
         return phase_ == phase::closing && live_clients_ == 0 && loop_.in_flight() == 0;
     });
     loop_.disarm(metronome_);
+    loop_.disarm(no_sleep_);
 }
 
 // Sees to it that there is a tick when something is due, even if nothing happens.
@@ -111,7 +112,7 @@ void generator::wake_for(instant due) noexcept {
     if (due - loop_.now() > spin_limit) {
         alarm_.set(due);
     } else {
-        loop_.arm(no_sleep_, loop_.now());
+        loop_.arm(no_sleep_, instant::min());
         spins_ = true;
     }
 }

@@ -188,7 +188,8 @@ class engine_test : public ::testing::TestWithParam<engine> {
         descriptors_before_ = testing::open_descriptors();
     }
     void TearDown() override {
-        if (!IsSkipped()) EXPECT_LE(testing::open_descriptors(), descriptors_before_);
+        if (IsSkipped()) return;
+        EXPECT_LE(testing::open_descriptors(), descriptors_before_);
     }
     run_options options(const address& target, std::string_view path = "/") const {
         run_options made = options_for(target, path);
