@@ -118,13 +118,14 @@ or_words<comparison> compare(std::string_view json_a, std::string_view json_b, s
     }
     made.ranked = true;
     const std::string latency = open ? "latency_us.corrected." : "latency_us.service.";
-    const std::array<std::string, 4> paths{latency + "p50", latency + "p90", latency + "p99",
-                                           latency + "max"};
-    const std::array<figure, 6> figures{{{"requests/s", "requests_per_s", "requests"},
+    const std::array<std::string, 5> paths{latency + "p50", latency + "p90", latency + "p99",
+                                           latency + "p99.9", latency + "max"};
+    const std::array<figure, 7> figures{{{"requests/s", "requests_per_s", "requests"},
                                          {"p50, us", paths[0], "p50_us"},
                                          {"p90, us", paths[1], ""},
                                          {"p99, us", paths[2], "p99_us"},
-                                         {"max, us", paths[3], ""},
+                                         {"p99.9, us", paths[3], ""},
+                                         {"max, us", paths[4], ""},
                                          {"generator CPU, us/request", "generator.cpu_us_per_request", ""}}};
     made.text += fmt::format("{:<26} {:>12} {:>12} {:>8}\n", "", "A", "B", "B/A");
     for (const figure& each : figures) {

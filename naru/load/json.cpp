@@ -163,11 +163,11 @@ const json_value* json_value::find(std::string_view path) const {
     while (true) {
         const auto* members = std::get_if<object>(&at->value_);
         if (members == nullptr) return nullptr;
+        if (const auto whole = members->find(path); whole != members->end()) return &whole->second;
         const std::size_t dot = path.find('.');
         const auto found = members->find(path.substr(0, dot));
-        if (found == members->end()) return nullptr;
+        if (found == members->end() || dot == std::string_view::npos) return nullptr;
         at = &found->second;
-        if (dot == std::string_view::npos) return at;
         path.remove_prefix(dot + 1);
     }
 }

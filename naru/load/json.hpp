@@ -22,7 +22,7 @@ class json_value {
     /// Errors: what is wrong, and at which byte. Nesting deeper than 64 levels is an error.
     static or_words<json_value> parse(std::string_view text);
 
-    /// The member of that name, or the member of a member: "latency_us.service.p50". Null if there is none.
+    /// The member of that name, or the member of a member: "latency_us.service.p99.9". Null if there is none.
     const json_value* find(std::string_view path) const;
 
     /// The value, or `otherwise` if it is of another type or null.

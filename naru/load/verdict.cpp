@@ -196,15 +196,15 @@ std::vector<std::string> remarks_on(const report& of) {
     if (!of.open_loop) {
         remarks.emplace_back(
             "closed loop: a connection asks again only when it has its answer, so a stall of the server "
-            "delays "
-            "requests instead of showing in their latency. These are service times; what a user waits is "
-            "measured with --rate");
+            "delays requests instead of showing in their latency. These are service times; what a user waits "
+            "is measured with --rate");
     } else if (counts.unsent + counts.unfinished > 0 ||
                static_cast<double>(counts.in_time) < 0.99 * static_cast<double>(counts.scheduled)) {
+        // Whose fault it was can be said only if nothing else was wrong.
         remarks.push_back(
-            fmt::format("the target did not keep up with {:.0f} requests per second: {} of {} were answered "
-                        "in the measured "
-                        "time, and corrected latency grows with the length of the run",
+            fmt::format("{} {:.0f} requests per second: {} of {} were answered in the measured time, and "
+                        "corrected latency grows with the length of the run",
+                        judge(of).empty() ? "the target did not keep up with" : "this run did not reach",
                         of.rate, counts.in_time, counts.scheduled));
     }
     if (counts.unfinished > 0) {
