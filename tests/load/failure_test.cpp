@@ -31,6 +31,7 @@ TEST_P(failure_test, reset_while_a_response_is_awaited) {
         if (client.read_request()) client.reset();
     });
     run_options asked = options(server.where());
+    asked.connections = 1;
     asked.requests = 100;
     const report got = carry_out(asked);
     EXPECT_EQ(got.counts.completed, 80u);
@@ -47,6 +48,7 @@ TEST_P(failure_test, closed_before_the_response_or_in_its_middle) {
         if (client.number() % 2 == 0) client.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf");
     });
     run_options asked = options(server.where());
+    asked.connections = 1;
     asked.requests = 40;
     const report got = carry_out(asked);
     EXPECT_EQ(got.counts.completed, 20u);
@@ -78,6 +80,7 @@ TEST_P(failure_test, timeouts_are_errors_and_latencies_too) {
         client.wait_for_end();  // says nothing any more
     });
     run_options asked = options(server.where());
+    asked.connections = 1;
     asked.requests = 16;
     asked.timeout = 100ms;
     const report got = carry_out(asked);
