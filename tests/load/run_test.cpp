@@ -198,6 +198,7 @@ TEST_P(run_test, a_connection_for_each_request) {
     asked.close = true;
     asked.requests = 200;
     expect_clean(carry_out(asked), 200);
+    const std::lock_guard lock(mutex);
     EXPECT_EQ(requests.size(), 200u);
     for (const auto& [number, count] : requests)
         EXPECT_EQ(count, 1u);
@@ -257,6 +258,7 @@ TEST_P(run_test, source_addresses_are_taken_in_turn) {
     asked.requests = 900;
     asked.sources = *parse_sources("127.0.0.2-127.0.0.4", server.where());
     expect_clean(carry_out(asked), 900);
+    const std::lock_guard lock(mutex);
     EXPECT_EQ(sources,
               (std::map<std::string, unsigned>{{"127.0.0.2", 3}, {"127.0.0.3", 3}, {"127.0.0.4", 3}}));
 }
