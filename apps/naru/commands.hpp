@@ -12,6 +12,7 @@ namespace naru::program {
 using action = std::function<int()>;
 
 void add_serve(CLI::App& program, action& chosen);
+void add_load(CLI::App& program, action& chosen);
 void add_doctor(CLI::App& program, action& chosen);
 
 }  // namespace naru::program

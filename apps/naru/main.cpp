@@ -1,4 +1,4 @@
-// naru: serve a directory, and find out what this machine can do.
+// naru: serve a directory, put load on a server, and find out what this machine can do.
 #include "commands.hpp"
 
 #include <cstdio>
@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
     });
     naru::program::action chosen;
     naru::program::add_serve(program, chosen);
+    naru::program::add_load(program, chosen);
     naru::program::add_doctor(program, chosen);
     try {
         program.parse(argc, argv);

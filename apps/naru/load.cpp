@@ -1,0 +1,191 @@
+// naru load: requests to a server, and an honest account of what became of them.
+#include "commands.hpp"
+#include "load_settings.hpp"
+#include "load_view.hpp"
+
+#include <naru/load/output.hpp>
+#include <naru/load/run.hpp>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <fstream>
+#include <iterator>
+#include <memory>
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+namespace naru::program {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int status_usage = 2;
+constexpr int status_invalid = 3;  // with --strict, and of a comparison that was refused
+
+// Opened before the run: minutes of load are not lost to a misspelt directory.
+std::ofstream open_output(const std::string& path, const char* flag) {
+    std::ofstream file;
+    if (path.empty()) return file;
+    file.open(path, std::ios::binary | std::ios::trunc);
+    if (!file) throw usage_error(fmt::format("--{}: cannot write {}: {}", flag, path, std::strerror(errno)));
+    return file;
+}
+
+void write_output(std::ofstream& file, const std::string& text, const std::string& path) {
+    if (!file.is_open()) return;
+    file << text;
+    file.close();
+    if (!file) throw std::runtime_error(fmt::format("cannot write {}", path));
+}
+
+std::string read_file(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    if (!file) throw usage_error(fmt::format("--compare: cannot read {}: {}", path, std::strerror(errno)));
+    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+int compare_files(const std::vector<std::string>& paths) {
+    const auto compared = load::compare(read_file(paths[0]), read_file(paths[1]), paths[0], paths[1]);
+    if (!compared) throw usage_error("--compare: " + compared.error());
+    fmt::print("{}", compared->text);
+    return compared->ranked ? 0 : status_invalid;
+}
+
+sigset_t ending_signals() {
+    sigset_t ending;
+    sigemptyset(&ending);
+    sigaddset(&ending, SIGTERM);
+    sigaddset(&ending, SIGINT);
+    return ending;
+}
+
+// Signals are waited for where the view is drawn, so nothing has to be restored in a handler.
+void watch(load::run& run, progress_view& view, const sigset_t& ending) {
+    constexpr timespec pause{.tv_sec = 0, .tv_nsec = 150'000'000};
+    bool interrupted = false;
+    while (!run.wait_for(0ms)) {
+        const int which = sigtimedwait(&ending, nullptr, &pause);
+        if (which > 0 && interrupted) {
+            view.clear();
+            _exit(128 + which);
+        }
+        if (which > 0) {
+            interrupted = true;
+            run.stop();
+        }
+        view.update(run.look());
+    }
+    view.update(run.look());
+}
+
+int generate(const load_settings& given) {
+    std::ofstream hdr = open_output(given.hdr, "hdr");
+    std::ofstream json = open_output(given.json_file, "json-file");
+    const load::run_options options = to_run_options(given);
+    // Blocked before any thread is made.
+    const sigset_t ending = ending_signals();
+    pthread_sigmask(SIG_BLOCK, &ending, nullptr);
+
+    load::run run(options);
+    const bool live = is_live_terminal() && !given.json;
+    const auto style = given.quiet ? progress_view::style::none
+                       : live      ? progress_view::style::live
+                                   : progress_view::style::lines;
+    load::report made;
+    {
+        progress_view view(style, title_of(options, given.url, ""), run.options());
+        run.start();
+        watch(run, view, ending);
+        made = run.finish();
+    }
+    const std::string object = load::to_json(made, options, NARU_VERSION, given.url);
+    fmt::print("{}", given.json
+                         ? object
+                         : report_text(made, title_of(options, given.url, made.engine), wants_colour()));
+    std::fflush(stdout);
+    write_output(json, object, given.json_file);
+    write_output(hdr, load::to_hdr_text(made.latency()), given.hdr);
+    return given.strict && !load::judge(made).empty() ? status_invalid : 0;
+}
+
+int run_command(const load_settings& given) {
+    try {
+        if (!given.compare.empty()) {
+            if (!given.url.empty()) throw usage_error("--compare takes two reports and no URL");
+            return compare_files(given.compare);
+        }
+        if (given.url.empty())
+            throw usage_error("where to? naru load wants a URL, as in http://127.0.0.1:8080/");
+        return generate(given);
+    } catch (const usage_error& wrong) {
+        fmt::print(stderr, "naru: {}\n", wrong.what());
+        return status_usage;
+    }
+}
+
+void add_target_options(CLI::App& command, const std::shared_ptr<load_settings>& given) {
+    CLI::Option_group& what = *command.add_option_group("Request");
+    what.add_option("-X,--method", given->method, "GET, or POST if there is a body");
+    what.add_option("-H,--header", given->headers, "\"NAME: VALUE\"; may be given several times")
+        ->allow_extra_args(false);
+    what.add_option_function<std::string>(
+        "--body", [given](const std::string& text) { given->body = text, given->has_body = true; },
+        "Sent with each request");
+    what.add_option("--body-file", given->body_file, "The same, from a file");
+    what.add_option("--expect", given->expect, "Statuses that count as answers (default: 200-399)");
+    what.add_option("--timeout", given->timeout, "For a connection, and for each response (default: 5s)");
+}
+
+void add_shape_options(CLI::App& command, const std::shared_ptr<load_settings>& given) {
+    CLI::Option_group& shape = *command.add_option_group("Load");
+    shape.add_option("-c,--connections", given->connections, "Connections that carry requests (default: 64)");
+    shape.add_option("-r,--rate", given->rate,
+                     "Requests per second on a fixed schedule (open loop); without it each connection asks "
+                     "again when it has its answer (closed loop)");
+    shape.add_option("-d,--duration", given->duration, "Measured time: 10, 500ms, 2m (default: 10s)");
+    shape.add_option("-n,--requests", given->requests, "End when so many were measured (at most a minute)");
+    shape.add_option("--warmup", given->warmup, "Before it (default: 500ms; none with --requests)");
+    shape.add_option("--idle", given->idle, "Further connections: one request each, then silence");
+    shape.add_flag("--idle-silent", given->idle_silent, "Not even that one request");
+    shape.add_option("--pipeline", given->pipeline, "Requests under way on a connection (default: 1)");
+    shape.add_flag("--close", given->close, "A new connection for each request");
+    shape.add_option("--ramp", given->ramp, "Connections opened per second (default: as fast as it goes)");
+    shape.add_option("--source", given->source,
+                     "Source addresses: 127.0.0.2-127.0.0.9, or several with commas");
+    shape.add_option("-t,--threads", given->threads, "Loops, one a thread (default: 1)");
+    shape.add_option("-e,--engine", given->engine,
+                     "auto, select, poll, epoll, epoll-level, epoll-oneshot or io_uring (default: auto)");
+}
+
+void add_output_options(CLI::App& command, const std::shared_ptr<load_settings>& given) {
+    CLI::Option_group& output = *command.add_option_group("Output");
+    output.add_flag("--json", given->json, "One object on standard output");
+    output.add_option("--json-file", given->json_file, "The same into a file");
+    output.add_option("--hdr", given->hdr, "Latencies into a file, as HdrHistogram's text");
+    output.add_flag("-q,--quiet", given->quiet, "No progress");
+    output.add_flag("--strict", given->strict, "Exit status 3 when the verdict is not \"valid\"");
+    output.add_option("--max-errors", given->max_errors,
+                      "Percent of errors that make a run invalid (default: 1)");
+    output.add_option("--compare", given->compare, "Two reports (JSON) side by side; no load")->expected(2);
+}
+
+}  // namespace
+
+void add_load(CLI::App& program, action& chosen) {
+    CLI::App& command =
+        *program.add_subcommand("load", "Put load on a web server, and say what the figures are worth");
+    auto given = std::make_shared<load_settings>();
+    command.add_option("URL", given->url, "http://HOST[:PORT]/PATH");
+    add_shape_options(command, given);
+    add_target_options(command, given);
+    add_output_options(command, given);
+    command.callback([&chosen, given] { chosen = [given] { return run_command(*given); }; });
+}
+
+}  // namespace naru::program

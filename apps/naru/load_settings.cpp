@@ -1,0 +1,187 @@
+#include "load_settings.hpp"
+
+#include <naru/load/limits.hpp>
+#include <naru/load/machine.hpp>
+#include <naru/load/request.hpp>
+
+#include <cerrno>
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+#include <fmt/format.h>
+
+namespace naru::program {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// A run that counts requests ends by itself, but not if the target no longer answers.
+constexpr duration run_time_default = 10s;
+constexpr duration run_time_default_counting = 60s;
+constexpr duration warmup_default = 500ms;
+constexpr duration probe_limit = 5s;
+
+template <class T>
+T checked_range(T value, T least, T most, const char* flag) {
+    if (value >= least && value <= most) return value;
+    throw usage_error(fmt::format("--{} must be from {} to {}, not {}", flag, least, most, value));
+}
+
+template <class T>
+T usable(load::or_words<T> made) {
+    if (!made) throw usage_error(made.error());
+    return std::move(*made);
+}
+
+std::string read_body(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    if (!file) throw usage_error(fmt::format("cannot read the body from {}: {}", path, std::strerror(errno)));
+    std::string body{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+    if (file.bad()) throw usage_error(fmt::format("cannot read the body from {}", path));
+    return body;
+}
+
+void read_expectation(const std::string& text, load::run_options& into) {
+    const auto number = [&](std::string_view digits) {
+        unsigned value = 0;
+        const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+        if (error != std::errc() || end != digits.data() + digits.size() || value < 100 || value > 599)
+            throw usage_error(fmt::format("--expect {}: want a status or a range, as in 200-399", text));
+        return value;
+    };
+    const std::string_view all = text;
+    const std::size_t dash = all.find('-');
+    into.status_from = number(all.substr(0, dash));
+    into.status_to = dash == std::string_view::npos ? into.status_from : number(all.substr(dash + 1));
+    if (into.status_to < into.status_from)
+        throw usage_error(fmt::format("--expect {}: the range is empty", text));
+}
+
+// The first of a name's addresses that takes a connection.
+address reachable(const load::url& where) {
+    const auto found = load::resolve(where);
+    if (!found) throw std::runtime_error(found.error());
+    std::error_code why;
+    for (const address& each : *found) {
+        const auto answered = load::probe(each, probe_limit);
+        if (answered) return each;
+        // What refuses says more than a family this machine cannot reach.
+        if (!why || answered.error().value() == ECONNREFUSED) why = answered.error();
+    }
+    const std::string place = found->front().text();
+    const std::string shown =
+        where.host == found->front().host_text() ? place : where.host + " (" + place + ")";
+    switch (why.value()) {
+        case ECONNREFUSED:
+            throw std::runtime_error(fmt::format("nothing listens on {}: connection refused", shown));
+        case ETIMEDOUT:
+            throw std::runtime_error(fmt::format("no answer from {} within {} s", shown,
+                                                 std::chrono::duration<double>(probe_limit).count()));
+        default:
+            throw std::runtime_error(fmt::format("cannot connect to {}: {}", shown, why.message()));
+    }
+}
+
+void set_request(const load_settings& given, const load::url& where, load::run_options& made) {
+    load::request_settings request;
+    if (given.has_body && !given.body_file.empty())
+        throw usage_error("--body and --body-file exclude each other");
+    if (given.has_body) request.body = given.body;
+    if (!given.body_file.empty()) request.body = read_body(given.body_file);
+    if (request.body && request.body->size() > load::limits::body_bytes)
+        throw usage_error(fmt::format("the body is larger than {} MiB", load::limits::body_bytes >> 20));
+    request.method = !given.method.empty() ? given.method : request.body ? "POST" : "GET";
+    request.headers = given.headers;
+    request.close = given.close;
+    made.request = usable(load::build_request(where, request));
+    made.to_head = request.method == "HEAD";
+}
+
+void set_schedule(const load_settings& given, load::run_options& made) {
+    if (given.rate != -1) {
+        if (!(given.rate > 0 && given.rate <= load::limits::rate))
+            throw usage_error(
+                fmt::format("--rate must be more than 0 and at most {:g} requests per second, not {:g}",
+                            load::limits::rate, given.rate));
+        made.rate = given.rate;
+    }
+    if (given.requests != -1) {
+        made.requests = static_cast<std::uint64_t>(
+            checked_range<std::int64_t>(given.requests, 1, 1'000'000'000'000, "requests"));
+    }
+    made.run_time = made.requests ? run_time_default_counting : run_time_default;
+    if (!given.duration.empty()) made.run_time = parse_duration(given.duration, "duration");
+    if (made.run_time <= duration(0)) throw usage_error("--duration must be more than 0");
+    made.warmup = made.requests ? duration(0) : warmup_default;
+    if (!given.warmup.empty()) made.warmup = parse_duration(given.warmup, "warmup");
+    if (made.requests && made.warmup > duration(0) && !made.rate)
+        throw usage_error("--warmup and --requests exclude each other without --rate");
+    made.timeout = parse_duration(given.timeout, "timeout");
+    if (made.timeout <= duration(0)) throw usage_error("--timeout must be more than 0");
+}
+
+}  // namespace
+
+duration parse_duration(const std::string& text, const char* flag) {
+    char* end = nullptr;
+    const double value = std::strtod(text.c_str(), &end);
+    const std::string_view unit = end;
+    double seconds = -1;
+    if (unit.empty() || unit == "s") seconds = value;
+    if (unit == "ms") seconds = value / 1000;
+    if (unit == "m" || unit == "min") seconds = value * 60;
+    if (unit == "h") seconds = value * 3600;
+    const double most = std::chrono::duration<double>(load::limits::run_time).count();
+    if (end == text.c_str() || !(seconds >= 0 && seconds <= most))
+        throw usage_error(fmt::format("--{} {}: want a time up to 24h, as in 10, 500ms or 2m", flag, text));
+    return duration(std::llround(seconds * 1e9));
+}
+
+load::run_options to_run_options(const load_settings& given) {
+    using whole = std::int64_t;
+    load::run_options made;
+    const load::url where = usable(load::parse_url(given.url));
+    set_request(given, where, made);
+    set_schedule(given, made);
+    read_expectation(given.expect, made);
+    const whole most = load::limits::connections;
+    made.connections =
+        static_cast<std::uint32_t>(checked_range<whole>(given.connections, 1, most, "connections"));
+    made.idle = static_cast<std::uint32_t>(checked_range<whole>(given.idle, 0, most, "idle"));
+    made.idle_asks = !given.idle_silent;
+    made.threads =
+        static_cast<unsigned>(checked_range<whole>(given.threads, 1, load::limits::threads, "threads"));
+    made.pipeline =
+        static_cast<unsigned>(checked_range<whole>(given.pipeline, 1, load::limits::pipeline, "pipeline"));
+    if (made.threads > made.connections)
+        throw usage_error(
+            fmt::format("--threads {} is more than --connections {}", made.threads, made.connections));
+    made.close = given.close;
+    if (made.close && made.pipeline > 1)
+        throw usage_error("--close and --pipeline exclude each other: a connection carries one request");
+    made.ramp = checked_range<double>(given.ramp, 0, 1e9, "ramp");
+    made.errors_max = checked_range<double>(given.max_errors, 0, 100, "max-errors");
+    const auto engine = engine_named(given.engine);
+    if (!engine) {
+        throw usage_error(fmt::format(
+            "there is no engine {}: want auto, select, poll, epoll, epoll-level, epoll-oneshot or io_uring",
+            given.engine));
+    }
+    made.engine = *engine;
+    made.target = reachable(where);
+    const std::uint64_t all = std::uint64_t{made.connections} + made.idle;
+    if (!given.source.empty()) {
+        made.sources = usable(load::parse_sources(given.source, made.target));
+    } else if (all > load::connections_per_source && load::is_loopback(made.target)) {
+        made.sources = load::loopback_sources(all);
+        if (made.sources.front().family() != made.target.family()) made.sources.clear();
+    }
+    return made;
+}
+
+}  // namespace naru::program

@@ -1,0 +1,20 @@
+// Figures as people read them.
+#pragma once
+
+#include <naru/core/clock.hpp>
+
+#include <cstdint>
+#include <string>
+
+namespace naru::program {
+
+/// 1,234,567
+std::string grouped(std::uint64_t number);
+
+/// 812 us, 3.41 ms, 1.20 s
+std::string words_for(duration value);
+
+/// The same, or "-" if the value is not to be shown.
+std::string words_if(bool known, duration value);
+
+}  // namespace naru::program

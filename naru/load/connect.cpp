@@ -1,0 +1,196 @@
+// Connect: a connection's beginning, its end, and what goes wrong in between.
+#include <naru/load/generator.hpp>
+
+#include <naru/net/socket.hpp>
+#include <naru/net/socket_options.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+namespace naru::load {
+
+namespace {
+
+failure kind_of(const std::error_code& error) noexcept {
+    if (error == errc::end_of_stream) return failure::closed_early;
+    if (error.category() != std::system_category()) return failure::other;
+    switch (error.value()) {
+        case ECONNREFUSED:
+            return failure::refused;
+        case ECONNRESET:
+        case ECONNABORTED:
+        case EPIPE:
+            return failure::reset;
+        case ETIMEDOUT:
+            return failure::timed_out;
+        case EADDRNOTAVAIL:
+            return failure::no_port;
+        default:
+            return failure::other;
+    }
+}
+
+// Bound to an address, but to no port yet: the port then has to be free only towards this target, and
+// looking for one stays cheap when tens of thousands are taken (ip(7), IP_BIND_ADDRESS_NO_PORT).
+int bind_source(int socket, const address& source) noexcept {
+    const int on = 1;
+    (void)setsockopt(socket, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    return ::bind(socket, static_cast<const sockaddr*>(source.data()), source.size()) == 0 ? 0 : errno;
+}
+
+}  // namespace
+
+client::receive_step::receive_step(client& of) noexcept
+    : operation(operation_kind::recv,
+                [](operation& op) noexcept { static_cast<receive_step&>(op).owner.on_received(); }),
+      owner(of) {}
+
+client::write_step::write_step(client& of) noexcept
+    : send_operation([](operation& op) noexcept {
+          client& self = static_cast<write_step&>(op).owner;
+          op.kind == operation_kind::connect ? self.on_connected() : self.on_written();
+      }),
+      owner(of) {}
+
+client::deadline_step::deadline_step(client& of) noexcept
+    : timer([](timer& expired) noexcept { static_cast<deadline_step&>(expired).owner.on_deadline(); }),
+      owner(of) {}
+
+client::client(generator& of, std::uint32_t index, bool idle, flight* flights) noexcept
+    : generator_(of),
+      flights_(flights),
+      receive_(*this),
+      write_(*this),
+      deadline_(*this),
+      index_(index),
+      idle_(idle) {}
+
+result<handle> client::make_socket() noexcept {
+    const address& target = generator_.options().target;
+    auto made = stream_socket_for(target);
+    if (!made) return fail_errno(made.error().value());
+    (void)socket_options::set_no_delay(made->get(), true);
+    if (const address* source = generator_.source_of(index_)) {
+        if (const int error = bind_source(made->get(), *source); error != 0) return fail_errno(error);
+    }
+    return generator_.loop().attach(made->release(), descriptor_kind::socket);
+}
+
+void client::open() noexcept {
+    state_ = state::connecting;
+    first_ = 0;
+    carried_ = false;
+    generator_.on_connecting();
+    const auto made = make_socket();
+    if (!made) {
+        fail(kind_of(made.error()), std::strerror(made.error().value()));
+        return;
+    }
+    socket_ = *made;
+    const address& target = generator_.options().target;
+    write_.kind = operation_kind::connect;
+    write_.target = socket_;
+    write_.address = target.data();
+    write_.count = target.size();
+    generator_.loop().submit(write_);
+    generator_.loop().arm(deadline_, saturating_add(generator_.loop().now(), generator_.options().timeout));
+}
+
+void client::on_connected() noexcept {
+    if (state_ == state::ending) return settle();
+    if (write_.failed()) return fail(write_);
+    state_ = state::open;
+    reader_.reset();
+    receive();
+    generator_.on_connected(*this);
+}
+
+void client::fail(const operation& failed) noexcept {
+    const std::error_code error = failed.error();
+    const bool system = error.category() == std::system_category();
+    fail(kind_of(error), system ? std::strerror(error.value()) : "");
+}
+
+/// Whatever is under way on this connection has failed; it is opened again after a pause.
+void client::fail(failure kind, const char* what) noexcept {
+    const instant now = clock::now();
+    if (state_ == state::connecting) generator_.on_connect_failed();
+    if (in_flight_ == 0 || idle_) {
+        generator_.count_failure(kind, what);
+        in_flight_ = 0;
+    }
+    while (in_flight_ > 0)
+        generator_.record_failure(pop_flight(), kind, what, now);
+    generator_.settle(*this);
+    drop(next_pause());
+}
+
+/// Twice the last one, if nothing good has come since.
+duration client::next_pause() noexcept {
+    constexpr auto first = static_cast<int>(limits::first_pause.count());
+    constexpr auto longest = static_cast<int>(limits::longest_pause.count());
+    pause_ms_ = static_cast<std::uint16_t>(std::clamp(pause_ms_ * 2, first, longest));
+    return std::chrono::milliseconds(pause_ms_);
+}
+
+void client::drop(duration pause) noexcept {
+    if (linked()) unlink();
+    generator_.loop().disarm(deadline_);
+    state_ = state::ending;
+    unsent_ = 0;
+    reopen_ms_ = static_cast<std::uint16_t>(std::chrono::ceil<std::chrono::milliseconds>(pause).count());
+    if (socket_) generator_.loop().close(socket_);
+    socket_ = {};
+    settle();
+}
+
+void client::settle() noexcept {
+    if (!receive_.idle() || !write_.idle()) return;
+    state_ = state::closed;
+    generator_.on_closed(*this, std::chrono::milliseconds(reopen_ms_));
+}
+
+void client::wait_to_open(duration pause) noexcept {
+    generator_.loop().arm(deadline_, saturating_add(generator_.loop().now(), pause));
+}
+
+// A reset leaves no connection in TIME_WAIT, whose port the next run might want.
+void client::stop() noexcept {
+    if (linked()) unlink();
+    generator_.loop().disarm(deadline_);
+    if (state_ == state::closed || state_ == state::ending) return;
+    if (const int descriptor = generator_.loop().descriptor(socket_); descriptor >= 0)
+        reset_on_close(descriptor);
+    in_flight_ = 0;
+    drop(duration(0));
+}
+
+// The deadline is set once and looked at when it has come: a request does not move it.
+void client::on_deadline() noexcept {
+    switch (state_) {
+        case state::closed:
+            generator_.on_pause_over(*this);
+            return;
+        case state::connecting:
+            fail(failure::timed_out, "");
+            return;
+        case state::open: {
+            if (in_flight_ == 0) return;
+            const instant due = saturating_add(flights_[first_].sent, generator_.options().timeout);
+            if (generator_.loop().now() >= due) return fail(failure::timed_out, "");
+            generator_.loop().arm(deadline_, due);
+            return;
+        }
+        case state::finishing:
+            drop(duration(0));
+            return;
+        case state::ending:
+            return;
+    }
+}
+
+}  // namespace naru::load

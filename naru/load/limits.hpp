@@ -1,0 +1,49 @@
+// The load generator's maxima, by name. The engine's own are in core/limits.hpp.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace naru::load::limits {
+
+/// Bytes of a response's head, and of the trailer fields behind a chunked body.
+inline constexpr std::size_t head_bytes = 16 * 1024;
+
+/// Interim responses (1xx) in front of one final response.
+inline constexpr unsigned interim_responses = 16;
+
+/// Bytes of a head that is remembered to be recognised when it comes again.
+inline constexpr std::size_t remembered_head_bytes = 1024;
+
+/// Scheduled requests of one thread that wait for a free connection. A request in the backlog is only a
+/// number, so this bounds how long a run may fall behind, not its memory.
+inline constexpr std::uint64_t backlog_requests = 1'000'000;
+
+/// Connections of one thread between connect and its outcome: no more than a listen queue of the usual size
+/// holds.
+inline constexpr unsigned connects_in_flight = 64;
+
+/// What the command line accepts.
+inline constexpr unsigned threads = 256;
+inline constexpr std::uint32_t connections = 1'000'000;
+inline constexpr unsigned pipeline = 1024;
+inline constexpr double rate = 1e8;
+inline constexpr std::size_t body_bytes = 16 * 1024 * 1024;
+inline constexpr std::size_t source_addresses = 65'536;
+inline constexpr std::chrono::seconds run_time{86'400};
+
+/// Bytes of the copies of a request that pipelining sends with one call.
+inline constexpr std::size_t batch_bytes = 64 * 1024;
+
+/// After the end of the measured time, for what is under way.
+inline constexpr std::chrono::milliseconds drain{2000};
+
+/// For a server to end a connection that carried its last response, before the client ends it.
+inline constexpr std::chrono::milliseconds finish{1000};
+
+/// The pause before a connection that failed is opened again: at first, and at most.
+inline constexpr std::chrono::milliseconds first_pause{10};
+inline constexpr std::chrono::milliseconds longest_pause{1000};
+
+}  // namespace naru::load::limits

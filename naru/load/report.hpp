@@ -1,0 +1,113 @@
+// What a run has measured, and what is to be thought of it.
+#pragma once
+
+#include <naru/load/histogram.hpp>
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace naru::load {
+
+enum class failure : std::uint8_t {
+    refused,            ///< nothing listens (ECONNREFUSED)
+    reset,              ///< the connection was reset, or could not be written to
+    timed_out,          ///< no connection, or no response, within the time allowed
+    bad_response,       ///< not HTTP/1, or not what it says it is
+    unexpected_status,  ///< a response whose status is not among the expected
+    closed_early,       ///< the connection was ended before its response was complete
+    no_port,            ///< no local port is free (EADDRNOTAVAIL)
+    other,              ///< no descriptor, no route, and the rest
+};
+inline constexpr std::size_t failures = 8;
+
+/// As in the JSON report: refused, reset, timeout, ...
+std::string_view name_of(failure which) noexcept;
+
+/// Counted by one thread, merged at the end.
+struct totals {
+    std::uint64_t completed = 0;   ///< measured requests that were answered, whatever the status
+    std::uint64_t in_time = 0;     ///< of those, before the end of the measured time
+    std::uint64_t unfinished = 0;  ///< measured requests without an answer at the end
+    std::uint64_t unsent = 0;      ///< of those, never sent: no connection became free
+    std::uint64_t overflowed = 0;  ///< scheduled requests dropped because the backlog was full
+    std::uint64_t scheduled = 0;   ///< open loop: requests whose time came
+    std::uint64_t backlog_max = 0;
+    std::uint64_t bytes_received = 0;  ///< by active connections in the measured time
+    std::array<std::uint64_t, failures> errors{};
+    std::array<std::uint64_t, 5> statuses{};  ///< 1xx (never), 2xx, 3xx, 4xx, 5xx
+    std::uint64_t opened = 0;                 ///< connections, the idle ones too
+    std::uint64_t reopened = 0;               ///< of those, in place of one that had ended or failed
+    std::uint64_t idle_open = 0;              ///< at the end
+    std::uint64_t idle_lost = 0;              ///< idle connections that the peer ended
+    std::string first_problem;                ///< of a bad response or an unusual error, in words
+
+    void merge(const totals& other);
+    std::uint64_t errors_in_all() const noexcept;
+};
+
+struct second {
+    std::uint64_t requests = 0;
+    std::uint64_t errors = 0;
+    std::uint64_t samples = 0;  ///< latencies among them
+    duration p50{0};
+    duration p99{0};
+    duration max{0};
+};
+
+/// How one generator thread fared in the measured time.
+struct thread_effort {
+    double cpu_share = 0;  ///< of one core, without the next
+    double spin_share =
+        0;  ///< of one core, spent looking for events instead of sleeping for a few microseconds
+    double away_share = 0;   ///< of the time, in which it did not look for events
+    double wait_share = -1;  ///< of the time, in which it wanted to run and had no core; -1: not known
+};
+
+/// What the rest of the machine did meanwhile. -1: not known.
+struct machine_effort {
+    double steal_share = -1;             ///< of all cores' time, taken by the hypervisor
+    std::int64_t listen_overflows = -1;  ///< of all listeners of this machine, from the first connection on
+    std::int64_t listen_drops = -1;
+};
+
+struct reason {
+    std::string kind;  ///< generator_saturated, schedule_missed, ... (docs/load.md lists all)
+    std::string text;  ///< a sentence with figures and what to change
+};
+
+struct report {
+    bool open_loop = false;
+    bool interrupted = false;
+    bool local_target = false;  ///< the target is this machine
+    std::string engine;
+    double measured_seconds = 0;
+    double opening_seconds = 0;  ///< from the first connection to all
+    double rate = 0;             ///< open loop: what was asked for
+    double errors_max = 1;       ///< percent, what was allowed
+    std::uint64_t connections_wanted = 0;
+    std::uint64_t idle_wanted = 0;
+    totals counts;
+    histogram service;    ///< from the sending of a request
+    histogram corrected;  ///< from the time it was meant to be sent; open loop only
+    histogram lag;        ///< how long the generator itself may have held a request or its response up
+    std::vector<second> seconds;
+    std::vector<thread_effort> threads;
+    machine_effort machine;
+
+    double requests_per_second() const noexcept;
+    /// What latency means in this run: corrected in the open loop, else service.
+    const histogram& latency() const noexcept { return open_loop ? corrected : service; }
+    double cpu_share() const noexcept;  ///< the busiest thread's
+    double cpu_microseconds_per_request() const noexcept;
+};
+
+/// Reasons why the figures of a run do not describe the server; none: the run is valid.
+std::vector<reason> judge(const report& of);
+
+/// What a reader should know of a valid run: what closed loops hide, that the server did not keep up.
+std::vector<std::string> remarks_on(const report& of);
+
+}  // namespace naru::load

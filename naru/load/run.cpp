@@ -1,0 +1,174 @@
+#include <naru/load/run.hpp>
+
+#include <naru/load/generator.hpp>
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <stdexcept>
+#include <thread>
+
+#include <fmt/format.h>
+
+namespace naru::load {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// Descriptors beside the connections: streams, engines, timers, what /proc is read with.
+constexpr std::size_t other_descriptors = 32;
+constexpr std::size_t descriptors_per_thread = 6;
+// From "all are ready" to the first request: every thread has been told by then.
+constexpr duration start_delay = 5ms;
+
+void check_descriptors(const run_options& options) {
+    const std::size_t needed = std::size_t{options.connections} + options.idle + other_descriptors +
+                               descriptors_per_thread * options.threads;
+    const std::size_t limit = raise_descriptor_limit();
+    if (needed <= limit) return;
+    throw std::runtime_error(fmt::format(
+        "{} connections need {} descriptors and the hard limit is {}: raise it (ulimit -Hn {} as root, or "
+        "LimitNOFILE= of the service), or ask for fewer",
+        options.connections + options.idle, needed, limit, needed));
+}
+
+}  // namespace
+
+struct run::state {
+    explicit state(run_options given) : options(std::move(given)), seconds(options.threads) {}
+
+    void on_ready() {
+        if (ready.fetch_add(1) + 1 < options.threads) return;
+        const instant start = clock::now() + start_delay;
+        begun_at.store(start.time_since_epoch().count());
+        for (const auto& each : generators)
+            each->begin(start);
+    }
+
+    run_options options;
+    timeline seconds;
+    std::vector<std::unique_ptr<generator>> generators;
+    std::vector<std::thread> threads;
+    std::string engine;
+    bool local_target = false;
+    machine_counters before;
+    std::atomic<unsigned> ready{0};
+    std::atomic<std::int64_t> begun_at{0};
+    std::atomic<bool> interrupted{false};
+    std::mutex mutex;
+    std::condition_variable ended;
+    unsigned running = 0;
+};
+
+run::run(run_options options) : state_(std::make_unique<state>(std::move(options))) {
+    state& all = *state_;
+    check_descriptors(all.options);
+    all.local_target = is_local(all.options.target);
+    for (unsigned index = 0; index < all.options.threads; ++index) {
+        backend_choice choice = try_backend(all.options.engine);
+        if (choice.backend == nullptr) {
+            throw std::runtime_error(
+                fmt::format("the engine {} cannot be used: {}", name_of(all.options.engine), choice.reason));
+        }
+        all.engine = name_of(choice.chosen);
+        all.generators.push_back(std::make_unique<generator>(all.options, index, std::move(choice.backend),
+                                                             all.seconds, [&all] { all.on_ready(); }));
+    }
+}
+
+run::~run() {
+    if (state_->threads.empty()) return;
+    stop();
+    for (std::thread& each : state_->threads) {
+        if (each.joinable()) each.join();
+    }
+}
+
+const run_options& run::options() const noexcept { return state_->options; }
+
+void run::start() {
+    state& all = *state_;
+    all.before = read_machine_counters();
+    all.running = all.options.threads;
+    for (const auto& each : all.generators) {
+        all.threads.emplace_back([&all, &generator = *each] {
+            generator.run();
+            const std::lock_guard lock(all.mutex);
+            --all.running;
+            all.ended.notify_all();
+        });
+    }
+}
+
+bool run::wait_for(std::chrono::milliseconds at_most) {
+    std::unique_lock lock(state_->mutex);
+    return state_->ended.wait_for(lock, at_most, [this] { return state_->running == 0; });
+}
+
+void run::stop() {
+    state_->interrupted = true;
+    for (const auto& each : state_->generators)
+        each->stop();
+}
+
+live_view run::look() const {
+    const state& all = *state_;
+    live_view seen;
+    constexpr auto relaxed = std::memory_order_relaxed;
+    for (const auto& each : all.generators) {
+        const live_counts& counts = each->live();
+        seen.completed += counts.completed.load(relaxed);
+        seen.errors += counts.errors.load(relaxed);
+        seen.connections += counts.connections.load(relaxed);
+        seen.backlog += counts.backlog.load(relaxed);
+    }
+    const std::int64_t begun = all.begun_at.load();
+    seen.opening = begun == 0;
+    if (!seen.opening) {
+        const duration since = clock::now() - instant(duration(begun)) - all.options.warmup;
+        seen.warming_up = since < duration(0);
+        seen.measured_seconds = std::max(0.0, std::chrono::duration<double>(since).count());
+    }
+    seen.has_second = all.seconds.last(seen.last, seen.second_index);
+    return seen;
+}
+
+report run::finish() {
+    state& all = *state_;
+    for (std::thread& each : all.threads)
+        each.join();
+    all.threads.clear();
+    report made;
+    made.open_loop = all.options.rate.has_value();
+    made.interrupted = all.interrupted;
+    made.local_target = all.local_target;
+    made.engine = all.engine;
+    made.rate = all.options.rate.value_or(0);
+    made.errors_max = all.options.errors_max;
+    made.connections_wanted = all.options.connections;
+    made.idle_wanted = all.options.idle;
+    for (const auto& each : all.generators) {
+        made.counts.merge(each->counts());
+        made.service.merge(each->service());
+        made.corrected.merge(each->corrected());
+        made.lag.merge(each->lag());
+        made.threads.push_back(each->effort());
+        made.measured_seconds = std::max(made.measured_seconds, each->measured_seconds());
+        made.opening_seconds = std::max(made.opening_seconds, each->opening_seconds());
+    }
+    made.seconds = all.seconds.all();
+    const machine_counters after = read_machine_counters();
+    const auto grown = [](const auto& then, const auto& now) {
+        return then && now ? static_cast<std::int64_t>(*now - *then) : std::int64_t{-1};
+    };
+    made.machine.listen_overflows = grown(all.before.listen_overflows, after.listen_overflows);
+    made.machine.listen_drops = grown(all.before.listen_drops, after.listen_drops);
+    const std::int64_t ticks = grown(all.before.all_ticks, after.all_ticks);
+    const std::int64_t stolen = grown(all.before.steal_ticks, after.steal_ticks);
+    if (ticks > 0 && stolen >= 0)
+        made.machine.steal_share = static_cast<double>(stolen) / static_cast<double>(ticks);
+    return made;
+}
+
+}  // namespace naru::load

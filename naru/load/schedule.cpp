@@ -1,0 +1,80 @@
+// The schedule: when requests are sent. Open loop: each at its own time, whatever became of the ones before;
+// closed loop: when a connection has its answer.
+#include <naru/load/generator.hpp>
+
+#include <algorithm>
+
+namespace naru::load {
+
+instant generator::time_of(std::uint64_t index) const noexcept {
+    const double place = static_cast<double>(index * options_.threads + index_);
+    return start_ + duration(static_cast<std::int64_t>(place * interval_));
+}
+
+// Requests whose time has come and that no connection has taken.
+std::uint64_t generator::backlog(instant now) const noexcept {
+    const instant until = std::min(now, window_end_);
+    if (until <= next_due_) return 0;
+    const double spacing = interval_ * options_.threads;
+    return static_cast<std::uint64_t>(static_cast<double>((until - next_due_).count()) / spacing) + 1;
+}
+
+void generator::bound_backlog(instant now) noexcept {
+    const std::uint64_t behind = backlog(now);
+    counts_.backlog_max = std::max(counts_.backlog_max, behind);
+    while (behind > limits::backlog_requests && backlog(now) > limits::backlog_requests) {
+        if (next_due_ >= window_start_) {
+            ++counts_.overflowed;
+            ++counts_.scheduled;
+        }
+        next_due_ = time_of(++next_index_);
+    }
+}
+
+void generator::send_due(instant now) noexcept {
+    while (is_due(now) && !spare_.empty()) {
+        client& free = static_cast<client&>(*spare_.front());
+        // It was free all the time, so what passed since then is the generator's own delay.
+        assign(free, now, now - next_due_);
+        free.unlink();
+        if (free.room() > 0) spare_.push_back(free);
+    }
+    if (is_due(now)) bound_backlog(now);
+}
+
+void generator::assign(client& to, instant now, duration lag_of) noexcept {
+    if (next_due_ >= window_start_) {
+        ++counts_.scheduled;
+        note_lag(lag_of);
+    }
+    to.ask(next_due_, now);
+    to.flush();
+    next_due_ = time_of(++next_index_);
+}
+
+// A connection has room for a request: it has been opened, or has its answer.
+void generator::on_room(client& which, instant now) noexcept {
+    if (phase_ != phase::running && phase_ != phase::draining) return;
+    if (!open_loop_) {
+        if (phase_ == phase::running && now < window_end_) fill(which, now);
+        return;
+    }
+    // Its answer may have lain there while the generator was busy with others: that long at most.
+    while (is_due(now) && which.room() > 0)
+        assign(which, now, tick_lag(now));
+    if (which.room() == 0) {
+        if (which.linked()) which.unlink();
+    } else if (!which.linked()) {
+        spare_.push_back(which);
+    }
+}
+
+void generator::fill(client& which, instant now) noexcept {
+    while (budget_ > 0 && which.room() > 0) {
+        --budget_;
+        which.ask(now, now);
+    }
+    which.flush();
+}
+
+}  // namespace naru::load

@@ -1,0 +1,227 @@
+// The verdict: whether a run's figures describe the server, or something else.
+#include <naru/load/report.hpp>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace naru::load {
+
+namespace {
+
+// A generator busier than this is itself what the figures show.
+constexpr double busy_max = 0.9;
+// Waiting for a core, and losing cores to the hypervisor, beyond what a quiet machine shows.
+constexpr double wait_max = 0.10;
+constexpr double steal_max = 0.01;
+// The generator's own delay: what is below a millisecond, or small beside the latency, does not matter.
+constexpr duration lag_allowed = std::chrono::milliseconds(1);
+constexpr double lag_part = 0.1;
+
+double milliseconds(duration value) { return std::chrono::duration<double, std::milli>(value).count(); }
+
+void judge_generator(const report& of, std::vector<reason>& reasons) {
+    double taken = 0;  // working or waiting for a core, or kept from looking for events
+    double wait = 0;
+    for (const thread_effort& each : of.threads) {
+        taken = std::max({taken, each.away_share, each.cpu_share + std::max(each.wait_share, 0.0)});
+        wait = std::max(wait, each.wait_share);
+    }
+    const double cpu = of.cpu_share();
+    if (cpu > busy_max) {
+        reasons.push_back(
+            {"generator_saturated",
+             fmt::format("a generator thread used {:.0f}% of a core (more than {:.0f}%), so the limit may be "
+                         "the generator's: use more --threads and cores, or a lower --rate",
+                         cpu * 100, busy_max * 100)});
+    } else if (taken > busy_max) {
+        reasons.push_back(
+            {"generator_saturated",
+             fmt::format(
+                 "a generator thread was busy, waiting for a core or kept from its events for {:.0f}% of "
+                 "the time (more than {:.0f}%), so the limit may be the generator's: leave it a core of "
+                 "its own",
+                 taken * 100, busy_max * 100)});
+    }
+    if (wait > wait_max) {
+        reasons.push_back(
+            {"generator_descheduled",
+             fmt::format("a generator thread waited for a core for {:.0f}% of the time (more than {:.0f}%): "
+                         "stop what else runs, or pin server and generator to cores of their own (taskset)",
+                         wait * 100, wait_max * 100)});
+    }
+    if (enough_for(of.lag.count(), 99)) {
+        const duration late = of.lag.percentile(99);
+        const duration whole = of.latency().percentile(99);
+        if (late > lag_allowed &&
+            static_cast<double>(late.count()) > lag_part * static_cast<double>(whole.count())) {
+            reasons.push_back(
+                {of.open_loop ? "schedule_missed" : "generator_late",
+                 fmt::format(
+                     "the generator itself held 1% of the requests up by {:.1f} ms or more, where their "
+                     "latency is {:.1f} ms: use more --threads, fewer --connections or a lower --rate",
+                     milliseconds(late), milliseconds(whole))});
+        }
+    }
+}
+
+void judge_machine(const report& of, std::vector<reason>& reasons) {
+    if (of.machine.steal_share > steal_max) {
+        reasons.push_back(
+            {"clock_steal",
+             fmt::format("the hypervisor took {:.1f}% of this machine's processor time (more than {:.0f}%): "
+                         "repeat the run when the host is quiet",
+                         of.machine.steal_share * 100, steal_max * 100)});
+    }
+    const std::int64_t dropped = std::max(of.machine.listen_overflows, of.machine.listen_drops);
+    if (of.local_target && dropped > 0) {
+        reasons.push_back(
+            {"listen_queue_dropped",
+             fmt::format(
+                 "listen queues of this machine dropped {} connection attempts, which come again after a "
+                 "second: raise the server's backlog and net.core.somaxconn, or use --ramp",
+                 dropped)});
+    }
+    const std::uint64_t without_port = of.counts.errors[static_cast<std::size_t>(failure::no_port)];
+    if (without_port > 0) {
+        reasons.push_back(
+            {"ports_exhausted",
+             fmt::format("{} connections found no free local port (EADDRNOTAVAIL): spread them over more "
+                         "addresses with --source, or widen net.ipv4.ip_local_port_range",
+                         without_port)});
+    }
+}
+
+void judge_counts(const report& of, std::vector<reason>& reasons) {
+    const totals& counts = of.counts;
+    if (counts.overflowed > 0) {
+        reasons.push_back(
+            {"backlog_overflow",
+             fmt::format(
+                 "{} scheduled requests were dropped because {} were waiting for a connection already, "
+                 "so the latencies are too good: lower --rate, or raise --connections",
+                 counts.overflowed, counts.backlog_max)});
+    }
+    const std::uint64_t errors = counts.errors_in_all();
+    const std::uint64_t unexpected = counts.errors[static_cast<std::size_t>(failure::unexpected_status)];
+    const std::uint64_t all = counts.completed + errors - unexpected;
+    const double share = all == 0 ? 0 : 100.0 * static_cast<double>(errors) / static_cast<double>(all);
+    if (share > of.errors_max) {
+        reasons.push_back(
+            {"errors", fmt::format("{} of {} requests and connections failed ({:.2g}%, more than "
+                                   "{:g}%): see the errors by kind",
+                                   errors, all, share, of.errors_max)});
+    }
+    if (counts.idle_lost > 0 &&
+        static_cast<double>(counts.idle_lost) * 100 > of.errors_max * static_cast<double>(of.idle_wanted)) {
+        reasons.push_back({"idle_lost", fmt::format("{} of {} idle connections were ended by the server: its "
+                                                    "keep-alive time is shorter than the run",
+                                                    counts.idle_lost, of.idle_wanted)});
+    }
+    const std::uint64_t samples = of.latency().count();
+    if (!enough_for(samples, 99)) {
+        reasons.push_back(
+            {"too_few_samples",
+             fmt::format("{} latencies are too few to speak of p99, which takes 1,000: use a longer "
+                         "--duration",
+                         samples)});
+    }
+}
+
+}  // namespace
+
+std::string_view name_of(failure which) noexcept {
+    constexpr std::array<std::string_view, failures> names{
+        "refused",           "reset",        "timeout", "bad_response",
+        "unexpected_status", "closed_early", "no_port", "other"};
+    return names[static_cast<std::size_t>(which)];
+}
+
+void totals::merge(const totals& other) {
+    completed += other.completed;
+    in_time += other.in_time;
+    unfinished += other.unfinished;
+    unsent += other.unsent;
+    overflowed += other.overflowed;
+    scheduled += other.scheduled;
+    backlog_max += other.backlog_max;
+    bytes_received += other.bytes_received;
+    for (std::size_t index = 0; index < errors.size(); ++index)
+        errors[index] += other.errors[index];
+    for (std::size_t index = 0; index < statuses.size(); ++index)
+        statuses[index] += other.statuses[index];
+    opened += other.opened;
+    reopened += other.reopened;
+    idle_open += other.idle_open;
+    idle_lost += other.idle_lost;
+    if (first_problem.empty()) first_problem = other.first_problem;
+}
+
+std::uint64_t totals::errors_in_all() const noexcept {
+    std::uint64_t sum = 0;
+    for (const std::uint64_t each : errors)
+        sum += each;
+    return sum;
+}
+
+double report::requests_per_second() const noexcept {
+    return measured_seconds > 0 ? static_cast<double>(counts.in_time) / measured_seconds : 0;
+}
+
+double report::cpu_share() const noexcept {
+    double share = 0;
+    for (const thread_effort& each : threads)
+        share = std::max(share, each.cpu_share);
+    return share;
+}
+
+double report::cpu_microseconds_per_request() const noexcept {
+    double seconds_used = 0;
+    for (const thread_effort& each : threads)
+        seconds_used += each.cpu_share * measured_seconds;
+    return counts.in_time == 0 ? 0 : seconds_used * 1e6 / static_cast<double>(counts.in_time);
+}
+
+std::vector<reason> judge(const report& of) {
+    std::vector<reason> reasons;
+    judge_generator(of, reasons);
+    judge_machine(of, reasons);
+    judge_counts(of, reasons);
+    return reasons;
+}
+
+std::vector<std::string> remarks_on(const report& of) {
+    std::vector<std::string> remarks;
+    const totals& counts = of.counts;
+    if (!of.open_loop) {
+        remarks.emplace_back(
+            "closed loop: a connection asks again only when it has its answer, so a stall of the server "
+            "delays requests instead of showing in their latency. These are service times; what a user waits "
+            "is measured with --rate");
+    } else if (counts.unsent + counts.unfinished > 0 ||
+               static_cast<double>(counts.in_time) < 0.99 * static_cast<double>(counts.scheduled)) {
+        // Whose fault it was can be said only if nothing else was wrong.
+        remarks.push_back(
+            fmt::format("{} {:.0f} requests per second: {} of {} were answered in the measured time, and "
+                        "corrected latency grows with the length of the run",
+                        judge(of).empty() ? "the target did not keep up with" : "this run did not reach",
+                        of.rate, counts.in_time, counts.scheduled));
+    }
+    if (counts.unfinished > 0) {
+        remarks.push_back(
+            fmt::format("{} requests had no answer when the run ended; they are counted with the time they "
+                        "had waited, which "
+                        "is less than what they would have",
+                        counts.unfinished));
+    }
+    const std::uint64_t timeouts = counts.errors[static_cast<std::size_t>(failure::timed_out)];
+    if (timeouts > 0) {
+        remarks.push_back(
+            fmt::format("{} timeouts are in the latencies with the time they waited", timeouts));
+    }
+    if (of.latency().saturated() > 0)
+        remarks.push_back(fmt::format("{} latencies were longer than an hour", of.latency().saturated()));
+    return remarks;
+}
+
+}  // namespace naru::load

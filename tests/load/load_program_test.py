@@ -1,0 +1,374 @@
+#!/usr/bin/env python3
+"""What `naru load` says on its command line, what it writes, and how it ends.
+
+    load_program_test.py PROGRAM [unittest arguments]
+"""
+import json
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+PROGRAM = ""
+PATIENCE = 40
+
+
+class Answerer:
+    """A server that answers every request with a few bytes, in threads."""
+
+    def __init__(self, status="200 OK"):
+        self.answer = ("HTTP/1.1 %s\r\nContent-Length: 5\r\n\r\nhello" % status).encode()
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self.port = self.listener.getsockname()[1]
+        self.requests = []
+        self.open = []
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            self.open.append(client)
+            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+
+    def serve(self, client):
+        kept = b""
+        try:
+            while True:
+                more = client.recv(65536)
+                if not more:
+                    return
+                kept += more
+                while b"\r\n\r\n" in kept:
+                    head, _, rest = kept.partition(b"\r\n\r\n")
+                    length = re.search(rb"Content-Length: (\d+)", head)
+                    size = int(length.group(1)) if length else 0
+                    if len(rest) < size:
+                        break
+                    self.requests.append(head + b"\r\n\r\n" + rest[:size])
+                    kept = rest[size:]
+                    client.sendall(self.answer)
+        except OSError:
+            pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
+        for each in self.open:
+            each.close()
+
+    @property
+    def url(self):
+        return "http://127.0.0.1:%d/" % self.port
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory(prefix="naru-load-")
+        self.addCleanup(directory.cleanup)
+        self.scratch = directory.name
+
+    def path(self, name):
+        return os.path.join(self.scratch, name)
+
+    def write(self, name, text):
+        with open(self.path(name), "w") as out:
+            out.write(text)
+        return self.path(name)
+
+    def load(self, *arguments):
+        return subprocess.run([PROGRAM, "load", *arguments], capture_output=True, text=True, timeout=PATIENCE, cwd=self.scratch)
+
+    def check_refused(self, *arguments, says, status=2):
+        """One line on stderr that says `says`, nothing on stdout, and this exit status."""
+        done = self.load(*arguments)
+        self.assertEqual(done.returncode, status, done)
+        self.assertEqual(done.stdout, "", done)
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        self.assertTrue(done.stderr.startswith("naru: "), done.stderr)
+        self.assertRegex(done.stderr, says)
+
+
+class CommandLine(Case):
+    def test_help(self):
+        done = self.load("--help")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        for flag in ("--connections", "--rate", "--duration", "--idle", "--json", "--hdr", "--compare", "--strict"):
+            self.assertIn(flag, done.stdout)
+        done = subprocess.run([PROGRAM, "--help"], capture_output=True, text=True, timeout=PATIENCE)
+        self.assertRegex(done.stdout, r"load +Put load on a web server")
+
+    def test_urls(self):
+        self.check_refused(says="wants a URL")
+        self.check_refused("example.org", says="must begin with http://")
+        self.check_refused("ftp://example.org/", says="must begin with http://")
+        self.check_refused("https://example.org/", says="https is not supported")
+        self.check_refused("http://127.0.0.1:99999/", says="port from 1 to 65535")
+        self.check_refused("http:///x", says="no host")
+        self.check_refused("http://a/ b", says="%XX")
+
+    def test_targets_that_are_not_there(self):
+        self.check_refused("http://no-such-host.invalid/", says="cannot find the host no-such-host.invalid", status=1)
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))  # taken, but nobody listens
+            port = taken.getsockname()[1]
+            self.check_refused("http://127.0.0.1:%d/" % port, says=r"nothing listens on 127\.0\.0\.1:%d: connection refused" % port, status=1)
+            self.check_refused("http://localhost:%d/" % port, says=r"nothing listens on localhost", status=1)
+
+    def test_values_out_of_range(self):
+        for flag, value in (("connections", "0"), ("connections", "-1"), ("connections", "2000000"), ("threads", "0"), ("threads", "999"),
+                            ("rate", "0"), ("rate", "-5"), ("rate", "nan"), ("rate", "1e12"), ("duration", "0"), ("duration", "-1"),
+                            ("duration", "soon"), ("duration", "25h"), ("duration", "5x"), ("requests", "0"), ("idle", "-1"), ("pipeline", "0"),
+                            ("pipeline", "5000"), ("timeout", "0"), ("warmup", "-1s"), ("ramp", "-1"), ("max-errors", "101"),
+                            ("expect", "abc"), ("expect", "99"), ("expect", "300-200"), ("source", "nowhere"), ("source", "192.0.2.1")):
+            with self.subTest(flag=flag, value=value), Answerer() as server:
+                self.check_refused(server.url, "--%s=%s" % (flag, value), says=flag)
+        self.check_refused("http://127.0.0.1/", "--connections", "many", says="many")
+        self.check_refused("http://127.0.0.1/", "--nonsense", says="nonsense")
+
+    def test_flags_that_do_not_go_together(self):
+        self.check_refused("http://127.0.0.1/", "--close", "--pipeline", "4", says="exclude each other")
+        self.check_refused("http://127.0.0.1/", "--body", "a", "--body-file", "b", says="exclude each other")
+        self.check_refused("http://127.0.0.1/", "--threads", "5", "--connections", "4", says="--threads 5 is more than --connections 4")
+        self.check_refused("http://127.0.0.1/", "--requests", "5", "--warmup", "1", says="--warmup and --requests")
+        self.check_refused("http://127.0.0.1/", "--compare", "a", "b", says="no URL")
+        self.check_refused("http://127.0.0.1/", "--engine", "kqueue", says="there is no engine kqueue.*epoll")
+
+    def test_requests_that_would_be_none(self):
+        self.check_refused("http://127.0.0.1/", "--header", "no colon", says="NAME: VALUE")
+        self.check_refused("http://127.0.0.1/", "--header", "A: b\r\nC: d", says="control characters")
+        self.check_refused("http://127.0.0.1/", "--header", "Content-Length: 5", says="naru's to write")
+        self.check_refused("http://127.0.0.1/", "--method", "GE T", says="not a method")
+        self.check_refused("http://127.0.0.1/", "--body-file", self.path("missing"), says="missing.*No such file")
+
+    def test_files_that_cannot_be_written(self):
+        self.check_refused("http://127.0.0.1/", "--hdr", self.path("no/such"), says="--hdr.*No such file")
+        self.check_refused("http://127.0.0.1/", "--json-file", self.scratch, says="--json-file.*directory")
+
+    def test_more_connections_than_descriptors(self):
+        hard = int(subprocess.run(["bash", "-c", "ulimit -Hn"], capture_output=True, text=True).stdout.replace("unlimited", "0") or 0)
+        if hard == 0 or hard > 900000:
+            self.skipTest("this system lets a process have as many as there can be")
+        with Answerer() as server:
+            self.check_refused(server.url, "--connections", "1", "--idle", "999000", says=r"999001 connections need \d+ descriptors and the hard limit is %d" % hard, status=1)
+
+
+class Runs(Case):
+    def test_the_report(self):
+        with Answerer() as server:
+            done = self.load(server.url, "-c", "4", "-n", "2000", "--quiet")
+            self.assertEqual((done.returncode, done.stderr), (0, ""), done)
+            for part in ("closed loop", "2,000 in ", "service time", "p99", "verdict", "errors +none", "2,000 2xx"):
+                self.assertRegex(done.stdout, part)
+            self.assertNotIn("corrected", done.stdout)
+            self.assertNotIn("\x1b", done.stdout)
+            self.assertEqual(len(server.requests), 2000)
+
+    def test_open_loop(self):
+        with Answerer() as server:
+            done = self.load(server.url, "-c", "8", "--rate", "500", "-d", "1500ms", "--warmup", "0")
+            self.assertEqual(done.returncode, 0, done)
+            self.assertIn("corrected", done.stdout)
+            self.assertIn("open loop, 500 requests per second", done.stdout)
+            self.assertRegex(done.stderr, r"naru: second 1: \d+ requests, 0 errors, p50 ")
+            self.assertEqual(len(server.requests), 750)
+
+    def test_json(self):
+        with Answerer() as server:
+            done = self.load(server.url, "-c", "2", "-n", "1500", "--json", "--json-file", "copy.json", "-q", "--rate", "3000")
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            found = json.loads(done.stdout)
+            with open(self.path("copy.json")) as copy:
+                self.assertEqual(json.load(copy), found)
+            self.assertEqual(found["tool"], "naru load")
+            self.assertEqual(found["mode"], "open")
+            self.assertEqual(found["answered"], 1500)
+            self.assertEqual(found["scheduled"], 1500)
+            self.assertEqual(found["errors"]["total"], 0)
+            self.assertEqual(found["status"], {"2xx": 1500, "3xx": 0, "4xx": 0, "5xx": 0})
+            self.assertIsInstance(found["verdict"]["valid"], bool)
+            self.assertEqual(found["verdict"]["valid"], not found["verdict"]["reasons"])
+            for kind in ("service", "corrected"):
+                latency = found["latency_us"][kind]
+                self.assertEqual(latency["count"], 1500)
+                self.assertLessEqual(latency["p50"], latency["p99"])
+                self.assertIsNone(latency["p99.9"])
+                self.assertIsNone(latency["p99.99"])
+            self.assertLessEqual(latency["p99"], latency["max"])
+            self.assertEqual(found["settings"]["connections"], 2)
+            self.assertEqual(len(found["generator"]["threads"]), 1)
+
+    def test_documented_members(self):
+        """docs/load.md names every member of the report, and no others."""
+        with Answerer() as server:
+            found = json.loads(self.load(server.url, "-n", "100", "--json", "-q").stdout)
+        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/load.md")) as page:
+            documented = set(re.findall(r"^\| `([a-z_0-9]+)` \|", page.read(), re.M))
+        self.assertEqual(documented, set(found))
+
+    def test_post(self):
+        with Answerer() as server:
+            body = self.write("body", "x" * 3000)
+            done = self.load(server.url + "form?a=b", "--body-file", body, "-H", "Content-Type: text/plain", "-H", "X-Other: 1", "-n", "10", "-c", "2", "-q")
+            self.assertEqual(done.returncode, 0, done)
+            self.assertEqual(len(server.requests), 10)
+            for each in server.requests:
+                self.assertTrue(each.startswith(b"POST /form?a=b HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: text/plain\r\nX-Other: 1\r\nContent-Length: 3000\r\n\r\n" % server.port), each[:200])
+            self.assertEqual(self.load(server.url, "-X", "PUT", "--body", "", "-n", "1", "-c", "1", "-q").returncode, 0)
+            self.assertIn(b"PUT / HTTP/1.1", server.requests[-1])
+
+    def test_strict(self):
+        with Answerer("404 Not Found") as server:
+            done = self.load(server.url, "-n", "1200", "-q")
+            self.assertEqual(done.returncode, 0)
+            self.assertIn("INVALID", done.stdout)
+            self.assertRegex(done.stdout, r"errors: 1200 of 1200")
+            self.assertIn("do not quote", done.stdout)
+            self.assertEqual(self.load(server.url, "-n", "1200", "-q", "--strict").returncode, 3)
+            self.assertIn("1,200 unexpected_status", done.stdout)
+            self.assertNotIn("errors: ", self.load(server.url, "-n", "1200", "-q", "--expect", "404").stdout)
+
+    def test_too_few_samples(self):
+        with Answerer() as server:
+            done = self.load(server.url, "-n", "500", "-q", "--strict")
+            self.assertEqual(done.returncode, 3)
+            self.assertIn("too_few_samples", done.stdout)
+            row = re.search(r"service time(.*)", done.stdout).group(1).split()
+            self.assertEqual(row[-6:].count("-"), 0, "max, mean and stddev are there: %r" % row)
+            self.assertEqual(row.count("-"), 3, "p99, p99.9 and p99.99 are not: %r" % row)
+
+    def test_hdr(self):
+        with Answerer() as server:
+            done = self.load(server.url, "-n", "2000", "--hdr", "latency.hdr", "-q")
+            self.assertEqual(done.returncode, 0)
+        with open(self.path("latency.hdr")) as file:
+            lines = file.read().splitlines()
+        self.assertEqual(lines[0].split(), ["Value", "Percentile", "TotalCount", "1/(1-Percentile)"])
+        rows = [each.split() for each in lines[2:] if not each.startswith("#")]
+        self.assertTrue(all(len(row) == 4 for row in rows))
+        self.assertEqual(rows[-1][1:3], ["1.000000000000", "2000"])
+        self.assertEqual([each.split()[0] for each in lines if each.startswith("#")], ["#[Mean", "#[Max", "#[Buckets"])
+
+    def test_every_engine(self):
+        with Answerer() as server:
+            for engine in ("select", "poll", "epoll", "epoll-level", "epoll-oneshot", "io_uring"):
+                done = self.load(server.url, "-n", "200", "-q", "--json", "-e", engine)
+                if done.returncode == 1 and "cannot be used" in done.stderr:
+                    continue
+                self.assertEqual(json.loads(done.stdout)["settings"]["engine"], engine)
+
+    def test_interrupted(self):
+        for which in (signal.SIGINT, signal.SIGTERM):
+            with Answerer() as server:
+                process = subprocess.Popen([PROGRAM, "load", server.url, "-d", "60", "--warmup", "0", "--json", "-q"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                end = time.monotonic() + PATIENCE
+                while len(server.requests) < 100 and time.monotonic() < end:
+                    time.sleep(0.01)
+                process.send_signal(which)
+                out, err = process.communicate(timeout=PATIENCE)
+                self.assertEqual((process.returncode, err), (0, ""))
+                found = json.loads(out)
+                self.assertTrue(found["interrupted"])
+                self.assertGreater(found["answered"], 50)
+                self.assertLess(found["measured_s"], 50)
+
+    def read_terminal(self, arguments, environment, until_exit=True):
+        """What the program writes to a terminal."""
+        parent, child = pty.openpty()
+        process = subprocess.Popen([PROGRAM, "load", *arguments], stdin=child, stdout=child, stderr=child, env=dict(os.environ, **environment))
+        os.close(child)
+        text = b""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            if not select.select([parent], [], [], 0.5)[0]:
+                continue
+            try:
+                piece = os.read(parent, 65536)
+            except OSError:
+                break
+            if not piece:
+                break
+            text += piece
+        self.assertEqual(process.wait(PATIENCE), 0)
+        os.close(parent)
+        return text.decode()
+
+    def test_the_live_view(self):
+        with Answerer() as server:
+            arguments = [server.url, "-d", "2", "--warmup", "0", "-c", "4", "--rate", "800"]
+            text = self.read_terminal(arguments, {"TERM": "xterm", "LC_ALL": "C.UTF-8", "NO_COLOR": ""})
+            self.assertIn("\x1b[?25l", text)
+            self.assertEqual(text.count("\x1b[?25l"), text.count("\x1b[?25h"), "the cursor is back")
+            self.assertIn("of 2 s", text)
+            self.assertRegex(text, "per second [▁-█]")
+            self.assertLess(text.rindex("\x1b[J"), text.index("service time"), "the view is gone before the report comes")
+            plain = self.read_terminal(arguments, {"TERM": "xterm", "LC_ALL": "C", "NO_COLOR": "1"})
+            self.assertNotRegex(plain, r"\x1b\[[0-9;]*m", "no colours")
+            self.assertTrue(plain.isascii())
+            dumb = self.read_terminal(arguments, {"TERM": "dumb"})
+            self.assertNotIn("\x1b", dumb)
+            self.assertIn("naru: second 1:", dumb)
+
+
+def report(**changes):
+    made = {"tool": "naru load", "url": "http://a/", "mode": "closed", "measured_s": 6.0, "requests_per_s": 1000.0,
+            "verdict": {"valid": True, "reasons": [], "remarks": []}, "settings": {"connections": 64},
+            "latency_us": {"service": {"p50": 100.0, "p90": 150.0, "p99": 200.0, "max": 900.0}, "corrected": None},
+            "generator": {"cpu_us_per_request": 5.0},
+            "timeline": [{"second": each, "requests": 1000 + each % 2, "errors": 0, "p50_us": 100.0, "p99_us": 200.0 + each, "max_us": 900.0} for each in range(6)]}
+    made.update(changes)
+    return json.dumps(made)
+
+
+class Comparison(Case):
+    def compare(self, a, b):
+        return self.load("--compare", self.write("a.json", a), self.write("b.json", b))
+
+    def test_ratios(self):
+        faster = report(requests_per_s=2000.0, timeline=[{"second": each, "requests": 2000, "errors": 0, "p50_us": 100.0, "p99_us": 200.0, "max_us": 1.0} for each in range(6)])
+        done = self.compare(report(), faster)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertRegex(done.stdout, r"requests/s +1000\.0 +2000\.0 +2\.000 +larger than the noise")
+        self.assertRegex(done.stdout, r"p50, us .* within the noise")
+        self.assertRegex(self.compare(report(), report(settings={"connections": 65})).stdout, "differ in connections")
+
+    def test_an_invalid_run_is_not_ranked(self):
+        bad = report(verdict={"valid": False, "reasons": [{"kind": "clock_steal", "text": "stolen 5%"}], "remarks": []})
+        for a, b in ((bad, report()), (report(), bad)):
+            done = self.compare(a, b)
+            self.assertEqual(done.returncode, 3)
+            self.assertIn("Not compared", done.stdout)
+            self.assertIn("stolen 5%", done.stdout)
+            self.assertNotIn("B/A", done.stdout)
+
+    def test_what_is_no_report(self):
+        good = self.write("good.json", report())
+        self.check_refused("--compare", good, self.path("missing.json"), says="cannot read.*missing.json")
+        self.check_refused("--compare", good, self.write("bad.json", "{"), says="bad.json is not JSON")
+        self.check_refused("--compare", self.write("other.json", "{}"), good, says="other.json is not a report")
+        self.check_refused("--compare", good, says="compare")
+
+    def test_two_real_runs(self):
+        with Answerer() as server:
+            for name in ("a.json", "b.json"):
+                self.assertEqual(self.load(server.url, "-n", "1500", "-q", "--json-file", name).returncode, 0)
+        done = self.load("--compare", "a.json", "b.json")
+        self.assertIn(done.returncode, (0, 3))
+        self.assertIn("A  a.json", done.stdout)
+
+
+if __name__ == "__main__":
+    PROGRAM = os.path.abspath(sys.argv.pop(1))
+    unittest.main()

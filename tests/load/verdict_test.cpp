@@ -1,0 +1,172 @@
+// The verdict, on figures made up for it: each reason alone, and none.
+#include <naru/load/machine.hpp>
+#include <naru/load/report.hpp>
+
+#include <gtest/gtest.h>
+
+namespace naru::load {
+namespace {
+
+using namespace std::chrono_literals;
+
+report good() {
+    report made;
+    made.local_target = true;
+    made.measured_seconds = 10;
+    made.counts.completed = made.counts.in_time = 100'000;
+    for (int each = 0; each < 100'000; ++each) {
+        made.service.record(200us);
+        made.lag.record(20us);
+    }
+    made.threads.push_back({.cpu_share = 0.5, .away_share = 0.5, .wait_share = 0.01});
+    made.machine = {.steal_share = 0, .listen_overflows = 0, .listen_drops = 0};
+    return made;
+}
+
+std::string kinds(const report& of) {
+    std::string out;
+    for (const reason& each : judge(of)) {
+        out += each.kind + " ";
+        EXPECT_GT(each.text.size(), 30u);
+    }
+    return out;
+}
+
+std::uint64_t& errors(report& of, failure kind) { return of.counts.errors[static_cast<std::size_t>(kind)]; }
+
+TEST(Verdict, a_good_run_is_valid) {
+    EXPECT_EQ(kinds(good()), "");
+    report unknown = good();
+    unknown.machine = {};
+    unknown.threads[0].wait_share = -1;
+    EXPECT_EQ(kinds(unknown), "") << "what is not known is not held against a run";
+}
+
+TEST(Verdict, a_closed_loop_says_what_it_hides) {
+    ASSERT_EQ(remarks_on(good()).size(), 1u);
+    EXPECT_NE(remarks_on(good())[0].find("closed loop"), std::string::npos);
+}
+
+TEST(Verdict, each_reason) {
+    report saturated = good();
+    saturated.threads.push_back({.cpu_share = 0.97, .away_share = 0.9, .wait_share = 0});
+    EXPECT_EQ(kinds(saturated), "generator_saturated ");
+    report away = good();
+    away.threads[0].away_share = 0.99;
+    EXPECT_EQ(kinds(away), "generator_saturated ");
+    report crowded = good();
+    crowded.threads[0].cpu_share = 0.85;
+    crowded.threads[0].wait_share = 0.08;
+    EXPECT_EQ(kinds(crowded), "generator_saturated ") << "nothing to spare, though neither is much alone";
+    report descheduled = good();
+    descheduled.threads[0].wait_share = 0.3;
+    EXPECT_EQ(kinds(descheduled), "generator_descheduled ");
+    report stolen = good();
+    stolen.machine.steal_share = 0.05;
+    EXPECT_EQ(kinds(stolen), "clock_steal ");
+    report dropped = good();
+    dropped.machine.listen_drops = 3;
+    EXPECT_EQ(kinds(dropped), "listen_queue_dropped ");
+    dropped.local_target = false;
+    EXPECT_EQ(kinds(dropped), "") << "another machine's queues are not in our counters";
+    report ports = good();
+    errors(ports, failure::no_port) = 1;
+    EXPECT_EQ(kinds(ports), "ports_exhausted ");
+    report overflow = good();
+    overflow.counts.overflowed = 1;
+    EXPECT_EQ(kinds(overflow), "backlog_overflow ");
+    report lost = good();
+    lost.idle_wanted = 100;
+    lost.counts.idle_lost = 2;
+    EXPECT_EQ(kinds(lost), "idle_lost ");
+}
+
+TEST(Verdict, errors_above_the_threshold) {
+    report few = good();
+    errors(few, failure::unexpected_status) = 1'000;
+    EXPECT_EQ(kinds(few), "") << "one percent is allowed";
+    errors(few, failure::unexpected_status) = 1'001;
+    EXPECT_EQ(kinds(few), "errors ");
+    few.errors_max = 5;
+    EXPECT_EQ(kinds(few), "");
+    report refused = good();
+    errors(refused, failure::refused) = 2'000;
+    EXPECT_EQ(kinds(refused), "errors ");
+}
+
+TEST(Verdict, too_few_samples) {
+    report short_one = good();
+    short_one.service.clear();
+    short_one.lag.clear();
+    for (int each = 0; each < 999; ++each)
+        short_one.service.record(1ms);
+    EXPECT_EQ(kinds(short_one), "too_few_samples ");
+}
+
+TEST(Verdict, the_generators_own_delay_counts_beside_the_latency) {
+    report late = good();
+    for (int each = 0; each < 2'000; ++each)
+        late.lag.record(5ms);
+    EXPECT_EQ(kinds(late), "generator_late ") << "5 ms where the latency is 0.2";
+    for (int each = 0; each < 5'000; ++each)
+        late.service.record(200ms);
+    EXPECT_EQ(kinds(late), "") << "5 ms beside 200";
+    late.open_loop = true;
+    for (int each = 0; each < 100'000; ++each)
+        late.corrected.record(6ms);
+    EXPECT_EQ(kinds(late), "schedule_missed ");
+}
+
+TEST(Verdict, a_server_that_does_not_keep_up_is_a_finding_and_not_an_error) {
+    report slow = good();
+    slow.open_loop = true;
+    slow.rate = 20'000;
+    slow.counts.scheduled = 200'000;
+    slow.counts.unfinished = slow.counts.unsent = 100'000;
+    for (int each = 0; each < 200'000; ++each)
+        slow.corrected.record(3s);
+    EXPECT_EQ(kinds(slow), "");
+    ASSERT_EQ(remarks_on(slow).size(), 2u);
+    EXPECT_NE(remarks_on(slow)[0].find("the target did not keep up"), std::string::npos);
+    slow.threads[0].cpu_share = 0.99;
+    EXPECT_NE(remarks_on(slow)[0].find("this run did not reach"), std::string::npos)
+        << "perhaps it was the generator that did not keep up";
+}
+
+TEST(Machine, reads_the_listen_counters_by_name) {
+    machine_counters read;
+    parse_netstat(
+        "TcpExt: SyncookiesSent ListenOverflows X ListenDrops\nTcpExt: 1 22 3 44\nIpExt: A\nIpExt: 1\n",
+        read);
+    EXPECT_EQ(read.listen_overflows, 22u);
+    EXPECT_EQ(read.listen_drops, 44u);
+    machine_counters none;
+    parse_netstat("", none);
+    parse_netstat("TcpExt: A B\n", none);
+    EXPECT_FALSE(none.listen_drops);
+}
+
+TEST(Machine, reads_the_stolen_time_of_all_cores) {
+    machine_counters read;
+    parse_stat("cpu  10 20 30 40 50 60 70 80 5 6\ncpu0 1 2 3 4 5 6 7 8 9 10\n", read);
+    EXPECT_EQ(read.steal_ticks, 80u);
+    EXPECT_EQ(read.all_ticks, 360u);
+    machine_counters none;
+    parse_stat("cpu 1 2\n", none);
+    EXPECT_FALSE(none.all_ticks);
+}
+
+TEST(Machine, what_is_there_is_read) {
+    const machine_counters now = read_machine_counters();
+    EXPECT_TRUE(now.all_ticks);
+    const thread_counters before = read_thread_counters();
+    EXPECT_GE(before.on_cpu, 0ns);
+    EXPECT_TRUE(is_loopback(*address::parse("127.3.2.1:80")));
+    EXPECT_TRUE(is_loopback(*address::parse("[::1]:80")));
+    EXPECT_FALSE(is_loopback(*address::parse("192.0.2.1:80")));
+    EXPECT_TRUE(is_local(*address::parse("127.0.0.1:80")));
+    EXPECT_FALSE(is_local(*address::parse("192.0.2.1:80")));
+}
+
+}  // namespace
+}  // namespace naru::load
