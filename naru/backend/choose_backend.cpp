@@ -28,7 +28,7 @@ constexpr std::array<engine, 7> engines{engine::select,         engine::poll,   
                                         engine::epoll,          engine::epoll_oneshot, engine::io_uring,
                                         engine::io_uring_sqpoll};
 
-std::unique_ptr<backend> make(engine which, uring_options options, std::string& note) {
+std::unique_ptr<backend> make(engine which, uring_options options, backend_choice& choice) {
     using reporting = poller::reporting;
     switch (which) {
         case engine::select:
@@ -43,7 +43,8 @@ std::unique_ptr<backend> make(engine which, uring_options options, std::string& 
         case engine::io_uring_sqpoll: {
             options.sqpoll = which == engine::io_uring_sqpoll;
             auto made = std::make_unique<uring_backend>(options);
-            note = made->given_up();
+            choice.reason = made->given_up();
+            choice.direct = made->accepts_direct();
             return made;
         }
         case engine::automatic:
@@ -87,7 +88,7 @@ backend_choice try_backend(engine which, const uring_options& options) noexcept 
     }
     choice.chosen = which;
     try {
-        choice.backend = make(which, options, choice.reason);
+        choice.backend = make(which, options, choice);
     } catch (const std::exception& refusal) {
         choice.reason = refusal.what();
     }

@@ -36,6 +36,7 @@ std::span<const engine> all_engines() noexcept;
 struct backend_choice {
     std::unique_ptr<naru::backend> backend;  ///< nullptr if it cannot be used here
     engine chosen = engine::automatic;       ///< what was taken
+    bool direct = false;                     ///< connections take no descriptor of the process
     std::string reason;                      ///< why it was chosen, or why not and what would change that
 };
 

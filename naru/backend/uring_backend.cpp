@@ -149,6 +149,7 @@ result<handle> uring_backend::name_descriptor(int descriptor, descriptor_kind ki
         }
         return fail(refused);
     }
+    if (direct && kind != descriptor_kind::file) ++direct_used_;
     records_.at(made.slot) =
         record{.generation = made.generation, .descriptor = descriptor, .kind = kind, .direct = direct};
     return made;
@@ -165,7 +166,7 @@ int uring_backend::descriptor(handle of) noexcept {
 // submitted would be lost without a word.
 int uring_backend::enter(bool events, bool wait, instant until) noexcept {
     const int failed = forks_ == forks_of_this_process() ? ring_.enter(events, wait, until) : -EEXIST;
-    if (failed == -EEXIST) {
+    if (failed == -EEXIST || failed == -EOWNERDEAD || failed == -EBADF || failed == -ENXIO) {
         fatal(
             "an io_uring loop was used outside the thread that runs it, or in a child made by fork; "
             "make the loop where it is used, and let a child exec or make its own");

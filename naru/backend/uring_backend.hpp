@@ -46,9 +46,7 @@ class uring_backend final : public backend {
     /// True once connections are accepted as direct descriptors.
     bool accepts_direct() const noexcept { return direct_now_; }
     /// How many at most.
-    std::size_t direct_places() const noexcept {
-        return table_ > limits::ring_files ? table_ - limits::ring_files : 0;
-    }
+    std::size_t direct_places() const noexcept { return table_; }
 
  private:
     enum class tag : std::uint8_t {
@@ -87,6 +85,7 @@ class uring_backend final : public backend {
         bool closing : 1 = false;  // the close operation is at the front of reads
         bool direct : 1 = false;   // lives in the ring's table
         bool copies : 1 = false;   // zero-copy was refused
+        bool send_begun : 1 = false;  // the turn of a linked send has come
         bool close_last : 1 = false;  // an operation in the kernel has yet to look its file up, or to open it
         std::uint16_t in_kernel = 0;  // one-shot operations submitted
         std::uint16_t kept = 0;
@@ -169,8 +168,13 @@ class uring_backend final : public backend {
     // uring_direct.cpp
     void open_table();
     void accept_directly_from_now() noexcept;
-    bool near_descriptor_limit(int descriptor) const noexcept { return descriptor >= direct_from_; }
-    int install(const record& of) noexcept;
+    bool near_descriptor_limit(int descriptor) const noexcept {
+        return options_.direct_descriptors != uring_options::direct::off && descriptor >= direct_from_;
+    }
+    int install(int place) noexcept;
+    void leave_place(descriptor_kind kind, int place) noexcept;
+    bool table_is_full() const noexcept { return direct_used_ >= table_; }
+    bool table_is_nearly_full() const noexcept { return direct_used_ + limits::accepts_ahead >= table_; }
     int register_direct(int descriptor) noexcept;
     void close_direct(int index) noexcept;
     void start_file(record& of, operation& op, operation_queue& done) noexcept;
@@ -179,7 +183,7 @@ class uring_backend final : public backend {
 
     // uring_chain.cpp
     bool start_chain(operation& first) noexcept;
-    bool can_link(const operation& op) noexcept;
+    bool can_link(const operation& op, bool first) noexcept;
     void put_chain_cancel(std::uint32_t slot, const record& of) noexcept;
     void on_chain_cancel(handle of, int outcome) noexcept;
     void on_chained(operation& op, int outcome, operation_queue& done) noexcept;
@@ -197,9 +201,10 @@ class uring_backend final : public backend {
     std::vector<handle> resumed_;
     std::vector<std::uint16_t> free_files_;  // places of the table for files that are opened by name
     int wake_descriptor_;
-    int direct_from_ = 0;  // an accepted descriptor with this number means that the limit is near
-    unsigned table_ = 0;   // places in the ring's table
-    unsigned forks_ = 0;   // of this process when the ring was started
+    int direct_from_ = 0;       // an accepted descriptor with this number means that the limit is near
+    unsigned table_ = 0;        // places in the ring's table
+    unsigned direct_used_ = 0;  // of them, by connections
+    unsigned forks_ = 0;        // of this process when the ring was started
     bool started_ = false;
     bool direct_now_ = false;
 };

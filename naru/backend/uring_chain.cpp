@@ -11,12 +11,20 @@
 
 namespace naru {
 
+namespace {
+
+constexpr std::size_t largest_send = 0x7ffff000;  // MAX_RW_COUNT: what one call sends at most
+
+}  // namespace
+
 // A chain that the kernel cannot take is the loop's (see loop::submit): one after the other, same results.
-bool uring_backend::can_link(const operation& op) noexcept {
+bool uring_backend::can_link(const operation& op, bool first) noexcept {
     record* of = records_.find(op.target);
     if (of == nullptr || of->closing || op.state == operation_state::canceling) return false;
     switch (op.kind) {
         case operation_kind::open_file:
+            // The kernel reads the path when it takes the entry, which must not be before its turn.
+            return first && of->kind == descriptor_kind::file && of->direct;
         case operation_kind::read_file:
             return of->kind == descriptor_kind::file && of->direct;
         case operation_kind::close:
@@ -25,7 +33,7 @@ bool uring_backend::can_link(const operation& op) noexcept {
             // What waits before it would come after it; slices that are sent in parts are no single
             // operation.
             return of->kind == descriptor_kind::stream && of->writes.empty() && op.count == 1 &&
-                   op.slices->size > 0;
+                   op.slices->size > 0 && op.slices->size <= largest_send;
         default:
             return false;
     }
@@ -36,8 +44,10 @@ bool uring_backend::start_chain(operation& first) noexcept {
     if (!options_.links) return false;
     unsigned length = 0;
     unsigned sends = 0;
+    handle closed;
     for (const operation* each = &first; each != nullptr; each = each->link) {
-        if (!can_link(*each)) return false;
+        if (!can_link(*each, each == &first) || each->target == closed) return false;
+        if (each->kind == operation_kind::close) closed = each->target;
         ++length;
         sends += each->kind == operation_kind::send ? 1 : 0;
     }
@@ -57,6 +67,8 @@ bool uring_backend::start_chain(operation& first) noexcept {
                 submission.addr = reinterpret_cast<std::uint64_t>(each->slices->data);
                 submission.len = static_cast<std::uint32_t>(each->slices->size);
                 submission.msg_flags = MSG_NOSIGNAL | MSG_WAITALL;  // all of it, or the chain ends
+                if ((each->flags & operation_flags::more) != 0) submission.msg_flags |= MSG_MORE;
+                of.send_begun = each == &first;
                 break;
             }
             case operation_kind::close:
@@ -73,7 +85,8 @@ bool uring_backend::start_chain(operation& first) noexcept {
     return true;
 }
 
-// A linked send that has not had its turn is nowhere to be found: asked again until it is, or has ended.
+// A linked send that has not had its turn is nowhere to be found. When its turn comes it is asked to end
+// again, until it is found or has ended.
 void uring_backend::put_chain_cancel(std::uint32_t slot, const record& of) noexcept {
     const std::uint64_t name = record_word(tag::chain_cancel, slot, of);
     if (of.closing) {
@@ -88,8 +101,8 @@ void uring_backend::put_chain_cancel(std::uint32_t slot, const record& of) noexc
 
 void uring_backend::on_chain_cancel(handle of, int outcome) noexcept {
     const record* found = records_.find(of);
-    if (found == nullptr || !found->close_last || outcome > 0) return;
-    if (outcome == 0 && !found->closing) return;
+    if (found == nullptr || !found->close_last || !found->send_begun) return;
+    if (outcome >= 0 && !found->closing) return;
     const operation* front = found->writes.front();
     const bool waits = found->closing ? found->in_kernel > 0
                                       : front != nullptr && front->backend_bits == chained &&
@@ -103,7 +116,13 @@ void uring_backend::on_chained(operation& op, int outcome, operation_queue& done
     record& of = records_.at(slot);
     op.backend_bits = waiting;
     --of.in_kernel;
-    op.link = nullptr;
+    if (const operation* following = std::exchange(op.link, nullptr);
+        following != nullptr && following->kind == operation_kind::send && outcome >= 0) {
+        record& to = records_.at(following->target.slot);
+        to.send_begun = true;
+        if (to.closing || following->state == operation_state::canceling)
+            put_chain_cancel(following->target.slot, to);
+    }
     if (of.in_kernel == 0 && !of.closing) of.close_last = false;
     switch (op.kind) {
         case operation_kind::send: {
@@ -122,10 +141,13 @@ void uring_backend::on_chained(operation& op, int outcome, operation_queue& done
             return;
         }
         case operation_kind::close:
-            if (outcome >= 0 && !of.closing) {  // the handle ends with it
-                free_files_.push_back(static_cast<std::uint16_t>(of.descriptor));
-                of.descriptor = -1;
-                records_.release(slot);
+            if (outcome >= 0 &&
+                !of.closing) {  // the handle ends with it, and with whatever else is under way on it
+                of.closing = true;
+                of.close_last = false;
+                of.reads.push(op);
+                finish_close_if_quiet(slot, of, done);
+                return;
             }
             break;
         default:

@@ -4,6 +4,7 @@
 #include <naru/core/check.hpp>
 
 #include <cerrno>
+#include <utility>
 
 namespace naru {
 
@@ -39,11 +40,14 @@ void uring_backend::cancel(operation& op, operation_queue& done) noexcept {
     if (of->reads.remove(op)) {
         complete(op, outcome::canceled, done);
         serve_reads(op.target.slot, *of, done);
-    } else if (of->writes.remove(op)) {
-        if (op.kind == operation_kind::send_file) end_send_file(*of, static_cast<send_file_operation&>(op));
-        complete(op, outcome::canceled, done);
-        start_write(*of, done);
+        return;
     }
+    const bool begun = of->writes.front() == &op;  // a send_file between two turns
+    if (!of->writes.remove(op)) return;
+    if (begun && op.kind == operation_kind::send_file)
+        end_send_file(*of, static_cast<send_file_operation&>(op));
+    complete(op, outcome::canceled, done);
+    if (begun) start_write(*of, done);
 }
 
 // Stop, cancel, join, release: closing a descriptor that has a receive in the kernel would send no FIN
@@ -73,13 +77,6 @@ void uring_backend::begin_close(std::uint32_t slot, record& of, operation& op,
         } else {
             put_cancel_all(of, word(tag::ignored, 0));
         }
-    }
-    if (op.kind == operation_kind::release && of.direct) {
-        // What leaves the loop must be a descriptor of the process.
-        const int installed = install(of);
-        close_direct(of.descriptor);
-        of.direct = false;
-        of.descriptor = installed;
     }
     // In the same batch, behind the cancel: what is in flight holds the file open until it has ended, and the
     // slot stays taken until then, so the number may be given out again before. Not so where an operation
@@ -111,10 +108,15 @@ void uring_backend::finish_close_if_quiet(std::uint32_t slot, record& of, operat
     }
     of.reads.pop();
     drop_kept(of);
-    const int descriptor = of.descriptor;
-    of.descriptor = -1;
-    if (of.kind == descriptor_kind::file && of.direct)
-        free_files_.push_back(static_cast<std::uint16_t>(descriptor));
+    int descriptor = std::exchange(of.descriptor, -1);
+    if (of.direct) {
+        const int place = descriptor;
+        if (op.kind == operation_kind::release) {  // what leaves the loop must be a descriptor of the process
+            descriptor = install(place);
+            close_direct(place);
+        }
+        leave_place(of.kind, place);
+    }
     records_.release(slot);
     std::int64_t result = 0;
     if (op.kind == operation_kind::release) {

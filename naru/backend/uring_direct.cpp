@@ -1,8 +1,10 @@
 // Direct descriptors: sockets and files that live in the ring's own table. The process has no number for
 // them, so RLIMIT_NOFILE does not count them, and no system call but io_uring's takes them.
 //
-// The first limits::ring_files places are for files that are opened by name, at a place that is known before
-// (a chain needs that); the kernel gives out the others to accepted connections.
+// A table is either for connections, whose places the kernel gives out, or for limits::ring_files files that
+// are opened by name, at a place known before (a chain needs that). Not for both: once a place has been
+// named, a kernel may give out one near it, whatever range it was told (io_file_bitmap_get begins where the
+// last place was).
 #include <naru/backend/system_calls.hpp>
 #include <naru/backend/uring_backend.hpp>
 #include <naru/core/check.hpp>
@@ -19,23 +21,14 @@ void uring_backend::open_table() {
     const bool wanted = options_.direct_descriptors != uring_options::direct::off;
     rlimit limit{};
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = 1024;
-    std::size_t places = limits::ring_files;
-    if (wanted)
-        places =
-            options_.direct_limit != 0 ? options_.direct_limit : static_cast<std::size_t>(limit.rlim_cur);
-    places =
-        std::clamp<std::size_t>(places, limits::ring_files + (wanted ? 1 : 0), limits::direct_descriptors);
+    const std::size_t most = std::min<std::size_t>(limit.rlim_cur, limits::direct_descriptors);
+    const std::size_t connections = options_.direct_limit != 0 ? std::min(options_.direct_limit, most) : most;
 
     io_uring_rsrc_register table{};
-    table.nr = static_cast<unsigned>(places);
+    table.nr = static_cast<unsigned>(wanted ? connections : limits::ring_files);
     table.flags = IORING_RSRC_REGISTER_SPARSE;
-    io_uring_file_index_range accepted{};
-    accepted.off = limits::ring_files;
-    accepted.len = table.nr - static_cast<unsigned>(limits::ring_files);
-    int refused = ring_.register_call(IORING_REGISTER_FILES2, &table, sizeof table);
-    if (refused >= 0 && wanted) refused = ring_.register_call(IORING_REGISTER_FILE_ALLOC_RANGE, &accepted, 0);
-    if (refused >= 0 && wanted && !ring_.knows(uring_abi::op_fixed_fd_install)) refused = -EOPNOTSUPP;
-    if (refused < 0) {
+    const bool can_be_lent = ring_.knows(uring_abi::op_fixed_fd_install);
+    if ((wanted && !can_be_lent) || ring_.register_call(IORING_REGISTER_FILES2, &table, sizeof table) < 0) {
         if (wanted)
             given_up_ +=
                 (given_up_.empty() ? "" : ", ") + std::string("no direct descriptors (need Linux 6.8)");
@@ -44,8 +37,11 @@ void uring_backend::open_table() {
         return;
     }
     table_ = table.nr;
-    for (std::size_t place = limits::ring_files; place-- > 0;)
-        free_files_.push_back(static_cast<std::uint16_t>(place));
+    if (!wanted) {
+        for (std::size_t place = limits::ring_files; place-- > 0;)
+            free_files_.push_back(static_cast<std::uint16_t>(place));
+        return;
+    }
     direct_from_ = static_cast<int>(std::min<rlim_t>(limit.rlim_cur / 4 * 3, 1u << 30));
     direct_now_ = options_.direct_descriptors == uring_options::direct::always;
 }
@@ -55,10 +51,10 @@ void uring_backend::accept_directly_from_now() noexcept {
 }
 
 // An ordinary descriptor for a direct one, for calls that io_uring does not make. < 0: a negative errno.
-int uring_backend::install(const record& of) noexcept {
+int uring_backend::install(int place) noexcept {
     io_uring_sqe prepared{};
     prepared.opcode = uring_abi::op_fixed_fd_install;
-    prepared.fd = of.descriptor;
+    prepared.fd = place;
     prepared.flags = IOSQE_FIXED_FILE;
     return command(prepared);
 }
@@ -85,11 +81,20 @@ void uring_backend::close_direct(int index) noexcept {
     submission.user_data = word(tag::ignored, 0);
 }
 
+// A handle has given its place up.
+void uring_backend::leave_place(descriptor_kind kind, int place) noexcept {
+    if (kind == descriptor_kind::file) {
+        free_files_.push_back(static_cast<std::uint16_t>(place));
+    } else {
+        --direct_used_;
+    }
+}
+
 borrowed_descriptor uring_backend::borrow(handle of) noexcept {
     const record* found = records_.find(of);
     if (found == nullptr || found->closing) return {};
     if (!found->direct) return borrowed_descriptor(found->descriptor);
-    return borrowed_descriptor(install(*found), system_calls::close);
+    return borrowed_descriptor(install(found->descriptor), system_calls::close);
 }
 
 // ---------------------------------------------------------------------------------------- files
@@ -123,7 +128,9 @@ void uring_backend::prepare_file(io_uring_sqe& submission, const record& of, con
     submission.flags &= static_cast<std::uint8_t>(~IOSQE_FIXED_FILE);
     submission.fd = open.directory;
     submission.addr = reinterpret_cast<std::uint64_t>(open.path);
-    submission.open_flags = static_cast<std::uint32_t>(open.open_flags | (of.direct ? 0 : O_CLOEXEC));
+    // A direct descriptor does not survive an exec, and must not be told so.
+    submission.open_flags =
+        static_cast<std::uint32_t>(of.direct ? open.open_flags & ~O_CLOEXEC : open.open_flags | O_CLOEXEC);
     submission.len = open.mode;
     if (of.direct) submission.file_index = static_cast<std::uint32_t>(of.descriptor) + 1;
 }

@@ -46,6 +46,10 @@ bool uring_backend::serve_read(std::uint32_t slot, record& of, operation& op, st
         io_uring_sqe& submission = entry_for(op, of, IORING_OP_RECV);
         submission.addr = reinterpret_cast<std::uint64_t>(op.data);
         submission.len = op.count;
+    } else if (of.kind == descriptor_kind::listener && !of.armed && direct_now_ && table_is_full()) {
+        // Not left to the kernel: it would accept, find no place, and drop the connection.
+        result = outcome::from(errc::direct_descriptor_limit);
+        return true;
     } else if (!of.armed && !of.starved) {
         arm(slot, of);
     }
@@ -67,7 +71,8 @@ void uring_backend::arm(std::uint32_t slot, record& of) noexcept {
         } else {
             submission.accept_flags = SOCK_CLOEXEC;
         }
-        if (options_.multishot_accept) submission.ioprio = IORING_ACCEPT_MULTISHOT;
+        const bool one = !options_.multishot_accept || (direct_now_ && table_is_nearly_full());
+        if (!one) submission.ioprio = IORING_ACCEPT_MULTISHOT;
         return;
     }
     if (of.polled) {
@@ -129,9 +134,10 @@ void uring_backend::on_accepted(std::uint32_t slot, record& of, int outcome) noe
         }
         of.kept_last = made->slot;
         ++of.kept;
-        if (direct_now_ || !near_descriptor_limit(outcome)) return;
-        accept_directly_from_now();
-        if (direct_now_ && of.armed && !of.stopping) disarm(slot, of);
+        const bool change_over = !of.armed_direct && near_descriptor_limit(outcome);
+        if (change_over) accept_directly_from_now();
+        const bool arm_anew = change_over ? direct_now_ : of.armed_direct && table_is_nearly_full();
+        if (arm_anew && of.armed && !of.stopping) disarm(slot, of);
         return;
     }
     if (outcome == -ECANCELED || outcome == -EINTR) return;
@@ -239,7 +245,12 @@ void uring_backend::drop_kept(record& of) noexcept {
         if (of.kind == descriptor_kind::listener) {
             record& accepted = records_.at(first);
             of.kept_first = accepted.next_free;
-            accepted.direct ? close_direct(accepted.descriptor) : system_calls::close(accepted.descriptor);
+            if (accepted.direct) {
+                close_direct(accepted.descriptor);
+                leave_place(accepted.kind, accepted.descriptor);
+            } else {
+                system_calls::close(accepted.descriptor);
+            }
             accepted.descriptor = -1;
             records_.release(first);
         } else {

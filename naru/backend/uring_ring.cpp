@@ -173,6 +173,7 @@ void uring_ring::probe() noexcept {
 }
 
 std::error_code uring_ring::restrict_to(std::span<const std::uint8_t> operations) noexcept {
+    if (known_.none()) return {EOPNOTSUPP, std::system_category()};  // it would take nothing at all
     // What is registered before start is not subject to restrictions.
     constexpr std::uint8_t later[] = {IORING_REGISTER_RING_FDS, IORING_UNREGISTER_RING_FDS,
                                       IORING_REGISTER_SYNC_CANCEL, IORING_UNREGISTER_FILES};

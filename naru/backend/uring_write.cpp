@@ -36,6 +36,7 @@ int installed_in(std::uint64_t word) noexcept { return static_cast<int>(word >> 
 
 void uring_backend::start_write(record& of, operation_queue& done) noexcept {
     while (operation* op = of.writes.front()) {
+        if (op->backend_bits != waiting) return;
         std::int64_t result = 0;
         if (!put_write(of, *op, result)) return;
         of.writes.pop();
@@ -128,7 +129,7 @@ bool uring_backend::step_send_file(record& of, send_file_operation& op, std::int
     if (op.progress == 0 && op.backend_word == 0) {
         int socket = of.descriptor;
         if (of.direct) {
-            socket = install(of);
+            socket = install(of.descriptor);
             if (socket < 0) return step_copied_file(of, op, result);
             op.backend_word = installed_word(socket);
         }
@@ -184,6 +185,7 @@ bool uring_backend::step_copied_file(record& of, send_file_operation& op, std::i
 
 bool uring_backend::on_file_sent(record& of, send_file_operation& op, int outcome,
                                  std::int64_t& result) noexcept {
+    if (outcome == -EAGAIN || outcome == -EINTR) outcome = 0;
     const bool copied = op.backend_word != 0 && !is_installed(op.backend_word);
     if (outcome > 0 && copied) {
         const auto sent = static_cast<std::uint64_t>(outcome);
@@ -203,7 +205,8 @@ bool uring_backend::on_file_sent(record& of, send_file_operation& op, int outcom
 void uring_backend::end_send_file(record& of, send_file_operation& op) noexcept {
     const std::uint64_t word = std::exchange(op.backend_word, 0);
     if (word == 0) {
-        if (!of.direct) system_calls::set_blocking(of.descriptor, true);
+        // Of a closing handle the number may be somebody else's by now.
+        if (!of.direct && !of.closing) system_calls::set_blocking(of.descriptor, true);
     } else if (is_installed(word)) {
         system_calls::set_blocking(installed_in(word), true);
         system_calls::close(installed_in(word));

@@ -163,8 +163,7 @@ void client::stop() noexcept {
     if (linked()) unlink();
     generator_.loop().disarm(deadline_);
     if (state_ == state::closed || state_ == state::ending) return;
-    if (const int descriptor = generator_.loop().descriptor(socket_); descriptor >= 0)
-        reset_on_close(descriptor);
+    if (const borrowed_descriptor lent = generator_.loop().borrow(socket_)) reset_on_close(lent.get());
     in_flight_ = 0;
     drop(duration(0));
 }

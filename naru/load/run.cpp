@@ -22,15 +22,27 @@ constexpr std::size_t descriptors_per_thread = 6;
 // From "all are ready" to the first request: every thread has been told by then.
 constexpr duration start_delay = 5ms;
 
-void check_descriptors(const run_options& options) {
-    const std::size_t needed = std::size_t{options.connections} + options.idle + other_descriptors +
-                               descriptors_per_thread * options.threads;
+// More connections than descriptors are io_uring's direct ones: each thread has a table as long as the limit.
+uring_options within_limits(const run_options& options) {
+    uring_options ring;
+    const std::size_t connections = std::size_t{options.connections} + options.idle;
+    const std::size_t others = other_descriptors + descriptors_per_thread * options.threads;
     const std::size_t limit = raise_descriptor_limit();
-    if (needed <= limit) return;
+    if (connections + others <= limit) return ring;
+    const bool direct = options.engine == engine::automatic || options.engine == engine::io_uring ||
+                        options.engine == engine::io_uring_sqpoll;
+    const std::size_t held = limit > 2 * naru::limits::ring_files ? limit - naru::limits::ring_files : 1;
+    const std::size_t threads = (connections + held - 1) / held;
+    if (direct && options.threads >= threads && others <= limit) {
+        ring.direct_descriptors = uring_options::direct::always;
+        return ring;
+    }
     throw std::runtime_error(fmt::format(
         "{} connections need {} descriptors and the hard limit is {}: raise it (ulimit -Hn {} as root, or "
-        "LimitNOFILE= of the service), or ask for fewer",
-        options.connections + options.idle, needed, limit, needed));
+        "LimitNOFILE= of the service), ask for fewer, or use --engine io_uring --threads {}, where each "
+        "thread "
+        "holds {} outside of the limit",
+        connections, connections + others, limit, connections + others, threads, held));
 }
 
 }  // namespace
@@ -63,13 +75,18 @@ struct run::state {
 
 run::run(run_options options) : state_(std::make_unique<state>(std::move(options))) {
     state& all = *state_;
-    check_descriptors(all.options);
+    const uring_options ring = within_limits(all.options);
     all.local_target = is_local(all.options.target);
     for (unsigned index = 0; index < all.options.threads; ++index) {
-        backend_choice choice = try_backend(all.options.engine);
+        backend_choice choice = try_backend(all.options.engine, ring);
         if (choice.backend == nullptr) {
             throw std::runtime_error(
                 fmt::format("the engine {} cannot be used: {}", name_of(all.options.engine), choice.reason));
+        }
+        if (ring.direct_descriptors == uring_options::direct::always && !choice.direct) {
+            throw std::runtime_error(fmt::format(
+                "{} connections are more than there are descriptors, and io_uring cannot hold them here: {}",
+                all.options.connections + all.options.idle, choice.reason));
         }
         all.engine = name_of(choice.chosen);
         all.generators.push_back(std::make_unique<generator>(all.options, index, std::move(choice.backend),

@@ -19,7 +19,9 @@ duration next_accept_pause(duration last) noexcept {
 }
 
 bool is_shortage(std::error_code error) noexcept {
-    if (error == errc::select_descriptor_limit || error == errc::handle_limit) return true;
+    if (error == errc::select_descriptor_limit || error == errc::handle_limit ||
+        error == errc::direct_descriptor_limit)
+        return true;
     if (error.category() != std::system_category()) return false;
     switch (error.value()) {
         case EMFILE:

@@ -199,6 +199,43 @@ TEST_P(Accept, StopInAPauseEndsItOnce) {
         loop().close(each);
 }
 
+// Past its end a table of direct descriptors is a shortage like any other: accepting pauses, nobody is lost.
+TEST_P(Accept, AFullTableOfDirectDescriptorsIsWaitedOut) {
+    if (!is_direct(GetParam())) GTEST_SKIP() << "direct descriptors only";
+    uring_options options;
+    options.direct_descriptors = uring_options::direct::always;
+    options.direct_limit = 8;
+    naru::loop small(std::make_unique<uring_backend>(options));
+    auto socket = listening_socket();
+    const address where = address::local_of(socket.get()).value();
+    accepted_list list;
+    acceptor accepts(small, small.attach(socket.release(), descriptor_kind::listener).value(), list.events());
+    accepts.start();
+    std::vector<unique_descriptor> clients;
+    for (int each = 0; each < 12; ++each)
+        clients.push_back(connect_to(where));
+    ASSERT_TRUE(testing::run_until(small, [&] { return !list.pauses.empty(); }));
+    EXPECT_EQ(list.pause_reason, errc::direct_descriptor_limit);
+    EXPECT_EQ(list.connections.size(), 8u);
+    std::size_t closed = 0;
+    ASSERT_TRUE(testing::run_until(small, [&] {
+        while (closed < list.connections.size())
+            small.close(list.connections[closed++]);
+        return list.connections.size() == 12;
+    }));
+    for (const unique_descriptor& each : clients) {
+        ASSERT_TRUE(testing::run_until(small, [&] {
+            received_text got;
+            got.read_from(each.get());
+            return got.ended;
+        }));
+    }
+    while (closed < list.connections.size())
+        small.close(list.connections[closed++]);
+    accepts.stop();
+    ASSERT_TRUE(testing::run_until(small, [&] { return list.stopped == 1 && small.in_flight() == 0; }));
+}
+
 TEST_P(Accept, StopFromInsideOnConnection) {
     accepted_list list;
     acceptor accepts(loop(), listener_, list.events());

@@ -239,6 +239,38 @@ TEST_P(Cancel, RacingDataLosesNoByteOfAReceiveIntoOwnMemory) {
     race_data_against_cancel<a_recv_into>(loop(), 12, 60'000);
 }
 
+// What waits behind an operation that the kernel has is taken out without a trace.
+TEST_P(Cancel, AWaitingWriteBehindAStuckOneLeavesItAlone) {
+    auto sockets = tcp_pair(8192, 8192);
+    const handle ours = adopt(sockets.ours);
+    const std::string content = pattern(1'000'000);
+    const unique_descriptor file = file_with(pattern(50'000));
+    for (const bool with_file : {false, true}) {
+        a_send stuck(ours, content);
+        a_send waiting(ours, "never sent");
+        any_send_file waiting_file;
+        waiting_file.set(ours, file.get(), 0, 50'000);
+        operation& second = with_file ? static_cast<operation&>(waiting_file) : waiting;
+        loop().submit(stuck);
+        loop().submit(second);
+        ticks(4);
+        loop().cancel(second);
+        ASSERT_TRUE(run_until([&] { return second.idle(); }));
+        EXPECT_EQ(second.error(), std::errc::operation_canceled);
+        EXPECT_FALSE(stuck.done());
+        received_text got;
+        ASSERT_TRUE(run_until([&] {
+            got.read_from(sockets.peer.get());
+            return stuck.done() && got.data.size() >= content.size();
+        }));
+        ticks(3);
+        got.read_from(sockets.peer.get());
+        EXPECT_EQ(stuck.completions, 1);
+        EXPECT_TRUE(got.data == content) << got.data.size();
+    }
+    loop().close(ours);
+}
+
 TEST_P(Cancel, ASendSaysHowFarItGot) {
     for (std::uint32_t round = 0; round < 30; ++round) {
         auto sockets = tcp_pair(8192, 8192);

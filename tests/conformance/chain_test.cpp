@@ -222,6 +222,65 @@ TEST_P(Chain, MoreFilesThanTheRingHasPlacesFor) {
     }
 }
 
+TEST_P(Chain, ACloseInAChainWaitsForWhatElseIsUnderWay) {
+    write_file(pattern(100'000));
+    any_open open;
+    open.set(file_, AT_FDCWD, path_.c_str(), O_RDONLY | O_CLOEXEC);
+    loop().submit(open);
+    ASSERT_TRUE(run_until(open));
+    ASSERT_EQ(open.result, 0);
+    for (int round = 0; round < 20; ++round) {
+        if (round > 0) {
+            file_ = loop().reserve_file().value();
+            open.completions = 0;
+            open.set(file_, AT_FDCWD, path_.c_str());
+            loop().submit(open);
+            ASSERT_TRUE(run_until(open));
+        }
+        std::vector<std::byte> first_memory(100'000);
+        std::vector<std::byte> second_memory(50'000);
+        any_read first;
+        any_read second;
+        any_read late;
+        on_handle close(operation_kind::close, file_);
+        first.set(file_, first_memory, 0);
+        second.set(file_, second_memory, 0);
+        late.set(file_, second_memory, 0);
+        second.link = &close;
+        loop().submit(first);
+        loop().submit(second);
+        loop().submit(late);
+        ASSERT_TRUE(run_until([&] { return first.done() && second.done() && late.done() && close.done(); }));
+        EXPECT_EQ(first.result, 100'000);
+        EXPECT_EQ(second.result, 50'000);
+        EXPECT_EQ(close.result, 0);
+        EXPECT_EQ(first.completions + second.completions + late.completions + close.completions, 4);
+    }
+}
+
+// The path of an open that is not the first of its chain is read when its turn comes, not before.
+TEST_P(Chain, AnOpenInTheMiddleHasItsPathFromTheReadBeforeIt) {
+    const std::string other = path_ + ".other";
+    std::ofstream(other) << "the other";
+    write_file(other + std::string(1, '\0'));
+    std::string path(other.size() + 1, '.');
+    const handle second = loop().reserve_file().value();
+    any_open open;
+    any_read read;
+    any_open open_other;
+    open.set(file_, AT_FDCWD, path_.c_str());
+    read.set(file_, mutable_bytes(reinterpret_cast<std::byte*>(path.data()), path.size()), 0);
+    open_other.set(second, AT_FDCWD, path.data());
+    open.link = &read;
+    read.link = &open_other;
+    loop().submit(open);
+    ASSERT_TRUE(run_until(open_other));
+    EXPECT_EQ(open_other.result, 0) << open_other.error().message();
+    loop().close(second);
+    std::filesystem::remove(other);
+    close_file();
+}
+
 TEST_P(Chain, AReservedFileMayBeClosedUnopened) {
     on_handle close(operation_kind::close, file_);
     loop().submit(close);
