@@ -186,7 +186,7 @@ def counted_calls(pid: int, core: int, counts: list[int]) -> Iterator[None]:
         yield
         tracer.send_signal(signal.SIGINT)
         _, table = tracer.communicate(timeout=20)
-    counted = [line.strip() for line in table.splitlines() if line.strip().isdigit()]
-    if not counted:
+    total = [line.split()[0] for line in table.splitlines() if line.split()[1:] == ["total"]]
+    if not total:
         raise Failure(f"strace: {table.strip().splitlines()[-1:] or 'no counts'}")
-    counts.append(int(counted[-1]))  # the total
+    counts.append(int(total[0]))
