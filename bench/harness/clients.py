@@ -181,7 +181,9 @@ def idle(site: Site, port: int, path: str, count: int, core: int) -> Iterator[No
 @contextlib.contextmanager
 def counted_calls(pid: int, core: int, counts: list[int]) -> Iterator[None]:
     """Appends the number of system calls that the process has made within the context. Slows it down a lot."""
-    with _running(["strace", "-f", "-c", "-U", "calls", "-p", str(pid)], core) as tracer:
+    family = [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+    attach = [word for member in family for word in ("-p", str(member))]
+    with _running(["strace", "-f", "-c", "-U", "calls", *attach], core) as tracer:
         time.sleep(0.5)  # it attaches to every thread
         yield
         tracer.send_signal(signal.SIGINT)

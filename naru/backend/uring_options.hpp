@@ -15,8 +15,8 @@ struct uring_options {
     bool message_wakes = true;
     bool restrictions = true;
     bool links = true;  ///< chains are linked by the kernel, where their operations allow it
-    /// Several buffers in one receive completion. Off: at the sizes measured it costs no less
-    /// (docs/io_uring.md).
+    /// Several buffers in one receive completion: less for messages of many buffers, more for small ones
+    /// (measured in docs/io_uring.md).
     bool bundles = false;
     /// A send of at least so many bytes lets the network card read them from where they lie.
     std::size_t zero_copy_from = limits::zero_copy_from;

@@ -46,7 +46,7 @@ inline constexpr std::size_t ring_files = 64;
 inline constexpr std::size_t direct_descriptors = 1u << 20;
 
 /// Bytes from which a send is zero-copy (io_uring's SEND_ZC). Off: on the loopback interface the kernel
-/// copies all the same, and what the notification costs was never won back at any size measured
+/// copies all the same, and the notification comes on top: it lost at nearly every size measured
 /// (docs/io_uring.md).
 inline constexpr std::size_t never_zero_copy = static_cast<std::size_t>(-1);
 inline constexpr std::size_t zero_copy_from = never_zero_copy;
