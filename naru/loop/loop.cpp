@@ -3,6 +3,7 @@
 #include <naru/loop/worker_pool.hpp>
 
 #include <algorithm>
+#include <thread>
 #include <utility>
 
 namespace naru {
@@ -11,6 +12,8 @@ loop::loop(std::unique_ptr<naru::backend> completions)
     : backend_(std::move(completions)), timers_(clock::now()), now_(clock::now()) {}
 
 loop::~loop() {
+    while (callers_.load(std::memory_order_acquire) != 0)
+        std::this_thread::yield();
     run_until([this] { return closes_.live() == 0; });
     NARU_ASSERT(batch_.empty() && done_.empty() && in_flight_ == 0);
     run_posted();  // a posted task may own memory: it gets its one call
@@ -24,8 +27,10 @@ void loop::run() {
 }
 
 void loop::stop() noexcept {
+    callers_.fetch_add(1, std::memory_order_relaxed);
     stopping_.store(true, std::memory_order_release);
     backend_->wake();
+    callers_.fetch_sub(1, std::memory_order_release);
 }
 
 void loop::submit(operation& op) noexcept {
@@ -122,6 +127,7 @@ void loop::follow(const operation& ended, operation& following) noexcept {
 }
 
 void loop::post(posted& task) noexcept {
+    callers_.fetch_add(1, std::memory_order_relaxed);
     posted* newest = incoming_.load(std::memory_order_relaxed);
     do {
         task.next = newest;
@@ -129,6 +135,7 @@ void loop::post(posted& task) noexcept {
                                               std::memory_order_relaxed));
     // Whoever found the list empty wakes the loop; the others' tasks are covered by the same wake.
     if (newest == nullptr) backend_->wake();
+    callers_.fetch_sub(1, std::memory_order_release);
 }
 
 namespace {

@@ -37,7 +37,8 @@ struct work_operation;
 class loop {
  public:
     explicit loop(std::unique_ptr<naru::backend> completions);
-    /// No operation may be pending, except closes that nobody waits for: they are finished here.
+    /// No operation may be pending, except closes that nobody waits for: they are finished here. Waits for
+    /// threads that are still inside post or stop: what they handed over may be what ended the loop.
     ~loop();
     loop(const loop&) = delete;
     loop& operator=(const loop&) = delete;
@@ -127,6 +128,7 @@ class loop {
     intrusive_queue<posted> posts_;           // taken over from incoming_, in order
     std::atomic<posted*> incoming_{nullptr};  // newest first
     std::atomic<bool> stopping_{false};
+    std::atomic<unsigned> callers_{0};  // other threads inside post or stop
 };
 
 }  // namespace naru
