@@ -4,6 +4,7 @@
 #include <naru/backend/choose_backend.hpp>
 #include <naru/backend/uring_backend.hpp>
 #include <naru/backend/uring_quirks.hpp>
+#include <naru/load/json.hpp>
 #include <naru/loop/loop.hpp>
 
 #include <algorithm>
@@ -244,19 +245,6 @@ section examine_limits() {
     return found;
 }
 
-std::string json_text(std::string_view text) {
-    std::string quoted = "\"";
-    for (const char byte : text) {
-        if (byte == '"' || byte == '\\') quoted += '\\';
-        if (static_cast<unsigned char>(byte) < 0x20) {
-            quoted += fmt::format("\\u{:04x}", static_cast<unsigned char>(byte));
-        } else {
-            quoted += byte;
-        }
-    }
-    return quoted + '"';
-}
-
 void print_text(const std::string& system, const std::vector<section>& sections) {
     fmt::print("{}\n", system);
     for (const section& each : sections) {
@@ -272,15 +260,15 @@ void print_text(const std::string& system, const std::vector<section>& sections)
 }
 
 void print_json(const std::string& system, const std::vector<section>& sections) {
-    std::string out =
-        fmt::format("{{\"version\": {}, \"system\": {}", json_text(NARU_VERSION), json_text(system));
+    std::string out = fmt::format("{{\"version\": {}, \"system\": {}", load::json_text(NARU_VERSION),
+                                  load::json_text(system));
     for (const section& each : sections) {
-        out += fmt::format(", {}: [", json_text(each.key));
+        out += fmt::format(", {}: [", load::json_text(each.key));
         bool first = true;
         for (const finding& line : each.findings) {
             out += fmt::format("{}{{\"name\": {}, \"ok\": {}, \"value\": {}, \"advice\": {}}}",
-                               first ? "" : ", ", json_text(line.name), line.good, json_text(line.value),
-                               json_text(line.advice));
+                               first ? "" : ", ", load::json_text(line.name), line.good,
+                               load::json_text(line.value), load::json_text(line.advice));
             first = false;
         }
         out += "]";

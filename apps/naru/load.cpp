@@ -159,8 +159,7 @@ void add_shape_options(CLI::App& command, const std::shared_ptr<load_settings>& 
     shape.add_option("--source", given->source,
                      "Source addresses: 127.0.0.2-127.0.0.9, or several with commas");
     shape.add_option("-t,--threads", given->threads, "Loops, one a thread (default: 1)");
-    shape.add_option("-e,--engine", given->engine,
-                     "auto, select, poll, epoll, epoll-level, epoll-oneshot or io_uring (default: auto)");
+    shape.add_option("-e,--engine", given->engine, engine_names() + " (default: auto)");
 }
 
 void add_output_options(CLI::App& command, const std::shared_ptr<load_settings>& given) {

@@ -168,9 +168,7 @@ load::run_options to_run_options(const load_settings& given) {
     made.errors_max = checked_range<double>(given.max_errors, 0, 100, "max-errors");
     const auto engine = engine_named(given.engine);
     if (!engine) {
-        throw usage_error(fmt::format(
-            "there is no engine {}: want auto, select, poll, epoll, epoll-level, epoll-oneshot or io_uring",
-            given.engine));
+        throw usage_error(fmt::format("there is no engine {}: want {}", given.engine, engine_names()));
     }
     made.engine = *engine;
     made.target = reachable(where);

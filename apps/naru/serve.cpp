@@ -71,9 +71,7 @@ void add_serve(CLI::App& program, action& chosen) {
     command.add_option("DIR", given->root, "The directory (default: the current one)");
     command.add_option("-l,--listen", given->listen,
                        "ADDRESS:PORT; port 0 takes a free one (default: 127.0.0.1:8080)");
-    command.add_option("-e,--engine", given->engine,
-                       "auto, select, poll, epoll, epoll-level, epoll-oneshot, io_uring or io_uring-sqpoll "
-                       "(default: auto)");
+    command.add_option("-e,--engine", given->engine, engine_names() + " (default: auto)");
     command.add_option("-t,--threads", given->threads,
                        "Loops, one a thread (default: the number of usable cores)");
     command.add_option("-c,--config", *config, "A TOML file with these settings; flags go before it");

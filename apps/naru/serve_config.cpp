@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include <sched.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -98,7 +99,7 @@ socket_options::keep_alive_settings to_keep_alive(const std::string& text) {
     return settings;
 }
 
-void set_uring(uring_options& options, const serve_settings& settings) {
+void set_uring(uring_options& options, const serve_settings& settings, unsigned threads) {
     using direct = uring_options::direct;
     const std::string mode = settings.direct_descriptors.value_or("auto");
     if (mode != "auto" && mode != "on" && mode != "off")
@@ -116,7 +117,14 @@ void set_uring(uring_options& options, const serve_settings& settings) {
         check("sqpoll-idle", *settings.sqpoll_idle, 1, 60'000);
         options.sqpoll_idle_milliseconds = static_cast<unsigned>(*settings.sqpoll_idle);
     }
-    if (settings.sqpoll_cpu) check("sqpoll-cpu", options.sqpoll_cpu = *settings.sqpoll_cpu, 0, 4095);
+    if (settings.sqpoll_cpu) {
+        // One core for each thread's thread.
+        const int last = static_cast<int>(sysconf(_SC_NPROCESSORS_CONF)) - static_cast<int>(threads);
+        if (last < 0)
+            throw std::runtime_error(
+                fmt::format("--sqpoll-cpu wants a core for each of {} threads", threads));
+        check("sqpoll-cpu", options.sqpoll_cpu = *settings.sqpoll_cpu, 0, last);
+    }
 }
 
 }  // namespace
@@ -190,10 +198,7 @@ http::server_options to_options(const serve_settings& settings) {
     const std::string engine_name = settings.engine.value_or("auto");
     const auto engine = engine_named(engine_name);
     if (!engine) {
-        std::string names = "auto";
-        for (const naru::engine each : all_engines())
-            names += ", " + std::string(name_of(each));
-        throw std::runtime_error(fmt::format("there is no engine {}: choose one of {}", engine_name, names));
+        throw std::runtime_error(fmt::format("there is no engine {}: want {}", engine_name, engine_names()));
     }
     options.engine = *engine;
     options.threads = settings.threads.value_or(usable_cores());
@@ -207,7 +212,7 @@ http::server_options to_options(const serve_settings& settings) {
     if (settings.keep_alive_timeout)
         limits.keep_alive = to_time("keep-alive-timeout", *settings.keep_alive_timeout);
     if (settings.drain_timeout) limits.drain = to_time("drain-timeout", *settings.drain_timeout);
-    set_uring(options.uring, settings);
+    set_uring(options.uring, settings, options.threads);
     if (settings.backlog) check("backlog", options.backlog = *settings.backlog, 1, 1 << 24);
     if (settings.fast_open) check("fast-open", options.fast_open_queue = *settings.fast_open, 0, 65'535);
     if (settings.defer_accept) {

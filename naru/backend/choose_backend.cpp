@@ -70,6 +70,15 @@ std::optional<engine> engine_named(std::string_view name) noexcept {
     return std::nullopt;
 }
 
+std::string engine_names() {
+    std::string sentence;
+    for (const auto& [each, name] : names) {
+        if (!sentence.empty()) sentence += each == names.back().first ? " or " : ", ";
+        sentence += name;
+    }
+    return sentence;
+}
+
 std::span<const engine> all_engines() noexcept { return engines; }
 
 backend_choice try_backend(engine which, const uring_options& options) noexcept {

@@ -29,6 +29,9 @@ enum class engine : std::uint8_t {
 std::string_view name_of(engine which) noexcept;
 std::optional<engine> engine_named(std::string_view name) noexcept;
 
+/// All names as a sentence has them: "auto, select, ... or io_uring-sqpoll".
+std::string engine_names();
+
 /// All concrete engines of this platform, in the order of the table in docs/architecture.md.
 std::span<const engine> all_engines() noexcept;
 

@@ -273,11 +273,8 @@ readiness_backend::attempt readiness_backend::try_send_file(record& of, operatio
             return attempt::blocked;
         }
         if (result < 0) return attempt::finished;
-        const auto sent = static_cast<std::uint64_t>(result);
-        transfer.offset += sent;
-        transfer.remaining -= sent;
-        transfer.progress += sent;
-        turn -= sent;
+        transfer.advance(static_cast<std::uint64_t>(result));
+        turn -= static_cast<std::uint64_t>(result);
     }
     result = static_cast<std::int64_t>(transfer.progress);
     return attempt::finished;

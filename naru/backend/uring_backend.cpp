@@ -31,14 +31,9 @@ constexpr std::uint8_t used_operations[] = {
     IORING_OP_ASYNC_CANCEL, uring_abi::op_fixed_fd_install,
 };
 
-// Counted in children. A fork is rare and a look at this is not, so it is not getpid that is asked.
+// How often this process is a child of the one that first made a ring. Counted by the fork, because a fork is
+// rare and a look at this is not.
 unsigned forks = 0;
-
-unsigned forks_of_this_process() noexcept {
-    static const bool counting = pthread_atfork(nullptr, nullptr, [] { ++forks; }) == 0;
-    (void)counting;
-    return forks;
-}
 
 }  // namespace
 
@@ -55,10 +50,17 @@ uring_backend::uring_backend(const uring_options& options)
     }
 }
 
+void uring_backend::do_without(const std::string& what) {
+    if (!given_up_.empty()) given_up_ += ", ";
+    given_up_ += what;
+}
+
 void uring_backend::open_ring() {
+    static const int counting = pthread_atfork(nullptr, nullptr, [] { ++forks; });
+    NARU_ASSERT(counting == 0);
+    (void)counting;
     for (const uring_quirk& each : quirks_of_this_kernel()) {
-        if (each.switches_off(options_))
-            given_up_ += std::string(given_up_.empty() ? "" : ", ") + each.text();
+        if (each.switches_off(options_)) do_without(each.text());
     }
     uring_setup setup;
     setup.entries = options_.entries;
@@ -69,7 +71,7 @@ void uring_backend::open_ring() {
     setup.sqpoll_cpu = options_.sqpoll_cpu;
     std::string steps;
     if (const std::error_code error = ring_.open(setup, steps)) throw std::system_error(error, steps);
-    if (!steps.empty()) given_up_ += (given_up_.empty() ? "" : ", ") + steps;
+    if (!steps.empty()) do_without(steps);
     messages_ = std::make_unique<msghdr[]>(ring_.entries());
     set_aside_.reserve(options_.completions);
     if (const std::error_code error = lent_.open(ring_)) {
@@ -80,15 +82,14 @@ void uring_backend::open_ring() {
     open_table();
     if (options_.restrictions) {
         if (const std::error_code error = ring_.restrict_to(used_operations)) {
-            given_up_ +=
-                (given_up_.empty() ? "" : ", ") + ("no restrictions on the ring: " + error.message());
+            do_without("no restrictions on the ring: " + error.message());
         }
     }
 }
 
 uring_backend::~uring_backend() {
     // A child made by fork has this object, but neither the ring nor its operations: they are the parent's.
-    const bool ours = started_ && forks_ == forks_of_this_process();
+    const bool ours = started_ && forks_ == forks;
     for (std::uint32_t slot = 0; slot < records_.size(); ++slot) {
         record& left = records_.at(slot);
         NARU_ASSERT(left.reads.empty() && left.writes.empty());
@@ -108,7 +109,7 @@ uring_backend::~uring_backend() {
 // The first wait decides which thread the ring belongs to: a loop may be made on one and run on another.
 void uring_backend::start_ring() noexcept {
     started_ = true;
-    forks_ = forks_of_this_process();
+    forks_ = forks;
     if (const std::error_code error = ring_.start())
         fatal(("an io_uring ring could not be enabled: " + error.message()).c_str());
     lent_.publish();
@@ -119,8 +120,7 @@ result<handle> uring_backend::attach(int descriptor, descriptor_kind kind) noexc
     // A ring that has not been started yet may belong to another thread later.
     const bool connection = kind == descriptor_kind::stream || kind == descriptor_kind::socket;
     if (connection && direct_now_ && started_) {
-        if (kind == descriptor_kind::stream || kind == descriptor_kind::socket)
-            system_calls::set_blocking(descriptor, true);
+        system_calls::set_blocking(descriptor, true);
         const int index = register_direct(descriptor);
         if (index >= 0) {
             system_calls::close(descriptor);
@@ -165,7 +165,7 @@ int uring_backend::descriptor(handle of) noexcept {
 // A ring belongs to one thread of one process; the kernel refuses all others. There is no going on: what is
 // submitted would be lost without a word.
 int uring_backend::enter(bool events, bool wait, instant until) noexcept {
-    const int failed = forks_ == forks_of_this_process() ? ring_.enter(events, wait, until) : -EEXIST;
+    const int failed = forks_ == forks ? ring_.enter(events, wait, until) : -EEXIST;
     if (failed == -EEXIST || failed == -EOWNERDEAD || failed == -EBADF || failed == -ENXIO) {
         fatal(
             "an io_uring loop was used outside the thread that runs it, or in a child made by fork; "

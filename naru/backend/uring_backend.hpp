@@ -6,7 +6,8 @@
 // uring_read.cpp      accept and receive: arming, what is kept ahead, waiting for buffers
 // uring_write.cpp     send, send_file, connect
 // uring_close.cpp     cancel, close
-// uring_direct.cpp    descriptors that live in the ring instead of the process, and files
+// uring_direct.cpp    descriptors that live in the ring instead of the process
+// uring_file.cpp      open_file, read_file
 // uring_chain.cpp     operations linked by the kernel
 #pragma once
 
@@ -117,6 +118,7 @@ class uring_backend final : public backend {
 
     // uring_backend.cpp
     void open_ring();
+    void do_without(const std::string& what);
     void start_ring() noexcept;
     int enter(bool events, bool wait, instant until) noexcept;
     io_uring_sqe& entry() noexcept;
@@ -159,24 +161,23 @@ class uring_backend final : public backend {
     void resume_paused(operation_queue& done) noexcept;
 
     // uring_close.cpp
-    void put_cancel(const operation& op) noexcept;
-    void put_cancel_all(const record& of, std::uint64_t user_data) noexcept;
+    io_uring_sqe& put_cancel(const operation& op) noexcept;
+    io_uring_sqe& put_cancel_all(const record& of) noexcept;
     void begin_close(std::uint32_t slot, record& of, operation& op, operation_queue& done) noexcept;
     void put_close(record& of, operation& op) noexcept;
     void finish_close_if_quiet(std::uint32_t slot, record& of, operation_queue& done) noexcept;
 
     // uring_direct.cpp
     void open_table();
-    void accept_directly_from_now() noexcept;
-    bool near_descriptor_limit(int descriptor) const noexcept {
-        return options_.direct_descriptors != uring_options::direct::off && descriptor >= direct_from_;
-    }
+    bool may_go_direct() const noexcept { return options_.direct_descriptors != uring_options::direct::off; }
     int install(int place) noexcept;
     void leave_place(descriptor_kind kind, int place) noexcept;
     bool table_is_full() const noexcept { return direct_used_ >= table_; }
     bool table_is_nearly_full() const noexcept { return direct_used_ + limits::accepts_ahead >= table_; }
     int register_direct(int descriptor) noexcept;
     void close_direct(int index) noexcept;
+
+    // uring_file.cpp
     void start_file(record& of, operation& op, operation_queue& done) noexcept;
     void prepare_file(io_uring_sqe& submission, const record& of, const operation& op) noexcept;
     void on_file(record& of, operation& op, int outcome) noexcept;

@@ -88,15 +88,9 @@ bool uring_backend::start_chain(operation& first) noexcept {
 // A linked send that has not had its turn is nowhere to be found. When its turn comes it is asked to end
 // again, until it is found or has ended.
 void uring_backend::put_chain_cancel(std::uint32_t slot, const record& of) noexcept {
-    const std::uint64_t name = record_word(tag::chain_cancel, slot, of);
-    if (of.closing) {
-        put_cancel_all(of, name);
-        return;
-    }
-    put_cancel(*of.writes.front());
-    io_uring_sqe& submission = ring_.last_entry();
-    submission.flags = 0;
-    submission.user_data = name;
+    io_uring_sqe& submission = of.closing ? put_cancel_all(of) : put_cancel(*of.writes.front());
+    submission.flags = 0;  // what became of it is wanted
+    submission.user_data = record_word(tag::chain_cancel, slot, of);
 }
 
 void uring_backend::on_chain_cancel(handle of, int outcome) noexcept {

@@ -8,21 +8,25 @@
 
 namespace naru {
 
-void uring_backend::put_cancel(const operation& op) noexcept {
+// A cancel says nothing of its own: what it ends completes.
+io_uring_sqe& uring_backend::put_cancel(const operation& op) noexcept {
     io_uring_sqe& submission = entry();
     submission.opcode = IORING_OP_ASYNC_CANCEL;
     submission.flags = IOSQE_CQE_SKIP_SUCCESS;
     submission.addr = operation_word(op);
     submission.user_data = word(tag::ignored, 0);
+    return submission;
 }
 
-void uring_backend::put_cancel_all(const record& of, std::uint64_t user_data) noexcept {
+io_uring_sqe& uring_backend::put_cancel_all(const record& of) noexcept {
     io_uring_sqe& submission = entry();
     submission.opcode = IORING_OP_ASYNC_CANCEL;
+    submission.flags = IOSQE_CQE_SKIP_SUCCESS;
     submission.fd = of.descriptor;
     submission.cancel_flags = IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_ALL;
     if (of.direct) submission.cancel_flags |= IORING_ASYNC_CANCEL_FD_FIXED;
-    submission.user_data = user_data;
+    submission.user_data = word(tag::ignored, 0);
+    return submission;
 }
 
 void uring_backend::cancel(operation& op, operation_queue& done) noexcept {
@@ -75,7 +79,7 @@ void uring_backend::begin_close(std::uint32_t slot, record& of, operation& op,
         if (of.close_last && of.kind == descriptor_kind::stream) {
             put_chain_cancel(slot, of);
         } else {
-            put_cancel_all(of, word(tag::ignored, 0));
+            put_cancel_all(of);
         }
     }
     // In the same batch, behind the cancel: what is in flight holds the file open until it has ended, and the

@@ -12,13 +12,12 @@
 #include <algorithm>
 #include <cerrno>
 
-#include <fcntl.h>
 #include <sys/resource.h>
 
 namespace naru {
 
 void uring_backend::open_table() {
-    const bool wanted = options_.direct_descriptors != uring_options::direct::off;
+    const bool wanted = may_go_direct();
     rlimit limit{};
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = 1024;
     const std::size_t most = std::min<std::size_t>(limit.rlim_cur, limits::direct_descriptors);
@@ -29,9 +28,7 @@ void uring_backend::open_table() {
     table.flags = IORING_RSRC_REGISTER_SPARSE;
     const bool can_be_lent = ring_.knows(uring_abi::op_fixed_fd_install);
     if ((wanted && !can_be_lent) || ring_.register_call(IORING_REGISTER_FILES2, &table, sizeof table) < 0) {
-        if (wanted)
-            given_up_ +=
-                (given_up_.empty() ? "" : ", ") + std::string("no direct descriptors (need Linux 6.8)");
+        if (wanted) do_without("no direct descriptors (need Linux 6.8)");
         options_.direct_descriptors = uring_options::direct::off;
         options_.links = false;
         return;
@@ -44,10 +41,6 @@ void uring_backend::open_table() {
     }
     direct_from_ = static_cast<int>(std::min<rlim_t>(limit.rlim_cur / 4 * 3, 1u << 30));
     direct_now_ = options_.direct_descriptors == uring_options::direct::always;
-}
-
-void uring_backend::accept_directly_from_now() noexcept {
-    direct_now_ = options_.direct_descriptors != uring_options::direct::off;
 }
 
 // An ordinary descriptor for a direct one, for calls that io_uring does not make. < 0: a negative errno.
@@ -95,52 +88,6 @@ borrowed_descriptor uring_backend::borrow(handle of) noexcept {
     if (found == nullptr || found->closing) return {};
     if (!found->direct) return borrowed_descriptor(found->descriptor);
     return borrowed_descriptor(install(found->descriptor), system_calls::close);
-}
-
-// ---------------------------------------------------------------------------------------- files
-
-result<handle> uring_backend::reserve_file() noexcept {
-    if (free_files_.empty()) return name_descriptor(-1, descriptor_kind::file, false);
-    const auto made = name_descriptor(free_files_.back(), descriptor_kind::file, true);
-    if (made) free_files_.pop_back();
-    return made;
-}
-
-void uring_backend::start_file(record& of, operation& op, operation_queue& done) noexcept {
-    if (op.kind == operation_kind::read_file && of.descriptor < 0) {
-        complete(op, outcome::from_errno(EBADF), done);
-        return;
-    }
-    of.close_last = true;
-    prepare_file(entry_for(op, of, 0), of, op);
-}
-
-void uring_backend::prepare_file(io_uring_sqe& submission, const record& of, const operation& op) noexcept {
-    if (op.kind == operation_kind::read_file) {
-        submission.opcode = IORING_OP_READ;
-        submission.addr = reinterpret_cast<std::uint64_t>(op.data);
-        submission.len = op.count;
-        submission.off = static_cast<const read_file_operation&>(op).offset;
-        return;
-    }
-    const auto& open = static_cast<const open_file_operation&>(op);
-    submission.opcode = IORING_OP_OPENAT;
-    submission.flags &= static_cast<std::uint8_t>(~IOSQE_FIXED_FILE);
-    submission.fd = open.directory;
-    submission.addr = reinterpret_cast<std::uint64_t>(open.path);
-    // A direct descriptor does not survive an exec, and must not be told so.
-    submission.open_flags =
-        static_cast<std::uint32_t>(of.direct ? open.open_flags & ~O_CLOEXEC : open.open_flags | O_CLOEXEC);
-    submission.len = open.mode;
-    if (of.direct) submission.file_index = static_cast<std::uint32_t>(of.descriptor) + 1;
-}
-
-void uring_backend::on_file(record& of, operation& op, int outcome) noexcept {
-    if (op.kind == operation_kind::open_file && outcome >= 0 && !of.direct) {
-        if (of.descriptor >= 0) system_calls::close(of.descriptor);  // opened twice
-        of.descriptor = outcome;
-    }
-    if (of.in_kernel == 0 && !of.closing) of.close_last = false;
 }
 
 }  // namespace naru

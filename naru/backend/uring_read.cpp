@@ -134,16 +134,16 @@ void uring_backend::on_accepted(std::uint32_t slot, record& of, int outcome) noe
         }
         of.kept_last = made->slot;
         ++of.kept;
-        const bool change_over = !of.armed_direct && near_descriptor_limit(outcome);
-        if (change_over) accept_directly_from_now();
-        const bool arm_anew = change_over ? direct_now_ : of.armed_direct && table_is_nearly_full();
+        const bool limit_is_near = may_go_direct() && !of.armed_direct && outcome >= direct_from_;
+        if (limit_is_near) direct_now_ = true;
+        const bool arm_anew = limit_is_near || (of.armed_direct && table_is_nearly_full());
         if (arm_anew && of.armed && !of.stopping) disarm(slot, of);
         return;
     }
     if (outcome == -ECANCELED || outcome == -EINTR) return;
-    if (outcome == -EMFILE && !of.armed_direct) {
-        accept_directly_from_now();
-        if (direct_now_) return;
+    if (outcome == -EMFILE && !of.armed_direct && may_go_direct()) {
+        direct_now_ = true;
+        return;
     }
     // The table of the ring is what is full, not the system's.
     const bool table_full = outcome == -ENFILE && of.armed_direct;

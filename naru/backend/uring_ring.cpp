@@ -113,6 +113,8 @@ std::error_code uring_ring::open(const uring_setup& wanted, std::string& steps) 
         }
     }
     steps = explain(error);
+    if (error == EINVAL && wanted.sqpoll && wanted.sqpoll_cpu >= 0)
+        steps = "the core " + std::to_string(wanted.sqpoll_cpu) + " is not there or not allowed, or " + steps;
     return {error, std::system_category()};
 } catch (...) {
     return {ENOMEM, std::system_category()};

@@ -11,7 +11,6 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
 namespace naru {
 
@@ -150,11 +149,8 @@ bool uring_backend::step_send_file(record& of, send_file_operation& op, std::int
             return false;
         }
         if (result < 0) return true;
-        const auto sent = static_cast<std::uint64_t>(result);
-        op.offset += sent;
-        op.remaining -= sent;
-        op.progress += sent;
-        turn -= sent;
+        op.advance(static_cast<std::uint64_t>(result));
+        turn -= static_cast<std::uint64_t>(result);
     }
     result = static_cast<std::int64_t>(op.progress);
     return true;
@@ -171,9 +167,9 @@ bool uring_backend::step_copied_file(record& of, send_file_operation& op, std::i
     }
     auto* const buffer = reinterpret_cast<std::byte*>(op.backend_word);
     const auto wanted = std::min<std::uint64_t>(op.remaining, limits::buffer_bytes);
-    const ssize_t read = pread(op.file, buffer, wanted, static_cast<off_t>(op.offset));
+    const std::int64_t read = system_calls::read_file(op.file, {buffer, wanted}, op.offset);
     if (read <= 0) {
-        result = read == 0 ? outcome::end_of_stream : outcome::from_errno(errno);
+        result = read == 0 ? outcome::end_of_stream : read;
         return true;
     }
     io_uring_sqe& submission = entry_for(op, of, IORING_OP_SEND);
@@ -187,12 +183,7 @@ bool uring_backend::on_file_sent(record& of, send_file_operation& op, int outcom
                                  std::int64_t& result) noexcept {
     if (outcome == -EAGAIN || outcome == -EINTR) outcome = 0;
     const bool copied = op.backend_word != 0 && !is_installed(op.backend_word);
-    if (outcome > 0 && copied) {
-        const auto sent = static_cast<std::uint64_t>(outcome);
-        op.offset += sent;
-        op.remaining -= sent;
-        op.progress += sent;
-    }
+    if (outcome > 0 && copied) op.advance(static_cast<std::uint64_t>(outcome));
     result = outcome;
     if (op.state == operation_state::canceling)
         result = op.remaining == 0 ? static_cast<std::int64_t>(op.progress) : outcome::canceled;

@@ -4,38 +4,14 @@
 #include <naru/http/scan.hpp>
 
 #include <algorithm>
-#include <array>
 
 namespace naru::http {
 
 namespace {
 
-using byte_table = std::array<bool, 256>;
-
-constexpr byte_table make_table(std::string_view extra) {
-    byte_table table{};
-    for (unsigned char byte = '0'; byte <= '9'; ++byte)
-        table[byte] = true;
-    for (unsigned char byte = 'a'; byte <= 'z'; ++byte)
-        table[byte] = true;
-    for (unsigned char byte = 'A'; byte <= 'Z'; ++byte)
-        table[byte] = true;
-    for (const char byte : extra)
-        table[static_cast<unsigned char>(byte)] = true;
-    return table;
-}
-
-constexpr byte_table token_bytes = make_table("!#$%&'*+-.^_`|~");
 // What may stand in a request target: RFC 3986, and four characters beyond it that browsers send as they are.
-constexpr byte_table target_bytes = make_table("-._~:/?[]@!$&'()*+,;=%|^`{}\"<>\\");
-constexpr byte_table name_bytes = make_table("-._~!$&'()*+,;=%");  // reg-name
-
-bool all_in(const byte_table& table, std::string_view text) noexcept {
-    bool good = true;
-    for (const char byte : text)
-        good &= table[static_cast<unsigned char>(byte)];
-    return good;
-}
+constexpr byte_table target_bytes = make_byte_table("-._~:/?[]@!$&'()*+,;=%|^`{}\"<>\\");
+constexpr byte_table name_bytes = make_byte_table("-._~!$&'()*+,;=%");  // reg-name
 
 method method_of(std::string_view name) noexcept {
     switch (name.size()) {
@@ -52,14 +28,6 @@ method method_of(std::string_view name) noexcept {
         default:
             return method::other;
     }
-}
-
-std::string_view trimmed(std::string_view text) noexcept {
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t'))
-        text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t'))
-        text.remove_suffix(1);
-    return text;
 }
 
 }  // namespace
@@ -86,8 +54,6 @@ bool is_host(std::string_view text) noexcept {
     }
     return port.size() <= 5 && port.find_first_not_of("0123456789") == std::string_view::npos;
 }
-
-bool is_token(std::string_view text) noexcept { return !text.empty() && all_in(token_bytes, text); }
 
 parse_status request_parser::refuse(std::uint16_t status, const char* reason) noexcept {
     refusal_ = {status, reason};

@@ -2,6 +2,7 @@
 // read differently is refused, so that nothing can be smuggled past one of them.
 #pragma once
 
+#include <naru/http/fields.hpp>
 #include <naru/http/request.hpp>
 
 #include <cstdint>
@@ -71,35 +72,5 @@ class request_parser {
 
 /// uri-host with an optional port (RFC 9110, section 7.2), as a Host field or an authority holds it.
 bool is_host(std::string_view text) noexcept;
-
-/// token (RFC 9110, section 5.6.2).
-bool is_token(std::string_view text) noexcept;
-
-/// Compares with a literal in lower case; for names that are tokens.
-inline bool equals_lower(std::string_view name, std::string_view lower) noexcept {
-    if (name.size() != lower.size()) return false;
-    for (std::size_t index = 0; index < name.size(); ++index) {
-        char byte = name[index];
-        if (byte >= 'A' && byte <= 'Z') byte = static_cast<char>(byte | 0x20);
-        if (byte != lower[index]) return false;
-    }
-    return true;
-}
-
-/// Calls `visit` with each element of a comma-separated list, white space removed, empty ones left out;
-/// stops when it returns false.
-template <class Visit>
-void for_each_element(std::string_view list, Visit visit) {
-    while (!list.empty()) {
-        const std::size_t comma = list.find(',');
-        std::string_view element = list.substr(0, comma);
-        list = comma == std::string_view::npos ? std::string_view() : list.substr(comma + 1);
-        while (!element.empty() && (element.front() == ' ' || element.front() == '\t'))
-            element.remove_prefix(1);
-        while (!element.empty() && (element.back() == ' ' || element.back() == '\t'))
-            element.remove_suffix(1);
-        if (!element.empty() && !visit(element)) return;
-    }
-}
 
 }  // namespace naru::http

@@ -94,9 +94,8 @@ server::server(server_options options, std::function<void(std::string_view)> rep
         if (!alone) throw std::runtime_error(listen_error(s.local, alone.error()));
     }
     s.blocking.emplace(blocking_threads);
+    uring_options ring = s.options.uring;
     for (shard& each : s.shards) {
-        uring_options ring = s.options.uring;
-        if (ring.sqpoll_cpu >= 0) ring.sqpoll_cpu += static_cast<int>(&each - &s.shards.front());
         backend_choice choice = try_backend(s.options.engine, ring);
         if (choice.backend == nullptr) {
             throw std::runtime_error(fmt::format("the engine {} cannot be used here: {}",
@@ -104,6 +103,7 @@ server::server(server_options options, std::function<void(std::string_view)> rep
         }
         s.engine = choice.chosen;
         s.engine_reason = choice.reason;
+        if (ring.sqpoll_cpu >= 0) ++ring.sqpoll_cpu;  // the next thread's, on the next core
         each.own_loop = std::make_unique<naru::loop>(std::move(choice.backend));
         listen_options listening;
         listening.backlog = s.options.backlog;

@@ -1,4 +1,5 @@
 // A response's head: the status line, the fields that say where the body ends, and nothing left unchecked.
+#include <naru/http/fields.hpp>
 #include <naru/http/scan.hpp>
 #include <naru/load/response.hpp>
 
@@ -8,55 +9,15 @@ namespace naru::load {
 
 namespace {
 
+using http::equals_lower;
+using http::is_token;
+using http::next_element;
+using http::trimmed;
+
 constexpr std::string_view version_prefix = "HTTP/1.";
 constexpr std::size_t status_line_min = 12;  // HTTP/1.1 200
 
 constexpr bool is_digit(char byte) noexcept { return byte >= '0' && byte <= '9'; }
-
-// token (RFC 9110, section 5.6.2)
-constexpr std::array<bool, 256> make_token_table() noexcept {
-    std::array<bool, 256> table{};
-    for (unsigned char byte = '0'; byte <= '9'; ++byte)
-        table[byte] = true;
-    for (unsigned char byte = 'a'; byte <= 'z'; ++byte)
-        table[byte] = table[byte - 'a' + 'A'] = true;
-    for (const char byte : std::string_view("!#$%&'*+-.^_`|~"))
-        table[static_cast<unsigned char>(byte)] = true;
-    return table;
-}
-constexpr std::array<bool, 256> token_bytes = make_token_table();
-
-bool is_token(std::string_view text) noexcept {
-    for (const char byte : text) {
-        if (!token_bytes[static_cast<unsigned char>(byte)]) return false;
-    }
-    return !text.empty();
-}
-
-bool equal_ignoring_case(std::string_view text, std::string_view lower) noexcept {
-    if (text.size() != lower.size()) return false;
-    for (std::size_t index = 0; index < text.size(); ++index) {
-        const char byte = text[index];
-        if ((byte >= 'A' && byte <= 'Z' ? byte + ('a' - 'A') : byte) != lower[index]) return false;
-    }
-    return true;
-}
-
-std::string_view trimmed(std::string_view text) noexcept {
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t'))
-        text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t'))
-        text.remove_suffix(1);
-    return text;
-}
-
-// Takes the next element off a comma-separated list.
-std::string_view next_element(std::string_view& list) noexcept {
-    const std::size_t comma = list.find(',');
-    const std::string_view element = trimmed(list.substr(0, comma));
-    list = comma == std::string_view::npos ? std::string_view() : list.substr(comma + 1);
-    return element;
-}
 
 /// What the fields of one head say.
 struct framing_fields {
@@ -88,18 +49,18 @@ const char* read_field(std::string_view line, framing_fields& fields) noexcept {
     const std::string_view name = line.substr(0, colon);
     if (!is_token(name)) return "a field name that is none";
     std::string_view value = trimmed(line.substr(colon + 1));
-    if (equal_ignoring_case(name, "content-length")) return read_length(value, fields);
-    if (equal_ignoring_case(name, "transfer-encoding")) {
+    if (equals_lower(name, "content-length")) return read_length(value, fields);
+    if (equals_lower(name, "transfer-encoding")) {
         fields.has_coding = true;
         while (!value.empty()) {
             if (fields.last_is_chunked) return "a transfer coding behind chunked";
-            fields.last_is_chunked = equal_ignoring_case(next_element(value), "chunked");
+            fields.last_is_chunked = equals_lower(next_element(value), "chunked");
         }
-    } else if (equal_ignoring_case(name, "connection")) {
+    } else if (equals_lower(name, "connection")) {
         while (!value.empty()) {
             const std::string_view option = next_element(value);
-            fields.close = fields.close || equal_ignoring_case(option, "close");
-            fields.keep_alive = fields.keep_alive || equal_ignoring_case(option, "keep-alive");
+            fields.close = fields.close || equals_lower(option, "close");
+            fields.keep_alive = fields.keep_alive || equals_lower(option, "keep-alive");
         }
     }
     return nullptr;

@@ -58,7 +58,7 @@ class loop {
         begin_tick();
         end_tick(saturating_add(clock::now(), at_most));
     }
-    /// Ends run after the tick in progress, or the next run after its first. Thread-safe.
+    /// Ends run after the tick in progress; without one, the next run at once. Thread-safe.
     void stop() noexcept;
 
     /// Hands an idle operation over, and the chain that begins with it (operation::link). Handlers run in a

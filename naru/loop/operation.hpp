@@ -125,6 +125,13 @@ struct send_file_operation : operation {
         progress = 0;
     }
 
+    /// So many bytes have gone out. For backends.
+    void advance(std::uint64_t bytes) noexcept {
+        offset += bytes;
+        remaining -= bytes;
+        progress += bytes;
+    }
+
     int file = -1;  ///< lent: stays open until completion
     std::uint64_t offset = 0;
     std::uint64_t remaining = 0;

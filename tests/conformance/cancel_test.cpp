@@ -283,10 +283,8 @@ TEST_P(Cancel, ASendSaysHowFarItGot) {
             got.read_from(sockets.peer.get(), 20'000);
         }
         loop().cancel(send);
-        ticks(3);
-        // What was sent without a copy is the kernel's until the peer has it.
         ASSERT_TRUE(run_until([&] {
-            got.read_from(sockets.peer.get());
+            if (is_zero_copy(GetParam())) got.read_from(sockets.peer.get());
             return send.done();
         }));
         ASSERT_EQ(send.error(), std::errc::operation_canceled);

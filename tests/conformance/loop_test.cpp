@@ -150,6 +150,18 @@ TEST_P(Loop, DataOfTheSameTickComesBeforeItsTimers) {
     loop().close(ours);
 }
 
+TEST_P(Loop, AStopBeforeRunIsNotForgotten) {
+    loop().stop();
+    loop().run();
+    bool ran = false;
+    loop().post([&] {
+        ran = true;
+        loop().stop();
+    });
+    loop().run();  // and it counts once
+    EXPECT_TRUE(ran);
+}
+
 TEST_P(Loop, AWaitWithoutEventsEndsInTime) {
     const instant start = clock::now();
     loop().run_for_one_tick(20ms);

@@ -25,7 +25,8 @@ using test_clock = std::chrono::steady_clock;
 
 inline constexpr auto patience = 20s;
 
-/// Looks every few milliseconds whether `done()`, for `limit` at most.
+/// Looks every few milliseconds whether `done()`, for `limit` at most. For what sends no event: the number of
+/// open descriptors, a line in a file, a port that refuses.
 template <class Predicate>
 bool eventually(Predicate done, test_clock::duration limit = patience) {
     const auto end = test_clock::now() + limit;

@@ -164,6 +164,7 @@ TEST(parser, framing) {
         EXPECT_EQ(status_of_field(bad), 400) << bad;
     }
     EXPECT_EQ(status_of_field("Content-Length: 99999999999999999999"), 413);
+    EXPECT_EQ(status_of_field("Content-Length: 9999999999999999999x"), 400);
     EXPECT_EQ(status_of_field("Transfer-Encoding: gzip, chunked"), 501);
     EXPECT_EQ(status_of_field("Transfer-Encoding: CHUNKED"), 0);
     EXPECT_EQ(status_of_head("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), 400);

@@ -137,7 +137,8 @@ class CommandLine(Case):
     def test_values_out_of_range(self):
         for flag, value in (("threads", "0"), ("threads", "5000"), ("head-timeout", "0"), ("head-timeout", "-1"), ("head-timeout", "nan"),
                             ("write-timeout", "1e9"), ("backlog", "0"), ("fast-open", "70000"), ("tcp-keep-alive", "1,2"),
-                            ("tcp-keep-alive", "1,2,3,4"), ("tcp-keep-alive", "0,1,1"), ("user-timeout", "-5"), ("send-buffer", "-1")):
+                            ("tcp-keep-alive", "1,2,3,4"), ("tcp-keep-alive", "0,1,1"), ("user-timeout", "-5"), ("send-buffer", "-1"),
+                            ("direct-descriptors", "maybe"), ("zero-copy-from", "-1"), ("sqpoll-idle", "0"), ("sqpoll-cpu", "-1"), ("sqpoll-cpu", "4000")):
             with self.subTest(flag=flag, value=value):
                 self.check_refused("serve", self.root, "--listen", "127.0.0.1:0", "--%s=%s" % (flag, value), says=flag)
 
@@ -166,6 +167,21 @@ class CommandLine(Case):
 
     def test_unknown_engine(self):
         self.check_refused("serve", self.root, "--listen", "127.0.0.1:0", "--engine", "kqueue", says="there is no engine kqueue.*epoll")
+
+    def test_each_threads_submission_thread_has_a_core_of_its_own(self):
+        if not os.sched_getaffinity(0) >= {0, 1}:
+            self.skipTest("wants cores 0 and 1")
+        with Server(self.root, "--listen", "127.0.0.1:0", "--engine", "io_uring-sqpoll", "--threads", "2", "--sqpoll-cpu", "0") as server:
+            if "io_uring-sqpoll" not in server.line:
+                self.skipTest(server.line)
+            self.assertEqual(server.get("/hello.txt")[0], 200)
+            cores = set()
+            for thread in os.listdir("/proc/%d/task" % server.process.pid):
+                with open("/proc/%d/task/%s/status" % (server.process.pid, thread)) as status:
+                    fields = dict(line.split(":", 1) for line in status)
+                if fields["Name"].strip().startswith("iou-sqp"):
+                    cores.add(fields["Cpus_allowed_list"].strip())
+            self.assertEqual(cores, {"0", "1"})
 
     def test_unwritable_access_log(self):
         self.check_refused("serve", self.root, "--listen", "127.0.0.1:0", "--access-log", os.path.join(self.scratch, "no/such/log"),

@@ -60,7 +60,8 @@ inline std::vector<backend_variant> backend_variants() {
     uring("io_uring_many_issuers", [](uring_options& options) { options.single_issuer = false; });
     uring("io_uring_tiny_ring", [](uring_options& options) { options.entries = 4, options.completions = 8; });
     uring("io_uring_tiny_pool", [](uring_options& options) { options.pool_buffers = 8; });
-    uring("io_uring_eventfd", [](uring_options& options) { options.message_wakes = false; });
+    uring("io_uring_bare",
+          [](uring_options& options) { options.message_wakes = options.restrictions = false; });
     uring("io_uring_unlinked", [](uring_options& options) { options.links = false; });
     uring("io_uring_bundles", [](uring_options& options) { options.bundles = true; });
     uring("io_uring_zero_copy", [](uring_options& options) { options.zero_copy_from = 1; });

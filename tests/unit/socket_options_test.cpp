@@ -5,6 +5,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
+
+#include <poll.h>
+#include <sys/socket.h>
+
 namespace naru::testing {
 namespace {
 
@@ -29,6 +34,27 @@ TEST_F(SocketOptions, AcceptedConnectionsInheritNoDelay) {
     listen_options delayed;
     delayed.no_delay = false;
     EXPECT_EQ(no_delay(listening_socket(delayed).get()), false);
+}
+
+TEST_F(SocketOptions, AcceptedConnectionsInheritWhatTheirListenerWasGiven) {
+    listen_options options;
+    options.keep_alive.emplace();
+    options.keep_alive->idle = 77s;
+    options.user_timeout = 4321ms;
+    options.send_buffer = 20'000;
+    options.receive_buffer = 30'000;
+    const unique_descriptor listener = listening_socket(options);
+    const unique_descriptor client = connect_to(address::local_of(listener.get()).value());
+    int accepted = -1;
+    while ((accepted = ::accept(listener.get(), nullptr, nullptr)) < 0 && errno == EAGAIN) {
+        pollfd event{listener.get(), POLLIN, 0};
+        ::poll(&event, 1, 5'000);
+    }
+    const unique_descriptor ours(accepted);
+    EXPECT_EQ(keep_alive(ours.get()).value(), options.keep_alive);
+    EXPECT_EQ(user_timeout(ours.get()), 4321ms);
+    EXPECT_EQ(send_buffer(ours.get()), 40'000);
+    EXPECT_EQ(receive_buffer(ours.get()), 60'000);
 }
 
 TEST_F(SocketOptions, KeepAlive) {
