@@ -118,12 +118,13 @@ void set_uring(uring_options& options, const serve_settings& settings, unsigned 
         options.sqpoll_idle_milliseconds = static_cast<unsigned>(*settings.sqpoll_idle);
     }
     if (settings.sqpoll_cpu) {
-        // One core for each thread's thread.
-        const int last = static_cast<int>(sysconf(_SC_NPROCESSORS_CONF)) - static_cast<int>(threads);
-        if (last < 0)
+        const long first = options.sqpoll_cpu = *settings.sqpoll_cpu;
+        const long cores = sysconf(_SC_NPROCESSORS_CONF);
+        if (first < 0 || first + threads > cores) {
             throw std::runtime_error(
-                fmt::format("--sqpoll-cpu wants a core for each of {} threads", threads));
-        check("sqpoll-cpu", options.sqpoll_cpu = *settings.sqpoll_cpu, 0, last);
+                fmt::format("--sqpoll-cpu {}: {} thread{} each a core from there on, and there are {}", first,
+                            threads, threads == 1 ? " takes" : "s take", cores));
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-// Files opened by name. With a place in the ring's table that is known beforehand, so that a chain can name it;
-// without one left, with a descriptor like any other.
+// Files opened by name. With a place in the ring's table that is known beforehand, so that a chain can name
+// it; without one left, with a descriptor like any other.
 #include <naru/backend/system_calls.hpp>
 #include <naru/backend/uring_backend.hpp>
 

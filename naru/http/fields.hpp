@@ -32,9 +32,7 @@ inline bool all_in(const byte_table& table, std::string_view text) noexcept {
 
 /// token (RFC 9110, section 5.6.2).
 inline constexpr byte_table token_bytes = make_byte_table("!#$%&'*+-.^_`|~");
-inline bool is_token(std::string_view text) noexcept {
-    return !text.empty() && all_in(token_bytes, text);
-}
+inline bool is_token(std::string_view text) noexcept { return !text.empty() && all_in(token_bytes, text); }
 
 /// Compares with a literal in lower case; for names that are tokens.
 inline bool equals_lower(std::string_view name, std::string_view lower) noexcept {
