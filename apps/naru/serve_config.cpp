@@ -122,7 +122,7 @@ void set_uring(uring_options& options, const serve_settings& settings, unsigned 
         const long cores = sysconf(_SC_NPROCESSORS_CONF);
         if (first < 0 || first + threads > cores) {
             throw std::runtime_error(
-                fmt::format("--sqpoll-cpu {}: {} thread{} each a core from there on, and there are {}", first,
+                fmt::format("--sqpoll-cpu {}: {} thread{} a core each from there on, and there are {}", first,
                             threads, threads == 1 ? " takes" : "s take", cores));
         }
     }
