@@ -171,6 +171,8 @@ void add_output_options(CLI::App& command, const std::shared_ptr<load_settings>&
     output.add_flag("--strict", given->strict, "Exit status 3 when the verdict is not \"valid\"");
     output.add_option("--max-errors", given->max_errors,
                       "Percent of errors that make a run invalid (default: 1)");
+    output.add_option("--server-process", given->server_process,
+                      "The server's process number: report its CPU time and memory, too");
     output.add_option("--compare", given->compare, "Two reports (JSON) side by side; no load")->expected(2);
 }
 

@@ -90,6 +90,18 @@ std::string generator_words(const load::report& of) {
     return out;
 }
 
+std::string server_words(const load::report& of) {
+    const load::server_effort& used = *of.server;
+    const double seconds = std::chrono::duration<double>(used.on_cpu).count();
+    std::string out =
+        fmt::format("{:.0f}% of a core, {:.2f} us of CPU a request, {:.1f} MiB",
+                    used.seconds > 0 ? 100 * seconds / used.seconds : 0.0,
+                    of.server_microseconds_per_request(), static_cast<double>(used.user_bytes) / 1048576);
+    if (used.processes > 1) out += fmt::format(", {} processes", used.processes);
+    if (used.threads > used.processes) out += fmt::format(", {} threads", grouped(used.threads));
+    return out;
+}
+
 }  // namespace
 
 std::string grouped(std::uint64_t number) {
@@ -150,6 +162,7 @@ std::string report_text(const load::report& of, std::string_view title, bool col
                                                                    1048576 / of.measured_seconds
                                                              : 0.0));
     out += line("generator", generator_words(of));
+    if (of.server) out += line("server", server_words(of));
     out += "\n" + latency_table(of) + "\n";
     const std::string_view mark = !colour ? "" : valid ? "\x1b[32m" : "\x1b[1;31m";
     const std::string_view end = colour ? "\x1b[0m" : "";

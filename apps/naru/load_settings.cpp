@@ -2,6 +2,7 @@
 
 #include <naru/load/limits.hpp>
 #include <naru/load/machine.hpp>
+#include <naru/load/process_tree.hpp>
 #include <naru/load/request.hpp>
 
 #include <cerrno>
@@ -166,6 +167,10 @@ load::run_options to_run_options(const load_settings& given) {
         throw usage_error("--close and --pipeline exclude each other: a connection carries one request");
     made.ramp = checked_range<double>(given.ramp, 0, 1e9, "ramp");
     made.errors_max = checked_range<double>(given.max_errors, 0, 100, "max-errors");
+    made.server_process =
+        static_cast<int>(checked_range<whole>(given.server_process, 0, 1 << 30, "server-process"));
+    if (made.server_process != 0 && load::process_tree(made.server_process).empty())
+        throw usage_error(fmt::format("--server-process {}: there is no such process", made.server_process));
     const auto engine = engine_named(given.engine);
     if (!engine) {
         throw usage_error(fmt::format("there is no engine {}: want {}", given.engine, engine_names()));

@@ -39,6 +39,7 @@ struct load_settings {
     std::string body_file;
     std::string expect = "200-399";
     double max_errors = 1;
+    std::int64_t server_process = 0;
     bool strict = false;
     bool json = false;
     std::string json_file;

@@ -39,6 +39,8 @@ struct run_options {
     unsigned status_to = 399;
     double errors_max = 1;  ///< percent of all requests: more make the run invalid
 
+    int server_process = 0;  ///< of a server on this machine: its processor time and memory are read as well
+
     /// For tests: called by each thread once in every tick, with the thread's index.
     std::function<void(unsigned)> every_tick;
 };

@@ -106,6 +106,18 @@ std::string effort_members(const report& of) {
         known(of.machine.listen_drops));
 }
 
+std::string server_object(const report& of) {
+    if (!of.server) return "null";
+    const server_effort& used = *of.server;
+    const double seconds = std::chrono::duration<double>(used.on_cpu).count();
+    return fmt::format(
+        "{{\"cpu_us_per_request\": {:.3f}, \"cpu_share\": {:.4f}, \"user_bytes\": {}, "
+        "\"kernel_bytes_grown\": {}, "
+        "\"processes\": {}, \"threads\": {}}}",
+        of.server_microseconds_per_request(), used.seconds > 0 ? seconds / used.seconds : 0.0,
+        used.user_bytes, used.kernel_bytes, used.processes, used.threads);
+}
+
 std::string timeline_array(const report& of) {
     std::string out = "[";
     for (std::size_t index = 0; index < of.seconds.size(); ++index) {
@@ -130,10 +142,11 @@ std::string to_json(const report& of, const run_options& options, std::string_vi
     return fmt::format(
         "{{\"tool\": \"naru load\", \"version\": {}, \"url\": {}, \"mode\": \"{}\", \"interrupted\": {}, "
         "\"verdict\": {}, \"settings\": {}, {}, \"latency_us\": {{\"service\": {}, \"corrected\": {}}}, {}, "
-        "\"timeline\": {}}}\n",
+        "\"server\": {}, \"timeline\": {}}}\n",
         json_text(version), json_text(url), of.open_loop ? "open" : "closed", of.interrupted,
         verdict_object(of), settings_object(of, options), counts_members(of), latency_object(of.service),
-        of.open_loop ? latency_object(of.corrected) : "null", effort_members(of), timeline_array(of));
+        of.open_loop ? latency_object(of.corrected) : "null", effort_members(of), server_object(of),
+        timeline_array(of));
 }
 
 std::string to_hdr_text(const histogram& of) {

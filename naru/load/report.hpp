@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -73,6 +74,17 @@ struct machine_effort {
     std::int64_t listen_drops = -1;
 };
 
+/// What the server used (run_options::server_process), with all its descendants.
+struct server_effort {
+    double seconds = 0;            ///< between the two looks at its processor time: the measured time
+    duration on_cpu{0};            ///< in that time
+    std::uint64_t user_bytes = 0;  ///< with all connections open; see process_memory
+    std::int64_t kernel_bytes =
+        0;  ///< by which the kernel's memory has grown since before the first connection
+    std::uint64_t processes = 0;
+    std::uint64_t threads = 0;
+};
+
 struct reason {
     std::string kind;  ///< generator_saturated, schedule_missed, ... (docs/load.md lists all)
     std::string text;  ///< a sentence with figures and what to change
@@ -96,12 +108,15 @@ struct report {
     std::vector<second> seconds;
     std::vector<thread_effort> threads;
     machine_effort machine;
+    std::optional<server_effort> server;  ///< none was named, or it is gone
 
     double requests_per_second() const noexcept;
     /// What latency means in this run: corrected in the open loop, else service.
     const histogram& latency() const noexcept { return open_loop ? corrected : service; }
     double cpu_share() const noexcept;  ///< the busiest thread's
     double cpu_microseconds_per_request() const noexcept;
+    /// Of the server, per request answered in the measured time; 0 without one.
+    double server_microseconds_per_request() const noexcept;
 };
 
 /// Reasons why the figures of a run do not describe the server; none: the run is valid.

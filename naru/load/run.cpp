@@ -1,6 +1,7 @@
 #include <naru/load/run.hpp>
 
 #include <naru/load/generator.hpp>
+#include <naru/load/process_tree.hpp>
 
 #include <algorithm>
 #include <condition_variable>
@@ -56,7 +57,16 @@ struct run::state {
         begun_at.store(start.time_since_epoch().count());
         for (const auto& each : generators)
             each->begin(start);
+        const std::lock_guard lock(mutex);  // watch_server waits for it
+        changed.notify_all();
     }
+
+    /// Returns true at `until`, and false as soon as the generators have ended.
+    bool sleep_until(instant until) {
+        std::unique_lock lock(mutex);
+        return !changed.wait_until(lock, until, [this] { return running == 0; });
+    }
+    void watch_server();
 
     run_options options;
     timeline seconds;
@@ -69,9 +79,42 @@ struct run::state {
     std::atomic<std::int64_t> begun_at{0};
     std::atomic<bool> interrupted{false};
     std::mutex mutex;
-    std::condition_variable ended;
+    std::condition_variable changed;
     unsigned running = 0;
+    std::thread watcher;
+    std::optional<server_effort> server;
 };
+
+// The server's processor time at both ends of the measured time. What takes milliseconds is done before (in
+// the middle of the warm-up, with all connections open) and after it.
+void run::state::watch_server() {
+    const process_memory empty = read_memory(process_tree(options.server_process));
+    {
+        std::unique_lock lock(mutex);
+        changed.wait(lock, [this] { return running == 0 || begun_at.load() != 0; });
+        if (running == 0) return;
+    }
+    const instant begun{duration(begun_at.load())};
+    if (!sleep_until(begun + options.warmup / 2)) return;
+    const std::vector<int> tree = process_tree(options.server_process);
+    const process_memory full = read_memory(tree);
+    if (!sleep_until(begun + options.warmup)) return;
+    const instant from = clock::now();
+    const duration used_before = read_cpu_time(tree);
+    (void)sleep_until(begun + options.warmup + options.run_time);
+    const instant to = clock::now();
+    const duration used_after = read_cpu_time(tree);
+    const std::vector<int> tree_after = process_tree(options.server_process);
+    if (tree.empty() || tree_after.empty()) return;
+    server_effort used;
+    used.seconds = std::chrono::duration<double>(to - from).count();
+    used.on_cpu = used_after - used_before;
+    used.user_bytes = full.user_bytes;
+    used.kernel_bytes = static_cast<std::int64_t>(full.kernel_bytes - empty.kernel_bytes);
+    used.processes = tree_after.size();
+    used.threads = count_threads(tree_after);
+    server = used;
+}
 
 run::run(run_options options) : state_(std::make_unique<state>(std::move(options))) {
     state& all = *state_;
@@ -100,6 +143,7 @@ run::~run() {
     for (std::thread& each : state_->threads) {
         if (each.joinable()) each.join();
     }
+    if (state_->watcher.joinable()) state_->watcher.join();
 }
 
 const run_options& run::options() const noexcept { return state_->options; }
@@ -113,14 +157,15 @@ void run::start() {
             generator.run();
             const std::lock_guard lock(all.mutex);
             --all.running;
-            all.ended.notify_all();
+            all.changed.notify_all();
         });
     }
+    if (all.options.server_process != 0) all.watcher = std::thread([&all] { all.watch_server(); });
 }
 
 bool run::wait_for(std::chrono::milliseconds at_most) {
     std::unique_lock lock(state_->mutex);
-    return state_->ended.wait_for(lock, at_most, [this] { return state_->running == 0; });
+    return state_->changed.wait_for(lock, at_most, [this] { return state_->running == 0; });
 }
 
 void run::stop() {
@@ -156,7 +201,9 @@ report run::finish() {
     for (std::thread& each : all.threads)
         each.join();
     all.threads.clear();
+    if (all.watcher.joinable()) all.watcher.join();
     report made;
+    made.server = all.server;
     made.open_loop = all.options.rate.has_value();
     made.interrupted = all.interrupted;
     made.local_target = all.local_target;

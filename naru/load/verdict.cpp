@@ -182,6 +182,12 @@ double report::cpu_microseconds_per_request() const noexcept {
     return counts.in_time == 0 ? 0 : seconds_used * 1e6 / static_cast<double>(counts.in_time);
 }
 
+double report::server_microseconds_per_request() const noexcept {
+    if (!server || counts.in_time == 0) return 0;
+    return std::chrono::duration<double, std::micro>(server->on_cpu).count() /
+           static_cast<double>(counts.in_time);
+}
+
 std::vector<reason> judge(const report& of) {
     std::vector<reason> reasons;
     judge_generator(of, reasons);

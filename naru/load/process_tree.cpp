@@ -1,0 +1,152 @@
+#include <naru/load/process_tree.hpp>
+
+#include <array>
+#include <charconv>
+#include <ctime>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <string>
+
+#include <dirent.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+namespace naru::load {
+
+namespace {
+
+std::string read_whole(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+template <class T>
+bool to_number(std::string_view word, T& value) {
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+    return error == std::errc() && end == word.data() + word.size();
+}
+
+// "Name:    1234 kB", wherever it stands in `text`.
+std::uint64_t kilobytes_of(std::string_view text, std::string_view name) {
+    for (std::size_t at = text.find(name); at != std::string_view::npos; at = text.find(name, at + 1)) {
+        if ((at != 0 && text[at - 1] != '\n') || text.substr(at + name.size(), 1) != ":") continue;
+        const std::size_t first = text.find_first_not_of(" \t", at + name.size() + 1);
+        if (first == std::string_view::npos) return 0;
+        std::uint64_t value = 0;
+        (void)to_number(text.substr(first, text.find(' ', first) - first), value);
+        return value;
+    }
+    return 0;
+}
+
+// "TCP: inuse 5 orphan 0 tw 2 alloc 7 mem 3", in pages.
+std::uint64_t tcp_pages(std::string_view text) {
+    const std::size_t line = text.find("TCP:");
+    if (line == std::string_view::npos) return 0;
+    constexpr std::string_view name = " mem ";
+    const std::size_t at = text.find(name, line);
+    if (at == std::string_view::npos) return 0;
+    const std::string_view rest = text.substr(at + name.size());
+    std::uint64_t pages = 0;
+    (void)to_number(rest.substr(0, rest.find('\n')), pages);
+    return pages;
+}
+
+std::uint64_t kernel_bytes() {
+    const std::string memory = read_whole("/proc/meminfo");
+    std::uint64_t kilobytes = 0;
+    for (const std::string_view each : {"Slab", "KernelStack", "PageTables", "SecPageTables"})
+        kilobytes += kilobytes_of(memory, each);
+    const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+    return kilobytes * 1024 + tcp_pages(read_whole("/proc/net/sockstat")) * page;
+}
+
+duration on_cpu(int process) {
+    clockid_t clock{};
+    timespec used{};
+    if (clock_getcpuclockid(process, &clock) != 0 || clock_gettime(clock, &used) != 0) return duration(0);
+    return std::chrono::seconds(used.tv_sec) + duration(used.tv_nsec);
+}
+
+}  // namespace
+
+// The name is in brackets and may contain anything: what follows the last one is words.
+std::optional<process_line> parse_process_line(std::string_view text) {
+    const std::size_t bracket = text.rfind(')');
+    if (bracket == std::string_view::npos) return std::nullopt;
+    text.remove_prefix(bracket + 1);
+    std::array<std::string_view, 18> words;  // the state is the first; see proc(5), /proc/pid/stat, field 3
+    for (std::string_view& each : words) {
+        const std::size_t first = text.find_first_not_of(' ');
+        if (first == std::string_view::npos) return std::nullopt;
+        const std::size_t end = std::min(text.find_first_of(" \n", first), text.size());
+        each = text.substr(first, end - first);
+        text.remove_prefix(end);
+    }
+    process_line read;
+    std::uint64_t user = 0;
+    std::uint64_t system = 0;
+    if (!to_number(words[1], read.parent) || !to_number(words[13], user) || !to_number(words[14], system) ||
+        !to_number(words[17], read.threads))
+        return std::nullopt;
+    read.child_ticks = user + system;
+    return read;
+}
+
+std::vector<int> process_tree(int root) {
+    std::multimap<int, int> children;
+    bool alive = false;
+    DIR* const directory = opendir("/proc");
+    if (directory == nullptr) return {};
+    while (const dirent* entry = readdir(directory)) {
+        int process = 0;
+        if (!to_number(std::string_view(entry->d_name), process)) continue;
+        const auto line = parse_process_line(read_whole(fmt::format("/proc/{}/stat", process)));
+        if (!line) continue;
+        children.emplace(line->parent, process);
+        alive = alive || process == root;
+    }
+    closedir(directory);
+    std::vector<int> tree;
+    if (alive) tree.push_back(root);
+    for (std::size_t next = 0; next < tree.size(); ++next) {
+        const auto [first, last] = children.equal_range(tree[next]);
+        for (auto each = first; each != last; ++each)
+            tree.push_back(each->second);
+    }
+    return tree;
+}
+
+duration read_cpu_time(const std::vector<int>& tree) {
+    duration all{0};
+    for (const int process : tree)
+        all += on_cpu(process);
+    if (tree.empty()) return all;
+    const auto line = parse_process_line(read_whole(fmt::format("/proc/{}/stat", tree.front())));
+    if (!line) return all;
+    const double tick = 1e9 / static_cast<double>(sysconf(_SC_CLK_TCK));
+    return all + duration(static_cast<std::int64_t>(static_cast<double>(line->child_ticks) * tick));
+}
+
+process_memory read_memory(const std::vector<int>& tree) {
+    process_memory all;
+    for (const int process : tree) {
+        const std::string map = read_whole(fmt::format("/proc/{}/smaps_rollup", process));
+        all.user_bytes += (kilobytes_of(map, "Pss_Anon") + kilobytes_of(map, "Pss_Shmem")) * 1024;
+    }
+    all.kernel_bytes = kernel_bytes();
+    return all;
+}
+
+std::uint64_t count_threads(const std::vector<int>& tree) {
+    std::uint64_t all = 0;
+    for (const int process : tree) {
+        const auto line = parse_process_line(read_whole(fmt::format("/proc/{}/stat", process)));
+        if (line) all += line->threads;
+    }
+    return all;
+}
+
+}  // namespace naru::load
