@@ -13,6 +13,8 @@ using action = std::function<int()>;
 
 void add_serve(CLI::App& program, action& chosen);
 void add_load(CLI::App& program, action& chosen);
+void add_lab(CLI::App& program, action& chosen);
+void add_lab_server(CLI::App& program, action& chosen);
 void add_doctor(CLI::App& program, action& chosen);
 
 }  // namespace naru::program

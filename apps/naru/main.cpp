@@ -14,6 +14,8 @@ int main(int argc, char** argv) {
     naru::program::action chosen;
     naru::program::add_serve(program, chosen);
     naru::program::add_load(program, chosen);
+    naru::program::add_lab(program, chosen);
+    naru::program::add_lab_server(program, chosen);
     naru::program::add_doctor(program, chosen);
     try {
         program.parse(argc, argv);

@@ -1,0 +1,191 @@
+#include <naru/lab/run.hpp>
+
+#include <naru/lab/machine_facts.hpp>
+#include <naru/lab/model.hpp>
+#include <naru/lab/report.hpp>
+#include <naru/load/machine.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace naru::lab {
+
+namespace {
+
+// Before the report is written again while a run goes on.
+constexpr unsigned cells_between_reports = 12;
+// An invalid cell is measured once more: most reasons (a busy neighbour) pass.
+constexpr unsigned attempts = 2;
+
+workplace make_workplace(const run_options& options) {
+    workplace at;
+    std::error_code error;
+    std::filesystem::create_directories(options.directory, error);
+    if (error)
+        throw std::runtime_error(
+            fmt::format("cannot make the directory {}: {}", options.directory, error.message()));
+    at.directory = std::filesystem::absolute(options.directory).lexically_normal().string();
+    at.program = options.program;
+    const core_choice cores = choose_cores();
+    at.server_cores = cores.server;
+    at.generator_cores = cores.generator;
+    at.descriptors = load::raise_descriptor_limit();
+    // Readable for servers that give up their privileges.
+    std::filesystem::permissions(at.directory,
+                                 std::filesystem::perms::others_read | std::filesystem::perms::others_exec,
+                                 std::filesystem::perm_options::add, error);
+    create_root(at);
+    return at;
+}
+
+std::vector<cell> checked_plan(const run_options& options, const std::vector<subject>& subjects,
+                               const workplace& at, const std::vector<std::string>& missing) {
+    for (const std::string& each : options.chosen.models) {
+        if (model_named(each) == nullptr) {
+            std::string names;
+            for (const model& known : all_models())
+                names += (names.empty() ? "" : ", ") + std::string(known.name);
+            throw std::runtime_error(fmt::format("there is no model {}: want some of {}", each, names));
+        }
+        for (const std::string& why : missing) {
+            if (why.starts_with(each + ":"))
+                throw std::runtime_error(fmt::format("this cannot be measured here: {}", why));
+        }
+    }
+    for (const std::string& each : options.chosen.scenarios) {
+        if (std::find(scenarios::all.begin(), scenarios::all.end(), each) == scenarios::all.end())
+            throw std::runtime_error(fmt::format("there is no scenario {}: want some of {}", each,
+                                                 fmt::join(scenarios::all, ", ")));
+    }
+    const std::uint32_t wanted = options.chosen.connections;
+    const std::size_t most = at.descriptors > 500 ? at.descriptors - 500 : 0;
+    if (wanted > most) {
+        throw std::runtime_error(
+            fmt::format("--connections {}: a process may have {} descriptors here, which leaves {} "
+                        "connections; raise the limit "
+                        "(ulimit -Hn) or ask for fewer",
+                        wanted, at.descriptors, most));
+    }
+    std::vector<cell> plan = make_plan(options.chosen, subjects, at);
+    if (plan.empty()) throw std::runtime_error("there is nothing to measure");
+    return plan;
+}
+
+std::string signature_of(const run_options& options, const std::vector<cell>& plan) {
+    std::string text = fmt::format("{} | {} | {:g} requests/s, {} cells", options.version, machine_words(),
+                                   options.chosen.rate, plan.size());
+    std::uint64_t hash = 14695981039346656037u;  // FNV-1a over the cells: another plan is another run
+    for (const cell& each : plan) {
+        const std::string words = fmt::format("{} {:g} {} {} {};", each.key(), each.load.seconds,
+                                              each.load.connections, each.load.idle, each.load.body);
+        for (const char letter : words)
+            hash = (hash ^ static_cast<unsigned char>(letter)) * 1099511628211u;
+    }
+    return fmt::format("{}, {:016x}", text, hash);
+}
+
+void write_in_one_step(const std::string& path, const std::string& text) {
+    const std::string unfinished = path + ".new";
+    std::ofstream file(unfinished, std::ios::binary | std::ios::trunc);
+    file << text;
+    file.close();
+    if (!file) throw std::runtime_error(fmt::format("cannot write {}: is the disk full?", unfinished));
+    std::filesystem::rename(unfinished, path);
+}
+
+std::string words_of(const cell& each) {
+    return fmt::format("{}: {}{}, round {}", each.scenario, each.subject,
+                       each.x > 0 ? fmt::format(" at {:g}", each.x) : std::string(), each.round + 1);
+}
+
+}  // namespace
+
+run::run(run_options options)
+    : options_(std::move(options)),
+      at_(make_workplace(options_)),
+      results_([this] {
+          std::vector<subject> subjects = find_subjects(at_, missing_);
+          std::vector<cell> plan = checked_plan(options_, subjects, at_, missing_);
+          return results(std::move(plan), std::move(subjects));
+      }()),
+      store_(at_.directory + "/samples.jsonl", signature_of(options_, results_.plan()), options_.fresh) {
+    for (const sample& each : store_.earlier())
+        results_.add(each);
+    resumed_ = results_.done();
+}
+
+status run::now() const {
+    status is;
+    is.planned = results_.plan().size();
+    for (const cell& each : results_.plan()) {
+        if (results_.has(each.key())) {
+            ++is.done;
+        } else {
+            is.seconds_left += each.expected_seconds() * pace_;
+            if (is.next == nullptr) is.next = &each;
+        }
+    }
+    return is;
+}
+
+bool run::measure_all(const std::function<void(const status&)>& watch,
+                      const std::function<bool()>& cancelled) {
+    const auto subject_named = [this](const std::string& name) -> const subject& {
+        return *std::find_if(results_.subjects().begin(), results_.subjects().end(),
+                             [&](const subject& each) { return each.name == name; });
+    };
+    double expected = 0;
+    double taken = 0;
+    unsigned since_report = 0;
+    sample last;
+    for (const cell& each : results_.plan()) {
+        if (results_.has(each.key())) continue;
+        status is = now();
+        if (taken > 0) is.last = &last;
+        watch(is);
+        if (since_report++ % cells_between_reports == 0) write_report(is);
+        const auto from = std::chrono::steady_clock::now();
+        for (unsigned attempt = 0; attempt < attempts; ++attempt) {
+            last = measure(each, subject_named(each.subject), at_, cancelled);
+            if (cancelled()) return false;
+            if (last.valid || last.failed) break;
+        }
+        taken += std::chrono::duration<double>(std::chrono::steady_clock::now() - from).count();
+        expected += each.expected_seconds();
+        if (expected > 5) pace_ = taken / expected;
+        store_.add(last);
+        results_.add(last);
+    }
+    status is = now();
+    is.last = &last;
+    watch(is);
+    return true;
+}
+
+void run::write_report(const status& now) const {
+    report_frame frame;
+    frame.chosen = options_.chosen;
+    frame.command = options_.command;
+    frame.version = options_.version;
+    frame.date = fmt::format("{:%Y-%m-%d %H:%M} UTC", fmt::gmtime(std::time(nullptr)));
+    frame.missing = missing_;
+    frame.at = at_;
+    frame.shared_core = at_.server_cores == at_.generator_cores;
+    frame.under_way.done = static_cast<std::uint32_t>(now.done);
+    frame.under_way.planned = static_cast<std::uint32_t>(now.planned);
+    frame.under_way.seconds_left = now.seconds_left;
+    if (now.next != nullptr) frame.under_way.current = words_of(*now.next);
+    write_in_one_step(at_.directory + "/report.html", to_html(make_page(results_, frame)));
+    write_in_one_step(at_.directory + "/report.json", report_json(results_, frame));
+    write_in_one_step(at_.directory + "/progress.json", to_json(frame.under_way));
+}
+
+}  // namespace naru::lab
