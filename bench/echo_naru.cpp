@@ -95,7 +95,7 @@ const std::map<std::string, std::function<std::unique_ptr<backend>()>> variants{
     {"io_uring-bundles",
      [] {
          uring_options options;
-         options.bundles = true;
+         options.bundles_from_the_start = true;
          return choose_backend(engine::io_uring, options);
      }},
     {"io_uring-zero-copy",

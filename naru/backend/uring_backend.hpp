@@ -86,7 +86,9 @@ class uring_backend final : public backend {
         bool closing : 1 = false;  // the close operation is at the front of reads
         bool direct : 1 = false;   // lives in the ring's table
         bool copies : 1 = false;   // zero-copy was refused
-        bool send_begun : 1 = false;  // the turn of a linked send has come
+        bool send_begun : 1 = false;    // the turn of a linked send has come
+        bool bulk : 1 = false;          // its last receive filled a whole buffer: the next is a bundle
+        bool armed_bundle : 1 = false;  // what is armed is one
         bool close_last : 1 = false;  // an operation in the kernel has yet to look its file up, or to open it
         std::uint16_t in_kernel = 0;  // one-shot operations submitted
         std::uint16_t kept = 0;

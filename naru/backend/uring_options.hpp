@@ -15,9 +15,10 @@ struct uring_options {
     bool message_wakes = true;
     bool restrictions = true;
     bool links = true;  ///< chains are linked by the kernel, where their operations allow it
-    /// Several buffers in one receive completion: less for messages of many buffers, more for small ones
-    /// (measured in docs/io_uring.md).
-    bool bundles = false;
+    /// Several buffers in one receive completion: a seventh less for messages of many buffers, more for small
+    /// ones (measured in docs/io_uring.md). So a connection gets them when it has filled a whole buffer.
+    bool bundles = true;
+    bool bundles_from_the_start = false;
     /// A send of at least so many bytes lets the network card read them from where they lie.
     std::size_t zero_copy_from = limits::zero_copy_from;
     /// Direct descriptors live in the ring's table and do not count against RLIMIT_NOFILE. `near_limit`: from

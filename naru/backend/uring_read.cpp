@@ -86,7 +86,8 @@ void uring_backend::arm(std::uint32_t slot, record& of) noexcept {
     // The first receive of a connection is for its first data only: one that ends after a single answer then
     // has nothing armed that would have to be cancelled.
     if (options_.multishot_recv && !of.fresh) submission.ioprio = IORING_RECV_MULTISHOT;
-    if (options_.bundles) submission.ioprio |= uring_abi::receive_bundle;
+    of.armed_bundle = options_.bundles && (of.bulk || options_.bundles_from_the_start);
+    if (of.armed_bundle) submission.ioprio |= uring_abi::receive_bundle;
     of.fresh = false;
 }
 
@@ -116,7 +117,8 @@ void uring_backend::on_armed(std::uint32_t slot, record& of, const io_uring_cqe&
     }
     serve_reads(slot, of, done);
     const unsigned ahead = accepts ? limits::accepts_ahead : limits::buffers_ahead;
-    if (of.armed && !of.stopping && of.kept >= ahead) disarm(slot, of);
+    const bool bundles_are_due = options_.bundles && of.bulk && !of.armed_bundle;
+    if (of.armed && !of.stopping && (of.kept >= ahead || bundles_are_due)) disarm(slot, of);
 }
 
 void uring_backend::on_accepted(std::uint32_t slot, record& of, int outcome) noexcept {
@@ -159,6 +161,7 @@ void uring_backend::on_received(std::uint32_t slot, record& of, const io_uring_c
         return;
     }
     if (outcome > 0) {
+        of.bulk = static_cast<std::size_t>(outcome) >= limits::buffer_bytes;
         // One buffer, or a bundle of those lent behind it.
         auto left = static_cast<std::uint32_t>(outcome);
         std::uint32_t each = index;

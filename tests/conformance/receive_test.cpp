@@ -43,6 +43,32 @@ TEST_P(Receive, TinyPiecesAfterLeasesKeepTheOrder) {
     loop().close(ours);
 }
 
+TEST_P(Receive, LargeAndSmallMessagesByTurnsArriveWhole) {
+    // A backend may receive in another way once messages are large, and change back: in the middle of one,
+    // too.
+    auto sockets = tcp_pair();
+    const handle ours = adopt(sockets.ours);
+    const std::string large = pattern(200'000);
+    a_recv recv(ours);
+    for (int turn = 0; turn < 12; ++turn) {
+        const std::string sent = turn % 3 == 0 ? large : std::to_string(turn) + " is small";
+        std::size_t written = 0;
+        std::string got;
+        recv.then = [&] {
+            ASSERT_FALSE(recv.failed());
+            got += recv.take(loop());
+            if (got.size() < sent.size()) loop().submit(recv);
+        };
+        loop().submit(recv);
+        ASSERT_TRUE(run_until([&] {
+            written += write_some(sockets.peer.get(), std::string_view(sent).substr(written));
+            return got.size() >= sent.size();
+        }));
+        ASSERT_TRUE(got == sent) << "in turn " << turn << ": " << got.size() << " bytes";
+    }
+    loop().close(ours);
+}
+
 TEST_P(Receive, APeerIsHeldBackWhileNobodyReads) {
     // Bounded by the sockets' buffers and the few buffers received ahead, not by what the peer has to say.
     auto sockets = tcp_pair();

@@ -63,7 +63,8 @@ inline std::vector<backend_variant> backend_variants() {
     uring("io_uring_bare",
           [](uring_options& options) { options.message_wakes = options.restrictions = false; });
     uring("io_uring_unlinked", [](uring_options& options) { options.links = false; });
-    uring("io_uring_bundles", [](uring_options& options) { options.bundles = true; });
+    uring("io_uring_bundles", [](uring_options& options) { options.bundles_from_the_start = true; });
+    uring("io_uring_no_bundles", [](uring_options& options) { options.bundles = false; });
     uring("io_uring_zero_copy", [](uring_options& options) { options.zero_copy_from = 1; });
     uring("io_uring_direct",
           [](uring_options& options) { options.direct_descriptors = uring_options::direct::always; });
