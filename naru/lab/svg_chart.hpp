@@ -1,0 +1,21 @@
+// Charts as SVG that needs no script: colours come from the page's style sheet, everything else is in the
+// drawing. Each chart is drawn twice, for a wide column and for a phone; the style sheet shows one of them.
+#pragma once
+
+#include <naru/lab/page.hpp>
+
+#include <string>
+
+namespace naru::lab {
+
+enum class picture : unsigned char { wide, narrow };
+
+/// Whatever the points are, the result is well-formed XML; values that cannot be drawn (not finite, or not
+/// above zero on a logarithmic axis) are left out.
+std::string svg_lines(const chart& shown, picture size);
+std::string svg_bars(const chart& shown, picture size);
+
+/// By `drawn_as`.
+std::string svg_chart(const chart& shown, picture size);
+
+}  // namespace naru::lab
