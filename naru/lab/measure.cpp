@@ -23,7 +23,7 @@ using namespace std::chrono_literals;
 
 constexpr auto look_interval = 50ms;
 constexpr auto load_patience = 60s;
-constexpr std::uint64_t traced_requests = 20'000;
+constexpr std::uint64_t traced_requests = 10'000;
 constexpr unsigned ab_requests = 10'000;
 constexpr unsigned ab_connections = 1'000;
 

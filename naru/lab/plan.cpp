@@ -97,7 +97,7 @@ class planner {
         // Beyond the chapter's case up to the limit: where a model dies.
         std::vector<std::uint32_t> numbers{10, 100, 1'000, 3'000, settings_.connections};
         if (settings_.quick) {
-            numbers = {10, 100, 1'000, std::min<std::uint32_t>(quick_connections, settings_.connections)};
+            numbers = {10, 1'000, std::min<std::uint32_t>(quick_connections, settings_.connections)};
         } else if (settings_.connections >= chapter_connections) {
             numbers.push_back(most);
         }
@@ -207,7 +207,7 @@ std::uint64_t number_in(const char* path) {
 std::string cell::key() const { return fmt::format("{}/{}/{:g}/{}", scenario, subject, x, round); }
 
 double cell::expected_seconds() const {
-    if (load.by == shape::tool::traced) return 2.5;
+    if (load.by == shape::tool::traced) return 2;
     if (load.by == shape::tool::ab) return 1.5;
     const double connections = load.connections + load.idle;
     const double opening = connections / (load.ramp > 0 ? load.ramp : 12'000);

@@ -1,0 +1,258 @@
+// What is going to be measured, and what becomes of it in the report.
+#include <naru/lab/plan.hpp>
+#include <naru/lab/process.hpp>
+#include <naru/lab/report.hpp>
+#include <naru/load/process_tree.hpp>
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <fstream>
+#include <map>
+#include <set>
+#include <thread>
+
+#include <csignal>
+
+#include <unistd.h>
+
+namespace naru::lab {
+namespace {
+
+using namespace std::chrono_literals;
+
+workplace somewhere() {
+    workplace at;
+    at.descriptors = 20'000;
+    return at;
+}
+
+std::vector<subject> usual_subjects() {
+    std::vector<subject> all;
+    for (const char* each : {"threads", "select", "poll", "epoll-level", "epoll", "epoll-oneshot",
+                             "io_uring-single", "io_uring", "io_uring-sqpoll"})
+        all.push_back({each, subject::kind::model, ""});
+    for (const char* each : {"one-byte-level", "drain-level", "one-byte-edge", "drain-edge"})
+        all.push_back({each, subject::kind::reading, ""});
+    for (const char* each : {"nginx", "apache-prefork"})
+        all.push_back({each, subject::kind::server, ""});
+    return all;
+}
+
+double expected_minutes(const std::vector<cell>& plan) {
+    double seconds = 0;
+    for (const cell& each : plan)
+        seconds += each.expected_seconds();
+    return seconds / 60;
+}
+
+TEST(LabPlan, NamesEveryCellOnce) {
+    const auto plan = make_plan({}, usual_subjects(), somewhere());
+    std::set<std::string> keys;
+    for (const cell& each : plan)
+        EXPECT_TRUE(keys.insert(each.key()).second) << each.key();
+    EXPECT_GT(keys.size(), 200u);
+}
+
+TEST(LabPlan, AsksNobodyForMoreThanItCanHold) {
+    for (const cell& each : make_plan({}, usual_subjects(), somewhere())) {
+        if (each.subject == "select") EXPECT_LE(each.load.connections + each.load.idle, 1'024u);
+        EXPECT_LT(each.load.connections + each.load.idle, 20'000u);
+    }
+}
+
+TEST(LabPlan, LetsTheSubjectsTakeTurns) {
+    const auto plan = make_plan({}, usual_subjects(), somewhere());
+    std::map<std::pair<std::string, double>, std::vector<std::string>> first_of_rounds;
+    for (std::size_t index = 0; index < plan.size(); ++index) {
+        const cell& each = plan[index];
+        const bool begins = index == 0 || plan[index - 1].round != each.round ||
+                            plan[index - 1].x != each.x || plan[index - 1].scenario != each.scenario;
+        if (begins) first_of_rounds[{each.scenario, each.x}].push_back(each.subject);
+    }
+    const auto& churn = first_of_rounds.at({"churn", 0});
+    EXPECT_EQ(churn.size(), 4u);  // one piece a round: rounds are not torn apart
+    EXPECT_EQ(std::set<std::string>(churn.begin(), churn.end()).size(), 4u);
+}
+
+TEST(LabPlan, StaysWithinItsTime) {
+    settings quick;
+    quick.quick = true;
+    EXPECT_LT(expected_minutes(make_plan(quick, usual_subjects(), somewhere())), 1.5);
+    EXPECT_LT(expected_minutes(make_plan({}, usual_subjects(), somewhere())), 15);
+}
+
+TEST(LabPlan, MeasuresOnlyWhatIsAskedFor) {
+    settings chosen;
+    chosen.models = {"epoll", "poll"};
+    chosen.scenarios = {"churn", "connections"};
+    chosen.connections = 200;
+    for (const cell& each : make_plan(chosen, usual_subjects(), somewhere())) {
+        EXPECT_TRUE(each.subject == "epoll" || each.subject == "poll");
+        EXPECT_TRUE(each.scenario == "churn" || each.scenario == "connections");
+        EXPECT_LE(each.load.connections + each.load.idle, 200u);
+    }
+}
+
+/// Results in which every cell has the figures that `fill` gives it.
+template <class Fill>
+results measured(const settings& chosen, Fill fill) {
+    std::vector<subject> subjects = usual_subjects();
+    results all(make_plan(chosen, subjects, somewhere()), subjects);
+    for (const cell& each : all.plan()) {
+        sample made;
+        made.key = each.key();
+        made.cpu_microseconds = 10;
+        made.cpu_share = 0.05;
+        made.p50_microseconds = 400;
+        made.p99_microseconds = 900;
+        made.requests_per_second = 5'000;
+        made.user_bytes = 1e6 + 200 * each.x;
+        made.kernel_bytes = 1e6 + 3'000 * each.x;
+        fill(each, made);
+        all.add(made);
+    }
+    return all;
+}
+
+const claim& about(const std::vector<claim>& all, std::string_view words) {
+    return *std::find_if(all.begin(), all.end(),
+                         [&](const claim& each) { return each.sentence.find(words) != std::string::npos; });
+}
+
+TEST(LabClaims, HoldWhenTheFiguresSaySo) {
+    const settings chosen;
+    const auto all = measured(chosen, [](const cell& at, sample& made) {
+        if (at.subject == "poll" && at.x >= 10'000) made.cpu_share = 0.6, made.cpu_microseconds = 120;
+        if (at.subject == "select" && at.x >= 1'000) made.cpu_microseconds = 21;
+        if (at.subject == "one-byte-level") made.cpu_microseconds = 60;
+        if (at.subject == "io_uring") made.cpu_microseconds = 0.9;
+        if (at.subject == "apache-prefork") made.requests_per_second = 5'000 / 17.0, made.user_bytes *= 166;
+    });
+    const auto claims = make_claims(all, chosen);
+    EXPECT_EQ(about(claims, "poll burns").found, claim::outcome::holds);
+    EXPECT_EQ(about(claims, "epoll takes 5%").found, claim::outcome::holds);
+    EXPECT_EQ(about(claims, "half of select's").found, claim::outcome::holds);
+    EXPECT_EQ(about(claims, "one byte at a time").found, claim::outcome::holds);
+    EXPECT_EQ(about(claims, "ten times").found, claim::outcome::holds);
+    EXPECT_EQ(about(claims, "17 times").found, claim::outcome::holds);
+    EXPECT_EQ(about(claims, "166th").found, claim::outcome::holds);
+}
+
+TEST(LabClaims, DoNotHoldWhenTheFiguresSaySo) {
+    const settings chosen;
+    const auto all = measured(chosen, [](const cell&, sample&) {});
+    const auto claims = make_claims(all, chosen);
+    EXPECT_EQ(about(claims, "dies at").found, claim::outcome::does_not_hold);
+    EXPECT_EQ(about(claims, "poll burns").found, claim::outcome::does_not_hold);
+    EXPECT_EQ(about(claims, "half of select's").found, claim::outcome::does_not_hold);
+    EXPECT_EQ(about(claims, "one byte at a time").found, claim::outcome::does_not_hold);
+    EXPECT_EQ(about(claims, "ten times").found, claim::outcome::does_not_hold);
+    EXPECT_EQ(about(claims, "166th").found, claim::outcome::does_not_hold);
+}
+
+TEST(LabClaims, AreNotJudgedByInvalidRuns) {
+    const settings chosen;
+    const auto all = measured(chosen, [](const cell&, sample& made) {
+        made.valid = false;
+        made.reasons = "clock_steal";
+    });
+    for (const claim& each : make_claims(all, chosen)) {
+        if (each.sentence.find("select burns") != std::string::npos)
+            continue;  // FD_SETSIZE needs no measurement
+        if (each.sentence.find("Apache") != std::string::npos ||
+            each.sentence.find("stack") != std::string::npos)
+            continue;
+        EXPECT_EQ(each.found, claim::outcome::not_measured) << each.sentence;
+    }
+}
+
+TEST(LabReport, HatchesInvalidRoundsAndUsesTheOthers) {
+    settings chosen;
+    chosen.scenarios = {"churn"};
+    const auto all = measured(chosen, [](const cell& at, sample& made) {
+        if (at.subject == "epoll")
+            made.valid = at.round != 0, made.cpu_microseconds = at.round == 0 ? 1'000 : 10;
+        if (at.subject == "poll") made.valid = false, made.reasons = "clock_steal";
+        if (at.subject == "select") made.generator_bound = true;
+    });
+    const auto epoll = all.at("churn", "epoll", 0, figures::cpu_microseconds);
+    ASSERT_TRUE(epoll);
+    EXPECT_TRUE(epoll->valid);
+    EXPECT_DOUBLE_EQ(epoll->y, 10);
+    EXPECT_EQ(epoll->rounds, 3u);
+    const auto poll = all.at("churn", "poll", 0, figures::cpu_microseconds);
+    ASSERT_TRUE(poll);
+    EXPECT_FALSE(poll->valid);
+    EXPECT_EQ(poll->note, "clock_steal");
+    EXPECT_TRUE(all.at("churn", "select", 0, figures::cpu_microseconds)->valid);
+    EXPECT_FALSE(all.at("churn", "select", 0, figures::requests_per_second)->valid);
+}
+
+TEST(LabReport, IsWholeWithoutASingleSample) {
+    const settings chosen;
+    const results none(make_plan(chosen, usual_subjects(), somewhere()), usual_subjects());
+    report_frame frame;
+    frame.chosen = chosen;
+    frame.at = somewhere();
+    EXPECT_TRUE(make_sections(none, frame).empty());
+    EXPECT_FALSE(to_html(make_page(none, frame)).empty());
+    EXPECT_NE(report_json(none, frame).find("\"samples\": ["), std::string::npos);
+}
+
+TEST(LabReport, ShowsEveryScenario) {
+    const settings chosen;
+    report_frame frame;
+    frame.chosen = chosen;
+    frame.at = somewhere();
+    const auto all = measured(chosen, [](const cell&, sample&) {});
+    std::set<std::string> parts;
+    std::set<std::string> charts;
+    for (const section& each : make_sections(all, frame)) {
+        parts.insert(each.id);
+        EXPECT_FALSE(each.charts.empty()) << each.id;
+        for (const chart& drawn : each.charts)
+            EXPECT_TRUE(charts.insert(drawn.id).second) << drawn.id;
+    }
+    for (const char* each :
+         {"chapter", "connections", "memory", "activity", "size", "pipeline", "churn", "reading", "servers"})
+        EXPECT_TRUE(parts.contains(each)) << each;
+}
+
+std::string temporary_log() { return ::testing::TempDir() + "naru-process-" + std::to_string(getpid()); }
+
+TEST(LabProcess, GivesItsOutputAndItsEnd) {
+    process running({{"/bin/sh", "-c", "echo one; echo two; echo words >&2; exit 7"}, {}}, temporary_log());
+    EXPECT_EQ(running.read_line(10s), "one");
+    EXPECT_EQ(running.read_all(10s), "two\n");
+    EXPECT_FALSE(running.running());
+    EXPECT_EQ(running.exit_status(), 7);
+    EXPECT_EQ(running.last_words(1), "words");
+}
+
+TEST(LabProcess, EndsWithEverythingItHasStarted) {
+    int child = 0;
+    {
+        process running({{"/bin/sh", "-c", "sleep 1000 & echo $!; wait"}, {}}, temporary_log());
+        child = std::stoi(running.read_line(10s));
+        ASSERT_EQ(::kill(child, 0), 0);
+    }
+    // Killed; whoever inherits it reaps it.
+    for (unsigned look = 0; look < 1'000; ++look) {
+        if (load::process_tree(child).empty()) break;
+        std::this_thread::yield();
+    }
+    std::ifstream status("/proc/" + std::to_string(child) + "/stat");
+    std::string line;
+    std::getline(status, line);
+    EXPECT_TRUE(line.empty() || line.find(") Z ") != std::string::npos) << line;
+}
+
+TEST(LabProcess, SaysWhatCannotBeRun) {
+    EXPECT_THROW(process({{"/no/such/program"}, {}}, temporary_log()), std::runtime_error);
+    EXPECT_TRUE(find_program("no-such-program-anywhere").empty());
+    EXPECT_FALSE(find_program("sh").empty());
+}
+
+}  // namespace
+}  // namespace naru::lab
