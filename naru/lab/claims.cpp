@@ -105,7 +105,7 @@ class judge {
             if (at("select", x, figures::cpu_percent)) last = x;
         }
         if (last == 0) {
-            made.why = "select was not measured beyond that";
+            made.why = "below that it has no valid figures in this run";
             return made;
         }
         made.measured +=

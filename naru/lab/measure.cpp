@@ -1,17 +1,19 @@
 #include <naru/lab/measure.hpp>
 
 #include <naru/load/json.hpp>
+#include <naru/load/process_tree.hpp>
 
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
 
-#include <sys/wait.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -24,6 +26,8 @@ using namespace std::chrono_literals;
 constexpr auto look_interval = 50ms;
 constexpr auto load_patience = 60s;
 constexpr std::uint64_t traced_requests = 10'000;
+// Share of the server's core that others may have before a sample is invalid.
+constexpr double others_allowed = 0.1;
 constexpr unsigned ab_requests = 10'000;
 constexpr unsigned ab_connections = 1'000;
 
@@ -147,14 +151,63 @@ sample from_report(const cell& what, const std::string& text) {
     return made;
 }
 
+// What has run on the server's cores, and how much of that was the server. Ticks of 10 ms.
+class core_watch {
+ public:
+    core_watch(const workplace& at, int server) : cores_(at.server_cores), server_(server) {
+        busy_before_ = busy();
+        used_before_ = load::read_cpu_time(load::process_tree(server_));
+        from_ = std::chrono::steady_clock::now();
+    }
+
+    /// The share of the time since then that others had.
+    double others() const {
+        const double elapsed =
+            std::chrono::duration<double>(std::chrono::steady_clock::now() - from_).count() *
+            static_cast<double>(cores_.size());
+        const duration used = load::read_cpu_time(load::process_tree(server_)) - used_before_;
+        const double seconds = std::chrono::duration<double>(used).count();
+        return elapsed > 0 ? std::max(0.0, busy() - busy_before_ - seconds) / elapsed : 0;
+    }
+
+ private:
+    double busy() const {
+        const std::string text = read_file("/proc/stat");
+        double ticks = 0;
+        for (const int core : cores_) {
+            const std::size_t line = text.find(fmt::format("cpu{} ", core));
+            unsigned long long user = 0;
+            unsigned long long nice = 0;
+            unsigned long long system = 0;
+            if (line == std::string::npos ||
+                std::sscanf(text.c_str() + line, "%*s %llu %llu %llu", &user, &nice, &system) != 3)
+                return 0;
+            ticks += static_cast<double>(user + nice + system);
+        }
+        return ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
+    }
+
+    const std::vector<int>& cores_;
+    int server_;
+    double busy_before_ = 0;
+    duration used_before_{0};
+    std::chrono::steady_clock::time_point from_;
+};
+
 sample measure_load(const cell& what, started& server, const workplace& at,
                     const std::function<bool()>& cancelled) {
+    const core_watch watch(at, server.running->number());
     process generator({load_words(what, at, server.port, server.running->number()), at.generator_cores},
                       at.directory + "/load.log");
     const auto output = output_of(generator, cancelled);
     if (!output) return failure(what, "the load did not come to an end");
     if (generator.exit_status() != 0) return failure(what, generator.last_words(1));
-    return from_report(what, *output);
+    sample made = from_report(what, *output);
+    if (at.server_cores != at.generator_cores && watch.others() > others_allowed) {
+        made.valid = false;
+        made.reasons += (made.reasons.empty() ? "" : ", ") + std::string("server_core_shared");
+    }
+    return made;
 }
 
 sample measure_traced(const cell& what, started& server, const workplace& at,

@@ -12,6 +12,8 @@
 #include <fstream>
 #include <stdexcept>
 
+#include <sched.h>
+
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -42,6 +44,12 @@ workplace make_workplace(const run_options& options) {
     std::filesystem::permissions(at.directory,
                                  std::filesystem::perms::others_read | std::filesystem::perms::others_exec,
                                  std::filesystem::perm_options::add, error);
+    // The server's core is the server's alone, from here on.
+    cpu_set_t mine;
+    CPU_ZERO(&mine);
+    for (const int each : at.generator_cores)
+        CPU_SET(static_cast<unsigned>(each), &mine);
+    (void)sched_setaffinity(0, sizeof mine, &mine);
     create_root(at);
     return at;
 }

@@ -86,11 +86,11 @@ hosts:
 // hold one.
 std::string apache_configuration(std::string_view mpm, const workplace& at, const std::string& directory,
                                  std::uint16_t port) {
-    const std::string_view workers = mpm == "prefork"
-                                         ? "StartServers 64\nMaxSpareServers 1024\nServerLimit 1024\n"
-                                           "MaxRequestWorkers 1024\n"
-                                         : "StartServers 1\nServerLimit 25\nThreadsPerChild 64\n"
-                                           "MaxRequestWorkers 1600\nAsyncRequestWorkerFactor 12\n";
+    const std::string_view workers =
+        mpm == "prefork" ? "StartServers 1024\nMaxSpareServers 1024\nServerLimit 1024\n"
+                           "MaxRequestWorkers 1024\n"
+                         : "StartServers 16\nMaxSpareThreads 1600\nServerLimit 25\nThreadsPerChild 64\n"
+                           "MaxRequestWorkers 1600\nAsyncRequestWorkerFactor 12\n";
     return fmt::format(R"(ServerRoot {0}
 ServerName localhost
 PidFile {0}/apache.pid
