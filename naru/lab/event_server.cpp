@@ -56,8 +56,8 @@ void event_server::connection::finish_if_quiet() noexcept {
     server_.destroy(*this);
 }
 
-event_server::event_server(loop& on, const handler& answering, std::function<void(std::string_view)> report)
-    : loop_(on), handler_(answering), report_(std::move(report)) {}
+event_server::event_server(loop& on, const handler& answers, std::function<void(std::string_view)> report)
+    : loop_(on), handler_(answers), report_(std::move(report)) {}
 
 event_server::~event_server() = default;
 

@@ -18,7 +18,7 @@ namespace naru::lab {
 class event_server {
  public:
     /// `report` gets the reasons why connections are not taken (out of descriptors, FD_SETSIZE), each once.
-    event_server(loop& on, const handler& answering, std::function<void(std::string_view)> report);
+    event_server(loop& on, const handler& answers, std::function<void(std::string_view)> report);
     ~event_server();
     event_server(const event_server&) = delete;
     event_server& operator=(const event_server&) = delete;
