@@ -40,8 +40,12 @@ void on_signal(int which) {
 void catch_signals() {
     struct sigaction action{};
     action.sa_handler = on_signal;
-    for (const int each : {SIGINT, SIGTERM, SIGHUP})
-        sigaction(each, &action, nullptr);
+    for (const int each : {SIGINT, SIGTERM, SIGHUP}) {
+        struct sigaction before{};
+        sigaction(each, nullptr, &before);
+        if (before.sa_handler != SIG_IGN) sigaction(each, &action, nullptr);  // nohup(1)
+    }
+    std::signal(SIGCHLD, SIG_DFL);  // children are waited for
 }
 
 std::vector<std::string> split(const std::string& text) {

@@ -83,11 +83,17 @@ void uring_backend::arm(std::uint32_t slot, record& of) noexcept {
     submission.opcode = IORING_OP_RECV;
     submission.flags |= IOSQE_BUFFER_SELECT;
     submission.buf_group = uring_buffers::group;
-    // The first receive of a connection is for its first data only: one that ends after a single answer then
-    // has nothing armed that would have to be cancelled.
-    if (options_.multishot_recv && !of.fresh) submission.ioprio = IORING_RECV_MULTISHOT;
     of.armed_bundle = options_.bundles && (of.bulk || options_.bundles_from_the_start);
-    if (of.armed_bundle) submission.ioprio |= uring_abi::receive_bundle;
+    if (of.armed_bundle) {
+        // Once only and with a length: a multishot bundle takes as many buffers as the socket has bytes for,
+        // and a few peers whose owners do not read would empty the pool.
+        submission.ioprio = uring_abi::receive_bundle;
+        submission.len = limits::buffers_ahead * limits::buffer_bytes;
+    } else if (options_.multishot_recv && !of.fresh) {
+        // The first receive of a connection is for its first data only: one that ends after a single answer
+        // then has nothing armed that would have to be cancelled.
+        submission.ioprio = IORING_RECV_MULTISHOT;
+    }
     of.fresh = false;
 }
 

@@ -1,5 +1,6 @@
 #include <naru/lab/machine_facts.hpp>
 
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <string_view>
@@ -36,16 +37,6 @@ std::string value_in(const char* path, std::string_view name) {
     return {};
 }
 
-std::vector<int> usable_cores() {
-    std::vector<int> cores;
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) != 0) return {0};
-    for (int core = 0; core < CPU_SETSIZE; ++core) {
-        if (CPU_ISSET(static_cast<unsigned>(core), &set)) cores.push_back(core);
-    }
-    return cores;
-}
-
 std::string siblings_of(int core) {
     return read_word_line(fmt::format("/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list", core));
 }
@@ -55,7 +46,26 @@ std::string kernel_words() {
     return uname(&name) == 0 ? fmt::format("{} {}", name.sysname, name.release) : "unknown";
 }
 
+std::vector<int> read_usable_cores() {
+    std::vector<int> cores;
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return {0};
+    for (int core = 0; core < CPU_SETSIZE; ++core) {
+        if (CPU_ISSET(static_cast<unsigned>(core), &set)) cores.push_back(core);
+    }
+    return cores;
+}
+
 }  // namespace
+
+const std::vector<int>& usable_cores() {
+    static const std::vector<int> cores = read_usable_cores();
+    return cores;
+}
+
+std::uint64_t available_memory() {
+    return std::strtoull(value_in("/proc/meminfo", "MemAvailable").c_str(), nullptr, 10) * 1024;
+}
 
 std::string machine_words() {
     std::string processor = value_in("/proc/cpuinfo", "model name");
@@ -86,7 +96,7 @@ std::vector<fact> machine_facts() {
 }
 
 core_choice choose_cores() {
-    const std::vector<int> cores = usable_cores();
+    const std::vector<int>& cores = usable_cores();
     core_choice chosen;
     chosen.server = {cores.front()};
     chosen.generator = {cores.back()};

@@ -4,7 +4,6 @@
 #include <naru/load/process_tree.hpp>
 
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <csignal>
 #include <cstdio>
@@ -24,7 +23,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto look_interval = 50ms;
-constexpr auto load_patience = 60s;
 constexpr std::uint64_t traced_requests = 10'000;
 // Share of the server's core that others may have before a sample is invalid.
 constexpr double others_allowed = 0.1;
@@ -35,7 +33,7 @@ struct named_figure {
     const char* name;
     double sample::* value;
 };
-constexpr std::array<named_figure, 12> figures{{
+constexpr std::array<named_figure, 13> figures{{
     {"requests_per_s", &sample::requests_per_second},
     {"errors", &sample::errors},
     {"cpu_us_per_request", &sample::cpu_microseconds},
@@ -48,6 +46,7 @@ constexpr std::array<named_figure, 12> figures{{
     {"tasks", &sample::tasks},
     {"connections", &sample::connections},
     {"calls_per_request", &sample::calls},
+    {"measured_at", &sample::measured_at},
 }};
 
 std::string read_file(const std::string& path) {
@@ -93,8 +92,10 @@ std::vector<std::string> load_words(const cell& what, const workplace& at, std::
 }
 
 // Waits for the end of `running`; nothing when that took too long or the user wants to stop.
-std::optional<std::string> output_of(process& running, const std::function<bool()>& cancelled) {
-    const auto until = std::chrono::steady_clock::now() + load_patience;
+std::optional<std::string> output_of(process& running, const cell& what,
+                                     const std::function<bool()>& cancelled) {
+    const auto patience = 30s + std::chrono::milliseconds(static_cast<int>(2'000 * what.expected_seconds()));
+    const auto until = std::chrono::steady_clock::now() + patience;
     std::string all;
     while (running.running()) {
         if (cancelled() || std::chrono::steady_clock::now() > until) {
@@ -107,10 +108,11 @@ std::optional<std::string> output_of(process& running, const std::function<bool(
     return all + running.read_all(1s);
 }
 
-// Reasons that say the generator was the slower one, or only that latencies are not to be trusted to the last
-// microsecond: the processor time that the server took for each request stands all the same.
+// Reasons that say that the generator was the slower one, or could not keep its times: rates and latencies
+// are not the server's then; the processor time that the server took for each request is.
 bool concerns_generator(std::string_view kind) {
-    return kind == "generator_saturated" || kind == "generator_late" || kind == "too_few_samples";
+    return kind == "generator_saturated" || kind == "generator_late" || kind == "generator_descheduled" ||
+           kind == "schedule_missed" || kind == "backlog_overflow";
 }
 
 sample from_report(const cell& what, const std::string& text) {
@@ -140,6 +142,7 @@ sample from_report(const cell& what, const std::string& text) {
     if (const load::json_value* const reasons = read->find("verdict.reasons")) {
         for (const load::json_value& each : reasons->elements()) {
             const std::string_view kind = each.find("kind")->text();
+            if (kind == "too_few_samples") continue;  // percentiles that cannot be told are not there
             made.reasons += (made.reasons.empty() ? "" : ", ") + std::string(kind);
             if (concerns_generator(kind)) {
                 made.generator_bound = true;
@@ -199,7 +202,7 @@ sample measure_load(const cell& what, started& server, const workplace& at,
     const core_watch watch(at, server.running->number());
     process generator({load_words(what, at, server.port, server.running->number()), at.generator_cores},
                       at.directory + "/load.log");
-    const auto output = output_of(generator, cancelled);
+    const auto output = output_of(generator, what, cancelled);
     if (!output) return failure(what, "the load did not come to an end");
     if (generator.exit_status() != 0) return failure(what, generator.last_words(1));
     sample made = from_report(what, *output);
@@ -225,17 +228,18 @@ sample measure_traced(const cell& what, started& server, const workplace& at,
         (void)tracer.read_line(10ms);
     }
     process generator({load_words(what, at, server.port, 0), at.generator_cores}, at.directory + "/load.log");
-    const auto output = output_of(generator, cancelled);
+    const auto output = output_of(generator, what, cancelled);
     ::kill(tracer.number(), SIGINT);
     (void)tracer.read_all(5s);
     if (!output || generator.exit_status() != 0) return failure(what, "the load did not come to an end");
     sample made = from_report(what, *output);
     const auto calls = parse_strace(read_file(table));
-    const double answered = static_cast<double>(traced_requests);
     if (!calls) return failure(what, "strace counted nothing");
-    sample counted;
+    sample counted;  // what else the report says was measured of a traced server: not worth keeping
     counted.key = made.key;
-    counted.calls = *calls / answered;
+    counted.valid = made.valid;
+    counted.reasons = made.valid ? "" : made.reasons;
+    counted.calls = *calls / static_cast<double>(traced_requests);
     return counted;
 }
 
@@ -246,7 +250,7 @@ sample measure_ab(const cell& what, started& server, const workplace& at,
                  fmt::format("http://127.0.0.1:{}/{}", server.port, what.load.body)},
                 at.generator_cores},
                at.directory + "/ab.log");
-    const auto output = output_of(ab, cancelled);
+    const auto output = output_of(ab, what, cancelled);
     const auto rate = output ? parse_ab(*output) : std::nullopt;
     if (!rate) return failure(what, "ab did not finish: " + ab.last_words(1));
     sample made;
@@ -263,7 +267,7 @@ std::string to_line(const sample& of) {
         load::json_text(of.key), of.valid, of.generator_bound, of.failed, load::json_text(of.reasons));
     for (const named_figure& each : figures) {
         const double value = of.*each.value;
-        if (value >= 0 && std::isfinite(value)) out += fmt::format(", \"{}\": {:.6g}", each.name, value);
+        if (value >= 0 && std::isfinite(value)) out += fmt::format(", \"{}\": {:.10g}", each.name, value);
     }
     return out + "}\n";
 }
@@ -293,7 +297,7 @@ sample measure(const cell& what, const subject& which, const workplace& at,
                const std::function<bool()>& cancelled) {
     started server;
     try {
-        server = start(which, at);
+        server = start(which, at, what.load.connections + what.load.idle);
     } catch (const std::runtime_error& refused) {
         return failure(what, refused.what());
     }
@@ -309,37 +313,51 @@ sample measure(const cell& what, const subject& which, const workplace& at,
             made = measure_ab(what, server, at, cancelled);
             break;
     }
+    if (!made.valid && which.is == subject::kind::model) {
+        const std::string words = server.running->last_words(1);  // "no thread can be made", FD_SETSIZE
+        if (!words.empty()) made.reasons += " (" + words + ")";
+    }
     if (!server.running->running())
         return failure(what, fmt::format("{} died: {}", which.name, server.running->last_words(1)));
     return made;
 }
 
-std::optional<double> parse_ab(std::string_view output) {
-    constexpr std::string_view name = "Requests per second:";
+namespace {
+
+// The number behind "Name:" in ab's report.
+std::optional<double> ab_figure(std::string_view output, std::string_view name) {
     const std::size_t at = output.find(name);
     if (at == std::string_view::npos) return std::nullopt;
-    const double value = std::strtod(std::string(output.substr(at + name.size(), 40)).c_str(), nullptr);
-    return value > 0 ? std::optional(value) : std::nullopt;
+    return std::strtod(std::string(output.substr(at + name.size(), 40)).c_str(), nullptr);
 }
 
-// % time, seconds, usecs/call, calls, errors, syscall: the last line is the sum ("total"), its fourth number
-// the calls.
+}  // namespace
+
+std::optional<double> parse_ab(std::string_view output) {
+    // An error page is quickly served: only whole and good answers count.
+    if (ab_figure(output, "Non-2xx responses:") || ab_figure(output, "Failed requests:").value_or(1) != 0 ||
+        ab_figure(output, "Complete requests:").value_or(0) != ab_requests)
+        return std::nullopt;
+    return ab_figure(output, "Requests per second:");
+}
+
+// % time, seconds, usecs/call, calls, errors, syscall. The sum in the last line leaves columns out in some
+// versions; the others never do, except for errors.
 std::optional<double> parse_strace(std::string_view table) {
-    while (table.ends_with('\n'))
-        table.remove_suffix(1);
-    const std::size_t begin = table.rfind('\n');
-    if (begin == std::string_view::npos || !table.ends_with("total")) return std::nullopt;
-    std::string_view line = table.substr(begin + 1);
-    for (unsigned column = 0;; ++column) {
-        const std::size_t first = line.find_first_not_of(' ');
-        if (first == std::string_view::npos) return std::nullopt;
-        line.remove_prefix(first);
-        if (column == 3) break;
-        line.remove_prefix(std::min(line.find(' '), line.size()));
+    double all = 0;
+    while (!table.empty()) {
+        const std::size_t end = std::min(table.find('\n'), table.size());
+        const std::string line(table.substr(0, end));
+        table.remove_prefix(std::min(end + 1, table.size()));
+        double share = 0;
+        double seconds = 0;
+        unsigned long long each = 0;
+        unsigned long long calls = 0;
+        if (line.ends_with(" total")) continue;
+        if (std::sscanf(line.c_str(), "%lf %lf %llu %llu", &share, &seconds, &each, &calls) == 4)
+            all += static_cast<double>(calls);
     }
-    std::uint64_t calls = 0;
-    const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), calls);
-    return error == std::errc() ? std::optional(static_cast<double>(calls)) : std::nullopt;
+    return all > 0 ? std::optional(all) : std::nullopt;
 }
 
 }  // namespace naru::lab

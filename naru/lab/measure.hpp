@@ -32,6 +32,7 @@ struct sample {
     double tasks = -1;         ///< threads, or processes
     double connections = -1;   ///< that were open
     double calls = -1;         ///< system calls per request
+    double measured_at = -1;   ///< seconds since 1970
 };
 
 /// One line of JSON, and back. Nothing: it is not one.
@@ -46,7 +47,7 @@ sample measure(const cell& what, const subject& which, const workplace& at,
 
 /// The requests per second that ab printed; nothing if it did not finish. For tests.
 std::optional<double> parse_ab(std::string_view output);
-/// The number of all calls in the table of strace -c.
+/// The number of all calls in the table of strace -c (without its sum).
 std::optional<double> parse_strace(std::string_view table);
 
 }  // namespace naru::lab

@@ -6,8 +6,11 @@
 #include <array>
 #include <fstream>
 #include <iterator>
+#include <optional>
 
+#include <sys/resource.h>
 #include <sys/select.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -77,7 +80,9 @@ class planner {
             for (std::size_t index = 0; index < names.size(); ++index) {
                 cell made;
                 made.scenario = scenario;
-                made.subject = names[(index + round) % names.size()];
+                // Odd rounds go backwards: nobody always follows the same other.
+                const std::size_t step = round % 2 == 0 ? index : names.size() - 1 - index;
+                made.subject = names[(step + round) % names.size()];
                 made.x = x;
                 made.round = round;
                 made.load.seconds = seconds_;
@@ -93,7 +98,7 @@ class planner {
     }
 
     void add_connections() {
-        const auto most = static_cast<std::uint32_t>(at_.descriptors - kept_descriptors);
+        const std::uint32_t most = most_connections(at_);
         // Beyond the chapter's case up to the limit: where a model dies.
         std::vector<std::uint32_t> numbers{10, 100, 1'000, 3'000, settings_.connections};
         if (settings_.quick) {
@@ -167,12 +172,11 @@ class planner {
 
     void add_servers() {
         const std::vector<std::string> names = names_of(subjects_, subject::kind::server);
-        rounds_ = settings_.quick ? 1 : 3;
+        rounds_ = settings_.rounds > 0 ? settings_.rounds : settings_.quick ? 1 : 4;
         point(scenarios::servers, 0, names, [this](shape& load) {
             load.connections = std::min<std::uint32_t>(busy_connections, settings_.connections);
             load.warmup = 0.3;
         });
-        rounds_ = settings_.quick ? 1 : 2;
         if (!settings_.quick) {
             point(scenarios::servers, 1, names, [this](shape& load) {
                 load.connections = settings_.active;
@@ -195,11 +199,41 @@ class planner {
     std::vector<cell> cells_;
 };
 
-std::uint64_t number_in(const char* path) {
+// Nothing when the file is not there or says "max".
+std::optional<std::uint64_t> number_in(const std::string& path) {
     std::ifstream file(path);
     std::uint64_t number = 0;
-    file >> number;
-    return number;
+    return file >> number ? std::optional(number) : std::nullopt;
+}
+
+// Of the control group that this process is in (cgroups(7), version 2).
+std::string pids_limit_file() {
+    std::ifstream groups("/proc/self/cgroup");
+    std::string line;
+    while (std::getline(groups, line)) {
+        if (line.starts_with("0::")) return "/sys/fs/cgroup" + line.substr(3) + "/pids.max";
+    }
+    return {};
+}
+
+// A thread takes a process number and two memory areas (its stack and the guard page before it).
+ceiling threads_ceiling() {
+    ceiling least{1u << 30, {}};
+    const auto bound = [&least](std::optional<std::uint64_t> limit, const char* name) {
+        if (!limit) return;
+        const std::uint64_t usable = *limit - *limit / 16;  // the rest of the machine has processes, too
+        if (usable >= least.connections) return;
+        least = {static_cast<std::uint32_t>(usable), fmt::format("threads: {} is {}", name, *limit)};
+    };
+    bound(number_in("/proc/sys/kernel/pid_max"), "pid_max");
+    bound(number_in("/proc/sys/kernel/threads-max"), "threads-max");
+    bound(number_in(pids_limit_file()), "the control group's pids.max");
+    rlimit processes{};
+    if (geteuid() != 0 && getrlimit(RLIMIT_NPROC, &processes) == 0 && processes.rlim_cur != RLIM_INFINITY)
+        bound(processes.rlim_cur, "RLIMIT_NPROC");
+    if (const auto areas = number_in("/proc/sys/vm/max_map_count"))
+        bound(*areas / 2, "half of max_map_count");
+    return least;
 }
 
 }  // namespace
@@ -218,6 +252,17 @@ std::vector<cell> make_plan(const settings& chosen, std::span<const subject> sub
     return planner(chosen, subjects, at).make();
 }
 
+std::uint32_t most_connections(const workplace& at) {
+    // Far beyond the chapter's question a run would take hours and all memory on machines with high limits.
+    constexpr std::uint64_t enough = 20'000;
+    constexpr std::uint64_t bytes_each = 64 * 1024;  // both ends, the threads' stacks included
+    std::uint64_t most = enough;
+    if (at.descriptors < enough + kept_descriptors)
+        most = at.descriptors > 2 * kept_descriptors ? at.descriptors - kept_descriptors : at.descriptors / 2;
+    if (at.memory_bytes != 0) most = std::min(most, at.memory_bytes / 2 / bytes_each);
+    return static_cast<std::uint32_t>(most);
+}
+
 ceiling ceiling_of(const std::string& subject_name, const workplace& at) {
     constexpr std::uint32_t others = 24;  // descriptors that are not connections
     if (subject_name == "select")
@@ -226,17 +271,12 @@ ceiling ceiling_of(const std::string& subject_name, const workplace& at) {
     if (subject_name == "apache-prefork")
         return {1'024, "a process for each connection, 1,024 are configured"};
     if (subject_name == "threads") {
-        // A thread takes a process number and two memory areas (its stack and the guard page before it).
-        const std::uint64_t numbers = number_in("/proc/sys/kernel/pid_max");
-        const std::uint64_t areas = number_in("/proc/sys/vm/max_map_count") / 2;
-        const std::uint64_t least = std::min(numbers, areas);
-        const auto usable = static_cast<std::uint32_t>(std::min<std::uint64_t>(least - least / 16, 1u << 30));
-        if (usable < at.descriptors)
-            return {usable,
-                    fmt::format("threads: {} is {}", least == numbers ? "pid_max" : "max_map_count", least)};
+        ceiling most = threads_ceiling();
+        if (most.connections < most_connections(at)) return most;
     }
     if (subject_name == "h2o" || subject_name == "nginx" || subject_name.starts_with("naru-"))
-        return {static_cast<std::uint32_t>(at.descriptors - kept_descriptors), "the limit of descriptors"};
+        return {static_cast<std::uint32_t>(at.descriptors - std::min(at.descriptors, kept_descriptors)),
+                "the limit of descriptors"};
     return {};
 }
 

@@ -1,5 +1,6 @@
 #include <naru/lab/process.hpp>
 
+#include <naru/lab/machine_facts.hpp>
 #include <naru/load/machine.hpp>
 
 #include <algorithm>
@@ -33,11 +34,11 @@ using steady = std::chrono::steady_clock;
 constexpr auto poll_interval = 5ms;
 
 // In the child, between fork and exec: calls that are safe there only (signal-safety(7)).
-[[noreturn]] void become(char* const* words, const cpu_set_t* cores, int output, int errors, pid_t parent) {
+[[noreturn]] void become(char* const* words, const cpu_set_t& cores, int output, int errors, pid_t parent) {
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent) _exit(127);  // it died before the line above
-    if (cores != nullptr) sched_setaffinity(0, sizeof *cores, cores);
+    sched_setaffinity(0, sizeof cores, &cores);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -59,7 +60,7 @@ process::process(const command& what, const std::string& error_file) : error_fil
     words.push_back(nullptr);
     cpu_set_t cores;
     CPU_ZERO(&cores);
-    for (const int each : what.cores)
+    for (const int each : what.cores.empty() ? usable_cores() : what.cores)
         CPU_SET(static_cast<unsigned>(each), &cores);
     std::array<int, 2> ends{};
     if (pipe2(ends.data(), O_CLOEXEC) != 0)
@@ -72,8 +73,7 @@ process::process(const command& what, const std::string& error_file) : error_fil
     const pid_t parent = getpid();
     pid_ = fork();
     if (pid_ < 0) throw std::system_error(errno, std::generic_category(), "cannot start a process");
-    if (pid_ == 0)
-        become(words.data(), what.cores.empty() ? nullptr : &cores, write_end.get(), errors.get(), parent);
+    if (pid_ == 0) become(words.data(), cores, write_end.get(), errors.get(), parent);
     setpgid(pid_, pid_);  // here, too: whoever is first
 }
 
@@ -114,8 +114,10 @@ std::string process::read_all(std::chrono::milliseconds at_most) {
 bool process::running() {
     if (reaped_) return false;
     int status = 0;
-    if (waitpid(pid_, &status, WNOHANG) != pid_) return true;
+    const pid_t ended = waitpid(pid_, &status, WNOHANG);
+    if (ended == 0 || (ended < 0 && errno != ECHILD)) return true;
     reaped_ = true;
+    if (ended < 0) return false;  // SIGCHLD is ignored: its status is lost
     status_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     return false;
 }
@@ -134,7 +136,11 @@ void process::end(std::chrono::milliseconds patience) {
         if (!wait_until(steady::now() + patience)) ::kill(pid_, SIGKILL);
         (void)wait_until(steady::now() + 5s);
     }
-    ::kill(-pid_, SIGKILL);  // children that it has left behind; the group is its own
+    // Children that it has left behind: the group is its own.
+    ::kill(-pid_, SIGKILL);
+    const auto until = steady::now() + 2s;
+    while (::kill(-pid_, 0) == 0 && steady::now() < until)
+        (void)::poll(nullptr, 0, static_cast<int>(poll_interval.count()));
 }
 
 std::string process::last_words(std::size_t lines) const {

@@ -63,7 +63,7 @@ std::vector<std::string> headlines_of(const results& all, const report_frame& fr
     const auto user = all.bytes_per_connection("threads", figures::user_bytes);
     const auto event = all.bytes_per_connection("epoll", figures::user_bytes);
     if (user && event && *event > 0)
-        lines.push_back(fmt::format("It takes memory instead: {} of user memory a connection, epoll {}.",
+        lines.push_back(fmt::format("A thread's connection takes {} of user memory, one of epoll {}.",
                                     byte_words(*user), byte_words(*event)));
     const auto busy = all.ratio(scenarios::activity, 1'000, "io_uring", "epoll", figures::cpu_microseconds);
     if (busy && busy->valid)
@@ -76,6 +76,7 @@ std::vector<std::string> headlines_of(const results& all, const report_frame& fr
 
 std::vector<std::string> caveats_of(const report_frame& frame) {
     std::vector<std::string> caveats{
+        "In the table of sentences a factor holds when at least half of it is seen.",
         "Loopback: no network card, no loss, no distance. The sender's system call does much of the "
         "receiver's work.",
         "One core for the server and one for the generator. What a model gains from more cores is not shown.",
@@ -85,12 +86,20 @@ std::vector<std::string> caveats_of(const report_frame& frame) {
         "The lab's server answers from memory and has no deadlines: it shows the model, not a product. The "
         "complete servers "
         "are in a part of their own."};
-    const unsigned rounds = frame.chosen.rounds > 0 ? frame.chosen.rounds : frame.chosen.quick ? 2 : 4;
-    caveats.push_back(
-        rounds >= 4
-            ? "Intervals are 95% (Student's t of the logarithms of the rounds), within this run; another day "
-              "may differ by more."
-            : "Fewer than four rounds: intervals go from the smallest to the largest round.");
+    caveats.emplace_back(
+        "Where a table says four rounds or more, intervals are 95% (Student's t of the logarithms of the "
+        "rounds); "
+        "of fewer rounds they go from the smallest to the largest. Another day may differ by more.");
+    caveats.emplace_back(
+        "Each measurement takes a fraction of a second (the command says so with --seconds): stalls that "
+        "come once "
+        "in some seconds are in few of them, or in none.");
+    caveats.emplace_back(
+        "In a closed loop every model runs at its own rate. A server that is faster than its generator waits "
+        "more "
+        "often, and that is in its CPU per request, too.");
+    for (const std::string& why : frame.missing)
+        caveats.push_back("Not measured: " + why + ".");
     if (frame.shared_core)
         caveats.emplace_back(
             "Server and generator had to share one core: latencies and rates say little here.");
@@ -142,7 +151,7 @@ page make_page(const results& all, const report_frame& frame) {
     made.title = "The C10K question, on this machine";
     made.subtitle = fmt::format("{}; {}", machine_words(), frame.date);
     made.headlines = headlines_of(all, frame);
-    made.claims = make_claims(all, frame.chosen);
+    made.claims = make_claims(all, frame);
     made.sections = make_sections(all, frame);
     made.models = costs_of(all, frame);
     made.machine = machine_facts();
@@ -172,7 +181,7 @@ std::string report_json(const results& all, const report_frame& frame) {
     }
     out += "\n  },\n  \"claims\": [";
     between = "";
-    for (const claim& each : make_claims(all, frame.chosen)) {
+    for (const claim& each : make_claims(all, frame)) {
         out += fmt::format(
             "{}\n    {{\"sentence\": {}, \"claimed\": {}, \"measured\": {}, \"outcome\": \"{}\", \"why\": "
             "{}}}",

@@ -23,7 +23,7 @@ struct report_frame {
 page make_page(const results& all, const report_frame& frame);
 
 /// The chapter's sentences, with what was measured.
-std::vector<claim> make_claims(const results& all, const settings& chosen);
+std::vector<claim> make_claims(const results& all, const report_frame& frame);
 
 /// The parts of the report, one for each scenario that has samples.
 std::vector<section> make_sections(const results& all, const report_frame& frame);

@@ -56,9 +56,12 @@ chart bars(const results& all, std::string_view scenario, double x, std::string 
     return made;
 }
 
-void mark_crossovers(chart& in, const results& all, std::string_view scenario) {
-    if (const auto at = crossover_in(all, scenario, "epoll", "io_uring"))
-        in.markers.push_back({*at, "epoll and io_uring cross"});
+void mark_crossovers(chart& in, const results& all, std::string_view scenario, std::string_view unit) {
+    const order found = order_of(all, scenario, "io_uring", "epoll");
+    if (found.is != order::kind::crosses || !found.crossover) return;
+    in.markers.push_back(
+        {*found.crossover, fmt::format("beyond about {} {} {} takes less", count_words(*found.crossover),
+                                       unit, found.first_is_less ? "io_uring" : "epoll")});
 }
 
 // Ratios of every subject to `baseline` at every place, with their intervals; the invalid ones hatched.
@@ -203,17 +206,19 @@ class writer {
                 all_.places_of(scenarios::connections).back() > most.connections)
                 each.ends = most.why;
         }
-        mark_crossovers(cost, all_, scenarios::connections);
+        mark_crossovers(cost, all_, scenarios::connections, "connections");
         chart latency =
             lines(all_, scenarios::connections, "connections-p99", "p99 latency, by open connections",
                   {"open connections"}, {"p99 (ms)"}, figures::p99_milliseconds);
         latency.summary = "From the time at which a request was to be sent.";
         made.charts = {std::move(cost), std::move(latency)};
-        for (const char* name : {"select", "poll", "epoll", "io_uring", "threads"}) {
+        for (const char* name : {"poll", "select", "epoll", "io_uring", "threads"}) {
             const series each = series_of(all_, scenarios::connections, name, figures::cpu_microseconds);
-            if (each.points.size() < 2) continue;
-            const point& first = each.points.front();
-            const point& last = each.points.back();
+            std::vector<point> sound = each.points;
+            std::erase_if(sound, [](const point& one) { return !one.valid; });
+            if (sound.size() < 2) continue;
+            const point& first = sound.front();
+            const point& last = sound.back();
             made.findings.push_back(fmt::format("{}: {} us at {} connections, {} us at {} ({}).", name,
                                                 figure_words(first.y), count_words(first.x),
                                                 figure_words(last.y), count_words(last.x),
@@ -281,7 +286,7 @@ class writer {
                            "CPU per request, by active connections of 1,000", {"active connections"},
                            {cpu_label}, figures::cpu_microseconds);
         cost.summary = "The more are ready at each wait, the less a wait costs each of them.";
-        mark_crossovers(cost, all_, scenarios::activity);
+        mark_crossovers(cost, all_, scenarios::activity, "active connections");
         chart rate = lines(all_, scenarios::activity, "activity-rate", "Requests per second",
                            {"active connections"}, {"requests per second"}, figures::requests_per_second);
         rate.less_is_better = false;
@@ -290,28 +295,29 @@ class writer {
         made.charts = {std::move(cost), std::move(rate)};
         made.tables.push_back(ratios(all_, scenarios::activity, "epoll", figures::cpu_microseconds,
                                      "CPU per request, divided by epoll's in the same round", "active"));
-        add_crossover_finding(made, scenarios::activity, "active connections");
+        add_order_finding(made, scenarios::activity, "active connections");
         return made;
     }
 
-    void add_crossover_finding(section& into, std::string_view scenario, std::string_view unit) const {
-        const auto at = crossover_in(all_, scenario, "epoll", "io_uring");
-        const auto places = all_.places_of(scenario);
-        if (at) {
-            const auto ratio =
-                all_.ratio(scenario, places.back(), "io_uring", "epoll", figures::cpu_microseconds);
-            into.findings.push_back(
-                fmt::format("epoll and io_uring cross at about {} {}; beyond, {} takes less CPU.",
-                            count_words(*at), unit, ratio && ratio->ratio.median < 1 ? "io_uring" : "epoll"));
-            return;
+    void add_order_finding(section& into, std::string_view scenario, std::string_view unit) const {
+        const order found = order_of(all_, scenario, "io_uring", "epoll");
+        const std::string_view less = found.first_is_less ? "io_uring" : "epoll";
+        const std::string_view other = found.first_is_less ? "epoll" : "io_uring";
+        switch (found.is) {
+            case order::kind::crosses:
+                into.findings.push_back(fmt::format("Beyond about {} {} {} takes less CPU, below it {}.",
+                                                    count_words(found.crossover.value_or(0)), unit, less,
+                                                    other));
+                return;
+            case order::kind::everywhere:
+                into.findings.push_back(
+                    fmt::format("{} takes less CPU than {} at every place.", less, other));
+                return;
+            case order::kind::unclear:
+                into.findings.push_back(
+                    "Between epoll and io_uring there is no order that is larger than the noise at every "
+                    "place.");
         }
-        if (places.empty()) return;
-        const auto ratio =
-            all_.ratio(scenario, places.back(), "io_uring", "epoll", figures::cpu_microseconds);
-        if (!ratio) return;
-        into.findings.push_back(fmt::format("{} takes less CPU than {} all the way.",
-                                            ratio->ratio.median < 1 ? "io_uring" : "epoll",
-                                            ratio->ratio.median < 1 ? "epoll" : "io_uring"));
     }
 
     section size() const {
@@ -322,11 +328,11 @@ class writer {
         chart cost = lines(all_, scenarios::size, "size-cpu", "CPU per request, by bytes of the body",
                            {"bytes of the body"}, {cpu_label}, figures::cpu_microseconds);
         cost.summary = "16 busy connections. Bodies are in memory; nobody uses sendfile here.";
-        mark_crossovers(cost, all_, scenarios::size);
+        mark_crossovers(cost, all_, scenarios::size, "bytes");
         made.charts = {std::move(cost)};
         made.tables.push_back(ratios(all_, scenarios::size, "epoll", figures::cpu_microseconds,
                                      "CPU per request, divided by epoll's in the same round", "bytes"));
-        add_crossover_finding(made, scenarios::size, "bytes");
+        add_order_finding(made, scenarios::size, "bytes");
         return made;
     }
 
@@ -339,7 +345,7 @@ class writer {
             lines(all_, scenarios::pipeline, "pipeline-cpu", "CPU per request, by requests under way",
                   {"requests under way on a connection"}, {cpu_label}, figures::cpu_microseconds);
         cost.summary = "Requests that arrive together are answered together, with one read and one write.";
-        mark_crossovers(cost, all_, scenarios::pipeline);
+        mark_crossovers(cost, all_, scenarios::pipeline, "requests");
         made.charts = {std::move(cost)};
         return made;
     }
@@ -373,12 +379,12 @@ class writer {
         made.charts = {std::move(cost)};
         const auto ratio =
             all_.ratio(scenarios::reading, 0, "one-byte-level", "drain-edge", figures::cpu_microseconds);
-        if (ratio)
+        if (ratio && ratio->valid)
             made.findings.push_back(fmt::format("Reading a byte for each event takes {} the CPU of draining.",
                                                 times_words(ratio->ratio.median)));
         const auto trigger =
             all_.ratio(scenarios::reading, 0, "drain-level", "drain-edge", figures::cpu_microseconds);
-        if (trigger)
+        if (trigger && trigger->valid)
             made.findings.push_back(fmt::format("Level against edge makes {} when both read all there is.",
                                                 times_words(trigger->ratio.median)));
         return made;
@@ -430,8 +436,12 @@ class writer {
             "than the "
             "server, and says nothing of its own limits.";
         if (!ab.all.empty()) made.charts.push_back(std::move(ab));
-        for (const std::string& why : frame_.missing)
-            made.notes.push_back("Not measured: " + why + ".");
+        const ceiling prefork = ceiling_of("apache-prefork", frame_.at);
+        if (frame_.chosen.connections > prefork.connections)
+            made.notes.push_back("apache-prefork is not in the chapter's case: " + prefork.why + ".");
+        made.notes.push_back(
+            "nginx is told to expect as many connections as come, because it takes memory for all it "
+            "expects.");
         for (const subject& each : all_.subjects()) {
             if (each.is == subject::kind::server)
                 made.notes.push_back(fmt::format("{}: {}.", each.name, each.what));

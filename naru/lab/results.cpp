@@ -1,6 +1,7 @@
 #include <naru/lab/results.hpp>
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include <fmt/format.h>
@@ -8,6 +9,9 @@
 namespace naru::lab {
 
 namespace {
+
+// One round of four is not what the machine does.
+bool is_enough(std::size_t sound, std::size_t rounds) { return sound > 0 && 2 * sound >= rounds; }
 
 bool is_sound(const sample& of, const figure& which) {
     return of.valid && !(which.generator_matters && of.generator_bound);
@@ -78,7 +82,7 @@ std::optional<point> results::at(std::string_view scenario, const std::string& s
             reasons.insert(each->reasons);
         }
     }
-    const bool valid = !sound.empty();
+    const bool valid = is_enough(sound.size(), rounds.size());
     const auto estimated = estimate_of(valid ? sound : all);
     if (!estimated) return std::nullopt;
     point made;
@@ -121,31 +125,50 @@ std::optional<compared> results::ratio(std::string_view scenario, double x, cons
         all.push_back(value);
         if (is_sound(*mine, which) && is_sound(*other->second, which)) sound.push_back(value);
     }
-    const auto estimated = estimate_of(sound.empty() ? all : sound);
+    const bool valid = is_enough(sound.size(), upper.size());
+    const auto estimated = estimate_of(valid ? sound : all);
     if (!estimated) return std::nullopt;
-    return compared{std::string(scenario), x, subject, baseline, *estimated, !sound.empty()};
+    return compared{std::string(scenario), x, subject, baseline, *estimated, valid};
 }
 
 std::optional<double> results::bytes_per_connection(const std::string& subject, const figure& which) const {
     std::vector<xy> ends;
     for (const double x : places_of(scenarios::connections)) {
         const auto there = at(scenarios::connections, subject, x, which);
-        if (there) ends.push_back({x, there->y});
+        if (there && there->valid) ends.push_back({x, there->y});
     }
     // A few connections more are lost in what a server allocates ahead.
     if (ends.size() < 2 || ends.back().x < 500) return std::nullopt;
     return slope_of(ends);
 }
 
-std::optional<double> crossover_in(const results& all, std::string_view scenario, const std::string& first,
-                                   const std::string& second) {
-    std::vector<line_point> both;
+order order_of(const results& all, std::string_view scenario, const std::string& first,
+               const std::string& second) {
+    order found;
+    std::optional<line_point> before;
+    unsigned changes = 0;
+    bool all_clear = true;
     for (const double x : all.places_of(scenario)) {
-        const auto a = all.median(scenario, first, x, figures::cpu_microseconds);
-        const auto b = all.median(scenario, second, x, figures::cpu_microseconds);
-        if (a && b) both.push_back({x, *a, *b});
+        const auto ratio = all.ratio(scenario, x, first, second, figures::cpu_microseconds);
+        if (!ratio) continue;
+        const bool less = ratio->valid && ratio->ratio.high < 1;
+        const bool more = ratio->valid && ratio->ratio.low > 1;
+        if (!less && !more) {
+            all_clear = false;
+            continue;
+        }
+        const line_point here{x, ratio->ratio.median, 1};
+        if (before && (before->first < 1) != less) {
+            ++changes;
+            const std::array<line_point, 2> both{*before, here};
+            found.crossover = crossover_of(both);
+        }
+        found.first_is_less = less;
+        before = here;
     }
-    return crossover_of(both);
+    if (!before || changes > 1 || (changes == 0 && !all_clear)) return {};
+    found.is = changes == 1 ? order::kind::crosses : order::kind::everywhere;
+    return found;
 }
 
 }  // namespace naru::lab

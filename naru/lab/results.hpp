@@ -79,8 +79,19 @@ class results {
     std::map<std::string, sample> samples_;
 };
 
-/// Where the processor time per request of `first` and `second` crosses in a scenario.
-std::optional<double> crossover_in(const results& all, std::string_view scenario, const std::string& first,
-                                   const std::string& second);
+/// Which of two takes less processor time per request in a scenario, as far as the intervals of their ratios
+/// tell: places where the interval holds 1 say nothing.
+struct order {
+    enum class kind : std::uint8_t {
+        unclear,     ///< no difference larger than the noise at some place, or more than one crossing
+        everywhere,  ///< one at every place
+        crosses,     ///< one up to `crossover`, the other beyond
+    };
+    kind is = kind::unclear;
+    bool first_is_less = false;  ///< everywhere; or beyond the crossing
+    std::optional<double> crossover;
+};
+order order_of(const results& all, std::string_view scenario, const std::string& first,
+               const std::string& second);
 
 }  // namespace naru::lab

@@ -12,7 +12,9 @@
 #include <fstream>
 #include <stdexcept>
 
+#include <fcntl.h>
 #include <sched.h>
+#include <sys/file.h>
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -40,6 +42,7 @@ workplace make_workplace(const run_options& options) {
     at.server_cores = cores.server;
     at.generator_cores = cores.generator;
     at.descriptors = load::raise_descriptor_limit();
+    at.memory_bytes = available_memory();
     // Readable for servers that give up their privileges.
     std::filesystem::permissions(at.directory,
                                  std::filesystem::perms::others_read | std::filesystem::perms::others_exec,
@@ -74,30 +77,49 @@ std::vector<cell> checked_plan(const run_options& options, const std::vector<sub
                                                  fmt::join(scenarios::all, ", ")));
     }
     const std::uint32_t wanted = options.chosen.connections;
-    const std::size_t most = at.descriptors > 500 ? at.descriptors - 500 : 0;
+    const std::uint32_t most = most_connections(at);
     if (wanted > most) {
         throw std::runtime_error(
-            fmt::format("--connections {}: a process may have {} descriptors here, which leaves {} "
-                        "connections; raise the limit "
-                        "(ulimit -Hn) or ask for fewer",
-                        wanted, at.descriptors, most));
+            fmt::format("--connections {}: a run goes up to {} here ({} descriptors a process, {} MiB of "
+                        "memory, and 20,000 "
+                        "at most)",
+                        wanted, most, at.descriptors, at.memory_bytes >> 20));
     }
     std::vector<cell> plan = make_plan(options.chosen, subjects, at);
     if (plan.empty()) throw std::runtime_error("there is nothing to measure");
     return plan;
 }
 
-std::string signature_of(const run_options& options, const std::vector<cell>& plan) {
-    std::string text = fmt::format("{} | {} | {:g} requests/s, {} cells", options.version, machine_words(),
-                                   options.chosen.rate, plan.size());
-    std::uint64_t hash = 14695981039346656037u;  // FNV-1a over the cells: another plan is another run
-    for (const cell& each : plan) {
-        const std::string words = fmt::format("{} {:g} {} {} {};", each.key(), each.load.seconds,
-                                              each.load.connections, each.load.idle, each.load.body);
+// Another plan, machine, program or server is another run.
+std::string signature_of(const run_options& options, const workplace& at, const results& all) {
+    std::uint64_t hash = 14695981039346656037u;  // FNV-1a
+    const auto add = [&hash](const std::string& words) {
         for (const char letter : words)
             hash = (hash ^ static_cast<unsigned char>(letter)) * 1099511628211u;
+    };
+    for (const cell& each : all.plan()) {
+        add(fmt::format("{} {:g} {:g} {:g} {:g} {} {} {} {} {};", each.key(), each.load.seconds,
+                        each.load.warmup, each.load.rate, each.load.ramp, each.load.connections,
+                        each.load.idle, each.load.body, each.load.pipeline, each.load.close));
     }
-    return fmt::format("{}, {:016x}", text, hash);
+    for (const subject& each : all.subjects())
+        add(each.name + each.what);
+    std::error_code error;
+    const auto built = std::filesystem::last_write_time(options.program, error).time_since_epoch().count();
+    add(fmt::format("{} {} {} {}", built, std::filesystem::file_size(options.program, error),
+                    at.server_cores.front(), at.generator_cores.front()));
+    return fmt::format("{} | {} | {} cells | {:016x}", options.version, machine_words(), all.plan().size(),
+                       hash);
+}
+
+// Two runs in one directory would spoil each other's files and cores.
+unique_descriptor lock_directory(const std::string& directory) {
+    unique_descriptor lock(::open((directory + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+    if (!lock) throw std::runtime_error(fmt::format("cannot write in {}", directory));
+    if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
+        throw std::runtime_error(
+            fmt::format("another naru lab is at work in {}: choose another with --out", directory));
+    return lock;
 }
 
 void write_in_one_step(const std::string& path, const std::string& text) {
@@ -119,14 +141,16 @@ std::string words_of(const cell& each) {
 run::run(run_options options)
     : options_(std::move(options)),
       at_(make_workplace(options_)),
+      lock_(lock_directory(at_.directory)),
       results_([this] {
           std::vector<subject> subjects = find_subjects(at_, missing_);
           std::vector<cell> plan = checked_plan(options_, subjects, at_, missing_);
           return results(std::move(plan), std::move(subjects));
       }()),
-      store_(at_.directory + "/samples.jsonl", signature_of(options_, results_.plan()), options_.fresh) {
-    for (const sample& each : store_.earlier())
-        results_.add(each);
+      store_(at_.directory + "/samples.jsonl", signature_of(options_, at_, results_), options_.fresh) {
+    for (const sample& each : store_.earlier()) {
+        if (!each.failed) results_.add(each);  // what failed is tried again
+    }
     resumed_ = results_.done();
 }
 
@@ -164,6 +188,7 @@ bool run::measure_all(const std::function<void(const status&)>& watch,
         for (unsigned attempt = 0; attempt < attempts; ++attempt) {
             last = measure(each, subject_named(each.subject), at_, cancelled);
             if (cancelled()) return false;
+            last.measured_at = static_cast<double>(std::time(nullptr));
             if (last.valid || last.failed) break;
         }
         taken += std::chrono::duration<double>(std::chrono::steady_clock::now() - from).count();
@@ -183,7 +208,11 @@ void run::write_report(const status& now) const {
     frame.chosen = options_.chosen;
     frame.command = options_.command;
     frame.version = options_.version;
-    frame.date = fmt::format("{:%Y-%m-%d %H:%M} UTC", fmt::gmtime(std::time(nullptr)));
+    double newest = 0;
+    for (const auto& [key, each] : results_.samples())
+        newest = std::max(newest, each.measured_at);
+    const auto shown = newest > 0 ? static_cast<std::time_t>(newest) : std::time(nullptr);
+    frame.date = fmt::format("{:%Y-%m-%d %H:%M} UTC", fmt::gmtime(shown));
     frame.missing = missing_;
     frame.at = at_;
     frame.shared_core = at_.server_cores == at_.generator_cores;

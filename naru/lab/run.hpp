@@ -52,6 +52,7 @@ class run {
  private:
     run_options options_;
     workplace at_;
+    unique_descriptor lock_;
     std::vector<std::string> missing_;
     results results_;
     store store_;

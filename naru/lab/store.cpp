@@ -2,6 +2,7 @@
 
 #include <naru/load/json.hpp>
 
+#include <cstdio>
 #include <stdexcept>
 
 #include <fmt/format.h>
@@ -18,12 +19,15 @@ store::store(std::string path, const std::string& signature, bool fresh) : path_
             if (auto read = parse_sample(line)) earlier_.push_back(std::move(*read));
         }
     }
-    file_.open(path_, std::ios::trunc);
+    // Beside and then in its place: a full disk does not cost what was there.
+    const std::string unfinished = path_ + ".new";
+    file_.open(unfinished, std::ios::trunc);
     file_ << first << '\n';
     for (const sample& each : earlier_)
         file_ << to_line(each);
     file_.flush();
-    if (!file_) throw std::runtime_error(fmt::format("cannot write {}", path_));
+    if (!file_ || std::rename(unfinished.c_str(), path_.c_str()) != 0)
+        throw std::runtime_error(fmt::format("cannot write {}", path_));
 }
 
 void store::add(const sample& measured) {

@@ -18,7 +18,7 @@ class store {
 
     /// What was there.
     const std::vector<sample>& earlier() const noexcept { return earlier_; }
-    /// On disk when it returns. Throws std::runtime_error.
+    /// With the system when it returns: it outlives this process. Throws std::runtime_error.
     void add(const sample& measured);
 
  private:

@@ -2,11 +2,13 @@
 
 #include <naru/lab/handler.hpp>
 #include <naru/lab/model.hpp>
+#include <naru/load/process_tree.hpp>
 
 #include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
+#include <thread>
 
 #include <unistd.h>
 
@@ -21,6 +23,8 @@ namespace files = std::filesystem;
 
 constexpr auto start_patience = 10s;
 constexpr std::size_t other_descriptors = 500;
+constexpr std::uint32_t spare_connections = 100;
+constexpr auto settle_interval = 100ms;
 
 void write_file(const std::string& path, std::string_view text) {
     std::ofstream file(path, std::ios::binary | std::ios::trunc);
@@ -29,7 +33,9 @@ void write_file(const std::string& path, std::string_view text) {
     if (!file) throw std::runtime_error(fmt::format("cannot write {}", path));
 }
 
-std::string nginx_configuration(const workplace& at, const std::string& directory, std::uint16_t port) {
+// It allocates and touches memory for all of worker_connections at its start: no more than are needed.
+std::string nginx_configuration(const workplace& at, const std::string& directory, std::uint16_t port,
+                                std::uint32_t connections) {
     std::string temporary;
     for (const char* each : {"client_body", "proxy", "fastcgi", "uwsgi", "scgi"})
         temporary += fmt::format("    {}_temp_path {}/{};\n", each, directory, each);
@@ -58,7 +64,7 @@ http {{
 }}
 )",
                        geteuid() == 0 ? "user root;\n" : "", at.descriptors, directory, directory,
-                       at.descriptors - other_descriptors, temporary, port, at.root());
+                       connections + spare_connections, temporary, port, at.root());
 }
 
 std::string h2o_configuration(const workplace& at, const std::string& directory, std::uint16_t port) {
@@ -115,7 +121,8 @@ DocumentRoot {4}
                        directory, mpm, port, workers, at.root());
 }
 
-command server_command(const subject& which, const workplace& at, std::uint16_t port) {
+command server_command(const subject& which, const workplace& at, std::uint16_t port,
+                       std::uint32_t connections) {
     const std::string directory = at.directory + "/" + which.name;
     files::create_directories(directory);
     if (which.name.starts_with("naru-")) {
@@ -126,7 +133,7 @@ command server_command(const subject& which, const workplace& at, std::uint16_t 
     }
     const std::string configuration = directory + "/configuration";
     if (which.name == "nginx") {
-        write_file(configuration, nginx_configuration(at, directory, port));
+        write_file(configuration, nginx_configuration(at, directory, port, connections));
         return {{find_program("nginx"), "-p", directory, "-e", directory + "/error.log", "-c", configuration},
                 at.server_cores};
     }
@@ -159,6 +166,18 @@ void add_server(std::vector<subject>& all, std::vector<std::string>& missing, co
     all.push_back({name, subject::kind::server, fmt::format("{}; {}", version_of(path, flag, at), how)});
 }
 
+// A listening parent may still be forking: until their number stays the same.
+void wait_for_children(int server) {
+    const auto until = std::chrono::steady_clock::now() + start_patience;
+    std::size_t before = 0;
+    while (std::chrono::steady_clock::now() < until) {
+        const std::size_t now = load::process_tree(server).size();
+        if (now > 1 && now == before) return;
+        before = now;
+        std::this_thread::sleep_for(settle_interval);
+    }
+}
+
 }  // namespace
 
 std::vector<subject> find_subjects(const workplace& at, std::vector<std::string>& missing) {
@@ -176,22 +195,26 @@ std::vector<subject> find_subjects(const workplace& at, std::vector<std::string>
     for (const char* each : {"one-byte-level", "drain-level", "one-byte-edge", "drain-edge"})
         all.push_back({each, subject::kind::reading, "the lab's handler"});
     all.push_back({"naru-epoll", subject::kind::server, "naru serve, 1 thread"});
-    all.push_back({"naru-io_uring", subject::kind::server, "naru serve, 1 thread"});
+    if (const backend_choice ring = try_backend(engine::io_uring); ring.backend != nullptr)
+        all.push_back({"naru-io_uring", subject::kind::server, "naru serve, 1 thread"});
     add_server(all, missing, at, "nginx", "nginx", "-v", "1 worker");
     add_server(all, missing, at, "h2o", "h2o", "--version", "1 thread");
     add_server(all, missing, at, "apache-event", "apache2", "-v", "mpm_event, at most 1,600 threads");
     add_server(all, missing, at, "apache-prefork", "apache2", "-v", "mpm_prefork, at most 1,024 processes");
+    if (find_program("strace").empty()) missing.emplace_back("system calls: strace is not installed");
+    if (find_program("ab").empty()) missing.emplace_back("ab: it is not installed (apache2-utils)");
     return all;
 }
 
-started start(const subject& which, const workplace& at) {
+started start(const subject& which, const workplace& at, std::uint32_t connections) {
     const std::string log = fmt::format("{}/{}.log", at.directory, which.name);
     if (which.is == subject::kind::server) {
         const std::uint16_t port = free_port();
-        auto server = std::make_unique<process>(server_command(which, at, port), log);
+        auto server = std::make_unique<process>(server_command(which, at, port, connections), log);
         if (!wait_for_port(*server, port, start_patience))
             throw std::runtime_error(
                 fmt::format("{} does not listen: {}", which.name, server->last_words(1)));
+        if (which.name.starts_with("apache-")) wait_for_children(server->number());
         return {std::move(server), port};
     }
     auto server = std::make_unique<process>(

@@ -17,7 +17,8 @@ struct workplace {
     std::string program;    ///< naru itself
     std::vector<int> server_cores;
     std::vector<int> generator_cores;
-    std::size_t descriptors = 0;  ///< the hard limit
+    std::size_t descriptors = 0;     ///< the hard limit
+    std::uint64_t memory_bytes = 0;  ///< available; 0: not known
 
     std::string root() const { return directory + "/root"; }  ///< files /64 to /1048576
 };
@@ -44,8 +45,9 @@ struct started {
     std::uint16_t port = 0;
 };
 
-/// Starts it in a fresh process and waits until it listens. Throws std::runtime_error with its last words.
-started start(const subject& which, const workplace& at);
+/// Starts it in a fresh process, for so many connections, and waits until it listens and has started what it
+/// starts at first. Throws std::runtime_error with its last words.
+started start(const subject& which, const workplace& at, std::uint32_t connections);
 
 /// Writes the files below workplace::root. Throws std::runtime_error.
 void create_root(const workplace& at);

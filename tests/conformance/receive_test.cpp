@@ -104,6 +104,49 @@ TEST_P(Receive, APeerIsHeldBackWhileNobodyReads) {
     loop().close(ours);
 }
 
+TEST_P(Receive, AnOwnerWhoStopsReadingALargeMessageHoldsFewBuffers) {
+    const std::size_t leased = loop().buffers().leased();
+    auto sockets = tcp_pair();
+    set_buffer(sockets.ours.get(), SO_RCVBUF, 4'000'000);
+    set_buffer(sockets.peer.get(), SO_SNDBUF, 4'000'000);
+    const handle ours = adopt(sockets.ours);
+    const std::string sent = pattern(3'000'000);
+    std::size_t written = 0;
+    const auto write_more = [&] {
+        written += write_some(sockets.peer.get(), std::string_view(sent).substr(written));
+    };
+    std::string got;
+    a_recv recv(ours);
+    recv.then = [&] {
+        ASSERT_FALSE(recv.failed());
+        got += recv.take(loop());
+        if (got.size() < 500'000) loop().submit(recv);
+    };
+    loop().submit(recv);
+    ASSERT_TRUE(run_until([&] {
+        write_more();
+        return got.size() >= 500'000;
+    }));
+    // Nobody reads from here on, and the peer goes on.
+    for (int idle = 0; idle < 30; ++idle) {
+        write_more();
+        loop().run_for_one_tick(1ms);
+    }
+    EXPECT_LE(loop().buffers().leased(), leased + 2 * limits::buffers_ahead);
+    recv.then = [&] {
+        ASSERT_FALSE(recv.failed());
+        got += recv.take(loop());
+        if (got.size() < sent.size()) loop().submit(recv);
+    };
+    loop().submit(recv);
+    ASSERT_TRUE(run_until([&] {
+        write_more();
+        return got.size() == sent.size();
+    }));
+    EXPECT_TRUE(got == sent);
+    loop().close(ours);
+}
+
 TEST_P(Receive, WhenThePoolIsEmptyReceivesWaitAndAllAreServedLater) {
     // The test holds every free buffer of the pool, so that the receives find none.
     constexpr std::size_t count = 40;

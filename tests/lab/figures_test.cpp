@@ -86,13 +86,18 @@ TEST(LabSample, ComesBackFromItsLine) {
 }
 
 TEST(LabSample, ReadsOtherProgramsFigures) {
-    EXPECT_DOUBLE_EQ(
-        parse_ab("Complete requests:      10000\nRequests per second:    6625.32 [#/sec] (mean)\n").value(),
-        6625.32);
+    EXPECT_DOUBLE_EQ(parse_ab("Complete requests:      10000\nFailed requests:        0\n"
+                              "Requests per second:    6625.32 [#/sec] (mean)\n")
+                         .value(),
+                     6625.32);
+    EXPECT_FALSE(
+        parse_ab("Complete requests:      10000\nFailed requests:        0\nNon-2xx responses:      10000\n"
+                 "Requests per second:    9625.32 [#/sec] (mean)\n"));
     EXPECT_FALSE(parse_ab("apr_socket_recv: Connection reset by peer (104)\n"));
     EXPECT_DOUBLE_EQ(parse_strace("% time     seconds  usecs/call     calls    errors syscall\n"
                                   "------ ----------- ----------- --------- --------- ----------------\n"
                                   " 99.00    0.120000           3     40000           sendto\n"
+                                  "  1.00    0.001212           3      1234        12 accept4\n"
                                   "------ ----------- ----------- --------- --------- ----------------\n"
                                   "100.00    0.121212           3     41234        12 total\n")
                          .value(),
