@@ -81,8 +81,9 @@ class planner {
                 cell made;
                 made.scenario = scenario;
                 // Odd rounds go backwards: nobody always follows the same other.
-                const std::size_t step = round % 2 == 0 ? index : names.size() - 1 - index;
-                made.subject = names[(step + round) % names.size()];
+                const std::size_t turn = round % names.size();
+                const std::size_t place = round % 2 == 0 ? index + turn : 2 * names.size() - turn - index;
+                made.subject = names[place % names.size()];
                 made.x = x;
                 made.round = round;
                 made.load.seconds = seconds_;
