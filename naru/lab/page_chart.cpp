@@ -44,10 +44,12 @@ std::string remarks(const chart& shown) {
         const bool is_bars = shown.drawn_as == chart::form::bars;
         for (const point& at : each.points) {
             if (at.note.empty() && at.valid) continue;
+            const std::string words = at.valid          ? ": "
+                                      : at.note.empty() ? " is hatched and not ranked"
+                                                        : " is hatched and not ranked: ";
             lines.push_back(fmt::format(
-                R"({}<strong class="{}">{}</strong>{}: {}{})", swatch(each.model), look_of(each.model).css,
-                escaped(each.label), is_bars ? "" : " at " + x_text(shown, at.x),
-                at.valid ? "" : "not valid, so it is hatched and not ranked. ", escaped(at.note)));
+                R"({}<strong class="{}">{}</strong>{}{}{})", swatch(each.model), look_of(each.model).css,
+                escaped(each.label), is_bars ? "" : " at " + x_text(shown, at.x), words, escaped(at.note)));
         }
         if (each.ends.empty()) continue;
         const std::string where = each.points.empty() || is_bars
@@ -123,9 +125,10 @@ std::string chart_json(const chart& shown) {
     const char* comma = "";
     for (const series& each : shown.all) {
         const model_look look = look_of(each.model);
-        made +=
-            fmt::format(R"({}{{"label":{},"css":"{}","dash":"{}","mark":"{}","ends":{},"points":[)", comma,
-                        json_string(each.label), look.css, look.dash, look.marker, json_string(each.ends));
+        made += fmt::format(
+            R"({}{{"model":{},"label":{},"css":"{}","dash":"{}","mark":"{}","ends":{},"points":[)", comma,
+            json_string(each.model), json_string(each.label), look.css, look.dash, look.marker,
+            json_string(each.ends));
         append_points(made, each);
         made += "]}";
         comma = ",";

@@ -102,7 +102,7 @@ class bar_drawing {
 
     void grid() {
         add(R"(<g aria-hidden="true">)");
-        for (const double at : scale_.ticks(static_cast<unsigned>((right_ - left_) / (font_ * 4.6)))) {
+        for (const double at : scale_.ticks(static_cast<unsigned>((right_ - left_) / (font_ * 3.4)))) {
             const double x = x_of(at);
             add(R"(<path class="grid" d="M{0:.1f} {1:.1f}V{2:.1f}"/><text class="tick" x="{0:.1f}" y="{3:.1f}" text-anchor="middle">{4}</text>)",
                 x, top_, bottom_, bottom_ + font_ * 1.4, escaped(tick_text(at)));

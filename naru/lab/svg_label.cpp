@@ -104,7 +104,7 @@ box label_field::place(double x, double y, double width, double height) {
             {left, below, width, height},
         };
         for (const box& each : candidates) {
-            const double found = cost(each) + away / 30;
+            const double found = cost(each) + away / 8;
             if (found < least) {
                 least = found;
                 best = each;

@@ -20,6 +20,7 @@ line_drawing::line_drawing(const chart& shown, picture size)
       id_(id_text(shown.id) + (size == picture::wide ? "-w" : "-n")),
       is_wide_(size == picture::wide),
       font_(is_wide_ ? 13 : 12),
+      name_font_(is_wide_ ? 13 : 11),
       width_(is_wide_ ? 900 : 344),
       height_(is_wide_ ? 480 : 390),
       field_({}) {
@@ -76,14 +77,14 @@ void line_drawing::margins() {
         ticks = std::max(ticks, text_width(tick_text(at), font_));
     left_ = ticks + 10;
     double names = 10;
-    const double most = is_wide_ ? 190 : 92;
+    const double most = is_wide_ ? 190 : 108;
     for (auto& each : lines_) {
         each.name = each.from.label;
-        if (text_width(each.name, font_) > most) each.name = each.from.model;
-        if (text_width(each.name, font_) > most)
-            each.name = shortened(each.name, static_cast<std::size_t>(most / font_ / .6));
+        if (text_width(each.name, name_font_) > most) each.name = each.from.model;
+        if (text_width(each.name, name_font_) > most)
+            each.name = shortened(each.name, static_cast<std::size_t>(most / name_font_ / .6));
         if (!each.ends_at_right) continue;
-        names = std::max(names, text_width(each.name, font_) + 22);
+        names = std::max(names, text_width(each.name, name_font_) + 22);
         if (is_wide_ && !each.from.ends.empty()) each.why = wrapped(each.from.ends, 22, 3);
         for (const auto& text : each.why)
             names = std::max(names, text_width(text, font_ * .86) + 22);
@@ -101,7 +102,9 @@ void line_drawing::margins() {
 unsigned line_drawing::y_ticks() const { return is_wide_ ? 7 : 6; }
 
 std::vector<std::string> line_drawing::marker_lines(const marker& each) const {
-    return wrapped(each.text, is_wide_ ? 64 : 34, 3);
+    if (!is_drawable(each.x, shown_.x_logarithmic)) return {};
+    const double room = std::max(width_ - x_of(each.x), x_of(each.x)) - 10;
+    return wrapped(each.text, static_cast<std::size_t>(room / font_ / .62), 3);
 }
 
 double line_drawing::x_of(double value) const {
@@ -261,8 +264,8 @@ void line_drawing::names_at_the_right() {
             add(R"(<path class="leader {}" d="M{:.1f} {:.1f}L{:.1f} {:.1f}H{:.1f}"/>)", each.look.css, from_x,
                 labels[at].wanted, right_ + 9, first, right_ + 12);
         }
-        add(R"(<text class="name {}" x="{:.1f}" y="{:.1f}">{}</text>)", each.look.css, right_ + 15,
-            first + font_ * .35, escaped(each.name));
+        add(R"(<text class="name {}" x="{:.1f}" y="{:.1f}" font-size="{}">{}</text>)", each.look.css,
+            right_ + 15, first + font_ * .35, name_font_, escaped(each.name));
         reason(each, right_ + 15, first + font_ * .35 + line, "start");
     }
 }
@@ -280,7 +283,7 @@ void line_drawing::names_inside() {
     for (auto& each : lines_) {
         if (each.ends_at_right) continue;
         if (is_wide_) each.why = wrapped(each.from.ends, 30, 3);
-        double wide = text_width(each.name, font_);
+        double wide = text_width(each.name, name_font_);
         for (const auto& text : each.why)
             wide = std::max(wide, text_width(text, font_ * .86));
         const double high = line * (1 + .88 * static_cast<double>(each.why.size()));
@@ -291,8 +294,8 @@ void line_drawing::names_inside() {
         const bool is_left = at.x + at.width < x;
         const double text_x = is_left ? at.x + at.width : at.x;
         const std::string_view anchor = is_left ? "end" : "start";
-        add(R"(<text class="name {}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>)", each.look.css,
-            text_x, at.y + font_ * .95, anchor, escaped(each.name));
+        add(R"(<text class="name {}" x="{:.1f}" y="{:.1f}" font-size="{}" text-anchor="{}">{}</text>)",
+            each.look.css, text_x, at.y + font_ * .95, name_font_, anchor, escaped(each.name));
         reason(each, text_x, at.y + font_ * .95 + line * .92, anchor);
     }
 }

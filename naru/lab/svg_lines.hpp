@@ -58,6 +58,7 @@ class line_drawing {
     std::string id_;
     bool is_wide_;
     double font_;
+    double name_font_;
     double width_;
     double height_;
     double left_ = 0;

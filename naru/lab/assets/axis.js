@@ -77,6 +77,13 @@ naru.axis = (() => {
 
   const isPowerOfTwo = (value) => value >= 1 && Number.isInteger(Math.log2(value));
 
+  // Where a value is on an axis: 0 to 1.
+  const part = (value, low, high, log) => (log ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low));
+
+  function range(log, binary, low, high) {
+    return { log, binary, low, high, part: (value) => Math.min(Math.max(part(value, low, high, log) || 0, 0), 1) };
+  }
+
   // What the values on an axis ask for; `rounded` is for the axis that is to begin and end with round values.
   function fit(values, log, rounded) {
     const shown = [...new Set(values.filter((value) => Number.isFinite(value) && (!log || value > 0)))];
@@ -89,7 +96,7 @@ naru.axis = (() => {
         high = decades(high, high * 10, [1, 2, 5], 1)[0] || high;
       }
       if (high < low * 1.5) [low, high] = [low / 2, high * 2];
-      return { log, binary: isBinary, low, high };
+      return range(log, isBinary, low, high);
     }
     if (rounded) [low, high] = [Math.min(low, 0), Math.max(high, 0)];
     if (high - low < near * Math.max(Math.abs(high), Math.abs(low), 1e-6)) {
@@ -101,7 +108,7 @@ naru.axis = (() => {
       const step = roundStep((high - low) / 8);
       [low, high] = [Math.floor(low / step + near) * step, Math.ceil(high / step - near) * step];
     }
-    return { log, binary: false, low, high };
+    return range(log, false, low, high);
   }
 
   return { ticks, text, sizeText, fit };

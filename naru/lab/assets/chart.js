@@ -61,7 +61,7 @@ naru.chart = (() => {
         [x + away, y - height / 2], [x - away - width, y - height / 2], [x - width / 2, y - away - height], [x - width / 2, y + away],
         [x + away / 2, y - away - height], [x + away / 2, y + away], [x - away - width, y - away - height], [x - away - width, y + away],
       ]) {
-        let cost = away / 30;
+        let cost = away / 8;
         for (const spot of spots) cost += spot[0] > left && spot[0] < left + width && spot[1] > top && spot[1] < top + height;
         for (const box of boxes) {
           if (Math.min(box[0] + box[2], left + width) > Math.max(box[0], left) && Math.min(box[1] + box[3], top + height) > Math.max(box[1], top)) cost += 100;
@@ -110,7 +110,7 @@ naru.chart = (() => {
     }
 
     paint() {
-      const { context, plot } = this;
+      const { context, plot, look } = this;
       context.save();
       context.scale(this.ratio, this.ratio);
       const lines = this.shown();
@@ -123,6 +123,9 @@ naru.chart = (() => {
       for (const each of lines) this.marks(each);
       context.restore();
       context.globalAlpha = 1;
+      context.strokeStyle = look.ink;
+      context.lineWidth = 1.1;
+      context.stroke(new Path2D(`M${plot.left} ${plot.bottom}H${plot.right}`));
       this.markers();
       this.names(lines);
       context.restore();
@@ -289,7 +292,7 @@ naru.chart = (() => {
           context.lineWidth = 0.9;
           context.stroke(new Path2D(`M${each.x + 6} ${each.wanted}L${plot.right + 10} ${y}H${plot.right + 13}`));
         }
-        this.text(look.short(each.line.label), plot.right + 16, y + 4.5, { colour: each.colour, bold: true, size: look.nameSize });
+        this.text(look.short(each.line), plot.right + 16, y + 4.5, { colour: each.colour, bold: true, size: look.nameSize });
       }
       context.globalAlpha = 1;
     }
@@ -306,7 +309,7 @@ naru.chart = (() => {
     nameInside({ line, colour, alpha }, x, y) {
       const { context, look, plot } = this;
       const why = look.narrow || !line.ends ? [] : wrapped(line.ends, 30, 3);
-      const name = look.short(line.label);
+      const name = look.short(line);
       const width = Math.max(this.width(name, look.nameSize, true), ...why.map((each) => this.width(each, 11.5, false)));
       const box = place(x, y, width, 16 + 14 * why.length, this.spots, this.boxes, [plot.left, plot.top, plot.right, plot.bottom]);
       const isLeft = box[0] + box[2] < x;
@@ -335,19 +338,24 @@ naru.chart = (() => {
 
   const measuring = document.createElement('canvas').getContext('2d');
 
-  function lookOf(host, data, width) {
+  function lookOf(host, data, xAxis) {
+    const width = host.clientWidth;
     const look = colours(host);
     look.narrow = width < 560;
-    look.nameSize = look.narrow ? 12 : 13;
+    look.nameSize = look.narrow ? 11 : 13;
     const measure = (text, size) => {
       measuring.font = `600 ${size}px ${look.font}`;
       return measuring.measureText(text).width;
     };
-    const most = look.narrow ? 92 : 190;
-    look.short = (label) => shortened(label, look.nameSize, most, measure);
-    look.markerLines = (marker) => wrapped(marker.text, look.narrow ? 34 : 64, 3);
+    const most = look.narrow ? 108 : 190;
+    look.short = ({ label, model }) => (measure(label, look.nameSize) <= most ? label : shortened(model, look.nameSize, most, measure));
+    look.nameRoom = 24 + Math.max(0, ...data.series.map((line) => measure(look.short(line), look.nameSize)));
+    // About where the marker will be: its text stands on the side that has more room.
+    look.markerLines = (marker) => {
+      const x = 50 + (width - 50 - look.nameRoom) * xAxis.part(marker.x);
+      return wrapped(marker.text, Math.max(12, Math.floor((Math.max(x, width - x) - 14) / 8.2)), 3);
+    };
     look.markerRoom = 17 * data.markers.reduce((sum, each) => sum + look.markerLines(each).length + 0.3, 0);
-    look.nameRoom = 24 + Math.max(0, ...data.series.map((line) => measure(look.short(line.label), look.nameSize)));
     look.lines = data.series.map((line) => {
       const probe = document.createElement('span');
       probe.className = line.css;
@@ -367,7 +375,7 @@ naru.chart = (() => {
     const valid = data.series.flatMap((line) => line.points).filter((point) => drawable(point, data));
     const xAxis = naru.axis.fit(valid.map((point) => point.x).concat(data.markers.map((each) => each.x ?? NaN)), data.x.log, false);
     const yAxis = naru.axis.fit(valid.flatMap((point) => (point.valid ? [point.y, point.low ?? NaN, point.high ?? NaN] : [point.y])), data.y.log, true);
-    let look = lookOf(host, data, host.clientWidth);
+    let look = lookOf(host, data, xAxis);
     const margin = data.x.log ? Math.pow(xAxis.high / xAxis.low, 0.012) : (xAxis.high - xAxis.low) * 0.012;
     const whole = data.x.log ? [xAxis.low / margin, xAxis.high * margin] : [xAxis.low - margin, xAxis.high + margin];
     const height = () => Math.round((look.narrow ? 330 : 410) + look.markerRoom);
@@ -388,7 +396,7 @@ naru.chart = (() => {
       },
       axes: [
         axis({
-          size: 30, grid: { show: false }, border: { show: true, stroke: () => look.ink, width: 1.1 },
+          size: 30, grid: { show: false },
           ticks: { show: true, size: 5, width: 1.1, stroke: () => look.ink },
           splits: (self, at, low, high) => naru.axis.ticks(xAxis, low, high, Math.floor(self.bbox.width / devicePixelRatio / 56)),
           filter: (self, splits) => splits,
@@ -409,7 +417,7 @@ naru.chart = (() => {
       },
     }, columns, host);
     const restyle = () => {
-      look = lookOf(host, data, host.clientWidth);
+      look = lookOf(host, data, xAxis);
       u.setSize({ width: host.clientWidth, height: height() });
       u.redraw(false, true);
     };

@@ -3,13 +3,15 @@
   'use strict';
 
   function startCharts() {
+    let hint = 'Point at the chart for its values, drag to zoom, press a name to hide its line.';
     for (const source of document.querySelectorAll('script.chart-data')) {
       const drawing = source.closest('figure').querySelector('.drawing');
       const data = JSON.parse(source.textContent);
       const has = data.series.some((line) => line.points.some((point) => point.x !== null && point.y !== null));
       if (!has) continue;
       try {
-        drawing.readout = new naru.readout.Readout(drawing, data);
+        drawing.readout = new naru.readout.Readout(drawing, data, hint);
+        hint = '';  // said once
       } catch (problem) {
         // The drawing without scripts is complete: better that than nothing.
         drawing.classList.remove('is-live');
@@ -44,6 +46,7 @@
   const stateKey = 'naru-lab-state';
 
   function rememberPlace() {
+    history.scrollRestoration = 'manual';  // the browser's memory is of pixels
     const places = [...document.querySelectorAll('main section[id], main figure[id]')];
     const above = places.filter((each) => each.getBoundingClientRect().top <= 80).pop();
     if (above) sessionStorage.setItem(placeKey, JSON.stringify({ id: above.id, offset: above.getBoundingClientRect().top }));
@@ -54,6 +57,7 @@
     const kept = sessionStorage.getItem(placeKey);
     if (!kept) return;
     sessionStorage.removeItem(placeKey);
+    addEventListener('load', () => setTimeout(() => { history.scrollRestoration = 'auto'; }));
     const { id, offset } = JSON.parse(kept);
     const target = id && document.getElementById(id);
     const top = target ? window.scrollY + target.getBoundingClientRect().top - offset : offset;

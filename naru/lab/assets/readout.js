@@ -28,7 +28,8 @@ naru.readout = (() => {
   }
 
   class Readout {
-    constructor(drawing, data) {
+    constructor(drawing, data, hint) {
+      this.hint = hint;
       this.drawing = drawing;
       this.data = data;
       this.zoomed = false;
@@ -82,7 +83,7 @@ naru.readout = (() => {
       const made = element('div', 'legend');
       made.setAttribute('role', 'group');
       made.setAttribute('aria-label', `Lines of: ${this.data.title}`);
-      this.at = element('p', 'at', this.hint());
+      this.at = element('p', 'at', this.hint);
       made.append(this.at);
       this.buttons = this.data.series.map((line, index) => {
         const button = element('button');
@@ -99,8 +100,6 @@ naru.readout = (() => {
       });
       return made;
     }
-
-    hint() { return 'Point at the chart for its values, drag to zoom, press a name to hide its line.'; }
 
     setShown(index, shown) {
       this.buttons[index].button.setAttribute('aria-pressed', String(shown));
@@ -146,7 +145,7 @@ naru.readout = (() => {
     show(index) {
       const none = index === null || index === undefined;
       const x = none ? null : this.chart.xs[index];
-      this.at.textContent = none ? this.hint() : `At ${this.written(x)} (${this.data.x.label}):`;
+      this.at.textContent = none ? this.hint : `At ${this.written(x)} (${this.data.x.label}):`;
       const words = [];
       this.data.series.forEach((line, at) => {
         const point = none ? undefined : line.points.find((each) => each.x === x);
@@ -167,12 +166,13 @@ naru.readout = (() => {
       u.setCursor({ left: u.valToPos(xs[index], 'x'), top: u.over.clientHeight / 2 });
     }
 
-    move(step) {
+    // `next` has the place of the cursor among those that are visible (-1: none yet) and the last one.
+    move(next) {
       const places = this.visible();
       if (places.length === 0) return;
       const now = places.findIndex(({ index }) => index === this.chart.u.cursor.idx && this.chart.u.cursor.left >= 0);
-      const next = now < 0 ? (step > 0 ? 0 : places.length - 1) : Math.min(Math.max(now + step, 0), places.length - 1);
-      this.moveTo(places[next].index);
+      const last = places.length - 1;
+      this.moveTo(places[Math.min(Math.max(next(now, last), 0), last)].index);
     }
 
     zoom(factor) {
@@ -192,10 +192,10 @@ naru.readout = (() => {
     key(event) {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
       const actions = {
-        ArrowLeft: () => this.move(-1),
-        ArrowRight: () => this.move(1),
-        Home: () => this.move(-1e6),
-        End: () => this.move(1e6),
+        ArrowLeft: () => this.move((now, last) => (now < 0 ? last : now - 1)),
+        ArrowRight: () => this.move((now) => now + 1),
+        Home: () => this.move(() => 0),
+        End: () => this.move((now, last) => last),
         '+': () => this.zoom(0.6),
         '=': () => this.zoom(0.6),
         '-': () => this.zoom(1 / 0.6),
