@@ -389,7 +389,7 @@ naru.chart = (() => {
       padding: [look.markerRoom + 10, () => look.nameRoom, 0, 0],
       legend: { show: false },
       focus: { alpha: 0.22 },
-      cursor: { y: false, drag: { x: true, y: false }, points: { show: false }, focus: { prox: 18 } },
+      cursor: { x: false, y: false, drag: { x: true, y: false }, points: { show: false }, focus: { prox: 18 } },
       scales: {
         x: { time: false, distr: data.x.log ? 3 : 1, range: (self, low, high) => (hooks.isZoomed() ? [low, high] : whole) },
         y: { distr: data.y.log ? 3 : 1, range: () => [yAxis.low, yAxis.high] },

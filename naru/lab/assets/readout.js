@@ -39,6 +39,10 @@ naru.readout = (() => {
         zooming: () => this.setZoomed(true),
         moved: (index) => this.show(index),
       });
+      // uPlot's line would follow the pointer; this one stands at the values that are read out.
+      this.needle = element('div', 'needle');
+      this.needle.hidden = true;
+      this.chart.u.over.append(this.needle);
       // uPlot's own double click shows everything again; so that it also counts here:
       this.chart.u.over.addEventListener('dblclick', () => this.reset(), true);
       new ResizeObserver(() => this.fit()).observe(this.live);
@@ -145,7 +149,11 @@ naru.readout = (() => {
     show(index) {
       const none = index === null || index === undefined;
       const x = none ? null : this.chart.xs[index];
-      this.at.textContent = none ? this.hint : `At ${this.written(x)} (${this.data.x.label}):`;
+      this.at.textContent = none ? this.hint : `${this.data.x.label}: ${this.written(x)}`;
+      if (this.needle) {
+        this.needle.hidden = none;
+        if (!none) this.needle.style.left = `${this.chart.u.valToPos(x, 'x')}px`;
+      }
       const words = [];
       this.data.series.forEach((line, at) => {
         const point = none ? undefined : line.points.find((each) => each.x === x);
