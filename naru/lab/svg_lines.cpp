@@ -36,6 +36,8 @@ std::string line_drawing::svg() {
         line(each);
     for (const auto& each : lines_)
         marks(each);
+    for (const auto& each : lines_)
+        cross(each);
     add("</g>");
     vertical_markers();
     names_at_the_right();
@@ -147,7 +149,8 @@ void line_drawing::grid() {
     }
     const bool is_size = x_.is_binary() && (shown_.x_label.find("byte") != std::string::npos ||
                                             shown_.x_label.find("KiB") != std::string::npos);
-    for (const double at : x_.ticks(static_cast<unsigned>((right_ - left_) / (font_ * 4.3)))) {
+    for (const double at :
+         x_.ticks(static_cast<unsigned>((right_ - left_) / (font_ * (is_size ? 4.6 : 3.4))))) {
         add(R"(<path class="tick-mark" d="M{0:.1f} {1:.1f}v5"/><text class="tick" x="{0:.1f}" y="{2:.1f}" text-anchor="middle">{3}</text>)",
             x_of(at), bottom_, bottom_ + 6 + font_, escaped(is_size ? size_text(at) : tick_text(at)));
     }
@@ -215,6 +218,10 @@ void line_drawing::marks(const drawn_line& each) {
         add(R"(<path class="mark{} {}" d="{}" transform='translate({:.1f} {:.1f}){}'/>)",
             at->valid ? "" : " hollow", each.look.css, each.look.marker, x, y, is_wide_ ? "" : " scale(.8)");
     }
+}
+
+// Above everything else, or the lines that go on would hide it.
+void line_drawing::cross(const drawn_line& each) {
     if (each.from.ends.empty()) return;
     const point& last = *each.points.back();
     add(R"(<path class="cross {}" d="M{:.1f} {:.1f}m-7-7l14 14m0-14l-14 14"/>)", each.look.css, x_of(last.x),

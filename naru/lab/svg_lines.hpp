@@ -48,6 +48,7 @@ class line_drawing {
     void band(const drawn_line& each);
     void line(const drawn_line& each);
     void marks(const drawn_line& each);
+    void cross(const drawn_line& each);
     void vertical_markers();
     void names_at_the_right();
     void names_inside();

@@ -121,6 +121,7 @@ naru.chart = (() => {
       for (const each of lines) this.band(each);
       for (const each of lines) this.line(each);
       for (const each of lines) this.marks(each);
+      for (const each of lines) this.cross(each);
       context.restore();
       context.globalAlpha = 1;
       context.strokeStyle = look.ink;
@@ -214,7 +215,13 @@ naru.chart = (() => {
         context.stroke(mark);
         context.restore();
       }
+    }
+
+    // Above everything else, or the lines that go on would hide it.
+    cross({ line, points, colour, alpha }) {
       if (!line.ends) return;
+      const { context } = this;
+      context.globalAlpha = alpha;
       const last = points[points.length - 1];
       context.save();
       context.translate(this.x(last.x), this.y(last.y));
@@ -398,7 +405,7 @@ naru.chart = (() => {
         axis({
           size: 30, grid: { show: false },
           ticks: { show: true, size: 5, width: 1.1, stroke: () => look.ink },
-          splits: (self, at, low, high) => naru.axis.ticks(xAxis, low, high, Math.floor(self.bbox.width / devicePixelRatio / 56)),
+          splits: (self, at, low, high) => naru.axis.ticks(xAxis, low, high, Math.floor(self.bbox.width / devicePixelRatio / (isOfSizes(data.x.label) ? 60 : look.narrow ? 40 : 48))),
           filter: (self, splits) => splits,
           values: (self, splits) => splits.map(xAxis.binary && isOfSizes(data.x.label) ? naru.axis.sizeText : naru.axis.text),
         }),
