@@ -37,32 +37,47 @@ const point* point_at(const series& each, double x) {
     return nullptr;
 }
 
+std::string remark(const series& each, std::string_view rest) {
+    return fmt::format(R"(<li>{}<strong class="{}">{}</strong>{}</li>)", swatch(each.model),
+                       look_of(each.model).css, escaped(each.label), rest);
+}
+
+// The points of a series about which the same is said, in one line.
+void append_notes(std::string& made, const chart& shown, const series& each) {
+    std::vector<const point*> left;
+    for (const point& at : each.points) {
+        if (!at.note.empty() || !at.valid) left.push_back(&at);
+    }
+    while (!left.empty()) {
+        const point& first = *left.front();
+        const auto is_alike = [valid = first.valid, note = first.note](const point* at) {
+            return at->valid == valid && at->note == note;
+        };
+        std::string where;
+        if (shown.drawn_as == chart::form::lines) {
+            for (const point* at : left) {
+                if (is_alike(at)) where += (where.empty() ? " at " : ", ") + x_text(shown, at->x);
+            }
+        }
+        const std::string_view what = first.valid ? "" : " is hatched and not ranked";
+        made += remark(
+            each, fmt::format("{}{}{}{}", where, what, first.note.empty() ? "" : ": ", escaped(first.note)));
+        std::erase_if(left, is_alike);
+    }
+}
+
 // What the figures do not say by themselves: where lines end, and what is odd about points.
 std::string remarks(const chart& shown) {
-    std::vector<std::string> lines;
+    std::string made;
     for (const series& each : shown.all) {
-        const bool is_bars = shown.drawn_as == chart::form::bars;
-        for (const point& at : each.points) {
-            if (at.note.empty() && at.valid) continue;
-            const std::string words = at.valid          ? ": "
-                                      : at.note.empty() ? " is hatched and not ranked"
-                                                        : " is hatched and not ranked: ";
-            lines.push_back(fmt::format(
-                R"({}<strong class="{}">{}</strong>{}{}{})", swatch(each.model), look_of(each.model).css,
-                escaped(each.label), is_bars ? "" : " at " + x_text(shown, at.x), words, escaped(at.note)));
-        }
+        append_notes(made, shown, each);
         if (each.ends.empty()) continue;
-        const std::string where = each.points.empty() || is_bars
-                                      ? " has no figure here"
-                                      : " ends at " + x_text(shown, each.points.back().x);
-        lines.push_back(fmt::format(R"({}<strong class="{}">{}</strong>{}: {})", swatch(each.model),
-                                    look_of(each.model).css, escaped(each.label), where, escaped(each.ends)));
+        const bool is_bar = shown.drawn_as == chart::form::bars || each.points.empty();
+        const std::string where =
+            is_bar ? " has no figure here" : " ends at " + x_text(shown, each.points.back().x);
+        made += remark(each, where + ": " + escaped(each.ends));
     }
-    if (lines.empty()) return {};
-    std::string made = R"(<ul class="remarks">)";
-    for (const auto& each : lines)
-        made += "<li>" + each + "</li>";
-    return made + "</ul>\n";
+    return made.empty() ? made : "<ul class=\"remarks\">" + made + "</ul>\n";
 }
 
 std::string bars_table(const chart& shown) {
@@ -152,8 +167,8 @@ std::string chart_figure(const chart& shown) {
         fmt::format(R"(<figure class="{}" id="{}" aria-labelledby="{}-h"><h3 id="{}-h">{}</h3>)",
                     is_lines ? "lines" : "bars", id, id, id, escaped(shown.title));
     made += "\n<div class=\"drawing\">";
-    if (points == 0 && is_lines) {
-        made += R"(<p class="empty">There is nothing to draw yet.</p>)";
+    if (is_lines ? points == 0 : shown.all.empty()) {
+        made += R"(<p class="empty">There are no figures for this chart.</p>)";
     } else {
         made += fmt::format("<div class=\"wide\">{}</div>\n<div class=\"narrow\">{}</div>",
                             svg_chart(shown, picture::wide), svg_chart(shown, picture::narrow));

@@ -70,7 +70,10 @@ TEST(XmlCheck, SaysWhatIsWrong) {
 TEST(Chart, WithoutAnything) {
     expect_sound({});
     expect_sound(empty_chart());
-    EXPECT_NE(chart_figure(empty_chart()).find("nothing to draw"), std::string::npos);
+    chart shown = empty_chart();
+    EXPECT_NE(chart_figure(shown).find("no figures"), std::string::npos);
+    shown.drawn_as = chart::form::bars;
+    EXPECT_NE(chart_figure(shown).find("no figures"), std::string::npos);
 }
 
 TEST(Chart, SeriesWithoutPoints) {
@@ -137,6 +140,20 @@ TEST(Chart, InvalidPointsAreHollowAndHatchedAndTheirLinesDoubtful) {
     shown.drawn_as = chart::form::bars;
     shown.all[0].points[0].valid = false;
     EXPECT_NE(svg_bars(shown, picture::wide).find("not valid"), std::string::npos);
+}
+
+TEST(Chart, PointsWithTheSameNoteShareALine) {
+    chart shown = empty_chart();
+    shown.all = {line("epoll", {4, 5, 6, 7})};
+    for (const std::size_t at : {0U, 2U}) {
+        shown.all[0].points[at].valid = false;
+        shown.all[0].points[at].note = "late";
+    }
+    shown.all[0].points[1].note = "odd";
+    const std::string figure = chart_figure(shown);
+    EXPECT_NE(figure.find("</strong> at 10, 90 is hatched and not ranked: late</li>"), std::string::npos)
+        << figure;
+    EXPECT_NE(figure.find("</strong> at 30: odd</li>"), std::string::npos);
 }
 
 TEST(Chart, ASeriesThatEndsEarlySaysWhy) {
