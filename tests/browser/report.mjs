@@ -106,6 +106,37 @@ for (const [name, view] of Object.entries({ desktop: {}, dark: { dark: true }, p
   await page.context().close();
 }
 
+// Data that a run can bring: values that cannot be drawn, one point, nothing at all.
+{
+  const page = await open('odd');
+  const wrong = await page.evaluate(async () => {
+    const found = [];
+    const settled = () => new Promise((done) => { setTimeout(done, 10); });  // uPlot draws a moment later
+    const point = (x, y, more = {}) => ({ x, y, low: y, high: y, valid: true, text: String(y), ...more });
+    const cases = [[point(1, 0)], [point(null, 3), point(4, null)], [point(5, 5)], [point(0, -4, { valid: false })], [],
+      [point(10, 1, { low: null, high: null }), point(20, 1e300), point(1e300, 2), point(30, 1e-300), point(40, 7, { low: -5, high: 1e300 })]];
+    for (const points of cases) for (const logX of [true, false]) for (const logY of [true, false]) {
+      const data = { title: 't', x: { label: 'x', log: logX }, y: { label: 'y', log: logY }, less: true, markers: [{ x: null, text: 'nowhere' }, { x: -1, text: 'before' }],
+        series: [{ model: 'epoll', label: 'epoll', css: 'm-epoll', dash: '', mark: 'M0 0H4V4Z', ends: 'here', points }] };
+      const drawing = document.createElement('div');
+      document.querySelector('main').append(drawing);
+      try {
+        if (naru.chart.isEmpty(data)) continue;
+        const made = new naru.readout.Readout(drawing, data, '');
+        await settled();
+        for (const key of ['End', '+', '-', 'Escape']) made.plot.dispatchEvent(new KeyboardEvent('keydown', { key }));
+        await settled();
+        if (!Number.isFinite(made.chart.u.scales.y.max) || !Number.isFinite(made.chart.u.scales.x.min)) found.push(`${JSON.stringify(points)}: no axis`);
+      } catch (error) {
+        found.push(`${JSON.stringify(points)} ${logX} ${logY}: ${error}`);
+      }
+    }
+    return found;
+  });
+  for (const each of wrong) problems.push(`odd: ${each}`);
+  await page.context().close();
+}
+
 // What a screen reader is told, from Chromium's own tree.
 {
   const page = await open('tree');

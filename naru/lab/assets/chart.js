@@ -4,16 +4,17 @@
 naru.chart = (() => {
   'use strict';
 
-  const drawable = (point, data) =>
-    point.x !== null && point.y !== null && (!data.x.log || point.x > 0) && (!data.y.log || point.y > 0);
+  // The same limits as in the drawings without scripts: what is beyond them leaves no room for arithmetic.
+  const fits = (value, log) => value !== null && Math.abs(value) <= 1e15 && (!log || value >= 1e-15);
+  const drawable = (point, data) => fits(point.x, data.x.log) && fits(point.y, data.y.log);
 
   // uPlot wants all lines over one column of x.
   function aligned(data) {
     const xs = new Set();
-    for (const line of data.series) for (const point of line.points) xs.add(point.x);
+    for (const line of data.series) for (const point of line.points) if (drawable(point, data)) xs.add(point.x);
     const columns = [[...xs].sort((a, b) => a - b)];
     for (const line of data.series) {
-      const found = new Map(line.points.map((point) => [point.x, point]));
+      const found = new Map(line.points.filter((point) => drawable(point, data)).map((point) => [point.x, point]));
       columns.push(columns[0].map((x) => (found.has(x) ? found.get(x).y : null)));
     }
     return columns;
@@ -380,8 +381,8 @@ naru.chart = (() => {
   function make(host, data, hooks) {
     const columns = aligned(data);
     const valid = data.series.flatMap((line) => line.points).filter((point) => drawable(point, data));
-    const xAxis = naru.axis.fit(valid.map((point) => point.x).concat(data.markers.map((each) => each.x ?? NaN)), data.x.log, false);
-    const yAxis = naru.axis.fit(valid.flatMap((point) => (point.valid ? [point.y, point.low ?? NaN, point.high ?? NaN] : [point.y])), data.y.log, true);
+    const xAxis = naru.axis.fit(valid.map((point) => point.x).concat(data.markers.map((each) => (fits(each.x, data.x.log) ? each.x : NaN))), data.x.log, false);
+    const yAxis = naru.axis.fit(valid.flatMap((point) => (point.valid ? [point.y, ...[point.low, point.high].filter((value) => fits(value, data.y.log))] : [point.y])), data.y.log, true);
     let look = lookOf(host, data, xAxis);
     const margin = data.x.log ? Math.pow(xAxis.high / xAxis.low, 0.012) : (xAxis.high - xAxis.low) * 0.012;
     const whole = data.x.log ? [xAxis.low / margin, xAxis.high * margin] : [xAxis.low - margin, xAxis.high + margin];
@@ -431,5 +432,7 @@ naru.chart = (() => {
     return { u, xs: columns[0], whole, restyle };
   }
 
-  return { make };
+  const isEmpty = (data) => !data.series.some((line) => line.points.some((point) => drawable(point, data)));
+
+  return { make, isEmpty };
 })();

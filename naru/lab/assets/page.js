@@ -7,8 +7,7 @@
     for (const source of document.querySelectorAll('script.chart-data')) {
       const drawing = source.closest('figure').querySelector('.drawing');
       const data = JSON.parse(source.textContent);
-      const has = data.series.some((line) => line.points.some((point) => point.x !== null && point.y !== null));
-      if (!has) continue;
+      if (naru.chart.isEmpty(data)) continue;
       try {
         drawing.readout = new naru.readout.Readout(drawing, data, hint);
         hint = '';  // said once
