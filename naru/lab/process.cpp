@@ -55,6 +55,7 @@ process::process(const command& what, const std::string& error_file) : error_fil
         throw std::runtime_error(
             fmt::format("cannot run {}: {}", what.words.front(), std::generic_category().message(errno)));
     std::vector<char*> words;
+    words.reserve(what.words.size() + 1);
     for (const std::string& each : what.words)
         words.push_back(const_cast<char*>(each.c_str()));
     words.push_back(nullptr);

@@ -75,29 +75,30 @@ std::vector<std::string> headlines_of(const results& all, const report_frame& fr
 }
 
 std::vector<std::string> caveats_of(const report_frame& frame) {
-    std::vector<std::string> caveats{
-        "In the table of sentences a factor holds when at least half of it is seen.",
-        "Loopback: no network card, no loss, no distance. The sender's system call does much of the "
-        "receiver's work.",
-        "One core for the server and one for the generator. What a model gains from more cores is not shown.",
-        "Server processor time is what the system charges the process with, and the kernel thread of "
-        "io_uring-sqpoll. "
-        "Work that interrupts do on behalf of others is charged to whoever was running.",
-        "The lab's server answers from memory and has no deadlines: it shows the model, not a product. The "
-        "complete servers "
-        "are in a part of their own."};
-    caveats.emplace_back(
-        "Where a table says four rounds or more, intervals are 95% (Student's t of the logarithms of the "
-        "rounds); "
-        "of fewer rounds they go from the smallest to the largest. Another day may differ by more.");
-    caveats.emplace_back(
-        "Each measurement takes a fraction of a second (the command says so with --seconds): stalls that "
-        "come once "
-        "in some seconds are in few of them, or in none.");
-    caveats.emplace_back(
-        "In a closed loop every model runs at its own rate. A server that is faster than its generator waits "
-        "more "
-        "often, and that is in its CPU per request, too.");
+    std::vector<std::string> caveats;
+    for (const char* const each : {
+             "In the table of sentences a factor holds when at least half of it is seen.",
+             "Loopback: no network card, no loss, no distance. The sender's system call does much of the "
+             "receiver's work.",
+             "One core for the server and one for the generator. What a model gains from more cores is not "
+             "shown.",
+             "Server processor time is what the system charges the process with, and the kernel thread of "
+             "io_uring-sqpoll. Work that "
+             "interrupts do on behalf of others is charged to whoever was running.",
+             "The lab's server answers from memory and has no deadlines: it shows the model, not a product. "
+             "The complete servers are "
+             "in a part of their own.",
+             "Where a table says four rounds or more, intervals are 95% (Student's t of the logarithms of "
+             "the rounds); of fewer "
+             "rounds they go from the smallest to the largest. Another day may differ by more.",
+             "Each measurement takes a fraction of a second (the command says so with --seconds): stalls "
+             "that come once in some "
+             "seconds are in few of them, or in none.",
+             "In a closed loop every model runs at its own rate. A server that is faster than its generator "
+             "waits more often, and "
+             "that is in its CPU per request, too.",
+         })
+        caveats.emplace_back(each);
     for (const std::string& why : frame.missing)
         caveats.push_back("Not measured: " + why + ".");
     if (frame.shared_core)
