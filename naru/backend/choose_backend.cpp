@@ -1,9 +1,9 @@
 #include <naru/backend/choose_backend.hpp>
 
-#include <naru/backend/readiness_backend.hpp>
+#include <naru/backend/make_backend.hpp>
 #include <naru/backend/system_calls.hpp>
-#include <naru/backend/uring_backend.hpp>
 
+#include <algorithm>
 #include <array>
 #include <exception>
 #include <stdexcept>
@@ -13,7 +13,7 @@ namespace naru {
 
 namespace {
 
-constexpr std::array<std::pair<engine, std::string_view>, 8> names{{
+constexpr std::array<std::pair<engine, std::string_view>, 9> names{{
     {engine::automatic, "auto"},
     {engine::select, "select"},
     {engine::poll, "poll"},
@@ -22,36 +22,12 @@ constexpr std::array<std::pair<engine, std::string_view>, 8> names{{
     {engine::epoll_oneshot, "epoll-oneshot"},
     {engine::io_uring, "io_uring"},
     {engine::io_uring_sqpoll, "io_uring-sqpoll"},
+    {engine::iocp, "iocp"},
 }};
 
-constexpr std::array<engine, 7> engines{engine::select,         engine::poll,          engine::epoll_level,
-                                        engine::epoll,          engine::epoll_oneshot, engine::io_uring,
-                                        engine::io_uring_sqpoll};
-
-std::unique_ptr<backend> make(engine which, uring_options options, backend_choice& choice) {
-    using reporting = poller::reporting;
-    switch (which) {
-        case engine::select:
-            return std::make_unique<readiness_backend>(make_select_poller());
-        case engine::poll:
-            return std::make_unique<readiness_backend>(make_poll_poller());
-        case engine::epoll_level:
-            return std::make_unique<readiness_backend>(make_epoll_poller(reporting::level));
-        case engine::epoll_oneshot:
-            return std::make_unique<readiness_backend>(make_epoll_poller(reporting::one_shot));
-        case engine::io_uring:
-        case engine::io_uring_sqpoll: {
-            options.sqpoll = which == engine::io_uring_sqpoll;
-            auto made = std::make_unique<uring_backend>(options);
-            choice.reason = made->given_up();
-            choice.direct = made->accepts_direct();
-            return made;
-        }
-        case engine::automatic:
-        case engine::epoll:
-            break;
-    }
-    return std::make_unique<readiness_backend>(make_epoll_poller(reporting::edge));
+bool is_offered(engine which) noexcept {
+    const auto offered = all_engines();
+    return which == engine::automatic || std::find(offered.begin(), offered.end(), which) != offered.end();
 }
 
 }  // namespace
@@ -72,32 +48,40 @@ std::optional<engine> engine_named(std::string_view name) noexcept {
 
 std::string engine_names() {
     std::string sentence;
+    std::string_view last;
     for (const auto& [each, name] : names) {
-        if (!sentence.empty()) sentence += each == names.back().first ? " or " : ", ";
-        sentence += name;
+        if (!is_offered(each)) continue;
+        if (!last.empty()) sentence.append(sentence.empty() ? "" : ", ").append(last);
+        last = name;
     }
-    return sentence;
+    return sentence.append(" or ").append(last);
 }
-
-std::span<const engine> all_engines() noexcept { return engines; }
 
 backend_choice try_backend(engine which, const uring_options& options) noexcept {
     system_calls::ignore_sigpipe();
     backend_choice choice;
     if (which == engine::automatic) {
-        choice = try_backend(engine::io_uring, options);
-        if (choice.backend != nullptr) {
-            if (choice.reason.empty()) choice.reason = "io_uring works here";
+        std::string why_not;  // of the better ones
+        for (const engine each : automatic_order()) {
+            choice = try_backend(each, options);
+            if (choice.backend == nullptr) {
+                why_not = std::move(choice.reason);
+                continue;
+            }
+            if (!why_not.empty()) choice.reason = std::move(why_not);
+            if (choice.reason.empty()) choice.reason = std::string(name_of(each)) + " works here";
             return choice;
         }
-        const std::string why_not = std::move(choice.reason);
-        choice = try_backend(engine::epoll);
-        choice.reason = why_not;
+        choice.reason = std::move(why_not);
         return choice;
     }
     choice.chosen = which;
+    if (!is_offered(which)) {
+        choice.reason = "it is not an engine of this system";
+        return choice;
+    }
     try {
-        choice.backend = make(which, options, choice);
+        choice.backend = make_backend(which, options, choice);
     } catch (const std::exception& refusal) {
         choice.reason = refusal.what();
     }

@@ -1,4 +1,4 @@
-// The one place that knows the concrete backends.
+// The one place that knows the concrete backends (with make_backend, its part for each platform).
 #pragma once
 
 #include <naru/backend/uring_options.hpp>
@@ -21,15 +21,16 @@ enum class engine : std::uint8_t {
     epoll_level,
     epoll_oneshot,
     io_uring,
-    io_uring_sqpoll
+    io_uring_sqpoll,
+    iocp
 };
 
 /// The name on the command line: auto, select, poll, epoll, epoll-level, epoll-oneshot, io_uring,
-/// io_uring-sqpoll.
+/// io_uring-sqpoll, iocp. Known on every platform, whatever it offers.
 std::string_view name_of(engine which) noexcept;
 std::optional<engine> engine_named(std::string_view name) noexcept;
 
-/// All names as a sentence has them: "auto, select, ... or io_uring-sqpoll".
+/// The names that this platform offers, as a sentence has them: "auto, select, ... or io_uring-sqpoll".
 std::string engine_names();
 
 /// All concrete engines of this platform, in the order of the table in docs/architecture.md.
@@ -44,7 +45,7 @@ struct backend_choice {
 };
 
 /// Makes the backend by trying, never by a version number. `automatic` takes io_uring where it works, else
-/// epoll; `io_uring_sqpoll` takes io_uring where the kernel refuses it a thread. Also sees to it that SIGPIPE
+/// epoll; on Windows iocp. `io_uring_sqpoll` takes io_uring where the kernel refuses it a thread. Also sees to it that SIGPIPE
 /// does not end the process (system_calls::ignore_sigpipe).
 backend_choice try_backend(engine which, const uring_options& options = {}) noexcept;
 

@@ -1,6 +1,7 @@
 #include <naru/backend/readiness_backend.hpp>
 
 #include <naru/backend/system_calls.hpp>
+#include <naru/backend/wait_time.hpp>
 #include <naru/backend/wake_descriptor.hpp>
 
 #include <algorithm>
@@ -13,14 +14,6 @@ namespace {
 
 constexpr std::uint64_t wake_token = ~std::uint64_t{0};
 constexpr std::uint8_t connecting = 1;  // operation::backend_bits
-
-int milliseconds_until(instant until) noexcept {
-    if (until == never) return -1;
-    const instant now = clock::now();
-    if (until <= now) return 0;
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - now).count();
-    return static_cast<int>(std::min<std::int64_t>(left, 60'000));  // a wait may end early
-}
 
 }  // namespace
 

@@ -22,6 +22,7 @@
 namespace naru::system_calls {
 
 static_assert(would_block == -EAGAIN && EAGAIN == EWOULDBLOCK);
+static_assert(current_directory == AT_FDCWD);
 static_assert(sizeof(slice) == sizeof(iovec) && offsetof(slice, data) == offsetof(iovec, iov_base) &&
                   offsetof(slice, size) == offsetof(iovec, iov_len),
               "slices are handed to the kernel as they are");

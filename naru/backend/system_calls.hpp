@@ -34,6 +34,9 @@ std::int64_t send_file(int socket, int file, std::uint64_t offset, std::uint64_t
 /// The same by pread and send, for systems and files that sendfile does not serve.
 std::int64_t send_file_by_copy(int socket, int file, std::uint64_t offset, std::uint64_t count) noexcept;
 
+/// AT_FDCWD: relative to the current directory. Checked in the .cpp.
+inline constexpr int current_directory = -100;
+
 /// openat(2), close-on-exec: a descriptor.
 std::int64_t open_file(int directory, const char* path, int flags, unsigned mode) noexcept;
 

@@ -44,7 +44,7 @@ namespace outcome {
 
 std::error_code to_error(std::int64_t negative) noexcept {
     NARU_ASSERT(negative < 0);
-    if (negative > own_base) return {static_cast<int>(-negative), std::system_category()};
+    if (negative > own_base) return {static_cast<int>(-negative), errno_category()};
     return make_error_code(static_cast<errc>(own_base - negative));
 }
 

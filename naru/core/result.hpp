@@ -25,6 +25,11 @@ inline std::error_code make_error_code(errc code) noexcept {
     return {static_cast<int>(code), naru_category()};
 }
 
+/// The category of errno values: what the system's errors are in, here and in every std::error_code that naru
+/// makes. std::system_category where the system itself speaks errno; on Windows, whose system_category is
+/// Win32's, one of its own, which the backends translate into.
+const std::error_category& errno_category() noexcept;
+
 /// An operation's raw outcome: >= 0 bytes or a handle; < 0 an error. -1..-4095 are negated errno values,
 /// below that come naru's own conditions, so that one 64-bit word says it all on the hot path.
 namespace outcome {
@@ -49,7 +54,7 @@ inline std::unexpected<std::error_code> fail(std::error_code error) noexcept {
     return std::unexpected(error);
 }
 inline std::unexpected<std::error_code> fail_errno(int error) noexcept {
-    return std::unexpected(std::error_code(error, std::system_category()));
+    return std::unexpected(std::error_code(error, errno_category()));
 }
 
 }  // namespace naru

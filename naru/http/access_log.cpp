@@ -2,15 +2,13 @@
 
 #include <naru/http/date.hpp>
 #include <naru/http/limits.hpp>
+#include <naru/net/files.hpp>
 
-#include <cerrno>
 #include <chrono>
 #include <iterator>
 #include <system_error>
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 namespace naru::http {
 
@@ -31,11 +29,9 @@ void append_escaped(std::string& out, std::string_view text) {
 }  // namespace
 
 access_log::access_log(const std::string& path) {
-    const int opened = path == "-" ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
-                                   : ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-    if (opened < 0)
-        throw std::system_error(errno, std::system_category(), "cannot write the access log " + path);
-    file_.reset(opened);
+    auto opened = open_log(path);
+    if (!opened) throw std::system_error(opened.error(), "cannot write the access log " + path);
+    file_ = std::move(*opened);
     writer_ = std::thread([this] { write_all(); });
 }
 
@@ -77,13 +73,7 @@ void access_log::write_all() noexcept {
             if (waiting_.empty()) return;
             batch.swap(waiting_);
         }
-        std::string_view left(batch);
-        while (!left.empty()) {
-            const ssize_t written = ::write(file_.get(), left.data(), left.size());
-            if (written < 0 && errno == EINTR) continue;
-            if (written < 0) break;  // a full disk: these lines are lost, the server is not
-            left.remove_prefix(static_cast<std::size_t>(written));
-        }
+        (void)write_log(file_.get(), batch);  // a full disk: these lines are lost, the server is not
         batch.clear();
     }
 }

@@ -22,7 +22,7 @@ bool is_shortage(std::error_code error) noexcept {
     if (error == errc::select_descriptor_limit || error == errc::handle_limit ||
         error == errc::direct_descriptor_limit)
         return true;
-    if (error.category() != std::system_category()) return false;
+    if (error.category() != errno_category()) return false;
     switch (error.value()) {
         case EMFILE:
         case ENFILE:
@@ -35,7 +35,7 @@ bool is_shortage(std::error_code error) noexcept {
 }
 
 bool concerns_one_connection(std::error_code error) noexcept {
-    if (error.category() != std::system_category()) return false;
+    if (error.category() != errno_category()) return false;
     switch (error.value()) {
         case ECONNABORTED:
         case ECONNRESET:
@@ -43,13 +43,15 @@ bool concerns_one_connection(std::error_code error) noexcept {
         case EPERM:
         case ENETDOWN:
         case ENOPROTOOPT:
-        case EHOSTDOWN:
-        case ENONET:
         case EHOSTUNREACH:
         case ENETUNREACH:
         case ETIMEDOUT:
         case EINTR:
         case EAGAIN:
+#if defined(__linux__)
+        case EHOSTDOWN:
+        case ENONET:
+#endif
             return true;
         default:
             return false;

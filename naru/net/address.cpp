@@ -1,12 +1,10 @@
 #include <naru/net/address.hpp>
 
+#include <naru/net/os_sockets.hpp>
+
 #include <cerrno>
 #include <charconv>
 #include <cstring>
-
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 
 namespace naru {
 
@@ -54,20 +52,22 @@ result<address> address::parse(std::string_view text) noexcept {
 }
 
 result<address> address::local_of(int socket) noexcept {
+    if (socket < 0) return fail_errno(EBADF);
     address made;
     socklen_t size = static_cast<socklen_t>(made.storage_.size());
     if (getsockname(socket, reinterpret_cast<sockaddr*>(made.storage_.data()), &size) != 0)
-        return fail_errno(errno);
-    made.size_ = size;
+        return fail_errno(last_socket_error());
+    made.size_ = static_cast<std::uint32_t>(size);
     return made;
 }
 
 result<address> address::peer_of(int socket) noexcept {
+    if (socket < 0) return fail_errno(EBADF);
     address made;
     socklen_t size = static_cast<socklen_t>(made.storage_.size());
     if (getpeername(socket, reinterpret_cast<sockaddr*>(made.storage_.data()), &size) != 0)
-        return fail_errno(errno);
-    made.size_ = size;
+        return fail_errno(last_socket_error());
+    made.size_ = static_cast<std::uint32_t>(size);
     return made;
 }
 

@@ -97,6 +97,24 @@ result<file_status> status_of(int file) noexcept {
     return status_from(raw);
 }
 
+result<unique_descriptor> open_log(const std::string& path) noexcept {
+    unique_descriptor opened(path == "-"
+                                 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
+                                 : ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+    if (!opened) return fail_errno(errno);
+    return opened;
+}
+
+result<void> write_log(int log, std::string_view text) noexcept {
+    while (!text.empty()) {
+        const ssize_t written = ::write(log, text.data(), text.size());
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) return fail_errno(errno);
+        text.remove_prefix(static_cast<std::size_t>(written));
+    }
+    return {};
+}
+
 result<void> read_whole(int file, std::uint64_t size, directory_root::blocking may_block,
                         std::string& content) noexcept try {
     content.resize(static_cast<std::size_t>(size));

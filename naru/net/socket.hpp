@@ -35,10 +35,11 @@ class unique_descriptor {
 
 struct listen_options {
     int backlog = 4096;                    ///< bounded by net.core.somaxconn
-    bool reuse_port = false;               ///< one of several listeners of the port
+    bool reuse_port = false;               ///< one of several listeners of the port; ENOTSUP on Windows
     bool no_delay = true;                  ///< inherited by the accepted connections
     int fast_open_queue = 0;               ///< 0: off
-    std::chrono::seconds defer_accept{0};  ///< accept when data has come, or after this; 0: off
+    std::chrono::seconds defer_accept{0};  ///< accept when data has come, or after this; 0: off. A
+                                           ///< hint: without effect where the system cannot (Windows)
     std::optional<socket_options::keep_alive_settings> keep_alive;  ///< inherited, like the rest
     std::chrono::milliseconds user_timeout{0};
     int send_buffer = 0;  ///< bytes; 0: the system's default

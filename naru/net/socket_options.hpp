@@ -1,4 +1,5 @@
 // Typed socket options: each is set, checked, and can be read back. Sources: socket(7), tcp(7), ip(7).
+// What a system has no equivalent for is ENOTSUP there (docs/backends.md).
 #pragma once
 
 #include <naru/core/result.hpp>

@@ -1,50 +1,14 @@
 #include <naru/net/zero_copy.hpp>
 
-#include <cerrno>
+#include <naru/net/splice.hpp>
 
-#include <fcntl.h>
-#include <unistd.h>
+#include <cerrno>
 
 namespace naru {
 
 namespace {
 
 constexpr std::size_t splice_turn = 64 * 1024;  // what a pipe holds by default (pipe(7))
-
-// io_uring's sockets are in blocking mode, and splice has no other way to be told not to wait for a socket.
-// For one call only: the other direction of the same socket may be in other hands.
-class non_blocking_scope {
- public:
-    explicit non_blocking_scope(int descriptor) noexcept
-        : descriptor_(descriptor), flags_(fcntl(descriptor, F_GETFL)) {
-        if (flags_ >= 0 && (flags_ & O_NONBLOCK) == 0) (void)fcntl(descriptor_, F_SETFL, flags_ | O_NONBLOCK);
-    }
-    ~non_blocking_scope() {
-        if (flags_ >= 0 && (flags_ & O_NONBLOCK) == 0) (void)fcntl(descriptor_, F_SETFL, flags_);
-    }
-    non_blocking_scope(const non_blocking_scope&) = delete;
-    non_blocking_scope& operator=(const non_blocking_scope&) = delete;
-
- private:
-    int descriptor_;
-    int flags_;
-};
-
-// One step of splice(2) from or to `socket`: >= 0 bytes, or a negated errno.
-std::int64_t splice_step([[maybe_unused]] int from, [[maybe_unused]] int to, [[maybe_unused]] int socket,
-                         [[maybe_unused]] std::uint64_t count) noexcept {
-#if defined(__linux__)
-    const non_blocking_scope scope(socket);
-    while (true) {
-        const ssize_t moved = splice(from, nullptr, to, nullptr, static_cast<std::size_t>(count),
-                                     SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-        if (moved >= 0) return moved;
-        if (errno != EINTR) return -errno;
-    }
-#else
-    return -EINVAL;
-#endif
-}
 
 // Bytes that the loop had received already (io_uring receives ahead) must go before any that splice moves.
 // `readable` may be told of such bytes, too; only one after which there are none says that the loop has
@@ -111,16 +75,12 @@ task<result<std::uint64_t>> forward_by_splice(tcp_stream& from, tcp_stream& to, 
 }  // namespace
 
 result<splice_pipe> splice_pipe::make() noexcept {
-#if defined(__linux__)
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return fail_errno(errno);
+    const auto ends = make_splice_pipe();
+    if (!ends) return fail(ends.error());
     splice_pipe made;
-    made.read_end_.reset(ends[0]);
-    made.write_end_.reset(ends[1]);
+    made.read_end_.reset(ends->read);
+    made.write_end_.reset(ends->write);
     return made;
-#else
-    return fail_errno(ENOTSUP);
-#endif
 }
 
 task<result<std::uint64_t>> forward(tcp_stream& from, tcp_stream& to, splice_pipe* pipe) {

@@ -133,7 +133,7 @@ TEST_P(Churn, EverythingIsBackAtTheEnd) {
                     each.reset();
                     break;
                 case 2:
-                    ::shutdown(each.get(), SHUT_WR);
+                    end_sending(each.get());
                     break;
                 case 3: {
                     received_text got;

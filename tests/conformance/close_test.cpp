@@ -4,8 +4,6 @@
 #include <array>
 #include <vector>
 
-#include <poll.h>
-
 namespace naru::testing {
 namespace {
 
@@ -171,8 +169,7 @@ TEST_P(Close, TheLoopsDestructionFinishesClosesNobodyWaitsFor) {
     loop_.reset();
     for (const unique_descriptor* peer : {&idle.peer, &listening.peer}) {
         received_text got;
-        pollfd end{.fd = peer->get(), .events = POLLIN, .revents = 0};
-        ASSERT_EQ(::poll(&end, 1, 10'000), 1);
+        ASSERT_TRUE(wait_readable(peer->get(), 10'000));
         got.read_from(peer->get());
         EXPECT_TRUE(got.ended);
     }
@@ -194,8 +191,7 @@ TEST_P(Close, TheLoopsDestructionClosesHandlesThatWereLeftOpen) {
     }
     loop_.reset();
     for (const unique_descriptor& each : peers) {
-        pollfd end{.fd = each.get(), .events = POLLIN, .revents = 0};
-        ASSERT_EQ(::poll(&end, 1, 10'000), 1);
+        ASSERT_TRUE(wait_readable(each.get(), 10'000));
         received_text got;
         got.read_from(each.get());
         EXPECT_TRUE(got.ended || got.error != 0);
@@ -220,7 +216,7 @@ TEST_P(Close, ReleaseGivesTheDescriptorBackUsable) {
     EXPECT_EQ(loop().descriptor(ours), -1);
     ticks(3);
     ASSERT_TRUE(is_open(number));
-    EXPECT_NE(::fcntl(back.get(), F_GETFL) & O_NONBLOCK, 0);
+    EXPECT_TRUE(is_non_blocking(back.get()));
     write_all(sockets.peer.get(), "question");
     received_text got;
     ASSERT_TRUE(run_until([&] {

@@ -3,8 +3,6 @@
 
 #include <naru/backend/system_calls.hpp>
 
-#include <poll.h>
-
 namespace naru::testing {
 namespace {
 
@@ -107,7 +105,7 @@ TEST_P(SendFile, AFileThatShrinksMeanwhileIsEndOfStream) {
     loop().submit(send);
     ticks(3);
     ASSERT_EQ(send.completions, 0);
-    ASSERT_EQ(::ftruncate(file.get(), 0), 0);
+    empty_file(file.get());
     received_text got;
     ASSERT_TRUE(run_until([&] {
         got.read_from(sockets.peer.get());
@@ -205,8 +203,7 @@ TEST(SendFileByCopy, KeepsTheSameContract) {
         const std::int64_t sent =
             system_calls::send_file_by_copy(sockets.ours.get(), file.get(), offset, content.size() - offset);
         if (sent == system_calls::would_block) {
-            pollfd data{.fd = sockets.peer.get(), .events = POLLIN, .revents = 0};
-            ASSERT_EQ(::poll(&data, 1, 10'000), 1);
+            ASSERT_TRUE(wait_readable(sockets.peer.get(), 10'000));
             got.read_from(sockets.peer.get());
             continue;
         }
@@ -217,8 +214,7 @@ TEST(SendFileByCopy, KeepsTheSameContract) {
     EXPECT_EQ(system_calls::send_file_by_copy(sockets.ours.get(), file.get(), offset, 10),
               outcome::end_of_stream);
     while (got.data.size() < content.size() - 1000) {
-        pollfd data{.fd = sockets.peer.get(), .events = POLLIN, .revents = 0};
-        ASSERT_EQ(::poll(&data, 1, 10'000), 1);
+        ASSERT_TRUE(wait_readable(sockets.peer.get(), 10'000));
         got.read_from(sockets.peer.get());
     }
     EXPECT_TRUE(got.data == content.substr(1000));

@@ -45,7 +45,7 @@ TEST_P(Forward, EverythingArrivesInOrderAndThenTheEnd) {
         ASSERT_TRUE(run_until(
             [&] {
                 written += write_some(source.peer.get(), std::string_view(sent).substr(written, 100'000));
-                if (written == sent.size()) ::shutdown(source.peer.get(), SHUT_WR);
+                if (written == sent.size()) end_sending(source.peer.get());
                 got.read_from(sink.peer.get(), 30'000);
                 return got.ended;
             },
@@ -86,7 +86,7 @@ TEST_P(Forward, WhatHadBeenReceivedAheadGoesFirst) {
                     std::to_string(step) + pattern(static_cast<std::size_t>(step) * 7 % 900) + " ";
                 write_all(source.peer.get(), more);
                 expected += more;
-                if (++step == 300) ::shutdown(source.peer.get(), SHUT_WR);
+                if (++step == 300) end_sending(source.peer.get());
             }
             got.read_from(sink.peer.get());
             return got.ended;
@@ -119,7 +119,7 @@ TEST_P(Forward, OneDirectionMayEndLongBeforeTheOther) {
             return greetings[0].data == "hello " && greetings[1].data == "welcome";
         }));
         write_all(client.peer.get(), "question");
-        ::shutdown(client.peer.get(), SHUT_WR);
+        end_sending(client.peer.get());
         received_text question;
         ASSERT_TRUE(run_until([&] {
             question.read_from(server.peer.get());
@@ -132,7 +132,7 @@ TEST_P(Forward, OneDirectionMayEndLongBeforeTheOther) {
         received_text answer;
         ASSERT_TRUE(run_until([&] {
             written += write_some(server.peer.get(), std::string_view(reply).substr(written, 50'000));
-            if (written == reply.size()) ::shutdown(server.peer.get(), SHUT_WR);
+            if (written == reply.size()) end_sending(server.peer.get());
             answer.read_from(client.peer.get());
             return answer.ended;
         }));

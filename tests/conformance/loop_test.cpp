@@ -7,7 +7,9 @@
 #include <thread>
 #include <vector>
 
+#if !defined(_WIN32)
 #include <pthread.h>
+#endif
 
 namespace naru::testing {
 namespace {
@@ -168,6 +170,8 @@ TEST_P(Loop, AWaitWithoutEventsEndsInTime) {
     EXPECT_LT(clock::now() - start, 5s);
 }
 
+#if !defined(_WIN32)
+
 // A handler of its own for SIGUSR1, without SA_RESTART: system calls are interrupted.
 class interrupting_signal {
  public:
@@ -229,6 +233,12 @@ TEST_P(Loop, SignalsDisturbNothing) {
     loop().close(ours);
     settle();
 }
+
+#else
+
+TEST_P(Loop, SignalsDisturbNothing) { GTEST_SKIP() << "Windows has no signals"; }
+
+#endif
 
 TEST_P(Loop, ALoopMadeHereMayRunOnAnotherThread) {
     auto choice = GetParam().make();

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <naru/backend/choose_backend.hpp>
+#if defined(__linux__)
 #include <naru/backend/uring_backend.hpp>
+#endif
 
 #include <gtest/gtest.h>
 
@@ -23,6 +25,7 @@ struct backend_variant {
 
 inline void PrintTo(const backend_variant& each, std::ostream* out) { *out << each.name; }
 
+#if defined(__linux__)
 inline backend_choice make_uring(void (*change)(uring_options&)) {
     backend_choice choice = try_backend(engine::io_uring);  // says why not, if not
     if (choice.backend == nullptr) return choice;
@@ -36,6 +39,7 @@ inline backend_choice make_uring(void (*change)(uring_options&)) {
     }
     return choice;
 }
+#endif
 
 inline std::vector<backend_variant> backend_variants() {
     std::vector<backend_variant> all;
@@ -50,6 +54,7 @@ inline std::vector<backend_variant> backend_variants() {
                            return choice;
                        }});
     }
+#if defined(__linux__)
     const auto uring = [&all](const char* name, void (*change)(uring_options&)) {
         all.push_back({name, [change] { return make_uring(change); }});
     };
@@ -68,6 +73,7 @@ inline std::vector<backend_variant> backend_variants() {
     uring("io_uring_zero_copy", [](uring_options& options) { options.zero_copy_from = 1; });
     uring("io_uring_direct",
           [](uring_options& options) { options.direct_descriptors = uring_options::direct::always; });
+#endif
     return all;
 }
 

@@ -130,7 +130,7 @@ TEST(Outcome, ErrorsGoThereAndBack) {
         EXPECT_LT(raw, 0);
         const std::error_code error = outcome::to_error(raw);
         EXPECT_EQ(error.value(), number);
-        EXPECT_EQ(error.category(), std::system_category());
+        EXPECT_EQ(error.category(), errno_category());
         EXPECT_EQ(outcome::from(error), raw);
     }
     for (const errc own : {errc::end_of_stream, errc::select_descriptor_limit, errc::handle_limit,

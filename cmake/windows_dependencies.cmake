@@ -1,0 +1,31 @@
+# Header-only Debian packages for the cross build: links to each, so that nothing else under /usr/include (the
+# build machine's own system headers) gets in. GoogleTest is built from its packaged source.
+set(windows_headers ${CMAKE_BINARY_DIR}/headers)
+file(MAKE_DIRECTORY ${windows_headers})
+foreach(package fmt CLI toml++)
+  if(NOT EXISTS /usr/include/${package})
+    message(FATAL_ERROR "/usr/include/${package} is missing: apt-get install libfmt-dev libcli11-dev libtomlplusplus-dev")
+  endif()
+  file(CREATE_LINK /usr/include/${package} ${windows_headers}/${package} SYMBOLIC)
+endforeach()
+
+add_library(fmt-header-only INTERFACE)
+target_include_directories(fmt-header-only SYSTEM INTERFACE ${windows_headers})
+target_compile_definitions(fmt-header-only INTERFACE FMT_HEADER_ONLY=1)
+add_library(fmt::fmt-header-only ALIAS fmt-header-only)
+
+add_library(cli11 INTERFACE)
+target_include_directories(cli11 SYSTEM INTERFACE ${windows_headers})
+add_library(CLI11::CLI11 ALIAS cli11)
+set(TOMLPLUSPLUS_INCLUDE ${windows_headers})
+
+if(NARU_BUILD_TESTS)
+  set(googletest /usr/src/googletest/googletest)
+  if(NOT EXISTS ${googletest}/src/gtest-all.cc)
+    message(FATAL_ERROR "${googletest} is missing: apt-get install libgtest-dev")
+  endif()
+  add_library(gtest STATIC ${googletest}/src/gtest-all.cc)
+  target_include_directories(gtest SYSTEM PUBLIC ${googletest}/include PRIVATE ${googletest})
+  target_compile_options(gtest PRIVATE -w)
+  add_library(GTest::gtest ALIAS gtest)
+endif()

@@ -1,0 +1,93 @@
+// Accepting: AcceptEx requests posted in advance, a socket in each.
+#include <naru/backend/iocp_backend.hpp>
+
+#include <naru/backend/system_calls.hpp>
+
+#include <cerrno>
+
+namespace naru {
+
+iocp_backend::attempt iocp_backend::try_accept(std::uint32_t slot, record& of,
+                                               std::int64_t& result) noexcept {
+    if (of.kind != descriptor_kind::listener) {
+        result = outcome::from_errno(EINVAL);
+        return attempt::finished;
+    }
+    if (!of.accepts) of.accepts = std::make_unique<accepted_sockets>();
+    accepted_sockets& sockets = *of.accepts;
+    std::int64_t refusal = 0;
+    if (sockets.waiting.empty()) refusal = post_accepts(slot, of);
+    if (!sockets.waiting.empty()) {
+        const int accepted = sockets.waiting.front();
+        sockets.waiting.erase(sockets.waiting.begin());
+        const auto attached = attach(accepted, descriptor_kind::stream);
+        result = attached ? attached->pack() : outcome::from(attached.error());
+        return attempt::finished;
+    }
+    if (sockets.failure != 0 || sockets.posted == 0) {
+        result = sockets.failure != 0 ? sockets.failure : refusal;
+        sockets.failure = 0;
+        return attempt::finished;
+    }
+    return attempt::blocked;
+}
+
+// As many as there may be. An error matters only if none is posted.
+std::int64_t iocp_backend::post_accepts(std::uint32_t slot, record& of) noexcept {
+    const std::int64_t refusal = associate(of);
+    if (refusal < 0) return refusal;
+    while (of.accepts->posted + of.accepts->waiting.size() < limits::accepts_posted) {
+        if (const std::int64_t error = post_accept(slot, of); error < 0) return error;
+    }
+    return 0;
+}
+
+std::int64_t iocp_backend::post_accept(std::uint32_t slot, record& of) noexcept {
+    accepted_sockets& sockets = *of.accepts;
+    if (sockets.family == 0) {
+        sockaddr_storage own{};
+        int size = sizeof own;
+        if (getsockname(windows::socket_of(of.descriptor), reinterpret_cast<sockaddr*>(&own), &size) != 0)
+            return windows::last_socket_outcome();
+        sockets.family = own.ss_family;
+    }
+    const SOCKET made = windows::make_socket(sockets.family, SOCK_STREAM);
+    if (made == INVALID_SOCKET) return windows::last_socket_outcome();
+    iocp_accept_request& request = accept_requests_.make(slot);
+    request.socket = windows::descriptor_of(made);
+    const iocp_started start = port_.accept(of.descriptor, request, of.skips);
+    ++sockets.posted;
+    if (start.how == iocp_start::pending) {
+        ++of.outstanding;
+        return 0;
+    }
+    if (start.how == iocp_start::completed) {
+        keep_accepted(of, request);
+    } else {
+        --sockets.posted;
+        system_calls::close(request.socket);
+    }
+    accept_requests_.destroy(request);
+    return start.error;
+}
+
+// An AcceptEx has ended: with a connection, with one that was reset before we had it, or because of a close.
+void iocp_backend::keep_accepted(record& of, iocp_accept_request& request) noexcept {
+    accepted_sockets& sockets = *of.accepts;
+    --sockets.posted;
+    int error = windows::errno_of_status(request.status());
+    const SOCKET listener = windows::socket_of(of.descriptor);
+    // Until then the socket has neither addresses nor its listener's options.
+    if (error == 0 && setsockopt(windows::socket_of(request.socket), SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT,
+                                 reinterpret_cast<const char*>(&listener), sizeof listener) != 0)
+        error = windows::errno_of(static_cast<DWORD>(WSAGetLastError()));
+    if (error == 0 && of.closer == nullptr) {
+        sockets.waiting.push_back(request.socket);
+        return;
+    }
+    system_calls::close(request.socket);
+    const bool of_the_peer = error == ECONNRESET || error == ETIMEDOUT || error == ENOTCONN;
+    if (error != 0 && !of_the_peer && error != ECANCELED) sockets.failure = outcome::from_errno(error);
+}
+
+}  // namespace naru

@@ -1,0 +1,48 @@
+#include <naru/backend/make_backend.hpp>
+
+#include <naru/backend/readiness_backend.hpp>
+#include <naru/backend/uring_backend.hpp>
+
+#include <array>
+
+namespace naru {
+
+namespace {
+
+constexpr std::array engines{engine::select,        engine::poll,     engine::epoll_level,    engine::epoll,
+                             engine::epoll_oneshot, engine::io_uring, engine::io_uring_sqpoll};
+constexpr std::array best_first{engine::io_uring, engine::epoll};
+
+}  // namespace
+
+std::span<const engine> all_engines() noexcept { return engines; }
+std::span<const engine> automatic_order() noexcept { return best_first; }
+
+std::unique_ptr<backend> make_backend(engine which, uring_options options, backend_choice& choice) {
+    using reporting = poller::reporting;
+    switch (which) {
+        case engine::select:
+            return std::make_unique<readiness_backend>(make_select_poller());
+        case engine::poll:
+            return std::make_unique<readiness_backend>(make_poll_poller());
+        case engine::epoll_level:
+            return std::make_unique<readiness_backend>(make_epoll_poller(reporting::level));
+        case engine::epoll_oneshot:
+            return std::make_unique<readiness_backend>(make_epoll_poller(reporting::one_shot));
+        case engine::io_uring:
+        case engine::io_uring_sqpoll: {
+            options.sqpoll = which == engine::io_uring_sqpoll;
+            auto made = std::make_unique<uring_backend>(options);
+            choice.reason = made->given_up();
+            choice.direct = made->accepts_direct();
+            return made;
+        }
+        case engine::automatic:
+        case engine::epoll:
+        case engine::iocp:
+            break;
+    }
+    return std::make_unique<readiness_backend>(make_epoll_poller(reporting::edge));
+}
+
+}  // namespace naru

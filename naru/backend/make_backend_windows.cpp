@@ -1,0 +1,31 @@
+#include <naru/backend/make_backend.hpp>
+
+#include <naru/backend/iocp_backend.hpp>
+#include <naru/backend/readiness_backend.hpp>
+
+#include <array>
+
+namespace naru {
+
+namespace {
+
+constexpr std::array engines{engine::select, engine::poll, engine::iocp};
+constexpr std::array best_first{engine::iocp};
+
+}  // namespace
+
+std::span<const engine> all_engines() noexcept { return engines; }
+std::span<const engine> automatic_order() noexcept { return best_first; }
+
+std::unique_ptr<backend> make_backend(engine which, uring_options /*options*/, backend_choice& /*choice*/) {
+    switch (which) {
+        case engine::select:
+            return std::make_unique<readiness_backend>(make_select_poller());
+        case engine::poll:
+            return std::make_unique<readiness_backend>(make_poll_poller());
+        default:
+            return std::make_unique<iocp_backend>();
+    }
+}
+
+}  // namespace naru

@@ -1,0 +1,130 @@
+#include <naru/backend/system_calls.hpp>
+
+#include <naru/backend/windows_api.hpp>
+#include <naru/backend/windows_files.hpp>
+#include <naru/core/limits.hpp>
+#include <naru/core/result.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+namespace naru::system_calls {
+
+static_assert(would_block == -EAGAIN);
+
+namespace {
+
+using windows::handle_of;
+using windows::socket_of;
+
+constexpr std::int64_t bad_descriptor = outcome::from_errno(EBADF);
+
+// Windows takes a send of any length as soon as its buffer has room at all, and then holds all of it. Bounded,
+// so that a peer that does not read costs what SO_SNDBUF says and about this much.
+constexpr std::uint64_t bytes_per_send = 256 * 1024;
+
+}  // namespace
+
+std::int64_t accept(int listener) noexcept {
+    if (listener < 0) return bad_descriptor;
+    const SOCKET accepted = ::accept(socket_of(listener), nullptr, nullptr);
+    if (accepted == INVALID_SOCKET) return windows::last_socket_outcome();
+    const int descriptor = windows::descriptor_of(accepted);
+    SetHandleInformation(handle_of(descriptor), HANDLE_FLAG_INHERIT, 0);
+    set_blocking(descriptor, false);
+    return descriptor;
+}
+
+std::int64_t recv(int socket, mutable_bytes into) noexcept {
+    if (socket < 0) return bad_descriptor;
+    const auto size = static_cast<int>(std::min<std::size_t>(into.size(), 0x7fff'ffff));
+    const int got = ::recv(socket_of(socket), reinterpret_cast<char*>(into.data()), size, 0);
+    if (got < 0) return windows::last_socket_outcome();
+    return got == 0 && !into.empty() ? outcome::end_of_stream : got;
+}
+
+std::int64_t send(int socket, std::span<const slice> slices, bool /*more*/) noexcept {
+    if (socket < 0) return bad_descriptor;
+    std::array<WSABUF, limits::slices_per_send> pieces;
+    DWORD count = 0;
+    std::uint64_t room = bytes_per_send;
+    for (const slice& each : slices) {
+        if (count == pieces.size() || room == 0) break;
+        const std::uint64_t size = std::min<std::uint64_t>(each.size, room);
+        pieces[count].buf = reinterpret_cast<char*>(const_cast<std::byte*>(each.data));
+        pieces[count].len = static_cast<ULONG>(size);
+        room -= size;
+        ++count;
+    }
+    DWORD sent = 0;
+    if (WSASend(socket_of(socket), pieces.data(), count, &sent, 0, nullptr, nullptr) != 0)
+        return windows::last_socket_outcome();
+    return sent;
+}
+
+std::int64_t connect(int socket, const void* address, std::uint32_t size) noexcept {
+    if (socket < 0) return bad_descriptor;
+    if (::connect(socket_of(socket), static_cast<const sockaddr*>(address), static_cast<int>(size)) == 0)
+        return 0;
+    const std::int64_t result = windows::last_socket_outcome();
+    return result == would_block ? -EINPROGRESS : result;
+}
+
+std::int64_t socket_error(int socket) noexcept {
+    if (socket < 0) return bad_descriptor;
+    int error = 0;
+    int size = sizeof error;
+    if (getsockopt(socket_of(socket), SOL_SOCKET, SO_ERROR, reinterpret_cast<char*>(&error), &size) != 0)
+        return windows::last_socket_outcome();
+    return error == 0 ? 0 : outcome::from_errno(windows::errno_of(static_cast<DWORD>(error)));
+}
+
+std::int64_t send_file_by_copy(int socket, int file, std::uint64_t offset, std::uint64_t count) noexcept {
+    // The socket may take less than was read; the rest is read again at the next call.
+    std::array<std::byte, 64 * 1024> copied;
+    const std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(count, copied.size()));
+    const std::int64_t got = read_file(file, mutable_bytes(copied.data(), wanted), offset);
+    if (got == 0) return outcome::end_of_stream;
+    if (got < 0) return got;
+    const slice piece(copied.data(), static_cast<std::size_t>(got));
+    return send(socket, std::span(&piece, 1), static_cast<std::uint64_t>(got) < count);
+}
+
+// Not TransmitFile: it cannot say how far it got when it is cancelled, and desktop editions run two at a time.
+std::int64_t send_file(int socket, int file, std::uint64_t offset, std::uint64_t count) noexcept {
+    return send_file_by_copy(socket, file, offset, count);
+}
+
+std::int64_t open_file(int directory, const char* path, int flags, unsigned mode) noexcept {
+    return windows::open_file(directory, path, flags, mode, windows::io::synchronous);
+}
+
+std::int64_t read_file(int file, mutable_bytes into, std::uint64_t offset) noexcept {
+    if (file < 0) return bad_descriptor;
+    // On a synchronous handle OVERLAPPED only says where to read, as pread(2)'s offset does.
+    OVERLAPPED where{};
+    where.Offset = static_cast<DWORD>(offset);
+    where.OffsetHigh = static_cast<DWORD>(offset >> 32);
+    const auto wanted = static_cast<DWORD>(std::min<std::size_t>(into.size(), 0x7fff'ffff));
+    DWORD got = 0;
+    if (ReadFile(handle_of(file), into.data(), wanted, &got, &where)) return got;
+    return GetLastError() == ERROR_HANDLE_EOF ? 0 : windows::last_file_outcome();
+}
+
+void set_blocking(int descriptor, bool blocking) noexcept {
+    u_long on = blocking ? 0 : 1;
+    (void)ioctlsocket(socket_of(descriptor), static_cast<long>(FIONBIO), &on);
+}
+
+void close(int descriptor) noexcept {
+    if (descriptor < 0) return;
+    // Sockets first: CloseHandle would close one behind Winsock's back. What is none is told apart by this.
+    if (closesocket(socket_of(descriptor)) == 0) return;
+    const int error = WSAGetLastError();
+    if (error == WSAENOTSOCK || error == WSANOTINITIALISED) CloseHandle(handle_of(descriptor));
+}
+
+void ignore_sigpipe() noexcept {}
+
+}  // namespace naru::system_calls

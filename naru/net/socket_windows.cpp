@@ -1,0 +1,84 @@
+#include <naru/net/socket.hpp>
+
+#include <naru/backend/system_calls.hpp>
+#include <naru/net/os_sockets.hpp>
+#include <naru/net/socket_options.hpp>
+
+#include <cerrno>
+
+namespace naru {
+
+using windows::socket_of;
+
+void unique_descriptor::reset(int descriptor) noexcept {
+    if (descriptor_ >= 0) system_calls::close(descriptor_);
+    descriptor_ = descriptor;
+}
+
+result<void> shutdown_send(int socket) noexcept {
+    if (socket < 0) return fail_errno(EBADF);
+    if (::shutdown(socket_of(socket), SD_SEND) == 0) return {};
+    return fail_errno(last_socket_error());
+}
+
+void reset_on_close(int socket) noexcept {
+    linger at_once{};
+    at_once.l_onoff = 1;
+    (void)setsockopt(socket_of(socket), SOL_SOCKET, SO_LINGER, reinterpret_cast<const char*>(&at_once),
+                     sizeof at_once);
+}
+
+result<unique_descriptor> stream_socket_for(const address& peer) noexcept {
+    const SOCKET made = windows::make_socket(peer.family(), SOCK_STREAM);
+    if (made == INVALID_SOCKET) return fail_errno(last_socket_error());
+    return unique_descriptor(windows::descriptor_of(made));
+}
+
+result<unique_descriptor> listen_on(const address& where, const listen_options& options) noexcept {
+    if (options.reuse_port) return fail_errno(ENOTSUP);
+    auto made = stream_socket_for(where);
+    if (!made) return made;
+    const int socket = made->get();
+    if (where.family() == AF_INET6) {  // one socket for both families when it is bound to every address
+        const DWORD off = 0;
+        (void)setsockopt(socket_of(socket), IPPROTO_IPV6, IPV6_V6ONLY, reinterpret_cast<const char*>(&off),
+                         sizeof off);
+    }
+    // Without it another process may take the port from us (SO_REUSEADDR means that here). A port whose old
+    // connections are in TIME_WAIT can be bound all the same.
+    const DWORD on = 1;
+    if (setsockopt(socket_of(socket), SOL_SOCKET, SO_EXCLUSIVEADDRUSE, reinterpret_cast<const char*>(&on),
+                   sizeof on) != 0)
+        return fail_errno(last_socket_error());
+    // Accepted connections inherit these by SO_UPDATE_ACCEPT_CONTEXT. defer_accept: see listen_options.
+    if (options.no_delay) {
+        if (auto set = socket_options::set_no_delay(socket, true); !set) return fail(set.error());
+    }
+    if (options.keep_alive) {
+        if (auto set = socket_options::set_keep_alive(socket, *options.keep_alive); !set)
+            return fail(set.error());
+    }
+    if (options.user_timeout.count() > 0) {
+        if (auto set = socket_options::set_user_timeout(socket, options.user_timeout); !set)
+            return fail(set.error());
+    }
+    if (options.send_buffer > 0) {
+        if (auto set = socket_options::set_send_buffer(socket, options.send_buffer); !set)
+            return fail(set.error());
+    }
+    if (options.receive_buffer > 0) {
+        if (auto set = socket_options::set_receive_buffer(socket, options.receive_buffer); !set)
+            return fail(set.error());
+    }
+    if (::bind(socket_of(socket), static_cast<const sockaddr*>(where.data()),
+               static_cast<int>(where.size())) != 0)
+        return fail_errno(last_socket_error());
+    if (options.fast_open_queue > 0) {
+        if (auto set = socket_options::set_fast_open(socket, options.fast_open_queue); !set)
+            return fail(set.error());
+    }
+    if (::listen(socket_of(socket), options.backlog) != 0) return fail_errno(last_socket_error());
+    return made;
+}
+
+}  // namespace naru

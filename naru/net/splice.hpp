@@ -1,0 +1,22 @@
+// splice(2), where there is one.
+#pragma once
+
+#include <naru/core/result.hpp>
+
+#include <cstdint>
+
+namespace naru {
+
+struct pipe_ends {
+    int read = -1;
+    int write = -1;
+};
+
+/// A non-blocking pipe. Errors: EMFILE, ENFILE; ENOTSUP where there is no splice.
+result<pipe_ends> make_splice_pipe() noexcept;
+
+/// One step of splice(2) between a socket and a pipe, one of which `socket` names again: >= 0 bytes, or a
+/// negated errno (EINVAL where these descriptors, or this system, cannot).
+std::int64_t splice_step(int from, int to, int socket, std::uint64_t count) noexcept;
+
+}  // namespace naru
