@@ -1,17 +1,13 @@
 // naru serve: a directory on the network, until a signal says that it is enough.
 #include "commands.hpp"
 #include "serve_config.hpp"
+#include "system.hpp"
 
 #include <naru/http/server.hpp>
 
-#include <csignal>
 #include <cstdio>
 #include <memory>
 #include <stdexcept>
-#include <thread>
-
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -21,22 +17,9 @@ namespace {
 
 void say(std::string_view line) { fmt::print(stderr, "naru: {}\n", line); }
 
-// As many descriptors as the system lets us have without asking.
-void raise_descriptor_limit() {
-    rlimit limit{};
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 int serve(const http::server_options& options) {
     raise_descriptor_limit();
-    // Blocked before any thread is made, so that only the wait below ever sees them.
-    sigset_t ending;
-    sigemptyset(&ending);
-    sigaddset(&ending, SIGTERM);
-    sigaddset(&ending, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &ending, nullptr);
+    ending request_to_end;  // before any thread is made
 
     http::server server(options, say);
     server.start();
@@ -47,17 +30,11 @@ int serve(const http::server_options& options) {
                options.threads == 1 ? "" : "s");
     std::fflush(stdout);
 
-    int which = 0;
-    sigwait(&ending, &which);
+    const std::string why = request_to_end.wait();
     say(fmt::format("{}: no new connections; what is in flight has {} s to finish (again to end at once)",
-                    which == SIGINT ? "SIGINT" : "SIGTERM",
-                    static_cast<double>(options.timeouts.drain.count()) / 1000));
+                    why, static_cast<double>(options.timeouts.drain.count()) / 1000));
     server.drain();
-    std::thread([ending] {
-        int again = 0;
-        sigwait(&ending, &again);
-        _exit(128 + again);
-    }).detach();
+    request_to_end.end_at_once_next_time();
     server.wait();
     return 0;
 }

@@ -1,14 +1,13 @@
 #include "serve_config.hpp"
 
+#include "system.hpp"
+
 #include <charconv>
 #include <cmath>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
 #include <tuple>
-
-#include <sched.h>
-#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -56,14 +55,6 @@ constexpr std::string_view kind_of() {
     if constexpr (std::is_same_v<T, bool>) return "true or false";
     if constexpr (std::is_same_v<T, std::string>) return "text in quotes";
     return "a number";
-}
-
-unsigned usable_cores() {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-    const int count = CPU_COUNT(&set);
-    return count > 0 ? static_cast<unsigned>(count) : 1;
 }
 
 std::chrono::milliseconds to_time(const char* flag, double seconds) {
@@ -119,7 +110,7 @@ void set_uring(uring_options& options, const serve_settings& settings, unsigned 
     }
     if (settings.sqpoll_cpu) {
         const long first = options.sqpoll_cpu = *settings.sqpoll_cpu;
-        const long cores = sysconf(_SC_NPROCESSORS_CONF);
+        const long cores = static_cast<long>(configured_cores());
         if (first < 0 || first + threads > cores) {
             throw std::runtime_error(
                 fmt::format("--sqpoll-cpu {}: {} thread{} a core each from there on, and there are {}", first,

@@ -24,12 +24,8 @@ iocp_backend::attempt iocp_backend::try_accept(std::uint32_t slot, record& of,
         result = attached ? attached->pack() : outcome::from(attached.error());
         return attempt::finished;
     }
-    if (sockets.failure != 0 || sockets.posted == 0) {
-        result = sockets.failure != 0 ? sockets.failure : refusal;
-        sockets.failure = 0;
-        return attempt::finished;
-    }
-    return attempt::blocked;
+    result = refusal;
+    return sockets.posted > 0 ? attempt::blocked : attempt::finished;
 }
 
 // As many as there may be. An error matters only if none is posted.
@@ -71,23 +67,22 @@ std::int64_t iocp_backend::post_accept(std::uint32_t slot, record& of) noexcept 
     return start.error;
 }
 
-// An AcceptEx has ended: with a connection, with one that was reset before we had it, or because of a close.
+// An AcceptEx has ended: with a connection, with one that was reset before we had it, or because of a close. What
+// is wrong with the listener itself is said when the next one is posted.
 void iocp_backend::keep_accepted(record& of, iocp_accept_request& request) noexcept {
     accepted_sockets& sockets = *of.accepts;
     --sockets.posted;
-    int error = windows::errno_of_status(request.status());
     const SOCKET listener = windows::socket_of(of.descriptor);
     // Until then the socket has neither addresses nor its listener's options.
-    if (error == 0 && setsockopt(windows::socket_of(request.socket), SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT,
-                                 reinterpret_cast<const char*>(&listener), sizeof listener) != 0)
-        error = windows::errno_of(static_cast<DWORD>(WSAGetLastError()));
-    if (error == 0 && of.closer == nullptr) {
+    const bool good =
+        request.status() >= 0 && of.closer == nullptr &&
+        setsockopt(windows::socket_of(request.socket), SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT,
+                   reinterpret_cast<const char*>(&listener), sizeof listener) == 0;
+    if (good) {
         sockets.waiting.push_back(request.socket);
-        return;
+    } else {
+        system_calls::close(request.socket);
     }
-    system_calls::close(request.socket);
-    const bool of_the_peer = error == ECONNRESET || error == ETIMEDOUT || error == ENOTCONN;
-    if (error != 0 && !of_the_peer && error != ECANCELED) sockets.failure = outcome::from_errno(error);
 }
 
 }  // namespace naru

@@ -42,7 +42,6 @@ class iocp_backend final : public backend {
         std::vector<int> waiting;  // oldest first
         unsigned posted = 0;
         int family = 0;
-        std::int64_t failure = 0;
     };
 
     // What is known of a handle. Each direction has one request with the kernel at most: for the operation at

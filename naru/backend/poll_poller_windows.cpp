@@ -22,7 +22,11 @@ class poll_poller final : public poller {
                                  interest want) noexcept override {
         const SOCKET socket = windows::socket_of(descriptor);
         try {
-            if (was == interest::none && want != interest::none) add(socket, token);
+            if (was == interest::none && want != interest::none) {
+                if (const std::int64_t refusal = windows::check_socket(socket); refusal < 0)
+                    return outcome::to_error(refusal);
+                add(socket, token);
+            }
         } catch (const std::bad_alloc&) {
             return {ENOMEM, errno_category()};
         }

@@ -89,12 +89,9 @@ class select_poller final : public poller {
 
     static void add_to(fd_set& list, SOCKET socket) noexcept { list.fd_array[list.fd_count++] = socket; }
 
-    // What is no socket would make every select fail.
     std::error_code add(SOCKET socket, std::uint64_t token) {
-        int type = 0;
-        int size = sizeof type;
-        if (getsockopt(socket, SOL_SOCKET, SO_TYPE, reinterpret_cast<char*>(&type), &size) != 0)
-            return outcome::to_error(windows::last_socket_outcome());
+        if (const std::int64_t refusal = windows::check_socket(socket); refusal < 0)
+            return outcome::to_error(refusal);
         const auto [place, fresh] = positions_.try_emplace(socket, entries_.size());
         if (!fresh) {
             entries_[place->second].token = token;
@@ -125,7 +122,7 @@ class select_poller final : public poller {
         for (u_int index = 0; index < list.fd_count; ++index) {
             const std::size_t position = positions_.find(list.fd_array[index])->second;
             readiness& report = entries_[position].report;
-            if (report.token == 0) {
+            if (report.token == 0) {  // no token is 0: a generation is odd
                 report.token = entries_[position].token;
                 reported_.push_back(position);
             }

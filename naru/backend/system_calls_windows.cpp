@@ -75,9 +75,18 @@ std::int64_t socket_error(int socket) noexcept {
     if (socket < 0) return bad_descriptor;
     int error = 0;
     int size = sizeof error;
-    if (getsockopt(socket_of(socket), SOL_SOCKET, SO_ERROR, reinterpret_cast<char*>(&error), &size) != 0)
+    const SOCKET native = socket_of(socket);
+    if (getsockopt(native, SOL_SOCKET, SO_ERROR, reinterpret_cast<char*>(&error), &size) != 0)
         return windows::last_socket_outcome();
-    return error == 0 ? 0 : outcome::from_errno(windows::errno_of(static_cast<DWORD>(error)));
+    if (error != 0) return outcome::from_errno(windows::errno_of(static_cast<DWORD>(error)));
+    // Of a connection that has been reset, only a read says so.
+    char byte = 0;
+    if (::recv(native, &byte, 1, MSG_PEEK) >= 0) return 0;
+    const std::int64_t failure = windows::last_socket_outcome();
+    if (failure != -ECONNRESET && failure != -ETIMEDOUT) return 0;
+    // ... but a datagram socket says that one of its datagrams had no taker: that ends nothing.
+    getsockopt(native, SOL_SOCKET, SO_TYPE, reinterpret_cast<char*>(&error), &size);
+    return error == SOCK_STREAM ? failure : 0;
 }
 
 std::int64_t send_file_by_copy(int socket, int file, std::uint64_t offset, std::uint64_t count) noexcept {

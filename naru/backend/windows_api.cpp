@@ -25,6 +25,13 @@ SOCKET make_socket(int family, int type) noexcept {
     return INVALID_SOCKET;
 }
 
+std::int64_t check_socket(SOCKET socket) noexcept {
+    int type = 0;
+    int size = sizeof type;
+    const bool ok = getsockopt(socket, SOL_SOCKET, SO_TYPE, reinterpret_cast<char*>(&type), &size) == 0;
+    return ok ? 0 : last_socket_outcome();
+}
+
 bool to_wide(std::string_view text, std::wstring& wide) {
     wide.clear();
     if (text.empty()) return true;

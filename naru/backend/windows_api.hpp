@@ -45,6 +45,9 @@ void start_winsock() noexcept;
 /// A non-blocking, overlapped, uninherited socket; INVALID_SOCKET with WSAGetLastError.
 SOCKET make_socket(int family, int type) noexcept;
 
+/// 0 for a socket, else the error: what waits for several at once fails altogether if one is none.
+std::int64_t check_socket(SOCKET socket) noexcept;
+
 /// UTF-8 to UTF-16. False if `text` is not UTF-8, or holds a NUL.
 bool to_wide(std::string_view text, std::wstring& wide);
 std::string to_utf8(std::wstring_view wide);

@@ -1,6 +1,7 @@
 // Accepting: every connection arrives once; shortages pause and pass.
 #include "support/conformance.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -253,12 +254,18 @@ TEST_P(Accept, ConnectionsThatWereResetDoNotEndAccepting) {
     accepts.start();
     const unique_descriptor good = connect_to(where_);
     write_all(good.get(), "still here");
+    const std::uint16_t port = address::local_of(good.get())->port();
+    const auto is_good = [&](handle each) {
+        const auto peer = address::peer_of(loop().borrow(each).get());
+        return peer && peer->port() == port;
+    };
+    auto found = list.connections.end();
     ASSERT_TRUE(run_until([&] {
-        if (list.connections.empty()) return false;
-        const auto peer = address::peer_of(loop().borrow(list.connections.back()).get());
-        return peer && peer->port() == address::local_of(good.get())->port();
+        found = std::find_if(list.connections.begin(), list.connections.end(), is_good);
+        return found != list.connections.end();
     }));
-    a_recv recv(list.connections.back());
+    EXPECT_FALSE(list.failure) << list.failure.message();
+    a_recv recv(*found);
     loop().submit(recv);
     ASSERT_TRUE(run_until(recv));
     EXPECT_EQ(recv.take(loop()), "still here");

@@ -96,7 +96,8 @@ TEST_P(Chain, OpenReadSendCloseInOneSubmission) {
 }
 
 TEST_P(Chain, AMissingFileEndsTheRest) {
-    file_to_peer chain(file_, peer_, path_ + ".missing", 10);
+    const std::string missing = path_ + ".missing";
+    file_to_peer chain(file_, peer_, missing, 10);
     loop().submit(chain.open);
     ASSERT_TRUE(run_until([&] { return chain.done(); }));
     EXPECT_EQ(chain.open.error(), std::errc::no_such_file_or_directory);

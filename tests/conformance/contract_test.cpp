@@ -312,8 +312,10 @@ TEST_P(Contract, AResetByThePeerIsAnError) {
     ticks(2);
     reset_connection(sockets.peer);
     ASSERT_TRUE(run_until(recv));
-    EXPECT_EQ(recv.error(), std::errc::connection_reset);
     loop().close(ours);
+    if (recv.error() == errc::end_of_stream && !system_tells_resets())
+        GTEST_SKIP() << "this system shows a reset as an end";
+    EXPECT_EQ(recv.error(), std::errc::connection_reset);
 }
 
 TEST_P(Contract, ReadableAndWritableTellAndTakeNothing) {

@@ -258,11 +258,12 @@ TEST_P(Reactor, AResetIsReportedAsAnErrorOnce) {
     add(object, sockets.ours, event_interest::readable);
     ticks(3);
     reset_connection(sockets.peer);
-    ASSERT_TRUE(run_until([&] { return object.errors > 0; }));
-    EXPECT_EQ(object.error, std::errc::connection_reset);
+    EXPECT_TRUE(run_until([&] { return object.reads + object.errors > 0; }));
     ticks(10);
-    EXPECT_EQ(object.errors, 1);
     events_->remove(object.name);
+    if (object.errors == 0 && !system_tells_resets()) GTEST_SKIP() << "this system shows a reset as an end";
+    EXPECT_EQ(object.error, std::errc::connection_reset);
+    EXPECT_EQ(object.errors, 1);
 }
 
 TEST_P(Reactor, AnObjectMayRemoveItselfInOnError) {
@@ -274,9 +275,17 @@ TEST_P(Reactor, AnObjectMayRemoveItselfInOnError) {
     };
     add(*object, sockets.ours, event_interest::both);
     object->writable = [&] { events_->modify(object->name, event_interest::readable); };
+    bool shown_as_end = false;
+    object->readable = [&] {
+        shown_as_end = true;
+        events_->remove(object->name);
+        object.reset();
+    };
     ticks(3);
     reset_connection(sockets.peer);
-    ASSERT_TRUE(run_until([&] { return object == nullptr; }));
+    EXPECT_TRUE(run_until([&] { return object == nullptr; }));
+    if (shown_as_end && !system_tells_resets()) GTEST_SKIP() << "this system shows a reset as an end";
+    EXPECT_FALSE(shown_as_end);
 }
 
 TEST_P(Reactor, ARegularFileIsReportedOneWayOrTheOther) {

@@ -127,7 +127,7 @@ class client {
             input_.read_from(socket_.get());
         }
     }
-    void end_sending() { end_sending(socket_.get()); }
+    void end_sending() { testing::end_sending(socket_.get()); }
     void reset() { reset_connection(socket_); }
     void close() { socket_.reset(); }
 

@@ -107,6 +107,17 @@ inline void reset_connection(unique_descriptor& socket) {
     socket.reset();
 }
 
+/// Whether this system tells a program that its connection was reset. wine does not always: it looks at the
+/// error itself, and a read then finds an ordinary end.
+inline bool system_tells_resets() {
+    socket_pair sockets = tcp_pair();
+    reset_connection(sockets.peer);
+    wait_readable(sockets.ours.get(), 10'000);
+    received_text got;
+    got.read_from(sockets.ours.get());
+    return got.error == ECONNRESET;
+}
+
 /// Text in which a lost, doubled or moved piece shows.
 inline std::string pattern(std::size_t size, std::uint32_t seed = 1) {
     std::string text(size, '\0');

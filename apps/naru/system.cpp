@@ -1,0 +1,74 @@
+#include "system.hpp"
+
+#include <csignal>
+#include <thread>
+
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+namespace naru::program {
+
+namespace {
+
+sigset_t ending_signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    return set;
+}
+
+}  // namespace
+
+void raise_descriptor_limit() {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+unsigned usable_cores() {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+    const int count = CPU_COUNT(&set);
+    return count > 0 ? static_cast<unsigned>(count) : 1;
+}
+
+unsigned configured_cores() {
+    const long count = sysconf(_SC_NPROCESSORS_CONF);
+    return count > 0 ? static_cast<unsigned>(count) : 1;
+}
+
+std::string system_text() {
+    utsname names{};
+    uname(&names);
+    return std::string(names.sysname) + " " + names.release + " (" + names.machine + ")";
+}
+
+ending::ending() {
+    const sigset_t set = ending_signals();
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+ending::~ending() = default;
+
+std::string ending::wait() {
+    const sigset_t set = ending_signals();
+    int which = 0;
+    sigwait(&set, &which);
+    return which == SIGINT ? "SIGINT" : "SIGTERM";
+}
+
+void ending::end_at_once_next_time() {
+    std::thread([] {
+        const sigset_t set = ending_signals();
+        int again = 0;
+        sigwait(&set, &again);
+        _exit(128 + again);
+    }).detach();
+}
+
+}  // namespace naru::program

@@ -1,0 +1,33 @@
+// What the program asks of the system itself, and how it is told to end.
+#pragma once
+
+#include <string>
+
+namespace naru::program {
+
+/// As many descriptors as the system lets us have without asking.
+void raise_descriptor_limit();
+
+/// The cores that this process may run on, and those that the machine has; at least one.
+unsigned usable_cores();
+unsigned configured_cores();
+
+/// "Linux 6.1.0 (x86_64)"
+std::string system_text();
+
+/// The request to end: SIGINT and SIGTERM; on Windows Ctrl-C, Ctrl-Break, a closed console, the end of the
+/// session or of the system. One object, made before any thread, so that nothing else ever sees them.
+class ending {
+ public:
+    ending();
+    ~ending();
+    ending(const ending&) = delete;
+    ending& operator=(const ending&) = delete;
+
+    /// Returns the request's name when there is one.
+    std::string wait();
+    /// From here on another request ends the process at once.
+    void end_at_once_next_time();
+};
+
+}  // namespace naru::program
