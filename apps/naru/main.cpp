@@ -5,7 +5,7 @@
 #include <exception>
 
 int main(int argc, char** argv) {
-    CLI::App program("naru: an event-driven web server on select, poll, epoll and io_uring.");
+    CLI::App program("naru: an event-driven web server on select, poll, epoll, io_uring and iocp.");
     program.set_version_flag("--version", "naru " NARU_VERSION);
     program.require_subcommand(1);
     program.failure_message([](const CLI::App*, const CLI::Error& error) {

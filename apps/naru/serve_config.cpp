@@ -111,7 +111,7 @@ void set_uring(uring_options& options, const serve_settings& settings, unsigned 
     if (settings.sqpoll_cpu) {
         const long first = options.sqpoll_cpu = *settings.sqpoll_cpu;
         const long cores = static_cast<long>(configured_cores());
-        if (first < 0 || first + threads > cores) {
+        if (first < 0 || first + static_cast<long>(threads) > cores) {
             throw std::runtime_error(
                 fmt::format("--sqpoll-cpu {}: {} thread{} a core each from there on, and there are {}", first,
                             threads, threads == 1 ? " takes" : "s take", cores));

@@ -5,6 +5,7 @@
 
 #include <sched.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -46,6 +47,12 @@ std::string system_text() {
     utsname names{};
     uname(&names);
     return std::string(names.sysname) + " " + names.release + " (" + names.machine + ")";
+}
+
+std::pair<int, int> connected_pair() {
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) return {-1, -1};
+    return {ends[0], ends[1]};
 }
 
 ending::ending() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 namespace naru::program {
 
@@ -14,6 +15,10 @@ unsigned configured_cores();
 
 /// "Linux 6.1.0 (x86_64)"
 std::string system_text();
+
+/// The two ends of a connection within this process, non-blocking; both -1 if there is none to be had. They
+/// are the caller's.
+std::pair<int, int> connected_pair();
 
 /// The request to end: SIGINT and SIGTERM; on Windows Ctrl-C, Ctrl-Break, a closed console, the end of the
 /// session or of the system. One object, made before any thread, so that nothing else ever sees them.

@@ -1,12 +1,11 @@
 #include "system.hpp"
 
+#include <naru/backend/windows_api.hpp>
+#include <naru/net/socket.hpp>
+
 #include <atomic>
 #include <bit>
 #include <thread>
-
-#include <windows.h>
-// After windows.h, which it needs.
-#include <winternl.h>
 
 // Exported by ntdll: GetVersionEx reports what the program's manifest asks for instead.
 extern "C" NTSTATUS NTAPI RtlGetVersion(PRTL_OSVERSIONINFOW version);
@@ -75,6 +74,24 @@ std::string system_text() {
         library != nullptr && GetProcAddress(library, "wine_get_version") != nullptr)
         text += ", as wine has it";
     return text;
+}
+
+std::pair<int, int> connected_pair() {
+    const auto any = address::parse("127.0.0.1:0");
+    const auto listener = listen_on(*any, {});
+    if (!listener) return {-1, -1};
+    const auto where = address::local_of(listener->get());
+    auto peer = stream_socket_for(*any);
+    if (!where || !peer) return {-1, -1};
+    (void)connect(windows::socket_of(peer->get()), static_cast<const sockaddr*>(where->data()),
+                  static_cast<int>(where->size()));
+    WSAPOLLFD arrival{windows::socket_of(listener->get()), POLLRDNORM, 0};
+    if (WSAPoll(&arrival, 1, 1000) != 1) return {-1, -1};
+    const SOCKET accepted = accept(arrival.fd, nullptr, nullptr);
+    if (accepted == INVALID_SOCKET) return {-1, -1};
+    u_long on = 1;
+    ioctlsocket(accepted, static_cast<long>(FIONBIO), &on);
+    return {windows::descriptor_of(accepted), peer->release()};
 }
 
 ending::ending() {

@@ -16,8 +16,6 @@
 #include <utility>
 #include <vector>
 
-#include <poll.h>
-
 namespace naru::testing {
 
 using namespace std::chrono_literals;
@@ -103,13 +101,8 @@ inline bool take_response(std::string& text, response& out, bool to_head = false
 class client {
  public:
     /// `receive_buffer`: SO_RCVBUF, if not 0.
-    explicit client(const address& where, int receive_buffer = 0) {
-        socket_.reset(checked(::socket(where.family(), SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
-        if (receive_buffer > 0) set_buffer(socket_.get(), SO_RCVBUF, receive_buffer);
-        checked(::connect(socket_.get(), static_cast<const sockaddr*>(where.data()), where.size()),
-                "connect");
-        checked(::fcntl(socket_.get(), F_SETFL, O_NONBLOCK), "fcntl");
-    }
+    explicit client(const address& where, int receive_buffer = 0)
+        : socket_(connect_to(where, true, receive_buffer)) {}
 
     int descriptor() const { return socket_.get(); }
     const std::string& unread() const { return input_.data; }
@@ -154,8 +147,8 @@ class client {
     bool has_bytes_within(test_clock::duration limit) {
         input_.read_from(socket_.get());
         if (!input_.data.empty()) return true;
-        pollfd event{socket_.get(), POLLIN, 0};
-        ::poll(&event, 1, static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(limit).count()));
+        wait_readable(socket_.get(),
+                      static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(limit).count()));
         input_.read_from(socket_.get());
         return !input_.data.empty();
     }
@@ -186,8 +179,7 @@ class client {
  private:
     void wait(int events, test_clock::time_point end) {
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - test_clock::now()).count();
-        pollfd event{socket_.get(), static_cast<short>(events), 0};
-        if (left <= 0 || ::poll(&event, 1, static_cast<int>(left)) == 0) {
+        if (left <= 0 || !wait_for(socket_.get(), events, static_cast<int>(left))) {
             throw std::runtime_error("the server says nothing; before that: " + input_.data.substr(0, 300));
         }
     }

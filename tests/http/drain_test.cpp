@@ -18,9 +18,8 @@ class drain_test : public http_server_test {
         options_.send_buffer = 16'384;
     }
     bool refuses() const {
-        unique_descriptor made(checked(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
-        return ::connect(made.get(), static_cast<const sockaddr*>(where_.data()), where_.size()) < 0 &&
-               errno == ECONNREFUSED;
+        const unique_descriptor made = blocking_socket(AF_INET);
+        return connect_socket(made.get(), where_) < 0 && errno == ECONNREFUSED;
     }
     void drain() {
         where_ = server_->local_address();

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -16,8 +17,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <sys/stat.h>
 
 namespace naru {
 inline void PrintTo(engine each, std::ostream* out) { *out << name_of(each); }
@@ -29,10 +28,10 @@ namespace naru::testing {
 class temporary_directory {
  public:
     temporary_directory() {
-        char name[] = "/tmp/naru-http-XXXXXX";
-        if (::mkdtemp(name) == nullptr) throw std::runtime_error("no temporary directory");
-        path_ = name;
-        checked(::chmod(name, 0755), "chmod");
+        static std::atomic<int> number = 0;
+        path_ = std::filesystem::temp_directory_path() /
+                ("naru-http-" + std::to_string(process_number()) + "-" + std::to_string(++number));
+        std::filesystem::create_directory(path_);
     }
     ~temporary_directory() {
         std::error_code ignored;
@@ -52,11 +51,16 @@ class temporary_directory {
             std::ofstream file(fresh, std::ios::binary);
             file << text;
         }
-        std::filesystem::rename(fresh, target);
+        std::error_code refusal;
+        std::filesystem::rename(fresh, target, refusal);
+        if (!refusal) return;
+        // Windows does not replace a file that is open: it is written over.
+        std::filesystem::remove(fresh);
+        std::ofstream(target, std::ios::binary) << text;
     }
     void touch(const std::string& name, std::int64_t unix_seconds) const {
-        const timespec times[2] = {{unix_seconds, 0}, {unix_seconds, 0}};
-        checked(::utimensat(AT_FDCWD, (path_ / name).c_str(), times, 0), "utimensat");
+        const std::chrono::sys_seconds when{std::chrono::seconds(unix_seconds)};
+        std::filesystem::last_write_time(path_ / name, std::chrono::file_clock::from_sys(when));
     }
 
  private:

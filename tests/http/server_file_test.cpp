@@ -1,12 +1,22 @@
 // From a path to a file, an index, a redirect or a listing; and never out of the root. On every engine.
 #include "fixture.hpp"
 
+#if !defined(_WIN32)
+#include <sys/stat.h>
 #include <sys/wait.h>
+#endif
 
 namespace naru::testing {
 namespace {
 
-class file_test : public http_server_test {};
+class file_test : public http_server_test {
+ protected:
+#if defined(_WIN32)
+    static constexpr bool all_names = false;  // no < > : " ? * and no bytes that are not UTF-8
+#else
+    static constexpr bool all_names = true;
+#endif
+};
 NARU_ON_EVERY_ENGINE(file_test);
 
 TEST_P(file_test, content_types_by_extension) {
@@ -47,8 +57,10 @@ TEST_P(file_test, a_directory_with_an_index_is_its_index) {
 TEST_P(file_test, a_directory_without_its_slash_is_redirected_and_never_elsewhere) {
     files_.write("dir/index.html", "x");
     files_.write("evil.example/index.html", "x");
-    files_.write("a <b>\"/index.html", "x");
-    files_.write("q?x/index.html", "x");
+    if (all_names) {
+        files_.write("a <b>\"/index.html", "x");
+        files_.write("q?x/index.html", "x");
+    }
     start();
     client one = connect();
     const auto location = [&](std::string_view target) {
@@ -63,8 +75,10 @@ TEST_P(file_test, a_directory_without_its_slash_is_redirected_and_never_elsewher
     EXPECT_EQ(location("/%2fevil.example"), "/evil.example/");
     EXPECT_EQ(location("http://elsewhere//evil.example"), "/evil.example/");
     EXPECT_EQ(location("/x/..//evil.example"), "/evil.example/");
-    EXPECT_EQ(location("/a%20%3Cb%3E%22"), "/a%20%3Cb%3E%22/");
-    EXPECT_EQ(location("/q%3Fx?y"), "/q%3Fx/?y");
+    if (all_names) {
+        EXPECT_EQ(location("/a%20%3Cb%3E%22"), "/a%20%3Cb%3E%22/");
+        EXPECT_EQ(location("/q%3Fx?y"), "/q%3Fx/?y");
+    }
     const response page = one.ask(get("/dir?\"><script>"));
     EXPECT_EQ(page.body.find("<script>"), std::string::npos) << "the query is escaped in the page";
     EXPECT_EQ(one.ask(request("HEAD", "/dir"), true).status, 301);
@@ -72,6 +86,7 @@ TEST_P(file_test, a_directory_without_its_slash_is_redirected_and_never_elsewher
 }
 
 TEST_P(file_test, a_listing_is_sorted_escaped_and_complete) {
+    if (!all_names) GTEST_SKIP() << "this system has no names that need escaping";
     files_.write("d/z.txt", "12345");
     files_.write("d/a.txt", std::string(2048, 'x'));
     files_.write("d/<b>&\"'.txt", "");
@@ -152,6 +167,8 @@ TEST_P(file_test, the_cache_notices_what_changes) {
         eventually([&] { return one.ask(get("/d/")).body.find("<h1>/d/</h1>") != std::string::npos; }, 5s));
     EXPECT_EQ(one.ask(get("/page.html"))["Vary"], "Accept-Encoding");
 }
+
+#if !defined(_WIN32)  // its own ways out of the root: server_windows_test.cpp
 
 TEST_P(file_test, nothing_outside_of_the_root) {
     const temporary_directory outside;
@@ -242,6 +259,8 @@ TEST_P(file_test, what_may_not_be_read_is_forbidden) {
     EXPECT_EQ(WEXITSTATUS(status), 0) << "which expectation, see above";
     std::filesystem::permissions(files_.path() / "closed-dir", std::filesystem::perms::owner_all);
 }
+
+#endif
 
 }  // namespace
 }  // namespace naru::testing

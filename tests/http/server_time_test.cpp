@@ -120,11 +120,10 @@ TEST_P(time_test, a_client_that_does_not_read_is_reset) {
     begin();
     one.send(get("/large.bin"));
     EXPECT_FALSE(one.read_some(1).empty());
-    pollfd event{one.descriptor(), 0, 0};
-    ASSERT_EQ(::poll(&event, 1, 10'000), 1) << "POLLHUP or POLLERR";
+    ASSERT_TRUE(wait_for(one.descriptor(), 0, 10'000)) << "POLLHUP or POLLERR";
     expect_about(200ms);
     const std::string got = one.read_to_end();
-    EXPECT_TRUE(one.was_reset());
+    EXPECT_TRUE(one.was_reset() || !system_tells_resets());
     EXPECT_LT(got.size(), 8u * 1024 * 1024);
     EXPECT_TRUE(answers());
 }
@@ -139,8 +138,7 @@ TEST_P(time_test, a_slow_reader_that_goes_on_reading_is_not) {
     one.send(get("/large.bin", "Connection: close\r\n"));
     std::size_t got = 0;
     for (int each = 0; each < 20; ++each) {  // half a second with a window that opens again and again
-        pollfd never{-1, 0, 0};
-        ::poll(&never, 1, 25);
+        std::this_thread::sleep_for(25ms);
         const std::string piece = one.read_some(20'000);
         ASSERT_FALSE(piece.empty());
         got += piece.size();

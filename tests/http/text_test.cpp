@@ -43,6 +43,7 @@ TEST(date, three_forms) {
     }
 }
 
+#if !defined(_WIN32)  // which has no strptime
 TEST(date, agrees_with_timegm) {
     std::mt19937_64 random(11);
     for (int round = 0; round < 20'000; ++round) {
@@ -62,6 +63,7 @@ TEST(date, agrees_with_timegm) {
         ASSERT_EQ(parse_date(other, 0), seconds) << other;
     }
 }
+#endif
 
 struct asked {
     explicit asked(const std::string& fields, const char* method = "GET")
