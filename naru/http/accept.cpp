@@ -38,6 +38,7 @@ void worker::serve(handle listener) noexcept {
             auto& stopped = *static_cast<worker*>(self);
             stopped.loop_.close(stopped.listener_);
             stopped.listener_closed_ = true;
+            stopped.drain_others();
             stopped.stop_if_drained();
         },
         this};
@@ -45,7 +46,10 @@ void worker::serve(handle listener) noexcept {
     acceptor_->start();
 }
 
-void worker::on_connection(handle accepted) noexcept { connections_.make(*this, accepted).start(); }
+void worker::on_connection(handle accepted) noexcept {
+    if (worker* const other = next_share()) return hand_on(accepted, *other);
+    connections_.make(*this, accepted).start();
+}
 
 // Once a second at most: the shortage may last.
 void worker::on_pause(std::error_code why) noexcept {
@@ -69,7 +73,8 @@ void worker::destroy(connection& ended) noexcept {
 }
 
 void worker::stop_if_drained() noexcept {
-    if (draining_ && listener_closed_ && connections_.live() == 0) loop_.stop();
+    if (!draining_ || !listener_closed_ || connections_.live() > 0 || leaving_ > 0) return;
+    if (arriving_.load(std::memory_order_acquire) == 0) loop_.stop();
 }
 
 std::int64_t worker::unix_seconds() noexcept { return std::time(nullptr); }

@@ -13,6 +13,7 @@
 #include <stdexcept>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -75,6 +76,8 @@ struct server::state {
     std::deque<shard> shards;
     std::optional<worker_pool> blocking;  // destroyed first: its work completes in the loops
     std::atomic<bool> draining{false};
+
+    void listen();
 };
 
 server::server(server_options options, std::function<void(std::string_view)> report)
@@ -105,25 +108,42 @@ server::server(server_options options, std::function<void(std::string_view)> rep
         s.engine_reason = choice.reason;
         if (ring.sqpoll_cpu >= 0) ++ring.sqpoll_cpu;  // the next thread's, on the next core
         each.own_loop = std::make_unique<naru::loop>(std::move(choice.backend));
-        listen_options listening;
-        listening.backlog = s.options.backlog;
-        listening.reuse_port = s.shards.size() > 1;
-        listening.fast_open_queue = s.options.fast_open_queue;
-        listening.defer_accept = s.options.defer_accept;
-        listening.keep_alive = s.options.tcp_keep_alive;
-        listening.user_timeout = s.options.user_timeout;
-        listening.send_buffer = s.options.send_buffer;
-        listening.receive_buffer = s.options.receive_buffer;
-        auto socket = listen_on(s.local, listening);
-        if (!socket) throw std::runtime_error(listen_error(s.local, socket.error()));
-        // Port 0: the first listener's choice is the others', too.
-        if (const auto chosen = address::local_of(socket->get())) s.local = *chosen;
-        const auto attached = each.own_loop->attach(socket->release(), descriptor_kind::listener);
-        if (!attached) throw std::runtime_error(listen_error(s.local, attached.error()));
-        each.listener = *attached;
         each.own_worker.emplace(*each.own_loop, s.options, s.root, *s.blocking, s.log ? &*s.log : nullptr,
                                 s.report);
     }
+    s.listen();
+}
+
+void server::state::listen() {
+    listen_options listening;
+    listening.backlog = options.backlog;
+    listening.fast_open_queue = options.fast_open_queue;
+    listening.defer_accept = options.defer_accept;
+    listening.keep_alive = options.tcp_keep_alive;
+    listening.user_timeout = options.user_timeout;
+    listening.send_buffer = options.send_buffer;
+    listening.receive_buffer = options.receive_buffer;
+    listening.reuse_port = shards.size() > 1 && !options.shared_listener;
+    for (shard& each : shards) {
+        auto socket = listen_on(local, listening);
+        if (!socket && listening.reuse_port && socket.error() == std::errc::not_supported) {
+            listening.reuse_port = false;
+            socket = listen_on(local, listening);
+        }
+        if (!socket) throw std::runtime_error(listen_error(local, socket.error()));
+        // Port 0: the first listener's choice is the others', too.
+        if (const auto chosen = address::local_of(socket->get())) local = *chosen;
+        const auto attached = each.own_loop->attach(socket->release(), descriptor_kind::listener);
+        if (!attached) throw std::runtime_error(listen_error(local, attached.error()));
+        each.listener = *attached;
+        if (!listening.reuse_port) break;
+    }
+    if (listening.reuse_port || shards.size() == 1) return;
+    std::vector<http::worker*> others;
+    for (shard& each : shards) {
+        if (!each.listener) others.push_back(&*each.own_worker);
+    }
+    shards.front().own_worker->share_with(std::move(others));
 }
 
 server::~server() {
@@ -134,7 +154,7 @@ server::~server() {
 void server::start() {
     for (shard& each : state_->shards) {
         each.thread = std::thread([&each] {
-            each.own_worker->serve(each.listener);
+            if (each.listener) each.own_worker->serve(each.listener);
             each.own_loop->run();
         });
     }
@@ -143,7 +163,7 @@ void server::start() {
 void server::drain() {
     if (state_->draining.exchange(true)) return;
     for (shard& each : state_->shards) {
-        if (!each.thread.joinable()) continue;
+        if (!each.thread.joinable() || !each.listener) continue;  // without a listener: by the one that has it
         http::worker* const draining = &*each.own_worker;
         each.own_loop->post([draining] { draining->drain(); });
     }

@@ -34,6 +34,9 @@ struct server_options {
         return defaults;
     }();
     unsigned threads = 1;
+    /// One listener for all threads, which hands connections round, instead of one each that share the port.
+    /// Always so where ports cannot be shared (Windows).
+    bool shared_listener = false;
     bool listings = true;
     http::timeouts timeouts;
     std::optional<std::string> access_log;  ///< a path, or "-"

@@ -14,8 +14,12 @@
 #include <naru/net/files.hpp>
 
 #include <array>
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <vector>
 
 namespace naru::http {
 
@@ -31,8 +35,14 @@ class worker {
 
     // accept.cpp
     void serve(handle listener) noexcept;
-    /// Stops accepting, lets what is in flight finish until the drain deadline, then stops the loop.
+    /// Stops accepting, lets what is in flight finish until the drain deadline, then stops the loop; before that,
+    /// drains those it shares its listener with.
     void drain() noexcept;
+
+    // share.cpp
+    /// Before serve: connections are handed round among this worker and `others` (borrowed), which have no
+    /// listener of their own.
+    void share_with(std::vector<worker*> others);
 
  private:
     friend class connection;
@@ -42,6 +52,11 @@ class worker {
         worker& owner;
     };
 
+    struct transfer;
+
+    worker* next_share() noexcept;
+    void hand_on(handle connection, worker& to) noexcept;
+    void drain_others() noexcept;
     void on_connection(handle accepted) noexcept;
     void on_pause(std::error_code why) noexcept;
     void destroy(connection& ended) noexcept;
@@ -61,6 +76,10 @@ class worker {
     std::optional<acceptor> acceptor_;
     handle listener_;
     drain_timer drain_deadline_{*this};
+    std::vector<worker*> others_;
+    std::size_t turn_ = 0;
+    std::size_t leaving_ = 0;
+    std::atomic<std::size_t> arriving_{0};  // counted up by the thread that accepts
     bool draining_ = false;
     bool listener_closed_ = true;
     instant reported_pause_ = instant::min();

@@ -81,6 +81,37 @@ TEST_P(threads_test, work_that_blocks_while_clients_come_and_go) {
     EXPECT_TRUE(answers());
 }
 
+TEST_P(threads_test, one_listener_hands_its_connections_round) {
+    options_.threads = 3;
+    options_.shared_listener = true;
+    options_.defer_accept = 0s;
+    start();
+    std::vector<client> kept;
+    for (int each = 0; each < 30; ++each) {
+        kept.push_back(connect());
+        EXPECT_EQ(kept.back().ask(get("/hello.txt")).body, hello);
+    }
+    for (client& each : kept)
+        EXPECT_EQ(each.ask(get("/hello.txt")).body, hello);
+    // The end reaches all three, while clients still come.
+    std::atomic<bool> ending{false};
+    std::thread coming([&] {
+        while (!ending) {
+            try {
+                (void)connect().ask(get("/hello.txt"));
+            } catch (const std::exception&) {
+                return;  // no longer
+            }
+        }
+    });
+    server_->drain();
+    for (client& each : kept)
+        EXPECT_TRUE(each.read_to_end().empty());
+    server_->wait();
+    ending = true;
+    coming.join();
+}
+
 TEST_P(threads_test, a_port_is_shared_by_the_loops_and_by_nobody_else) {
     start();
     http::server_options second = options_;
