@@ -8,6 +8,7 @@ int main(int argc, char** argv) {
     CLI::App program("naru: an event-driven web server on select, poll, epoll, io_uring and iocp.");
     program.set_version_flag("--version", "naru " NARU_VERSION);
     program.require_subcommand(1);
+    program.allow_windows_style_options(false);  // a path may begin with a slash there, too
     program.failure_message([](const CLI::App*, const CLI::Error& error) {
         return std::string("naru: ") + error.what() + " (see naru --help)\n";
     });

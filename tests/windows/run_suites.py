@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+"""Run the suites that were built for Windows under wine, and drive its server from native clients.
+
+    run_suites.py BUILD [--ci] [--stress] [NAME ...]
+
+BUILD is the build directory of the preset `windows`; its prefix/ becomes wine's home, its log/ takes each suite's
+output. --ci runs the completion port only. --stress adds thousands of connections and a hunt for leaks. NAME runs
+only the suites whose names begin like that. The last line says what passed; the exit code is 0 if all did.
+"""
+import argparse
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TESTS = os.path.dirname(HERE)
+WINE = "/usr/lib/wine/wine64"
+SERVER = "/usr/lib/wine/wineserver64"
+ENGINES = ("iocp", "select", "poll")
+
+
+class Wine:
+    """A wine server that stays up from the first suite to the last: a start takes longer than most suites."""
+
+    def __init__(self, build):
+        self.environment = dict(
+            os.environ, WINEPREFIX=os.path.join(build, "prefix"), WINEDEBUG="-all", WINEARCH="win64",
+            WINEDLLOVERRIDES="mscoree=;mshtml=;winemenubuilder.exe=d", NARU_EXE=os.path.join(build, "naru.exe"))
+        self.environment.pop("DISPLAY", None)
+
+    def __enter__(self):
+        os.makedirs(self.environment["WINEPREFIX"], exist_ok=True)
+        subprocess.run([SERVER, "-p"], env=self.environment, check=True)
+        subprocess.run([WINE, "wineboot", "-u"], env=self.environment, check=True, timeout=180,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return self
+
+    def __exit__(self, *_):
+        subprocess.run([SERVER, "-k"], env=self.environment, check=False)  # with what is left in this prefix
+
+
+class Suite:
+    def __init__(self, name, command, seconds):
+        self.name, self.command, self.seconds = name, command, seconds
+        self.passed = self.failed = self.skipped = 0
+        self.problem = ""
+
+    def run(self, wine, log):
+        began = time.monotonic()
+        with open(log, "w") as output:
+            process = subprocess.Popen(self.command, env=wine.environment, stdout=output, stderr=subprocess.STDOUT,
+                                       stdin=subprocess.DEVNULL, start_new_session=True)
+            try:
+                code = process.wait(self.seconds)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                code = "no end after %d s" % self.seconds
+        self.took = time.monotonic() - began
+        with open(log, errors="replace") as output:
+            self.count(output.read())
+        if code != 0:
+            self.problem = "exit %s" % code
+            self.failed = max(self.failed, 1)
+        elif self.passed == 0:
+            self.problem, self.failed = "nothing ran", 1
+
+    def count(self, text):
+        ours = re.search(r"^passed (\d+) of (\d+)$", text, re.M)  # the acceptance cases and the scripts here
+        if ours:
+            self.passed = int(ours[1])
+            self.failed = int(ours[2]) - self.passed
+            return
+        for word, field in (("PASSED", "passed"), ("FAILED", "failed"), ("SKIPPED", "skipped")):
+            found = re.findall(r"^\[  %s\s*\] (\d+) tests?[.,]" % word, text, re.M)
+            setattr(self, field, int(found[-1]) if found else 0)
+        self.reasons = re.findall(r"^\[ RUN      \] (\S+)\n.*: Skipped\n(.*)\n", text, re.M)
+
+
+def suites(build, quick, stress):
+    def program(name):
+        return os.path.join(build, "tests", name + ".exe")
+
+    def native(name, *arguments):
+        return [sys.executable, os.path.join(TESTS, *name.split("/")), os.path.join(HERE, "naru-under-wine"), *arguments]
+
+    engines = ENGINES[:1] if quick else ENGINES
+    yield Suite("unit", [WINE, program("unit_tests")], 120)
+    yield Suite("http-text", [WINE, program("http/http_text_tests")], 120)
+    for engine in engines:
+        yield Suite("conformance-" + engine, [WINE, program("conformance_tests"),
+                                              "--gtest_filter=*/%s:SendFileByCopy.*" % engine], 300)
+    for engine in engines:
+        yield Suite("http-" + engine, [WINE, program("http/http_server_tests"), "--gtest_filter=*/" + engine], 300)
+        yield Suite("http-threads-" + engine, [WINE, program("http/http_thread_tests"), "--gtest_filter=*/" + engine], 300)
+    for engine in engines:
+        yield Suite("acceptance-" + engine, native("http/acceptance/run_acceptance.py", engine), 180)
+    yield Suite("program", native("windows/program_under_wine.py"), 120)
+    if stress:
+        yield Suite("stress", native("windows/stress_under_wine.py"), 1800)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("build")
+    parser.add_argument("--ci", action="store_true")
+    parser.add_argument("--stress", action="store_true")
+    parser.add_argument("names", nargs="*")
+    options = parser.parse_args()
+    build = os.path.abspath(options.build)
+    logs = os.path.join(build, "log")
+    os.makedirs(logs, exist_ok=True)
+    began = time.monotonic()
+    done = []
+    with Wine(build) as wine:
+        for suite in suites(build, options.ci, options.stress):
+            if options.names and not any(suite.name.startswith(each) for each in options.names):
+                continue
+            suite.run(wine, os.path.join(logs, suite.name + ".txt"))
+            done.append(suite)
+            print("%-22s %4d passed, %2d skipped, %d failed  %5.1f s  %s" % (
+                suite.name, suite.passed, suite.skipped, suite.failed, suite.took, suite.problem), flush=True)
+    reasons = {}
+    for suite in done:
+        for test, why in getattr(suite, "reasons", []):
+            reasons.setdefault(why, set()).add(test.split("/")[1] if "/" in test else test)
+    for why, tests in sorted(reasons.items()):
+        print("skipped: %s: %s" % (why, ", ".join(sorted(tests))))
+    failed = sum(each.failed for each in done)
+    for suite in done:
+        if suite.failed:
+            print("failed: %s, see %s" % (suite.name, os.path.join(logs, suite.name + ".txt")))
+    print("under wine: %d passed, %d skipped, %d failed in %.0f s" % (
+        sum(each.passed for each in done), sum(each.skipped for each in done), failed, time.monotonic() - began))
+    sys.exit(1 if failed or not done else 0)
+
+
+if __name__ == "__main__":
+    main()
