@@ -15,7 +15,10 @@ namespace naru::program {
 
 namespace {
 
-void say(std::string_view line) { fmt::print(stderr, "naru: {}\n", line); }
+void say(std::string_view line) {
+    fmt::print(stderr, "naru: {}\n", line);
+    std::fflush(stderr);  // unbuffered everywhere but where Windows' C run-time writes to a pipe
+}
 
 int serve(const http::server_options& options) {
     raise_descriptor_limit();

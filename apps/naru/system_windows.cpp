@@ -109,6 +109,9 @@ std::string ending::wait() {
     return name_of_request(request.load(std::memory_order_acquire));
 }
 
-void ending::end_at_once_next_time() { at_once.store(true, std::memory_order_release); }
+void ending::end_at_once_next_time() {
+    at_once.store(true, std::memory_order_release);
+    if (WaitForSingleObject(requested, 0) == WAIT_OBJECT_0) _exit(forced_exit_code);  // it has come already
+}
 
 }  // namespace naru::program
