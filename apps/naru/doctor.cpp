@@ -1,6 +1,6 @@
 // naru doctor: which engines work here and why the others do not; the limits that bound a server.
-#include "commands.hpp"
 #include "doctor.hpp"
+#include "commands.hpp"
 #include "system.hpp"
 
 #include <naru/backend/choose_backend.hpp>

@@ -45,8 +45,8 @@ struct backend_choice {
 };
 
 /// Makes the backend by trying, never by a version number. `automatic` takes io_uring where it works, else
-/// epoll; on Windows iocp. `io_uring_sqpoll` takes io_uring where the kernel refuses it a thread. Also sees to it that SIGPIPE
-/// does not end the process (system_calls::ignore_sigpipe).
+/// epoll; on Windows iocp. `io_uring_sqpoll` takes io_uring where the kernel refuses it a thread. Also sees
+/// to it that SIGPIPE does not end the process (system_calls::ignore_sigpipe).
 backend_choice try_backend(engine which, const uring_options& options = {}) noexcept;
 
 /// The same for programs that cannot go on without: throws std::runtime_error with the reason.

@@ -67,17 +67,16 @@ std::int64_t iocp_backend::post_accept(std::uint32_t slot, record& of) noexcept 
     return start.error;
 }
 
-// An AcceptEx has ended: with a connection, with one that was reset before we had it, or because of a close. What
-// is wrong with the listener itself is said when the next one is posted.
+// An AcceptEx has ended: with a connection, with one that was reset before we had it, or because of a close.
+// What is wrong with the listener itself is said when the next one is posted.
 void iocp_backend::keep_accepted(record& of, iocp_accept_request& request) noexcept {
     accepted_sockets& sockets = *of.accepts;
     --sockets.posted;
     const SOCKET listener = windows::socket_of(of.descriptor);
     // Until then the socket has neither addresses nor its listener's options.
-    const bool good =
-        request.status() >= 0 && of.closer == nullptr &&
-        setsockopt(windows::socket_of(request.socket), SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT,
-                   reinterpret_cast<const char*>(&listener), sizeof listener) == 0;
+    const bool good = request.status() >= 0 && of.closer == nullptr &&
+                      setsockopt(windows::socket_of(request.socket), SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT,
+                                 reinterpret_cast<const char*>(&listener), sizeof listener) == 0;
     if (good) {
         sockets.waiting.push_back(request.socket);
     } else {

@@ -188,7 +188,7 @@ bool iocp_backend::lends_memory(const iocp_request* request) noexcept {
 
 void iocp_backend::cancel(operation& op, operation_queue& done) noexcept {
     record* found = records_.find(op.target);
-    NARU_ASSERT(found != nullptr);  // a handle is not released before its operations have ended
+    NARU_ASSERT(found != nullptr);         // a handle is not released before its operations have ended
     if (found->closer != nullptr) return;  // it is being ended anyway
     const direction way = direction_of(op.kind);
     const bool was_first = found->waiting(way).front() == &op;

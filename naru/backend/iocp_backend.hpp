@@ -1,7 +1,8 @@
-// Windows' completion port: the chapter's proactor. Connections come from AcceptEx requests posted in advance,
-// connects are ConnectEx, files are read by overlapped reads, and a receive into lent memory is an overlapped
-// WSARecv. Two things wait first and move bytes then, in a call that returns at once:
-//  - `recv` and `readable` wait by a WSARecv of no bytes, so that a connection whose peer says nothing pins no
+// Windows' completion port: the chapter's proactor. Connections come from AcceptEx requests posted in
+// advance, connects are ConnectEx, files are read by overlapped reads, and a receive into lent memory is an
+// overlapped WSARecv. Two things wait first and move bytes then, in a call that returns at once:
+//  - `recv` and `readable` wait by a WSARecv of no bytes, so that a connection whose peer says nothing pins
+//  no
 //    buffer;
 //  - a send that finds the socket full waits for room, because the kernel does not say how much of an
 //    overlapped send had gone when it is cancelled (rule 4), and TransmitFile does not, either.
@@ -51,13 +52,14 @@ class iocp_backend final : public backend {
         std::uint32_t next_free = 0;
         int descriptor = -1;
         descriptor_kind kind = descriptor_kind::other;
-        bool associated : 1 = false;  // by the first request: an accepted socket may go to another loop before
-        bool skips : 1 = false;       // see iocp_port::associate
+        bool associated : 1 =
+            false;               // by the first request: an accepted socket may go to another loop before
+        bool skips : 1 = false;  // see iocp_port::associate
         bool read_ready : 1 = false;  // a read is worth trying
         bool write_ready : 1 = false;
         bool starved : 1 = false;  // a recv waits for a buffer, not for the peer
         std::uint16_t outstanding = 0;
-        int read_error = 0;  // that a wait has brought: the next receive's result
+        int read_error = 0;           // that a wait has brought: the next receive's result
         operation* closer = nullptr;  // a close or release that waits for the outstanding requests
         iocp_stream_request* reading = nullptr;
         iocp_stream_request* writing = nullptr;
@@ -72,6 +74,8 @@ class iocp_backend final : public backend {
             return way == direction::read ? reading : writing;
         }
     };
+
+    static_assert(sizeof(record) <= 72 && sizeof(iocp_stream_request) <= 72, "an idle connection's part");
 
     struct turn {
         handle on;

@@ -1,7 +1,8 @@
-// Closing: cancel, join, let go. The order is what keeps every OVERLAPPED alive until the kernel has done with
-// it: a handle's slot, and with it the backend's last word on a request, is given up only when `outstanding` is
-// 0, and it is counted down only by a completion that has come out of the port. Closing the socket first would
-// end the requests as well, but a completion that nobody counts is one that comes to freed memory.
+// Closing: cancel, join, let go. The order is what keeps every OVERLAPPED alive until the kernel has done
+// with it: a handle's slot, and with it the backend's last word on a request, is given up only when
+// `outstanding` is 0, and it is counted down only by a completion that has come out of the port. Closing the
+// socket first would end the requests as well, but a completion that nobody counts is one that comes to freed
+// memory.
 #include <naru/backend/iocp_backend.hpp>
 
 #include <naru/backend/system_calls.hpp>
@@ -15,7 +16,8 @@ void iocp_backend::close(std::uint32_t slot, record& of, operation& op, operatio
     if (of.outstanding == 0) finish_close(slot, of, done);
 }
 
-// Ends what waits. A queue whose head has lent its memory to the kernel ends with that, so that it ends in order.
+// Ends what waits. A queue whose head has lent its memory to the kernel ends with that, so that it ends in
+// order.
 void iocp_backend::cancel_all(record& of, operation_queue& done) noexcept {
     for (const direction way : {direction::read, direction::write}) {
         if (lends_memory(of.request(way))) continue;

@@ -110,15 +110,15 @@ iocp_started iocp_port::wait_for(int socket, ULONG events, iocp_stream_request& 
     const NTSTATUS status =
         NtDeviceIoControlFile(handle_of(socket), nullptr, nullptr, &request.overlapped, block, ioctl_afd_poll,
                               &request.poll, sizeof request.poll, &request.poll, sizeof request.poll);
-    if (status < 0)
-        return {iocp_start::failed, outcome::from_errno(windows::errno_of_status(status))};
+    if (status < 0) return {iocp_start::failed, outcome::from_errno(windows::errno_of_status(status))};
     return started(status == 0, ERROR_IO_PENDING, skips);
 }
 
 iocp_started iocp_port::receive(int socket, mutable_bytes into, iocp_request& request, bool skips) noexcept {
     WSABUF memory{static_cast<ULONG>(into.size()), reinterpret_cast<char*>(into.data())};
     DWORD flags = 0;
-    const bool ok = WSARecv(socket_of(socket), &memory, 1, nullptr, &flags, &request.overlapped, nullptr) == 0;
+    const bool ok =
+        WSARecv(socket_of(socket), &memory, 1, nullptr, &flags, &request.overlapped, nullptr) == 0;
     return started(ok, ok ? 0 : static_cast<DWORD>(WSAGetLastError()), skips);
 }
 
@@ -142,8 +142,8 @@ iocp_started iocp_port::connect(int socket, const void* address, std::uint32_t s
     if (bind(socket_of(socket), reinterpret_cast<sockaddr*>(&any), any_size) != 0 &&
         WSAGetLastError() != WSAEINVAL)
         return {iocp_start::failed, windows::last_socket_outcome()};
-    const bool ok = connect_ex_(socket_of(socket), to, static_cast<int>(size), nullptr, 0, nullptr,
-                                &request.overlapped);
+    const bool ok =
+        connect_ex_(socket_of(socket), to, static_cast<int>(size), nullptr, 0, nullptr, &request.overlapped);
     return started(ok, ok ? 0 : static_cast<DWORD>(WSAGetLastError()), skips);
 }
 

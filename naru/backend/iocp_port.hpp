@@ -89,12 +89,12 @@ class iocp_port {
     /// completes at once is not reported by the port as well (FILE_SKIP_COMPLETION_PORT_ON_SUCCESS).
     std::int64_t associate(int descriptor, bool& skips) noexcept;
 
-    /// A descriptor leaves the loop, open. Where it cannot be untied (before Windows 8.1, and wine) this loop can
-    /// take it again, and no other.
+    /// A descriptor leaves the loop, open. Where it cannot be untied (before Windows 8.1, and wine) this loop
+    /// can take it again, and no other.
     void dissociate(int descriptor) noexcept;
 
-    /// Completed requests; waits at most `milliseconds` (-1: for ever) for the first. Empty after a wake. Valid
-    /// until the next call.
+    /// Completed requests; waits at most `milliseconds` (-1: for ever) for the first. Empty after a wake.
+    /// Valid until the next call.
     std::span<OVERLAPPED_ENTRY> wait(int milliseconds) noexcept;
 
     /// Ends a wait, or the next one. Thread-safe.
@@ -109,8 +109,9 @@ class iocp_port {
     iocp_started read_file(int file, mutable_bytes into, std::uint64_t offset, iocp_request& request,
                            bool skips) noexcept;
 
-    static constexpr ULONG readable_events = 0x01 | 0x08 | 0x10 | 0x80;   // RECEIVE, DISCONNECT, ABORT, ACCEPT
-    static constexpr ULONG writable_events = 0x04 | 0x10 | 0x20 | 0x100;  // SEND, ABORT, LOCAL_CLOSE, CONNECT_FAIL
+    static constexpr ULONG readable_events = 0x01 | 0x08 | 0x10 | 0x80;  // RECEIVE, DISCONNECT, ABORT, ACCEPT
+    static constexpr ULONG writable_events =
+        0x04 | 0x10 | 0x20 | 0x100;  // SEND, ABORT, LOCAL_CLOSE, CONNECT_FAIL
 
  private:
     bool may_skip(int descriptor) noexcept;

@@ -18,8 +18,7 @@ iocp_backend::attempt iocp_backend::try_recv(std::uint32_t slot, record& of, ope
         return attempt::finished;
     }
     if (!of.read_ready) {
-        if (op.kind == operation_kind::recv_into && op.count > 0)
-            return begin_receive(slot, of, op, result);
+        if (op.kind == operation_kind::recv_into && op.count > 0) return begin_receive(slot, of, op, result);
         const attempt waited = wait_readable(slot, of, result);
         if (waited != attempt::finished || result < 0) return waited;
         of.read_ready = true;
@@ -63,7 +62,8 @@ iocp_backend::attempt iocp_backend::try_readable(std::uint32_t slot, record& of,
 }
 
 // Connections: a WSARecv of no bytes, which completes when there are some, at the end of the stream, or when
-// the connection has failed. Of other sockets it would take a datagram, and a listener has nothing to receive.
+// the connection has failed. Of other sockets it would take a datagram, and a listener has nothing to
+// receive.
 iocp_backend::attempt iocp_backend::wait_readable(std::uint32_t slot, record& of,
                                                   std::int64_t& result) noexcept {
     result = associate(of);

@@ -65,9 +65,8 @@ iocp_backend::attempt iocp_backend::wait_writable(std::uint32_t slot, record& of
     result = associate(of);
     if (result < 0) return attempt::finished;
     iocp_stream_request& request = lend(iocp_request::kind::wait_writable, slot, of);
-    const attempt outcome =
-        began(port_.wait_for(of.descriptor, iocp_port::writable_events, request, of.skips), request, of,
-              result);
+    const attempt outcome = began(
+        port_.wait_for(of.descriptor, iocp_port::writable_events, request, of.skips), request, of, result);
     if (outcome != attempt::finished || result < 0) return outcome;
     of.write_ready = true;
     return attempt::paused;
@@ -94,8 +93,8 @@ iocp_backend::attempt iocp_backend::try_connect(std::uint32_t slot, record& of, 
 
 // Until SO_UPDATE_CONNECT_CONTEXT shutdown, getpeername and the like do not know that there is a connection.
 std::int64_t iocp_backend::connected(record& of, std::int64_t result) noexcept {
-    if (result == 0 && setsockopt(windows::socket_of(of.descriptor), SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT,
-                                  nullptr, 0) != 0)
+    if (result == 0 &&
+        setsockopt(windows::socket_of(of.descriptor), SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT, nullptr, 0) != 0)
         result = windows::last_socket_outcome();
     of.kind = descriptor_kind::stream;  // if it has failed, reads that waited for it are to hear of it
     of.write_ready = true;

@@ -8,8 +8,8 @@ namespace naru {
 /// The engines that `automatic` tries, best first. The last of them works wherever naru does.
 std::span<const engine> automatic_order() noexcept;
 
-/// Makes one of all_engines(). Writes into `choice` what there is to say about it. Throws std::system_error or
-/// std::runtime_error when it cannot be used.
+/// Makes one of all_engines(). Writes into `choice` what there is to say about it. Throws std::system_error
+/// or std::runtime_error when it cannot be used.
 std::unique_ptr<backend> make_backend(engine which, uring_options options, backend_choice& choice);
 
 }  // namespace naru

@@ -1,5 +1,6 @@
-// Winsock's select: three lists of sockets (not bit sets: a socket's number does not matter, how many there are
-// does), copied to the kernel and compacted by it at each call. The third list is where a refused connect shows.
+// Winsock's select: three lists of sockets (not bit sets: a socket's number does not matter, how many there
+// are does), copied to the kernel and compacted by it at each call. The third list is where a refused connect
+// shows.
 
 // How many sockets the lists of this file hold. "FD_SETSIZE can be modified by defining it before including
 // Winsock2.h" (select, Microsoft's documentation); the system's own limit is memory.
@@ -56,15 +57,14 @@ class select_poller final : public poller {
         timeval limit{};
         limit.tv_sec = milliseconds / 1000;
         limit.tv_usec = (milliseconds % 1000) * 1000;
-        if (select(0, &sets_->reads, &sets_->writes, &sets_->failures,
-                   milliseconds < 0 ? nullptr : &limit) <= 0)
+        if (select(0, &sets_->reads, &sets_->writes, &sets_->failures, milliseconds < 0 ? nullptr : &limit) <=
+            0)
             return {};
         // A socket may be in more than one list: its flags are gathered before they are reported.
         for_each_in(sets_->reads, [](readiness& report) { report.readable = true; });
         for_each_in(sets_->writes, [](readiness& report) { report.writable = true; });
-        for_each_in(sets_->failures, [](readiness& report) {
-            report.readable = report.writable = report.hangup = true;
-        });
+        for_each_in(sets_->failures,
+                    [](readiness& report) { report.readable = report.writable = report.hangup = true; });
         for (const std::size_t position : reported_) {
             reports_.push_back(entries_[position].report);
             entries_[position].report = {};

@@ -20,8 +20,8 @@ using windows::socket_of;
 
 constexpr std::int64_t bad_descriptor = outcome::from_errno(EBADF);
 
-// Windows takes a send of any length as soon as its buffer has room at all, and then holds all of it. Bounded,
-// so that a peer that does not read costs what SO_SNDBUF says and about this much.
+// Windows takes a send of any length as soon as its buffer has room at all, and then holds all of it.
+// Bounded, so that a peer that does not read costs what SO_SNDBUF says and about this much.
 constexpr std::uint64_t bytes_per_send = 256 * 1024;
 
 }  // namespace
@@ -100,7 +100,8 @@ std::int64_t send_file_by_copy(int socket, int file, std::uint64_t offset, std::
     return send(socket, std::span(&piece, 1), static_cast<std::uint64_t>(got) < count);
 }
 
-// Not TransmitFile: it cannot say how far it got when it is cancelled, and desktop editions run two at a time.
+// Not TransmitFile: it cannot say how far it got when it is cancelled, and desktop editions run two at a
+// time.
 std::int64_t send_file(int socket, int file, std::uint64_t offset, std::uint64_t count) noexcept {
     return send_file_by_copy(socket, file, offset, count);
 }

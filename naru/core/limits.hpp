@@ -24,8 +24,8 @@ inline constexpr unsigned buffers_ahead = 4;
 /// Accepted sockets kept for a listener whose owner is not accepting, before multishot accept is stopped.
 inline constexpr unsigned accepts_ahead = 64;
 
-/// AcceptEx requests that an iocp loop keeps with the kernel for a listener, a socket in each: connections that
-/// are complete when the owner asks, and as many that are kept for an owner who does not.
+/// AcceptEx requests that an iocp loop keeps with the kernel for a listener, a socket in each: connections
+/// that are complete when the owner asks, and as many that are kept for an owner who does not.
 inline constexpr unsigned accepts_posted = 16;
 
 /// Completions dispatched before the loop looks at the kernel again.

@@ -163,7 +163,8 @@ void server::start() {
 void server::drain() {
     if (state_->draining.exchange(true)) return;
     for (shard& each : state_->shards) {
-        if (!each.thread.joinable() || !each.listener) continue;  // without a listener: by the one that has it
+        if (!each.thread.joinable() || !each.listener)
+            continue;  // without a listener: by the one that has it
         http::worker* const draining = &*each.own_worker;
         each.own_loop->post([draining] { draining->drain(); });
     }

@@ -1,5 +1,5 @@
-// One listener for several loops: what SO_REUSEPORT does where there is one. The loop that accepts keeps its share
-// of the connections and hands the others on, in turn, before anything has been asked of them.
+// One listener for several loops: what SO_REUSEPORT does where there is one. The loop that accepts keeps its
+// share of the connections and hands the others on, in turn, before anything has been asked of them.
 #include <naru/http/worker.hpp>
 
 #include <naru/backend/system_calls.hpp>

@@ -35,8 +35,8 @@ class worker {
 
     // accept.cpp
     void serve(handle listener) noexcept;
-    /// Stops accepting, lets what is in flight finish until the drain deadline, then stops the loop; before that,
-    /// drains those it shares its listener with.
+    /// Stops accepting, lets what is in flight finish until the drain deadline, then stops the loop; before
+    /// that, drains those it shares its listener with.
     void drain() noexcept;
 
     // share.cpp

@@ -44,9 +44,9 @@ class directory_root {
 
     /// Opens a relative path for reading, without following it out of this directory by `..`, absolute paths,
     /// symbolic links or /proc's magic links: those fail with EXDEV (openat2(2), RESOLVE_BENEATH; on kernels
-    /// without it, and on Windows, symbolic links are refused altogether). On Windows names that it would take
-    /// for another file's are refused with ENOENT (see windows_names.hpp). Never waits for a FIFO's other end.
-    /// An empty path is the directory itself. Thread-safe.
+    /// without it, and on Windows, symbolic links are refused altogether). On Windows names that it would
+    /// take for another file's are refused with ENOENT (see reserved_names.hpp). Never waits for a FIFO's
+    /// other end. An empty path is the directory itself. Thread-safe.
     result<unique_descriptor> open_beneath(const std::string& path, blocking may_block) const noexcept;
 
     int descriptor() const noexcept { return root_.get(); }
@@ -58,8 +58,8 @@ class directory_root {
 
 result<file_status> status_of(int file) noexcept;
 
-/// A file for a log, made if it is not there: what is written goes behind its end, whoever else writes. "-" is
-/// standard output. Errors: ENOENT, EACCES, EISDIR.
+/// A file for a log, made if it is not there: what is written goes behind its end, whoever else writes. "-"
+/// is standard output. Errors: ENOENT, EACCES, EISDIR.
 result<unique_descriptor> open_log(const std::string& path) noexcept;
 /// Writes all of `text`. Errors: ENOSPC and the rest of write(2). Blocks.
 result<void> write_log(int log, std::string_view text) noexcept;

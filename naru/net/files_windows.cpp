@@ -2,7 +2,7 @@
 
 #include <naru/backend/system_calls.hpp>
 #include <naru/backend/windows_files.hpp>
-#include <naru/net/windows_names.hpp>
+#include <naru/net/reserved_names.hpp>
 
 #include <algorithm>
 #include <array>
@@ -48,9 +48,8 @@ result<unique_descriptor> open_component(int directory, std::wstring& name, bool
     HANDLE opened = nullptr;
     const ULONG options = FILE_SYNCHRONOUS_IO_NONALERT | FILE_OPEN_REPARSE_POINT |
                           FILE_OPEN_FOR_BACKUP_INTENT | (must_be_directory ? FILE_DIRECTORY_FILE : 0);
-    const NTSTATUS status =
-        NtCreateFile(&opened, GENERIC_READ | SYNCHRONIZE, &attributes, &status_block, nullptr, 0, share_all,
-                     FILE_OPEN, options, nullptr, 0);
+    const NTSTATUS status = NtCreateFile(&opened, GENERIC_READ | SYNCHRONIZE, &attributes, &status_block,
+                                         nullptr, 0, share_all, FILE_OPEN, options, nullptr, 0);
     if (status < 0) return fail_errno(windows::errno_of_status(status));
     unique_descriptor made(windows::descriptor_of(opened));
     FILE_ATTRIBUTE_TAG_INFO info{};
@@ -63,8 +62,8 @@ result<unique_descriptor> open_component(int directory, std::wstring& name, bool
 }  // namespace
 
 result<directory_root> directory_root::open(const std::string& path) noexcept {
-    const std::int64_t opened = windows::open_file(system_calls::current_directory, path, O_RDONLY, 0,
-                                                   windows::io::synchronous);
+    const std::int64_t opened =
+        windows::open_file(system_calls::current_directory, path, O_RDONLY, 0, windows::io::synchronous);
     if (opened < 0) return fail(outcome::to_error(opened));
     directory_root made;
     made.root_.reset(static_cast<int>(opened));
@@ -93,8 +92,7 @@ result<unique_descriptor> directory_root::walk(const std::string& path) const no
         if (!is_plain_windows_name(component)) return fail_errno(ENOENT);
         if (component.size() > 255) return fail_errno(ENAMETOOLONG);
         if (!windows::to_wide(component, name)) return fail_errno(ENOENT);
-        auto next =
-            open_component(at ? at.get() : root_.get(), name, slash != std::string_view::npos);
+        auto next = open_component(at ? at.get() : root_.get(), name, slash != std::string_view::npos);
         if (!next) return next;
         at = std::move(*next);
     }
@@ -111,11 +109,9 @@ result<file_status> status_of(int file) noexcept {
     if (!GetFileInformationByHandle(handle_of(file), &raw))
         return fail(outcome::to_error(windows::last_file_outcome()));
     file_status status;
-    status.kind = GetFileType(handle_of(file)) == FILE_TYPE_DISK ? kind_from(raw.dwFileAttributes)
-                                                                 : file_kind::other;
-    const auto wide = [](DWORD high, DWORD low) {
-        return (static_cast<std::uint64_t>(high) << 32) | low;
-    };
+    status.kind =
+        GetFileType(handle_of(file)) == FILE_TYPE_DISK ? kind_from(raw.dwFileAttributes) : file_kind::other;
+    const auto wide = [](DWORD high, DWORD low) { return (static_cast<std::uint64_t>(high) << 32) | low; };
     status.size = wide(raw.nFileSizeHigh, raw.nFileSizeLow);
     status.device = raw.dwVolumeSerialNumber;
     status.inode = wide(raw.nFileIndexHigh, raw.nFileIndexLow);
@@ -136,9 +132,8 @@ result<unique_descriptor> open_log(const std::string& path) noexcept {
             return fail(outcome::to_error(windows::last_file_outcome()));
         return unique_descriptor(windows::descriptor_of(copy));
     }
-    const std::int64_t opened =
-        windows::open_file(system_calls::current_directory, path, O_WRONLY | O_CREAT | O_APPEND, 0644,
-                           windows::io::synchronous);
+    const std::int64_t opened = windows::open_file(
+        system_calls::current_directory, path, O_WRONLY | O_CREAT | O_APPEND, 0644, windows::io::synchronous);
     if (opened < 0) return fail(outcome::to_error(opened));
     return unique_descriptor(static_cast<int>(opened));
 }

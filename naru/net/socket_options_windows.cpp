@@ -36,7 +36,8 @@ result<bool> is_set(const result<int>& value) noexcept {
     return *value != 0;
 }
 
-// Whether `socket` is one at all: what has no equivalent here is still an error of its own on a bad descriptor.
+// Whether `socket` is one at all: what has no equivalent here is still an error of its own on a bad
+// descriptor.
 result<void> unsupported(int socket) noexcept {
     if (const auto type = get(socket, SOL_SOCKET, SO_TYPE); !type) return fail(type.error());
     return fail_errno(ENOTSUP);

@@ -65,7 +65,8 @@ class Chain : public conformance {
     }
 
     std::string path_ =
-        (std::filesystem::temp_directory_path() / ("naru-chain-" + std::to_string(process_number()))).string();
+        (std::filesystem::temp_directory_path() / ("naru-chain-" + std::to_string(process_number())))
+            .string();
     handle file_;
     socket_pair pair_;
     handle peer_;

@@ -33,8 +33,9 @@ TEST_P(windows_path_test, dots_and_backslashes) {
          {"/../" + name + "/secret.txt", "/%2e%2e/" + name + "/secret.txt", "/..%2f" + name + "/secret.txt",
           "/..\\" + name + "\\secret.txt", "/..%5c" + name + "%5csecret.txt",
           "/page.html\\..\\..\\" + name + "\\secret.txt", "/..%20./" + name + "/secret.txt",
-          "/.../" + name + "/secret.txt", "/..%20/" + name + "/secret.txt", "/%c0%ae%c0%ae/" + name + "/secret.txt",
-          std::string("/page.html%00.txt"), std::string("/page.html%5c")})
+          "/.../" + name + "/secret.txt", "/..%20/" + name + "/secret.txt",
+          "/%c0%ae%c0%ae/" + name + "/secret.txt", std::string("/page.html%00.txt"),
+          std::string("/page.html%5c")})
         expect_refused(target);
 }
 
@@ -43,11 +44,11 @@ TEST_P(windows_path_test, drives_shares_and_devices) {
     const std::string secret = (outside_.path() / "secret.txt").generic_string();
     for (const std::string& target :
          {"/" + secret, "//" + secret, "/%43%3a" + secret, std::string("/C:/windows/win.ini"),
-          std::string("/c:page.html"), std::string("/Z%3A/etc/passwd"), std::string("//%3f/C:/windows/win.ini"),
-          std::string("//./C:/windows/win.ini"), std::string("//localhost/C$/windows/win.ini"),
-          std::string("/GLOBALROOT/Device"), std::string("/CON"), std::string("/nul"),
-          std::string("/NUL.html"), std::string("/aux.txt"), std::string("/a%20long%20directory/com1"),
-          std::string("/lpt1/page.html"), std::string("/conin$")})
+          std::string("/c:page.html"), std::string("/Z%3A/etc/passwd"),
+          std::string("//%3f/C:/windows/win.ini"), std::string("//./C:/windows/win.ini"),
+          std::string("//localhost/C$/windows/win.ini"), std::string("/GLOBALROOT/Device"),
+          std::string("/CON"), std::string("/nul"), std::string("/NUL.html"), std::string("/aux.txt"),
+          std::string("/a%20long%20directory/com1"), std::string("/lpt1/page.html"), std::string("/conin$")})
         expect_refused(target);
 }
 
@@ -57,7 +58,8 @@ TEST_P(windows_path_test, second_names_of_a_file) {
     for (const std::string target :
          {"/page.html.", "/page.html%20", "/page.html...", "/page.html::$DATA", "/page.html:%24DATA",
           "/page.html:stream", "/a%20long%20directory./inner.txt", "/a%20long%20directory%20/inner.txt",
-          "/ALONGD~1/inner.txt", "/along~1/inner.txt", "/PAGE~1.HTM", "/a%20long%20directory::$INDEX_ALLOCATION/",
+          "/ALONGD~1/inner.txt", "/along~1/inner.txt", "/PAGE~1.HTM",
+          "/a%20long%20directory::$INDEX_ALLOCATION/",
           "/a%20long%20directory:$I30:$INDEX_ALLOCATION/inner.txt"})
         expect_refused(target);
     EXPECT_EQ(ask(get("/a%20long%20directory/inner.txt")).body, "inner");

@@ -47,14 +47,15 @@ inline bool is_non_blocking(int socket) {
 }
 
 inline int connect_socket(int socket, const address& where) {
-    const int result = with_errno(::connect(windows::socket_of(socket), static_cast<const sockaddr*>(where.data()),
-                                            static_cast<int>(where.size())));
+    const int result =
+        with_errno(::connect(windows::socket_of(socket), static_cast<const sockaddr*>(where.data()),
+                             static_cast<int>(where.size())));
     if (result < 0 && errno == EAGAIN) errno = EINPROGRESS;
     return result;
 }
 inline int accept_socket(int listener) {
-    const int made = with_errno(
-        windows::descriptor_of(::accept(windows::socket_of(listener), nullptr, nullptr)));
+    const int made =
+        with_errno(windows::descriptor_of(::accept(windows::socket_of(listener), nullptr, nullptr)));
     if (made >= 0) set_non_blocking(made);
     return made;
 }
@@ -64,9 +65,7 @@ inline std::ptrdiff_t send_some(int socket, std::string_view text) {
 inline std::ptrdiff_t receive_some(int socket, char* into, std::size_t size) {
     return with_errno(::recv(windows::socket_of(socket), into, static_cast<int>(size), 0));
 }
-inline int end_sending(int socket) {
-    return with_errno(::shutdown(windows::socket_of(socket), SD_SEND));
-}
+inline int end_sending(int socket) { return with_errno(::shutdown(windows::socket_of(socket), SD_SEND)); }
 
 inline void set_buffer(int socket, int option, int bytes) {
     checked(with_errno(::setsockopt(windows::socket_of(socket), SOL_SOCKET, option,
@@ -130,7 +129,8 @@ inline unique_descriptor duplicate_from(int descriptor, int /*least*/) {
     return unique_descriptor(windows::descriptor_of(copy));
 }
 
-inline constexpr const char* no_descriptor_limit = "Windows has no limit of descriptors that could be lowered";
+inline constexpr const char* no_descriptor_limit =
+    "Windows has no limit of descriptors that could be lowered";
 class descriptor_limit {
  public:
     explicit descriptor_limit(int /*soft*/) {}

@@ -1,4 +1,4 @@
-#include <naru/net/windows_names.hpp>
+#include <naru/net/reserved_names.hpp>
 
 #include <algorithm>
 #include <array>
