@@ -12,6 +12,7 @@
 #include <string_view>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include <fcntl.h>
 #include <process.h>
@@ -119,14 +120,19 @@ inline std::size_t open_descriptors() {
     return count;
 }
 
-/// Whichever number the system chooses.
-inline unique_descriptor duplicate_from(int descriptor, int /*least*/) {
-    HANDLE copy = nullptr;
-    const HANDLE process = GetCurrentProcess();
-    if (!DuplicateHandle(process, windows::handle_of(descriptor), process, &copy, 0, FALSE,
-                         DUPLICATE_SAME_ACCESS))
-        return {};
-    return unique_descriptor(windows::descriptor_of(copy));
+/// A copy of a socket with this very number, if the system gives it before a hundred others.
+inline unique_descriptor duplicate_from(int socket, int number) {
+    std::vector<unique_descriptor> others;
+    while (others.size() < 100) {
+        WSAPROTOCOL_INFOW copied{};
+        if (WSADuplicateSocketW(windows::socket_of(socket), GetCurrentProcessId(), &copied) != 0) break;
+        unique_descriptor made(
+            windows::descriptor_of(WSASocketW(FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO,
+                                              &copied, 0, WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT)));
+        if (made.get() == number) return made;
+        others.push_back(std::move(made));
+    }
+    return {};
 }
 
 inline constexpr const char* no_descriptor_limit =
