@@ -36,6 +36,9 @@ constexpr auto poll_interval = 5ms;
 // In the child, between fork and exec: calls that are safe there only (signal-safety(7)).
 [[noreturn]] void become(char* const* words, const cpu_set_t& cores, int output, int errors, pid_t parent) {
     setpgid(0, 0);
+    // Before the next line: a signal that came to this process's inherited handler would be lost with execv.
+    for (const int each : {SIGTERM, SIGINT, SIGHUP})
+        ::signal(each, SIG_DFL);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent) _exit(127);  // it died before the line above
     sched_setaffinity(0, sizeof cores, &cores);

@@ -67,7 +67,11 @@ class Case(unittest.TestCase):
         until = time.monotonic() + 10
         while children_of(self.mark) and time.monotonic() < until:
             os.sched_yield()
-        self.assertEqual(children_of(self.mark), [])
+        left = []
+        for each in children_of(self.mark):
+            with open("/proc/%d/cmdline" % each) as words, open("/proc/%d/status" % each) as status:
+                left.append((words.read().replace("\0", " "), status.read()))
+        self.assertEqual(left, [])
 
 
 class Runs(Case):
