@@ -108,11 +108,12 @@ std::optional<std::string> output_of(process& running, const cell& what,
     return all + running.read_all(1s);
 }
 
-// Reasons that say that the generator was the slower one, or could not keep its times: rates and latencies
-// are not the server's then; the processor time that the server took for each request is.
+// Reasons that say that the generator was the slower one or could not keep its times, or that the hypervisor
+// took some: rates and latencies are not the server's then. The processor time that the server took for each
+// request is, for nobody is charged with time that was stolen.
 bool concerns_generator(std::string_view kind) {
     return kind == "generator_saturated" || kind == "generator_late" || kind == "generator_descheduled" ||
-           kind == "schedule_missed" || kind == "backlog_overflow";
+           kind == "schedule_missed" || kind == "backlog_overflow" || kind == "clock_steal";
 }
 
 sample from_report(const cell& what, const std::string& text) {
