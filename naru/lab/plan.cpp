@@ -255,7 +255,7 @@ std::vector<cell> make_plan(const settings& chosen, std::span<const subject> sub
 
 std::uint32_t most_connections(const workplace& at) {
     // Far beyond the chapter's question a run would take hours and all memory on machines with high limits.
-    constexpr std::uint64_t enough = 20'000;
+    constexpr std::uint64_t enough = 15'000;
     constexpr std::uint64_t bytes_each = 64 * 1024;  // both ends, the threads' stacks included
     std::uint64_t most = enough;
     if (at.descriptors < enough + kept_descriptors)

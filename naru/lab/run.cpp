@@ -81,7 +81,7 @@ std::vector<cell> checked_plan(const run_options& options, const std::vector<sub
     if (wanted > most) {
         throw std::runtime_error(
             fmt::format("--connections {}: a run goes up to {} here ({} descriptors a process, {} MiB of "
-                        "memory, and 20,000 "
+                        "memory, and 15,000 "
                         "at most)",
                         wanted, most, at.descriptors, at.memory_bytes >> 20));
     }
