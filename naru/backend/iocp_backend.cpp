@@ -63,18 +63,6 @@ int iocp_backend::descriptor(handle of) noexcept {
     return found != nullptr && found->closer == nullptr ? found->descriptor : -1;
 }
 
-iocp_backend::direction iocp_backend::direction_of(operation_kind kind) noexcept {
-    switch (kind) {
-        case operation_kind::connect:
-        case operation_kind::send:
-        case operation_kind::send_file:
-        case operation_kind::writable:
-            return direction::write;
-        default:
-            return direction::read;
-    }
-}
-
 void iocp_backend::submit(operation_queue& batch, operation_queue& done) noexcept {
     while (operation* op = batch.pop())
         start(*op, done);

@@ -1,9 +1,8 @@
 // Windows' completion port: the chapter's proactor. Connections come from AcceptEx requests posted in
 // advance, connects are ConnectEx, files are read by overlapped reads, and a receive into lent memory is an
 // overlapped WSARecv. Two things wait first and move bytes then, in a call that returns at once:
-//  - `recv` and `readable` wait by a WSARecv of no bytes, so that a connection whose peer says nothing pins
-//  no
-//    buffer;
+//  - `recv` and `readable` wait by a WSARecv of no bytes, so that a connection whose peer says nothing
+//    pins no buffer;
 //  - a send that finds the socket full waits for room, because the kernel does not say how much of an
 //    overlapped send had gone when it is cancelled (rule 4), and TransmitFile does not, either.
 #pragma once
@@ -34,7 +33,6 @@ class iocp_backend final : public backend {
     void wake() noexcept override;
 
  private:
-    enum class direction : std::uint8_t { read, write };
     /// `blocked`: a request is with the kernel, or something else will come round. `paused`: again next tick.
     enum class attempt : std::uint8_t { finished, blocked, paused };
 
@@ -82,7 +80,6 @@ class iocp_backend final : public backend {
         direction way;
     };
 
-    static direction direction_of(operation_kind kind) noexcept;
     static bool lends_memory(const iocp_request* request) noexcept;
 
     result<handle> name_descriptor(int descriptor, descriptor_kind kind) noexcept;

@@ -28,7 +28,6 @@ class readiness_backend final : public backend {
     void wake() noexcept override;
 
  private:
-    enum class direction : std::uint8_t { read, write };
     enum class attempt : std::uint8_t { finished, blocked, paused };
 
     // What is known of a handle, in 32 bytes. A ready bit says that a call is worth trying: it is set by a
@@ -58,7 +57,6 @@ class readiness_backend final : public backend {
 
     static_assert(sizeof(record) == 32);
 
-    static direction direction_of(operation_kind kind) noexcept;
     static std::uint64_t token_of(std::uint32_t slot, const record& of) noexcept {
         return (std::uint64_t{of.generation} << 32) | slot;
     }

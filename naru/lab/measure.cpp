@@ -2,14 +2,13 @@
 
 #include <naru/load/json.hpp>
 #include <naru/load/process_tree.hpp>
+#include <naru/load/text_file.hpp>
 
 #include <array>
 #include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <stdexcept>
 
 #include <unistd.h>
@@ -48,11 +47,6 @@ constexpr std::array<named_figure, 13> figures{{
     {"calls_per_request", &sample::calls},
     {"measured_at", &sample::measured_at},
 }};
-
-std::string read_file(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
 
 sample failure(const cell& what, std::string why) {
     sample made;
@@ -176,7 +170,7 @@ class core_watch {
 
  private:
     double busy() const {
-        const std::string text = read_file("/proc/stat");
+        const std::string text = load::read_whole("/proc/stat");
         double ticks = 0;
         for (const int core : cores_) {
             const std::size_t line = text.find(fmt::format("cpu{} ", core));
@@ -234,7 +228,7 @@ sample measure_traced(const cell& what, started& server, const workplace& at,
     (void)tracer.read_all(5s);
     if (!output || generator.exit_status() != 0) return failure(what, "the load did not come to an end");
     sample made = from_report(what, *output);
-    const auto calls = parse_strace(read_file(table));
+    const auto calls = parse_strace(load::read_whole(table));
     if (!calls) return failure(what, "strace counted nothing");
     sample counted;  // what else the report says was measured of a traced server: not worth keeping
     counted.key = made.key;

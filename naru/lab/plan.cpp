@@ -254,11 +254,9 @@ std::vector<cell> make_plan(const settings& chosen, std::span<const subject> sub
 }
 
 std::uint32_t most_connections(const workplace& at) {
-    // Far beyond the chapter's question a run would take hours and all memory on machines with high limits.
-    constexpr std::uint64_t enough = 15'000;
     constexpr std::uint64_t bytes_each = 64 * 1024;  // both ends, the threads' stacks included
-    std::uint64_t most = enough;
-    if (at.descriptors < enough + kept_descriptors)
+    std::uint64_t most = connections_at_most;
+    if (at.descriptors < connections_at_most + kept_descriptors)
         most = at.descriptors > 2 * kept_descriptors ? at.descriptors - kept_descriptors : at.descriptors / 2;
     if (at.memory_bytes != 0) most = std::min(most, at.memory_bytes / 2 / bytes_each);
     return static_cast<std::uint32_t>(most);

@@ -72,7 +72,11 @@ inline constexpr std::array<std::string_view, 9> all{connections, activity, size
 /// starting with another of them: what disturbs the machine meets them all.
 std::vector<cell> make_plan(const settings& chosen, std::span<const subject> subjects, const workplace& at);
 
-/// The most connections that a run goes up to: as many as descriptors and memory allow, and 15,000 at most.
+/// Far beyond the chapter's question a run would take hours and all memory on machines with high limits.
+inline constexpr std::uint32_t connections_at_most = 15'000;
+
+/// The most connections that a run goes up to: as many as descriptors and memory allow, and
+/// connections_at_most.
 std::uint32_t most_connections(const workplace& at);
 
 /// The most connections that a subject can have here, and why; 0: as many as are asked for.

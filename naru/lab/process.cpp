@@ -2,14 +2,13 @@
 
 #include <naru/lab/machine_facts.hpp>
 #include <naru/load/machine.hpp>
+#include <naru/load/text_file.hpp>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <stdexcept>
 #include <string_view>
 #include <system_error>
@@ -148,8 +147,7 @@ void process::end(std::chrono::milliseconds patience) {
 }
 
 std::string process::last_words(std::size_t lines) const {
-    std::ifstream file(error_file_, std::ios::binary);
-    const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+    const std::string text = load::read_whole(error_file_);
     std::string_view rest = text;
     while (rest.ends_with('\n'))
         rest.remove_suffix(1);

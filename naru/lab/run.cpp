@@ -81,9 +81,8 @@ std::vector<cell> checked_plan(const run_options& options, const std::vector<sub
     if (wanted > most) {
         throw std::runtime_error(
             fmt::format("--connections {}: a run goes up to {} here ({} descriptors a process, {} MiB of "
-                        "memory, and 15,000 "
-                        "at most)",
-                        wanted, most, at.descriptors, at.memory_bytes >> 20));
+                        "memory, and {} at most)",
+                        wanted, most, at.descriptors, at.memory_bytes >> 20, connections_at_most));
     }
     std::vector<cell> plan = make_plan(options.chosen, subjects, at);
     if (plan.empty()) throw std::runtime_error("there is nothing to measure");

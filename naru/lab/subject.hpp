@@ -23,8 +23,7 @@ struct workplace {
     std::string root() const { return directory + "/root"; }  ///< files /64 to /1048576
 };
 
-class subject {
- public:
+struct subject {
     enum class kind : std::uint8_t {
         model,    ///< naru lab-server: the lab's handler on one model
         reading,  ///< the same, on one of the two ways to read from epoll

@@ -1,14 +1,12 @@
 #include <naru/load/machine.hpp>
 
+#include <naru/load/text_file.hpp>
 #include <naru/net/socket.hpp>
 
 #include <cerrno>
-#include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
-#include <fstream>
-#include <iterator>
 #include <string>
 
 #include <netinet/in.h>
@@ -20,11 +18,6 @@ namespace naru::load {
 
 namespace {
 
-std::string read_whole(const char* path) {
-    std::ifstream file(path);
-    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
 std::string_view next_word(std::string_view& text) noexcept {
     const std::size_t first = text.find_first_not_of(' ');
     if (first == std::string_view::npos) return text = {};
@@ -33,13 +26,6 @@ std::string_view next_word(std::string_view& text) noexcept {
     const std::string_view word = text.substr(0, end);
     text.remove_prefix(end);
     return word;
-}
-
-std::optional<std::uint64_t> to_number(std::string_view word) noexcept {
-    std::uint64_t value = 0;
-    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
-    if (error != std::errc() || end != word.data() + word.size()) return std::nullopt;
-    return value;
 }
 
 std::string_view next_line(std::string_view& text) noexcept {

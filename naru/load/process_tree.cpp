@@ -1,10 +1,9 @@
 #include <naru/load/process_tree.hpp>
 
+#include <naru/load/text_file.hpp>
+
 #include <array>
-#include <charconv>
 #include <ctime>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <string>
 
@@ -17,26 +16,13 @@ namespace naru::load {
 
 namespace {
 
-std::string read_whole(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
-template <class T>
-bool to_number(std::string_view word, T& value) {
-    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
-    return error == std::errc() && end == word.data() + word.size();
-}
-
 // "Name:    1234 kB", wherever it stands in `text`.
 std::uint64_t kilobytes_of(std::string_view text, std::string_view name) {
     for (std::size_t at = text.find(name); at != std::string_view::npos; at = text.find(name, at + 1)) {
         if ((at != 0 && text[at - 1] != '\n') || text.substr(at + name.size(), 1) != ":") continue;
         const std::size_t first = text.find_first_not_of(" \t", at + name.size() + 1);
         if (first == std::string_view::npos) return 0;
-        std::uint64_t value = 0;
-        (void)to_number(text.substr(first, text.find(' ', first) - first), value);
-        return value;
+        return to_number(text.substr(first, text.find(' ', first) - first)).value_or(0);
     }
     return 0;
 }
@@ -49,9 +35,7 @@ std::uint64_t tcp_pages(std::string_view text) {
     const std::size_t at = text.find(name, line);
     if (at == std::string_view::npos) return 0;
     const std::string_view rest = text.substr(at + name.size());
-    std::uint64_t pages = 0;
-    (void)to_number(rest.substr(0, rest.find('\n')), pages);
-    return pages;
+    return to_number(rest.substr(0, rest.find('\n'))).value_or(0);
 }
 
 std::uint64_t kernel_bytes() {
@@ -85,14 +69,12 @@ std::optional<process_line> parse_process_line(std::string_view text) {
         each = text.substr(first, end - first);
         text.remove_prefix(end);
     }
-    process_line read;
-    std::uint64_t user = 0;
-    std::uint64_t system = 0;
-    if (!to_number(words[1], read.parent) || !to_number(words[13], user) || !to_number(words[14], system) ||
-        !to_number(words[17], read.threads))
-        return std::nullopt;
-    read.child_ticks = user + system;
-    return read;
+    const auto parent = to_number<int>(words[1]);
+    const auto user = to_number(words[13]);
+    const auto system = to_number(words[14]);
+    const auto threads = to_number(words[17]);
+    if (!parent || !user || !system || !threads) return std::nullopt;
+    return process_line{*parent, *user + *system, *threads};
 }
 
 std::vector<int> process_tree(int root) {
@@ -101,12 +83,12 @@ std::vector<int> process_tree(int root) {
     DIR* const directory = opendir("/proc");
     if (directory == nullptr) return {};
     while (const dirent* entry = readdir(directory)) {
-        int process = 0;
-        if (!to_number(std::string_view(entry->d_name), process)) continue;
-        const auto line = parse_process_line(read_whole(fmt::format("/proc/{}/stat", process)));
+        const auto process = to_number<int>(entry->d_name);
+        if (!process) continue;
+        const auto line = parse_process_line(read_whole(fmt::format("/proc/{}/stat", *process)));
         if (!line) continue;
-        children.emplace(line->parent, process);
-        alive = alive || process == root;
+        children.emplace(line->parent, *process);
+        alive = alive || *process == root;
     }
     closedir(directory);
     std::vector<int> tree;

@@ -42,6 +42,21 @@ enum class operation_kind : std::uint8_t {
     work,       ///< a worker pool's (see worker_pool.hpp)
 };
 
+/// Of a handle. Within one, operations complete in the order of their submission (rule 5).
+enum class direction : std::uint8_t { read, write };
+
+constexpr direction direction_of(operation_kind kind) noexcept {
+    switch (kind) {
+        case operation_kind::connect:
+        case operation_kind::send:
+        case operation_kind::send_file:
+        case operation_kind::writable:
+            return direction::write;
+        default:
+            return direction::read;
+    }
+}
+
 enum class operation_state : std::uint8_t {
     idle,       ///< the owner's
     queued,     ///< submitted, not yet seen by the backend
