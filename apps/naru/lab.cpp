@@ -28,6 +28,8 @@ struct lab_settings {
     std::string listen = "127.0.0.1:8090";
 };
 
+constexpr int status_usage = 2;
+
 volatile std::sig_atomic_t signalled = 0;
 
 // The run ends its processes and writes what it knows; a second signal ends it at once, and the kernel ends
@@ -117,13 +119,19 @@ std::string own_path() {
     return path.string();
 }
 
+// Our own server says who it is; so does the line that this becomes part of.
+std::string without_name(const std::string& words) {
+    constexpr std::string_view name = "naru: ";
+    return words.starts_with(name) ? words.substr(name.size()) : words;
+}
+
 // The report while it grows, by our own server in a process of its own.
 std::unique_ptr<lab::process> serve_report(const lab_settings& given) {
     auto server = std::make_unique<lab::process>(
         lab::command{{own_path(), "serve", given.directory, "--listen", given.listen, "--threads", "1"}, {}},
         given.directory + "/serve.log");
     if (server->read_line(std::chrono::seconds(5)).empty())
-        throw std::runtime_error("--serve: " + server->last_words(1));
+        throw std::runtime_error("the report cannot be shown: " + without_name(server->last_words(1)));
     fmt::print("The report: http://{}/report.html\n", given.listen);
     std::fflush(stdout);
     return server;
@@ -134,9 +142,9 @@ int run_lab(lab_settings given) {
     given.chosen.scenarios = split(given.scenarios);
     if (given.chosen.connections < 20 || given.chosen.active < 1 ||
         given.chosen.active > given.chosen.connections)
-        throw std::runtime_error("--connections must be 20 or more, and --active from 1 to that");
+        throw std::invalid_argument("--connections must be 20 or more, and --active from 1 to that");
     if (!(given.chosen.rate > 0 && given.chosen.rate <= 1e6))
-        throw std::runtime_error("--rate must be from 1 to 1000000");
+        throw std::invalid_argument("--rate must be from 1 to 1000000");
     catch_signals();
     lab::run_options options;
     options.chosen = given.chosen;
@@ -203,7 +211,16 @@ void add_lab(CLI::App& program, action& chosen) {
     command.add_flag("--fresh", given->fresh, "Do not go on where an earlier run in that directory stopped");
     command.add_flag("--serve", given->serve, "Show the report on --listen while it grows, and after");
     command.add_option("-l,--listen", given->listen, "For --serve (default: 127.0.0.1:8090)");
-    command.callback([&chosen, given] { chosen = [given] { return run_lab(*given); }; });
+    command.callback([&chosen, given] {
+        chosen = [given] {
+            try {
+                return run_lab(*given);
+            } catch (const std::invalid_argument& wrong) {
+                fmt::print(stderr, "naru: {}\n", wrong.what());
+                return status_usage;
+            }
+        };
+    });
 }
 
 }  // namespace naru::program

@@ -64,28 +64,28 @@ std::vector<cell> checked_plan(const run_options& options, const std::vector<sub
             std::string names;
             for (const model& known : all_models())
                 names += (names.empty() ? "" : ", ") + std::string(known.name);
-            throw std::runtime_error(fmt::format("there is no model {}: want some of {}", each, names));
+            throw std::invalid_argument(fmt::format("there is no model {}: want some of {}", each, names));
         }
         for (const std::string& why : missing) {
             if (why.starts_with(each + ":"))
-                throw std::runtime_error(fmt::format("this cannot be measured here: {}", why));
+                throw std::invalid_argument(fmt::format("this cannot be measured here: {}", why));
         }
     }
     for (const std::string& each : options.chosen.scenarios) {
         if (std::find(scenarios::all.begin(), scenarios::all.end(), each) == scenarios::all.end())
-            throw std::runtime_error(fmt::format("there is no scenario {}: want some of {}", each,
-                                                 fmt::join(scenarios::all, ", ")));
+            throw std::invalid_argument(fmt::format("there is no scenario {}: want some of {}", each,
+                                                    fmt::join(scenarios::all, ", ")));
     }
     const std::uint32_t wanted = options.chosen.connections;
     const std::uint32_t most = most_connections(at);
     if (wanted > most) {
-        throw std::runtime_error(
+        throw std::invalid_argument(
             fmt::format("--connections {}: a run goes up to {} here ({} descriptors a process, {} MiB of "
                         "memory, and {} at most)",
                         wanted, most, at.descriptors, at.memory_bytes >> 20, connections_at_most));
     }
     std::vector<cell> plan = make_plan(options.chosen, subjects, at);
-    if (plan.empty()) throw std::runtime_error("there is nothing to measure");
+    if (plan.empty()) throw std::invalid_argument("there is nothing to measure");
     return plan;
 }
 

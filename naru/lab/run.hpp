@@ -31,8 +31,9 @@ struct status {
 
 class run {
  public:
-    /// Finds out what can be measured here and makes the plan. Throws std::runtime_error: a directory that
-    /// cannot be written, a model that is not known, fewer than two models.
+    /// Finds out what can be measured here and makes the plan. Throws std::invalid_argument for what cannot
+    /// be asked for (a model or a scenario that is not known or not there, more connections than there can
+    /// be), and std::runtime_error for a directory that cannot be written or in which another run is at work.
     explicit run(run_options options);
 
     /// Measures what is not there yet. `watch` is called before each cell and after the last; `cancelled`

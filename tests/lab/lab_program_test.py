@@ -147,7 +147,7 @@ class Runs(Case):
 class CommandLine(Case):
     def refused(self, words, *arguments):
         status, out, errors = self.run_lab(*arguments)
-        self.assertNotEqual(status, 0)
+        self.assertEqual(status, 2)
         self.assertEqual(len(errors.strip().splitlines()), 1, errors)
         self.assertIn(words, errors)
         self.assert_nothing_left()
@@ -158,6 +158,26 @@ class CommandLine(Case):
         self.refused("--active", "--connections", "100", "--active", "200")
         self.refused("descriptors", "--connections", "2000000")
         self.refused("--rate", "--rate", "0")
+
+    def test_says_when_the_port_of_the_report_is_taken(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            where = "127.0.0.1:%d" % taken.getsockname()[1]
+            status, _, errors = self.run_lab(*SMALL, "--scenarios", "churn", "--serve", "--listen", where)
+        self.assertEqual(status, 1)
+        self.assertIn("the port is in use", errors)
+        self.assert_nothing_left()
+
+    def test_two_runs_do_not_share_a_directory(self):
+        first = self.start("lab", "--out", self.out, *SMALL, "--scenarios", "connections")
+        for line in first.stderr:
+            if line.startswith("[1/"):
+                break
+        status, _, errors = self.run_lab(*SMALL, "--scenarios", "churn")
+        self.assertEqual(status, 1)
+        self.assertIn("another naru lab is at work", errors)
+        first.send_signal(signal.SIGTERM)
+        first.communicate(timeout=PATIENCE)
+        self.assert_nothing_left()
 
     def test_says_when_it_cannot_write(self):
         file = os.path.join(self.out, "file")
