@@ -110,6 +110,11 @@ bool concerns_generator(std::string_view kind) {
            kind == "schedule_missed" || kind == "backlog_overflow" || kind == "clock_steal";
 }
 
+void spoil(sample& made, const char* reason) {
+    made.valid = false;
+    made.reasons += (made.reasons.empty() ? "" : ", ") + std::string(reason);
+}
+
 sample from_report(const cell& what, const std::string& text) {
     const auto read = load::json_value::parse(text);
     if (!read)
@@ -201,10 +206,9 @@ sample measure_load(const cell& what, started& server, const workplace& at,
     if (!output) return failure(what, "the load did not come to an end");
     if (generator.exit_status() != 0) return failure(what, generator.last_words(1));
     sample made = from_report(what, *output);
-    if (at.server_cores != at.generator_cores && watch.others() > others_allowed) {
-        made.valid = false;
-        made.reasons += (made.reasons.empty() ? "" : ", ") + std::string("server_core_shared");
-    }
+    if (made.cpu_microseconds <= 0) spoil(made, "server_not_read");
+    if (at.server_cores != at.generator_cores && watch.others() > others_allowed)
+        spoil(made, "server_core_shared");
     return made;
 }
 

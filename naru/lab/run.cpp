@@ -29,13 +29,22 @@ constexpr unsigned cells_between_reports = 12;
 // An invalid cell is measured once more: most reasons (a busy neighbour) pass.
 constexpr unsigned attempts = 2;
 
+// Two runs in one directory would spoil each other's files and cores.
+unique_descriptor lock_directory(const std::string& directory) {
+    std::error_code error;
+    std::filesystem::create_directories(directory, error);
+    if (error)
+        throw std::runtime_error(fmt::format("cannot make the directory {}: {}", directory, error.message()));
+    unique_descriptor lock(::open((directory + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+    if (!lock) throw std::runtime_error(fmt::format("cannot write in {}", directory));
+    if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
+        throw std::runtime_error(
+            fmt::format("another naru lab is at work in {}: choose another with --out", directory));
+    return lock;
+}
+
 workplace make_workplace(const run_options& options) {
     workplace at;
-    std::error_code error;
-    std::filesystem::create_directories(options.directory, error);
-    if (error)
-        throw std::runtime_error(
-            fmt::format("cannot make the directory {}: {}", options.directory, error.message()));
     at.directory = std::filesystem::absolute(options.directory).lexically_normal().string();
     at.program = options.program;
     const core_choice cores = choose_cores();
@@ -44,6 +53,7 @@ workplace make_workplace(const run_options& options) {
     at.descriptors = load::raise_descriptor_limit();
     at.memory_bytes = available_memory();
     // Readable for servers that give up their privileges.
+    std::error_code error;
     std::filesystem::permissions(at.directory,
                                  std::filesystem::perms::others_read | std::filesystem::perms::others_exec,
                                  std::filesystem::perm_options::add, error);
@@ -111,16 +121,6 @@ std::string signature_of(const run_options& options, const workplace& at, const 
                        hash);
 }
 
-// Two runs in one directory would spoil each other's files and cores.
-unique_descriptor lock_directory(const std::string& directory) {
-    unique_descriptor lock(::open((directory + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
-    if (!lock) throw std::runtime_error(fmt::format("cannot write in {}", directory));
-    if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
-        throw std::runtime_error(
-            fmt::format("another naru lab is at work in {}: choose another with --out", directory));
-    return lock;
-}
-
 void write_in_one_step(const std::string& path, const std::string& text) {
     const std::string unfinished = path + ".new";
     std::ofstream file(unfinished, std::ios::binary | std::ios::trunc);
@@ -139,8 +139,8 @@ std::string words_of(const cell& each) {
 
 run::run(run_options options)
     : options_(std::move(options)),
+      lock_(lock_directory(options_.directory)),
       at_(make_workplace(options_)),
-      lock_(lock_directory(at_.directory)),
       results_([this] {
           std::vector<subject> subjects = find_subjects(at_, missing_);
           std::vector<cell> plan = checked_plan(options_, subjects, at_, missing_);

@@ -52,8 +52,8 @@ class run {
 
  private:
     run_options options_;
-    workplace at_;
     unique_descriptor lock_;
+    workplace at_;
     std::vector<std::string> missing_;
     results results_;
     store store_;

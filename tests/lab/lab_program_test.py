@@ -86,10 +86,18 @@ class Runs(Case):
         for wanted in ["connections/epoll/50/0", "connections/poll/10/0", "churn/epoll/0/0", "reading/drain-edge/0/0",
                        "servers/naru-epoll/0/0"]:
             self.assertIn(wanted, keys)
-        measured = [each for each in report["samples"] if each["key"] == "connections/epoll/50/0"][0]
-        self.assertFalse(measured["failed"], measured)
-        self.assertGreater(measured["cpu_us_per_request"], 0)
-        self.assertTrue(any(each["subject"] == "poll" and each["baseline"] == "epoll" for each in report["ratios"]))
+        samples = {each["key"]: each for each in report["samples"]}
+        # A machine with other work spoils samples of 50 ms: then they say why, and give no ratio.
+        for key in ["connections/epoll/50/0", "connections/poll/50/0"]:
+            self.assertFalse(samples[key]["failed"], samples[key])
+            if samples[key]["valid"]:
+                self.assertGreater(samples[key]["cpu_us_per_request"], 0)
+            else:
+                self.assertNotEqual(samples[key]["reasons"], "")
+        both = all(samples["connections/%s/50/0" % each]["valid"] for each in ["epoll", "poll"])
+        told = any(each["figure"] == "cpu_us_per_request" and each["x"] == 50 and each["subject"] == "poll"
+                   and each["baseline"] == "epoll" and each["valid"] for each in report["ratios"])
+        self.assertEqual(told, both)
         with open(os.path.join(self.out, "report.html")) as file:
             page = file.read()
         self.assertIn("<svg", page)
