@@ -73,7 +73,7 @@ inline constexpr std::array<std::string_view, 9> all{connections, activity, size
 std::vector<cell> make_plan(const settings& chosen, std::span<const subject> subjects, const workplace& at);
 
 /// Far beyond the chapter's question a run would take hours and all memory on machines with high limits.
-inline constexpr std::uint32_t connections_at_most = 15'000;
+inline constexpr std::uint32_t connections_at_most = 20'000;
 
 /// The most connections that a run goes up to: as many as descriptors and memory allow, and
 /// connections_at_most.

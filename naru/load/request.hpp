@@ -46,8 +46,9 @@ or_words<std::vector<address>> parse_sources(std::string_view text, const addres
 /// Addresses of 127/8 after 127.0.0.1, enough for this many connections to one loopback target.
 std::vector<address> loopback_sources(std::uint64_t connections);
 
-/// Connections that one source address may have to one target before its ports (net.ipv4.ip_local_port_range,
-/// 28,232 by default) run short.
-inline constexpr std::uint64_t connections_per_source = 25'000;
+/// Connections that one source address should have to one target. Ports are given out in two halves of
+/// net.ipv4.ip_local_port_range (28,232 by default): odd and even ones. Once a half is used up, each
+/// connect(2) looks at all of it before it goes to the other.
+inline constexpr std::uint64_t connections_per_source = 12'000;
 
 }  // namespace naru::load
