@@ -78,15 +78,19 @@ class prebuilt_responses {
     std::string copies_;
 };
 
-/// Both floors take the same command line: PORT and RESPONSE_FILE, or PORT and --echo.
+/// Both floors take the same command line: PORT and RESPONSE_FILE, or PORT and --echo or --echo-shared (which
+/// means something to io_uring only).
 struct floor_options {
     std::uint16_t port;
     const char* response_file;  ///< nullptr: echo what arrives instead.
+    bool share_buffers = false;
 
     floor_options(int count, char** arguments) {
-        if (count != 3) die("usage: %s PORT RESPONSE_FILE | PORT --echo", arguments[0]);
+        if (count != 3) die("usage: %s PORT RESPONSE_FILE | PORT --echo | PORT --echo-shared", arguments[0]);
+        const std::string_view what = arguments[2];
+        share_buffers = what == "--echo-shared";
         port = static_cast<std::uint16_t>(parse_number(arguments[1], "PORT", 1, 65535));
-        response_file = std::string_view(arguments[2]) == "--echo" ? nullptr : arguments[2];
+        response_file = share_buffers || what == "--echo" ? nullptr : arguments[2];
     }
 };
 

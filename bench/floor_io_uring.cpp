@@ -5,6 +5,7 @@
 //
 //     floor_io_uring PORT RESPONSE_FILE     answers every request with the bytes of the file
 //     floor_io_uring PORT --echo            sends back what it receives
+//     floor_io_uring PORT --echo-shared     the same out of large buffers that receives share (Linux 6.12)
 //
 // One thread on the raw kernel interface, Linux 6.1 or newer. One multishot accept; one multishot recv for
 // each connection out of a ring of provided buffers; one io_uring_enter per turn of the loop, which submits
@@ -47,7 +48,11 @@ class io_uring_floor {
         : connections_(raise_descriptor_limit()), ring_(4096, 16384) {
         if (options.response_file) responses_ = std::make_unique<prebuilt_responses>(options.response_file);
         listener_ = listen_on(options.port, 0);
-        ring_.provide_buffers(1024, 4096);
+        if (options.share_buffers) {
+            ring_.provide_buffers(64, 65536, true);
+        } else {
+            ring_.provide_buffers(1024, 4096);
+        }
         arm_accept();
     }
 
@@ -111,8 +116,7 @@ class io_uring_floor {
     void received(int descriptor, const io_uring_cqe& cqe) {
         if ((cqe.flags & IORING_CQE_F_BUFFER) != 0) {
             const auto id = static_cast<std::uint16_t>(cqe.flags >> IORING_CQE_BUFFER_SHIFT);
-            const std::string_view bytes(ring_.buffer(id),
-                                         cqe.res > 0 ? static_cast<std::size_t>(cqe.res) : 0);
+            const std::string_view bytes = ring_.received(cqe);
             if (responses_) {
                 std::size_t requests = at(descriptor).scanner.scan(bytes);
                 ring_.recycle(id);
@@ -120,7 +124,7 @@ class io_uring_floor {
                     send(descriptor, responses_->take(requests));
             } else {
                 if (!bytes.empty()) send(descriptor, bytes);
-                echoed_.push_back(id);
+                if ((cqe.flags & bench::more_in_buffer) == 0) echoed_.push_back(id);
             }
         }
         if ((cqe.flags & IORING_CQE_F_MORE) != 0) return;

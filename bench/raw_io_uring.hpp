@@ -11,10 +11,14 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
+#include <vector>
 
 namespace bench {
 
 inline constexpr unsigned setup_no_sqarray = 1U << 16;  // IORING_SETUP_NO_SQARRAY, Linux 6.6
+inline constexpr std::uint16_t shared_buffers = 2;      // IOU_PBUF_RING_INC, Linux 6.12
+inline constexpr unsigned more_in_buffer = 1U << 4;     // IORING_CQE_F_BUF_MORE, Linux 6.12
 
 class raw_io_uring {
  public:
@@ -56,8 +60,9 @@ class raw_io_uring {
         enter_descriptor_ = registration.offset;
     }
 
-    /// Registers `count` buffers (a power of two) of `size` bytes as group 0.
-    void provide_buffers(unsigned count, unsigned size) {
+    /// Registers `count` buffers (a power of two) of `size` bytes as group 0. Shared: receives go on in a
+    /// buffer where the one before has ended, until it is full.
+    void provide_buffers(unsigned count, unsigned size, bool shared = false) {
         // The kernel reads the ring's tail from where the first entry has its reserved field. It is taken
         // from there rather than by name: the flexible array of io_uring_buf_ring is laid out wrong in C++.
         buffers_ = map<io_uring_buf>(count * sizeof(io_uring_buf), -1, 0);
@@ -67,13 +72,22 @@ class raw_io_uring {
         io_uring_buf_reg registration{};
         registration.ring_addr = reinterpret_cast<std::uintptr_t>(buffers_);
         registration.ring_entries = count;
+        if (shared) registration.pad = shared_buffers;  // `flags` since Linux 6.12
+        used_.resize(count);
         register_with(IORING_REGISTER_PBUF_RING, &registration, "IORING_REGISTER_PBUF_RING");
         for (unsigned id = 0; id < count; ++id)
             recycle(static_cast<std::uint16_t>(id));
         publish_buffers();
     }
 
-    char* buffer(std::uint16_t id) const { return memory_ + std::size_t{id} * buffer_size_; }
+    /// The bytes of a receive's completion, which has a buffer.
+    std::string_view received(const io_uring_cqe& cqe) {
+        const unsigned id = cqe.flags >> IORING_CQE_BUFFER_SHIFT;
+        const std::size_t size = cqe.res > 0 ? static_cast<std::size_t>(cqe.res) : 0;
+        const std::string_view bytes(buffer(static_cast<std::uint16_t>(id)) + used_[id], size);
+        used_[id] = (cqe.flags & more_in_buffer) != 0 ? used_[id] + size : 0;
+        return bytes;
+    }
 
     void recycle(std::uint16_t id) {
         io_uring_buf& entry = buffers_[buffer_tail_++ & buffer_mask_];
@@ -116,6 +130,8 @@ class raw_io_uring {
     }
 
  private:
+    char* buffer(std::uint16_t id) const { return memory_ + std::size_t{id} * buffer_size_; }
+
     template <class Type>
     static Type* map(std::size_t size, int descriptor, std::uint64_t offset) {
         const int flags = MAP_POPULATE | (descriptor < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED);
@@ -145,6 +161,7 @@ class raw_io_uring {
     unsigned buffer_mask_ = 0;
     unsigned buffer_size_ = 0;
     std::uint16_t buffer_tail_ = 0;
+    std::vector<std::size_t> used_;  // bytes of each buffer that have been received into
 };
 
 }  // namespace bench

@@ -172,7 +172,7 @@ int run_lab(lab_settings given) {
                    given.directory);
         return 128 + signalled;
     }
-    fmt::print("{}/report.html and report.json are complete\n", given.directory);
+    fmt::print("{}/report.html is complete, report.json and charts/ beside it\n", given.directory);
     std::fflush(stdout);
     if (server) {
         fmt::print(stderr, "naru: Ctrl-C ends the server\n");

@@ -256,6 +256,11 @@ ENGINE_VARIANTS = [
            None, f"echo_naru, {variant}")
     for variant in ("epoll", "io_uring", "io_uring-single-shot", "io_uring-sqpoll", "io_uring-bundles",
                     "io_uring-zero-copy", "io_uring-direct")
+] + [
+    Server("floor-io_uring", "bench/floor_io_uring", lambda site, _, port: [str(port), "--echo"], None,
+           "the least echo on io_uring, a buffer for each receive"),
+    Server("floor-io_uring-shared", "bench/floor_io_uring", lambda site, _, port: [str(port), "--echo-shared"], None,
+           "the same, receives share buffers"),
 ]
 
 

@@ -11,7 +11,7 @@ namespace naru::lab {
 
 namespace {
 
-constexpr std::array<std::string_view, 2> styles = {"uPlot.min.css", "report.css"};
+constexpr std::array<std::string_view, 3> styles = {"uPlot.min.css", "chart.css", "report.css"};
 constexpr std::array<std::string_view, 5> scripts = {"uPlot.iife.min.js", "axis.js", "chart.js", "readout.js",
                                                      "page.js"};
 

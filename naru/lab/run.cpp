@@ -3,6 +3,7 @@
 #include <naru/lab/machine_facts.hpp>
 #include <naru/lab/model.hpp>
 #include <naru/lab/report.hpp>
+#include <naru/lab/svg_chart.hpp>
 #include <naru/load/machine.hpp>
 
 #include <algorithm>
@@ -46,6 +47,8 @@ unique_descriptor lock_directory(const std::string& directory) {
 workplace make_workplace(const run_options& options) {
     workplace at;
     at.directory = std::filesystem::absolute(options.directory).lexically_normal().string();
+    std::error_code error;
+    std::filesystem::create_directory(at.directory + "/charts", error);  // its writers say what is wrong
     at.program = options.program;
     const core_choice cores = choose_cores();
     at.server_cores = cores.server;
@@ -53,7 +56,6 @@ workplace make_workplace(const run_options& options) {
     at.descriptors = load::raise_descriptor_limit();
     at.memory_bytes = available_memory();
     // Readable for servers that give up their privileges.
-    std::error_code error;
     std::filesystem::permissions(at.directory,
                                  std::filesystem::perms::others_read | std::filesystem::perms::others_exec,
                                  std::filesystem::perm_options::add, error);
@@ -219,8 +221,16 @@ void run::write_report(const status& now) const {
     frame.under_way.planned = static_cast<std::uint32_t>(now.planned);
     frame.under_way.seconds_left = now.seconds_left;
     if (now.next != nullptr) frame.under_way.current = words_of(*now.next);
-    write_in_one_step(at_.directory + "/report.html", to_html(make_page(results_, frame)));
+    const page drawn = make_page(results_, frame);
+    write_in_one_step(at_.directory + "/report.html", to_html(drawn));
     write_in_one_step(at_.directory + "/report.json", report_json(results_, frame));
+    for (const section& part : drawn.sections) {
+        for (const chart& each : part.charts) {
+            const std::string file = svg_file(each);
+            if (!file.empty())
+                write_in_one_step(fmt::format("{}/charts/{}.svg", at_.directory, each.id), file);
+        }
+    }
     write_in_one_step(at_.directory + "/progress.json", to_json(frame.under_way));
 }
 

@@ -40,8 +40,8 @@ class run {
     /// often. Returns whether all has been measured.
     bool measure_all(const std::function<void(const status&)>& watch, const std::function<bool()>& cancelled);
 
-    /// Writes report.html and report.json of what is known so far, each in one step (rename(2)), and
-    /// progress.json.
+    /// Writes report.html, report.json and a file for each chart (charts/*.svg) of what is known so far, each
+    /// in one step (rename(2)), and progress.json.
     void write_report(const status& now) const;
 
     const results& known() const noexcept { return results_; }

@@ -198,8 +198,4 @@ class bar_drawing {
 
 std::string svg_bars(const chart& shown, picture size) { return bar_drawing(shown, size).svg(); }
 
-std::string svg_chart(const chart& shown, picture size) {
-    return shown.drawn_as == chart::form::bars ? svg_bars(shown, size) : svg_lines(shown, size);
-}
-
 }  // namespace naru::lab

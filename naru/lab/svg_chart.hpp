@@ -1,5 +1,6 @@
-// Charts as SVG that needs no script: colours come from the page's style sheet, everything else is in the
-// drawing. Each chart is drawn twice, for a wide column and for a phone; the style sheet shows one of them.
+// Charts as SVG that needs no script: colours come from a style sheet (chart.css), everything else is in the
+// drawing. In the page each chart is drawn twice, for a wide column and for a phone; the style sheet shows
+// one of them.
 #pragma once
 
 #include <naru/lab/page.hpp>
@@ -17,5 +18,8 @@ std::string svg_bars(const chart& shown, picture size);
 
 /// By `drawn_as`.
 std::string svg_chart(const chart& shown, picture size);
+
+/// The wide drawing as a file of its own, with its colours (light and dark) and a ground to stand on.
+std::string svg_file(const chart& shown);
 
 }  // namespace naru::lab

@@ -168,6 +168,14 @@ for (const [name, view] of Object.entries({ desktop: {}, dark: { dark: true }, p
 {
   const page = await open('print');
   await page.pdf({ path: `${out}/report.pdf`, format: 'A4', printBackground: true });
+  const unfolded = (event) => page.evaluate((name) => {
+    dispatchEvent(new Event(name));
+    return [...document.querySelectorAll('details[open]')].map((each) => Boolean(each.closest('figure')));
+  }, event);
+  const tables = await page.evaluate(() => [...document.querySelectorAll('details')].filter((each) => !each.closest('figure')).length);
+  const printed = await unfolded('beforeprint');
+  expect('print', tables > 0 && printed.length === tables && !printed.includes(true), 'a folded table is not printed');
+  expect('print', (await unfolded('afterprint')).length === 0, 'what was unfolded for the printer stays so');
   await page.emulateMedia({ media: 'print' });
   await page.setViewportSize({ width: 690, height: 980 });
   await page.screenshot({ path: `${out}/report-print.png`, fullPage: true });
@@ -197,6 +205,7 @@ for (const [name, view] of Object.entries({ desktop: {}, dark: { dark: true }, p
   done = 32;
   await page.waitForFunction(() => document.querySelector('.part').textContent === '32 of 90');
   expect('under-way', loads === 1, 'one measurement is no reason to load the page');
+  await page.evaluate(() => { document.querySelector('details').open = true; });
   await page.evaluate(() => document.querySelector('#growth').scrollIntoView({ behavior: 'instant' }));
   const before = await page.evaluate(() => document.querySelector('#growth').getBoundingClientRect().top);
   done = 90;
@@ -204,6 +213,7 @@ for (const [name, view] of Object.entries({ desktop: {}, dark: { dark: true }, p
   await page.waitForTimeout(300);
   const after = await page.evaluate(() => document.querySelector('#growth').getBoundingClientRect().top);
   expect('under-way', Math.abs(after - before) < 5, `the reader's place has moved by ${after - before}`);
+  expect('under-way', await page.evaluate(() => document.querySelectorAll('details[open]').length) === 1, 'what was unfolded is folded again');
   let asked = false;
   page.on('request', () => { asked = true; });
   await page.waitForTimeout(1500);

@@ -38,7 +38,7 @@ std::size_t count(std::string_view text, std::string_view wanted) {
     return found;
 }
 
-// In every shape: lines and bars, linear and logarithmic, wide and narrow.
+// In every shape, in the page and as a file: lines and bars, linear and logarithmic, wide and narrow.
 void expect_sound(chart shown) {
     for (const auto form : {chart::form::lines, chart::form::bars}) {
         for (const bool x_log : {false, true}) {
@@ -53,6 +53,7 @@ void expect_sound(chart shown) {
                     EXPECT_EQ(drawn.find("inf"), std::string::npos);
                     EXPECT_NE(drawn.find("<title id="), std::string::npos);
                     EXPECT_NE(drawn.find("<desc id="), std::string::npos);
+                    EXPECT_EQ(xml_check::problem_of(svg_file(shown)), "");
                 }
             }
         }

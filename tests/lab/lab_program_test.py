@@ -101,6 +101,8 @@ class Runs(Case):
         with open(os.path.join(self.out, "report.html")) as file:
             page = file.read()
         self.assertIn("<svg", page)
+        with open(os.path.join(self.out, "charts", "connections-cpu.svg")) as file:
+            self.assertIn("--paper: ", file.read())
         self.assertIn("The C10K question", page)
         self.assert_nothing_left()
 

@@ -139,7 +139,7 @@ TEST(Page, LongTablesAreFolded) {
 }
 
 TEST(Page, AssetsAreEmbeddedWhole) {
-    for (const char* name : {"report.css", "axis.js", "chart.js", "readout.js", "page.js",
+    for (const char* name : {"chart.css", "report.css", "axis.js", "chart.js", "readout.js", "page.js",
                              "uPlot.iife.min.js", "uPlot.min.css"}) {
         EXPECT_FALSE(find_asset(name).text.empty()) << name;
         EXPECT_EQ(find_asset(name).sha256_hex.size(), 64U) << name;

@@ -89,8 +89,12 @@ TEST(Sources, lists_and_ranges) {
                               "::1", "1.2.3", "192.0.2.1", "0.0.0.0-255.255.255.255"}) {
         EXPECT_FALSE(parse_sources(wrong, target)) << wrong;
     }
-    EXPECT_EQ(loopback_sources(25'000).size(), 1u);
-    const auto three = loopback_sources(60'000);
+}
+
+TEST(Sources, as_many_loopback_addresses_as_the_connections_need) {
+    EXPECT_EQ(loopback_sources(connections_per_source).size(), 1u);
+    EXPECT_EQ(loopback_sources(connections_per_source + 1).size(), 2u);
+    const auto three = loopback_sources(3 * connections_per_source);
     ASSERT_EQ(three.size(), 3u);
     EXPECT_EQ(three[2].host_text(), "127.0.0.4");
 }

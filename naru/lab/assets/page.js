@@ -48,8 +48,9 @@
     history.scrollRestoration = 'manual';  // the browser's memory is of pixels
     const places = [...document.querySelectorAll('main section[id], main figure[id]')];
     const above = places.filter((each) => each.getBoundingClientRect().top <= 80).pop();
-    if (above) sessionStorage.setItem(placeKey, JSON.stringify({ id: above.id, offset: above.getBoundingClientRect().top }));
-    else sessionStorage.setItem(placeKey, JSON.stringify({ id: '', offset: window.scrollY }));
+    const open = [...document.querySelectorAll('details[open] > summary')].map((each) => each.textContent);
+    const place = above ? { id: above.id, offset: above.getBoundingClientRect().top } : { id: '', offset: window.scrollY };
+    sessionStorage.setItem(placeKey, JSON.stringify({ ...place, open }));
   }
 
   function returnToPlace() {
@@ -57,10 +58,24 @@
     if (!kept) return;
     sessionStorage.removeItem(placeKey);
     addEventListener('load', () => setTimeout(() => { history.scrollRestoration = 'auto'; }));
-    const { id, offset } = JSON.parse(kept);
+    const { id, offset, open } = JSON.parse(kept);
+    for (const each of document.querySelectorAll('summary')) each.parentElement.open = open.includes(each.textContent);
     const target = id && document.getElementById(id);
     const top = target ? window.scrollY + target.getBoundingClientRect().top - offset : offset;
     window.scrollTo({ top, behavior: 'instant' });
+  }
+
+  // Paper cannot be unfolded. The charts' own figures stay away: what is drawn is labelled.
+  function unfoldForPrint() {
+    let folded = [];
+    addEventListener('beforeprint', () => {
+      folded = [...document.querySelectorAll('details:not([open])')].filter((each) => !each.closest('figure'));
+      for (const each of folded) each.open = true;
+    });
+    addEventListener('afterprint', () => {
+      for (const each of folded) each.open = false;
+      folded = [];
+    });
   }
 
   function clock(seconds) {
@@ -110,6 +125,7 @@
 
   startCharts();
   markPlace();
+  unfoldForPrint();
   if (location.protocol.startsWith('http')) {
     returnToPlace();
     const bar = document.getElementById('under-way');
