@@ -188,7 +188,8 @@ void add_lab(CLI::App& program, action& chosen) {
     CLI::App& command = *program.add_subcommand(
         "lab", "Measure every I/O model on this machine, and write a report (docs/lab.md)");
     auto given = std::make_shared<lab_settings>();
-    command.add_flag("--quick", given->chosen.quick, "Five models, fewer places, two rounds: below 90 s");
+    command.add_flag("--quick", given->chosen.quick,
+                     "Five models, fewer places, two rounds, no ab and no Apache prefork: below 90 s");
     command.add_option("-e,--engines", given->engines,
                        "Models, with commas: threads, select, poll, epoll-level, epoll, epoll-oneshot, "
                        "io_uring-single, io_uring, io_uring-sqpoll (default: all)");

@@ -5,6 +5,7 @@
 
 #include <naru/load/output.hpp>
 #include <naru/load/run.hpp>
+#include <naru/load/text_file.hpp>
 
 #include <cerrno>
 #include <csignal>
@@ -12,7 +13,6 @@
 #include <cstring>
 #include <ctime>
 #include <fstream>
-#include <iterator>
 #include <memory>
 
 #include <unistd.h>
@@ -44,14 +44,14 @@ void write_output(std::ofstream& file, const std::string& text, const std::strin
     if (!file) throw std::runtime_error(fmt::format("cannot write {}", path));
 }
 
-std::string read_file(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    if (!file) throw usage_error(fmt::format("--compare: cannot read {}: {}", path, std::strerror(errno)));
-    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+std::string read_report(const std::string& path) {
+    auto text = load::read_file(path);
+    if (!text) throw usage_error(fmt::format("--compare: cannot read {}: {}", path, text.error().message()));
+    return *std::move(text);
 }
 
 int compare_files(const std::vector<std::string>& paths) {
-    const auto compared = load::compare(read_file(paths[0]), read_file(paths[1]), paths[0], paths[1]);
+    const auto compared = load::compare(read_report(paths[0]), read_report(paths[1]), paths[0], paths[1]);
     if (!compared) throw usage_error("--compare: " + compared.error());
     fmt::print("{}", compared->text);
     return compared->ranked ? 0 : status_invalid;

@@ -4,14 +4,11 @@
 #include <naru/load/machine.hpp>
 #include <naru/load/process_tree.hpp>
 #include <naru/load/request.hpp>
+#include <naru/load/text_file.hpp>
 
-#include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
-#include <cstring>
-#include <fstream>
-#include <iterator>
 
 #include <fmt/format.h>
 
@@ -40,11 +37,10 @@ T usable(load::or_words<T> made) {
 }
 
 std::string read_body(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    if (!file) throw usage_error(fmt::format("cannot read the body from {}: {}", path, std::strerror(errno)));
-    std::string body{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-    if (file.bad()) throw usage_error(fmt::format("cannot read the body from {}", path));
-    return body;
+    auto body = load::read_file(path);
+    if (!body)
+        throw usage_error(fmt::format("--body-file: cannot read {}: {}", path, body.error().message()));
+    return *std::move(body);
 }
 
 void read_expectation(const std::string& text, load::run_options& into) {

@@ -26,7 +26,6 @@ constexpr std::uint64_t traced_requests = 10'000;
 // Share of the server's core that others may have before a sample is invalid.
 constexpr double others_allowed = 0.1;
 constexpr unsigned ab_requests = 10'000;
-constexpr unsigned ab_connections = 1'000;
 
 struct named_figure {
     const char* name;
@@ -245,13 +244,15 @@ sample measure_traced(const cell& what, started& server, const workplace& at,
 sample measure_ab(const cell& what, started& server, const workplace& at,
                   const std::function<bool()>& cancelled) {
     process ab({{find_program("ab"), "-q", "-n", fmt::format("{}", ab_requests), "-c",
-                 fmt::format("{}", ab_connections),
+                 fmt::format("{}", what.load.connections),
                  fmt::format("http://127.0.0.1:{}/{}", server.port, what.load.body)},
                 at.generator_cores},
                at.directory + "/ab.log");
     const auto output = output_of(ab, what, cancelled);
-    const auto rate = output ? parse_ab(*output) : std::nullopt;
-    if (!rate) return failure(what, "ab did not finish: " + ab.last_words(1));
+    if (!output) return failure(what, "ab did not finish");
+    const auto rate = parse_ab(*output);
+    if (!rate)
+        return failure(what, fmt::format("ab has not had {} good answers {}", ab_requests, ab.last_words(1)));
     sample made;
     made.key = what.key();
     made.requests_per_second = *rate;

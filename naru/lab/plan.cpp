@@ -21,6 +21,8 @@ namespace {
 constexpr std::size_t kept_descriptors = 500;
 constexpr std::uint32_t chapter_connections = 10'000;
 constexpr std::uint32_t quick_connections = 5'000;
+constexpr std::uint32_t ab_connections = 1'000;  // the chapter's
+constexpr double apache_warmup = 1;              // seconds: the memory of many busy processes is read in it
 constexpr std::uint32_t busy_connections = 1'000;
 constexpr double creation_rate =
     4'000;  // threads or processes that are made in a second without a full queue
@@ -93,6 +95,7 @@ class planner {
                 if (most.connections != 0 && wanted > most.connections) continue;
                 if (wanted > 500 && (made.subject == "threads" || made.subject == "apache-prefork"))
                     made.load.ramp = creation_rate;
+                if (made.subject.starts_with("apache")) made.load.warmup = apache_warmup;
                 cells_.push_back(std::move(made));
             }
         }
@@ -172,7 +175,10 @@ class planner {
     }
 
     void add_servers() {
-        const std::vector<std::string> names = names_of(subjects_, subject::kind::server);
+        // A thousand processes of apache-prefork take ten seconds to come and go, and as long for ab.
+        const bool brief = settings_.quick && settings_.scenarios.empty();
+        std::vector<std::string> names = names_of(subjects_, subject::kind::server);
+        if (brief) std::erase(names, "apache-prefork");
         rounds_ = settings_.rounds > 0 ? settings_.rounds : settings_.quick ? 1 : 4;
         point(scenarios::servers, 0, names, [this](shape& load) {
             load.connections = std::min<std::uint32_t>(busy_connections, settings_.connections);
@@ -187,8 +193,11 @@ class planner {
             });
         }
         rounds_ = 1;
-        if (!find_program("ab").empty())
-            point(scenarios::ab, 0, names, [](shape& load) { load.by = shape::tool::ab; });
+        if (brief || find_program("ab").empty()) return;
+        point(scenarios::ab, 0, names, [](shape& load) {
+            load.by = shape::tool::ab;
+            load.connections = ab_connections;
+        });
     }
 
     const settings& settings_;

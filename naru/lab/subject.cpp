@@ -166,13 +166,14 @@ void add_server(std::vector<subject>& all, std::vector<std::string>& missing, co
     all.push_back({name, subject::kind::server, fmt::format("{}; {}", version_of(path, flag, at), how)});
 }
 
-// A listening parent may still be forking: until their number stays the same.
+// A listening parent may still be making its processes and their threads: until their number stays the same.
 void wait_for_children(int server) {
     const auto until = std::chrono::steady_clock::now() + start_patience;
-    std::size_t before = 0;
+    std::uint64_t before = 0;
     while (std::chrono::steady_clock::now() < until) {
-        const std::size_t now = load::process_tree(server).size();
-        if (now > 1 && now == before) return;
+        const auto tree = load::process_tree(server);
+        const std::uint64_t now = load::count_threads(tree);
+        if (tree.size() > 1 && now == before) return;
         before = now;
         std::this_thread::sleep_for(settle_interval);
     }

@@ -1,21 +1,22 @@
-// Small text files, as /proc has them.
+// Small files, read whole: /proc's, and those that a command line names.
 #pragma once
+
+#include <naru/core/result.hpp>
 
 #include <charconv>
 #include <cstdint>
-#include <fstream>
-#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace naru::load {
 
+/// All bytes of a file. Errors: fopen(3)'s and read(2)'s, EISDIR and ESRCH (of a process that has gone) among
+/// them.
+result<std::string> read_file(const std::string& path);
+
 /// Empty if it cannot be read.
-inline std::string read_whole(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
+inline std::string read_whole(const std::string& path) { return read_file(path).value_or(std::string()); }
 
 /// All of `word` as a decimal number.
 template <class T = std::uint64_t>

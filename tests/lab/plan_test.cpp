@@ -94,6 +94,22 @@ TEST(LabPlan, MeasuresOnlyWhatIsAskedFor) {
     }
 }
 
+TEST(LabPlan, PreparesServersForAllConnectionsOfAb) {
+    if (find_program("ab").empty()) GTEST_SKIP() << "ab is not installed (apache2-utils)";
+    settings chosen;
+    chosen.scenarios = {"ab"};
+    const auto plan = make_plan(chosen, usual_subjects(), somewhere());
+    EXPECT_FALSE(plan.empty());
+    for (const cell& each : plan)
+        EXPECT_EQ(each.load.connections, 1'000u) << each.key();
+    settings quick;
+    quick.quick = true;
+    for (const cell& each : make_plan(quick, usual_subjects(), somewhere())) {
+        EXPECT_NE(each.scenario, "ab");
+        EXPECT_NE(each.subject, "apache-prefork");
+    }
+}
+
 /// Results in which every cell has the figures that `fill` gives it.
 template <class Fill>
 results measured(const settings& chosen, Fill fill) {

@@ -152,6 +152,7 @@ class CommandLine(Case):
         self.check_refused("http://127.0.0.1/", "--header", "Content-Length: 5", says="naru's to write")
         self.check_refused("http://127.0.0.1/", "--method", "GE T", says="not a method")
         self.check_refused("http://127.0.0.1/", "--body-file", self.path("missing"), says="missing.*No such file")
+        self.check_refused("http://127.0.0.1/", "--body-file", self.path(""), says="--body-file: .*Is a directory")
 
     def test_files_that_cannot_be_written(self):
         self.check_refused("http://127.0.0.1/", "--hdr", self.path("no/such"), says="--hdr.*No such file")
@@ -359,6 +360,7 @@ class Comparison(Case):
     def test_what_is_no_report(self):
         good = self.write("good.json", report())
         self.check_refused("--compare", good, self.path("missing.json"), says="cannot read.*missing.json")
+        self.check_refused("--compare", good, self.path(""), says="cannot read.*Is a directory")
         self.check_refused("--compare", good, self.write("bad.json", "{"), says="bad.json is not JSON")
         self.check_refused("--compare", self.write("other.json", "{}"), good, says="other.json is not a report")
         self.check_refused("--compare", good, says="compare")
