@@ -21,6 +21,5 @@ void add_unavailable(CLI::App& program, action& chosen, const char* name) {
 
 void add_load(CLI::App& program, action& chosen) { add_unavailable(program, chosen, "load"); }
 void add_lab(CLI::App& program, action& chosen) { add_unavailable(program, chosen, "lab"); }
-void add_lab_server(CLI::App& /*program*/, action& /*chosen*/) {}  // the lab's own
 
 }  // namespace naru::program

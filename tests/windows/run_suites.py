@@ -73,6 +73,8 @@ class Suite:
         if ours:
             self.passed = int(ours[1])
             self.failed = int(ours[2]) - self.passed
+            self.reasons = re.findall(r"^skipped (\S+): (.*)$", text, re.M)
+            self.skipped = len(self.reasons)
             return
         for word, field in (("PASSED", "passed"), ("FAILED", "failed"), ("SKIPPED", "skipped")):
             found = re.findall(r"^\[  %s\s*\] (\d+) tests?[.,]" % word, text, re.M)
@@ -99,6 +101,7 @@ def suites(build, quick, stress):
     for engine in engines:
         yield Suite("acceptance-" + engine, native("http/acceptance/run_acceptance.py", engine), 180)
     yield Suite("program", native("windows/program_under_wine.py"), 120)
+    yield Suite("lab-server", native("windows/lab_server_under_wine.py"), 120)
     if stress:
         yield Suite("stress", native("windows/stress_under_wine.py"), 1800)
 
