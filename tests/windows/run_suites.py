@@ -91,6 +91,7 @@ def suites(build, quick, stress):
 
     engines = ENGINES[:1] if quick else ENGINES
     yield Suite("unit", [WINE, program("unit_tests")], 120)
+    yield Suite("load-text", [WINE, program("load/load_tests")], 120)
     yield Suite("http-text", [WINE, program("http/http_text_tests")], 120)
     for engine in engines:
         yield Suite("conformance-" + engine, [WINE, program("conformance_tests"),
@@ -101,6 +102,7 @@ def suites(build, quick, stress):
     for engine in engines:
         yield Suite("acceptance-" + engine, native("http/acceptance/run_acceptance.py", engine), 180)
     yield Suite("program", native("windows/program_under_wine.py"), 120)
+    yield Suite("load", native("windows/load_under_wine.py", os.path.join(os.path.dirname(build), "release", "naru")), 300)
     yield Suite("lab-server", native("windows/lab_server_under_wine.py"), 120)
     if stress:
         yield Suite("stress", native("windows/stress_under_wine.py"), 1800)
