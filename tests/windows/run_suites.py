@@ -104,6 +104,7 @@ def suites(build, quick, stress):
     yield Suite("program", native("windows/program_under_wine.py"), 120)
     yield Suite("load", native("windows/load_under_wine.py", os.path.join(os.path.dirname(build), "release", "naru")), 300)
     yield Suite("lab-server", native("windows/lab_server_under_wine.py"), 120)
+    yield Suite("service", native("windows/service_under_wine.py"), 180)
     if stress:
         yield Suite("stress", native("windows/stress_under_wine.py"), 1800)
 
