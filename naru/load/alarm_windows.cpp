@@ -9,37 +9,32 @@ namespace naru::load {
 
 namespace {
 
-constexpr DWORD high_resolution =
-    2;  // CREATE_WAITABLE_TIMER_HIGH_RESOLUTION, which mingw's headers leave out
+// CREATE_WAITABLE_TIMER_HIGH_RESOLUTION, which mingw's headers leave out.
+constexpr DWORD high_resolution = 2;
 
 }  // namespace
 
-// The timer is waited for by the system's pool of threads, which posts to the loop: that ends its wait. One
-// post is under way at most, because it is the same one.
-struct alarm::source : posted {
-    explicit source(alarm& of) noexcept
-        : posted([](posted& rung) noexcept { static_cast<source&>(rung).on_loop(); }), owner(of) {}
+// The timer is waited for by the system's pool of threads, which ends the loop's wait.
+struct alarm::source {
+    explicit source(loop& on) noexcept : owner(on) {}
 
-    void on_loop() noexcept {
-        is_posted.store(false, std::memory_order_release);
-        owner.set_for_ = never;
-    }
     static void CALLBACK on_expiry(void* context, BOOLEAN /*timed_out*/) noexcept {
         auto& rung = *static_cast<source*>(context);
-        if (!rung.is_posted.exchange(true, std::memory_order_acq_rel)) rung.owner.loop_.post(rung);
+        rung.has_rung.store(true, std::memory_order_release);
+        rung.owner.backend().wake();
     }
 
-    alarm& owner;
+    loop& owner;
     HANDLE timer = nullptr;
     HANDLE wait = nullptr;
-    std::atomic<bool> is_posted{false};
+    std::atomic<bool> has_rung{false};
 };
 
 alarm::alarm(loop& on) noexcept : loop_(on) {}
 alarm::~alarm() = default;
 
 result<void> alarm::open() {
-    auto made = std::make_unique<source>(*this);
+    auto made = std::make_unique<source>(loop_);
     // The fine one is Windows 10's from 1803 on; the other one is good to a tick of the system's clock.
     for (const DWORD flags : {high_resolution, DWORD{0}}) {
         made->timer = CreateWaitableTimerExW(nullptr, nullptr, flags, TIMER_ALL_ACCESS);
@@ -57,7 +52,9 @@ result<void> alarm::open() {
 }
 
 void alarm::set(instant when) noexcept {
-    if (source_ == nullptr || when == set_for_) return;
+    if (source_ == nullptr) return;
+    const bool has_rung = source_->has_rung.exchange(false, std::memory_order_acq_rel);
+    if (when == set_for_ && !has_rung) return;
     set_for_ = when;
     // Negative: from now on, in units of 100 ns.
     LARGE_INTEGER due;
@@ -65,7 +62,6 @@ void alarm::set(instant when) noexcept {
     SetWaitableTimer(source_->timer, &due, 0, nullptr, nullptr, FALSE);
 }
 
-// A post that is under way runs while the loop ends, or never: the source lives as long as the alarm.
 void alarm::close() noexcept {
     if (source_ == nullptr || source_->timer == nullptr) return;
     UnregisterWaitEx(source_->wait, INVALID_HANDLE_VALUE);  // returns when no callback runs any more
