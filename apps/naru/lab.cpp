@@ -205,7 +205,7 @@ void add_lab(CLI::App& program, action& chosen) {
         ->check(CLI::Range(1u, 50u));
     command
         .add_option("--seconds", given->chosen.seconds,
-                    "Measured in each cell (default: 0.5; 0.2 with --quick)")
+                    "Measured in each cell (default: 0.5; 0.25 with --quick)")
         ->check(CLI::Range(0.05, 60.0));
     command.add_option("-o,--out", given->directory,
                        "Where the report goes, and the run goes on (default: naru-lab)");

@@ -2,20 +2,19 @@
 #include "commands.hpp"
 #include "load_settings.hpp"
 #include "load_view.hpp"
+#include "system.hpp"
+#include "terminal.hpp"
 
 #include <naru/load/output.hpp>
 #include <naru/load/run.hpp>
 #include <naru/load/text_file.hpp>
 
 #include <cerrno>
-#include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <fstream>
 #include <memory>
-
-#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -57,25 +56,17 @@ int compare_files(const std::vector<std::string>& paths) {
     return compared->ranked ? 0 : status_invalid;
 }
 
-sigset_t ending_signals() {
-    sigset_t ending;
-    sigemptyset(&ending);
-    sigaddset(&ending, SIGTERM);
-    sigaddset(&ending, SIGINT);
-    return ending;
-}
-
-// Signals are waited for where the view is drawn, so nothing has to be restored in a handler.
-void watch(load::run& run, progress_view& view, const sigset_t& ending) {
-    constexpr timespec pause{.tv_sec = 0, .tv_nsec = 150'000'000};
+// The request to end is looked for where the view is drawn, so nothing has to be restored in a handler. The
+// wait is for the run: one that has ended is not kept.
+void watch(load::run& run, progress_view& view, ending& request_to_end) {
     bool interrupted = false;
-    while (!run.wait_for(0ms)) {
-        const int which = sigtimedwait(&ending, nullptr, &pause);
-        if (which > 0 && interrupted) {
+    while (!run.wait_for(150ms)) {
+        const bool ends = !request_to_end.wait_for(0ms).empty();
+        if (ends && interrupted) {
             view.clear();
-            _exit(128 + which);
+            std::_Exit(request_to_end.exit_status());
         }
-        if (which > 0) {
+        if (ends) {
             interrupted = true;
             run.stop();
         }
@@ -88,9 +79,7 @@ int generate(const load_settings& given) {
     std::ofstream hdr = open_output(given.hdr, "hdr");
     std::ofstream json = open_output(given.json_file, "json-file");
     const load::run_options options = to_run_options(given);
-    // Blocked before any thread is made.
-    const sigset_t ending = ending_signals();
-    pthread_sigmask(SIG_BLOCK, &ending, nullptr);
+    ending request_to_end;  // before any thread is made
 
     load::run run(options);
     const bool live = is_live_terminal() && !given.json;
@@ -101,7 +90,7 @@ int generate(const load_settings& given) {
     {
         progress_view view(style, title_of(options, given.url, ""), run.options());
         run.start();
-        watch(run, view, ending);
+        watch(run, view, request_to_end);
         made = run.finish();
     }
     const std::string object = load::to_json(made, options, NARU_VERSION, given.url);

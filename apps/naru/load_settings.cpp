@@ -1,9 +1,9 @@
 #include "load_settings.hpp"
 
 #include <naru/load/limits.hpp>
-#include <naru/load/machine.hpp>
 #include <naru/load/process_tree.hpp>
 #include <naru/load/request.hpp>
+#include <naru/load/target.hpp>
 #include <naru/load/text_file.hpp>
 
 #include <charconv>

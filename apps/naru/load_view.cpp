@@ -1,13 +1,10 @@
 #include "load_view.hpp"
 #include "load_words.hpp"
+#include "terminal.hpp"
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
-
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -15,33 +12,7 @@ namespace naru::program {
 
 namespace {
 
-constexpr std::size_t width_default = 80;
 constexpr std::size_t rates_kept = 512;
-
-std::size_t terminal_width() {
-    winsize size{};
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
-    return width_default;
-}
-
-bool is_utf8() {
-    for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
-        const char* value = std::getenv(name);
-        if (value == nullptr || *value == '\0') continue;
-        const std::string_view text = value;
-        return text.find("UTF-8") != std::string_view::npos || text.find("utf8") != std::string_view::npos;
-    }
-    return false;
-}
-
-void put(const std::string& text) {
-    std::size_t written = 0;
-    while (written < text.size()) {
-        const ssize_t step = ::write(STDOUT_FILENO, text.data() + written, text.size() - written);
-        if (step <= 0) return;
-        written += static_cast<std::size_t>(step);
-    }
-}
 
 // Cut to what fits in a line, counting characters and not bytes.
 std::string fitted(std::string_view text, std::size_t width) {
@@ -56,11 +27,6 @@ std::string fitted(std::string_view text, std::size_t width) {
 
 }  // namespace
 
-bool is_live_terminal() {
-    const char* kind = std::getenv("TERM");
-    return isatty(STDOUT_FILENO) == 1 && kind != nullptr && std::strcmp(kind, "dumb") != 0 && *kind != '\0';
-}
-
 bool wants_colour() {
     const char* refused = std::getenv("NO_COLOR");
     return is_live_terminal() && (refused == nullptr || *refused == '\0');
@@ -70,7 +36,7 @@ progress_view::progress_view(style how, std::string title, const load::run_optio
     : style_(how),
       title_(std::move(title)),
       options_(options),
-      unicode_(is_utf8()),
+      unicode_(terminal_has_utf8()),
       colour_(wants_colour()) {}
 
 progress_view::~progress_view() { clear(); }
@@ -81,7 +47,7 @@ void progress_view::clear() {
     if (cursor_hidden_) out += "\x1b[?25h";
     drawn_ = 0;
     cursor_hidden_ = false;
-    if (!out.empty()) put(out);
+    if (!out.empty()) put_on_terminal(out);
 }
 
 std::string progress_view::state_of(const load::live_view& now) const {
@@ -111,6 +77,7 @@ void progress_view::update(const load::live_view& now) {
         said_opening_ = true;
         fmt::print(stderr, "naru: {}\n", title_);
     }
+    std::fflush(stderr);  // unbuffered everywhere but where Windows' C run-time writes to a pipe
     if (style_ == style::live) redraw(now);
 }
 
@@ -168,7 +135,7 @@ void progress_view::redraw(const load::live_view& now) {
         out += "\x1b[K\n";
     }
     drawn_ = static_cast<unsigned>(lines.size());
-    put(out);
+    put_on_terminal(out);
 }
 
 }  // namespace naru::program

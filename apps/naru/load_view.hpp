@@ -40,9 +40,7 @@ class progress_view {
     std::vector<std::uint64_t> rates_;  // of the last seconds, oldest first
 };
 
-/// Whether standard output is a terminal that can move its cursor; whether it should have colours
-/// (https://no-color.org).
-bool is_live_terminal();
+/// Whether standard output should have colours (https://no-color.org).
 bool wants_colour();
 
 /// One line on what the run does.

@@ -1,6 +1,7 @@
 // naru serve: a directory on the network, until a signal says that it is enough.
 #include "commands.hpp"
 #include "serve_config.hpp"
+#include "service.hpp"
 #include "system.hpp"
 
 #include <naru/http/server.hpp>
@@ -15,6 +16,9 @@ namespace naru::program {
 
 namespace {
 
+// Beyond the time that requests have to finish, for threads to end.
+constexpr std::chrono::seconds service_margin{5};
+
 void say(std::string_view line) {
     fmt::print(stderr, "naru: {}\n", line);
     std::fflush(stderr);  // unbuffered everywhere but where Windows' C run-time writes to a pipe
@@ -26,6 +30,7 @@ int serve(const http::server_options& options) {
 
     http::server server(options, say);
     server.start();
+    service_is_running();
     const std::string reason = server.engine_reason();
     fmt::print("naru {} serves {} on http://{}/ with {}{}, {} thread{}\n", NARU_VERSION, options.root,
                server.local_address().text(), name_of(server.engine()),
@@ -42,12 +47,20 @@ int serve(const http::server_options& options) {
     return 0;
 }
 
+int serve_as_service(const serve_settings& settings) {
+    if (!settings.root)
+        throw std::runtime_error("--service: which directory? a service begins in the system's own");
+    const http::server_options options = to_options(settings);
+    return run_as_service(options.timeouts.drain + service_margin, [&options] { return serve(options); });
+}
+
 }  // namespace
 
 void add_serve(CLI::App& program, action& chosen) {
     CLI::App& command = *program.add_subcommand("serve", "Put a directory on the network");
     auto given = std::make_shared<serve_settings>();
     auto config = std::make_shared<std::string>();
+    auto as_service = std::make_shared<bool>(false);
     command.add_option("DIR", given->root, "The directory (default: the current one)");
     command.add_option("-l,--listen", given->listen,
                        "ADDRESS:PORT; port 0 takes a free one (default: 127.0.0.1:8080)");
@@ -63,6 +76,7 @@ void add_serve(CLI::App& program, action& chosen) {
         "Do not show directories that have no index.html");
     command.add_option("--access-log", given->access_log,
                        "Write the combined format to a file; - is standard output");
+    add_service_flag(command, *as_service);
     CLI::Option_group& times = *command.add_option_group("Deadlines", "In seconds");
     times.add_option("--head-timeout", given->head_timeout, "For a request's head (default: 20)");
     times.add_option("--body-timeout", given->body_timeout,
@@ -91,10 +105,10 @@ void add_serve(CLI::App& program, action& chosen) {
     tcp.add_option("--user-timeout", given->user_timeout, "Milliseconds sent data may stay unacknowledged");
     tcp.add_option("--send-buffer", given->send_buffer, "Bytes (SO_SNDBUF)");
     tcp.add_option("--receive-buffer", given->receive_buffer, "Bytes (SO_RCVBUF)");
-    command.callback([&chosen, given, config] {
-        chosen = [given, config] {
+    command.callback([&chosen, given, config, as_service] {
+        chosen = [given, config, as_service] {
             const serve_settings settings = config->empty() ? *given : merged(*given, read_config(*config));
-            return serve(to_options(settings));
+            return *as_service ? serve_as_service(settings) : serve(to_options(settings));
         };
     });
 }

@@ -63,9 +63,19 @@ ending::ending() {
 ending::~ending() = default;
 
 std::string ending::wait() {
+    std::string request;
+    while (request.empty())
+        request = wait_for(std::chrono::hours(1));
+    return request;
+}
+
+std::string ending::wait_for(std::chrono::milliseconds at_most) {
     const sigset_t set = ending_signals();
-    int which = 0;
-    sigwait(&set, &which);
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(at_most);
+    const timespec limit{.tv_sec = seconds.count(), .tv_nsec = (at_most - seconds).count() * 1'000'000};
+    const int which = sigtimedwait(&set, nullptr, &limit);
+    if (which <= 0) return {};
+    exit_status_ = 128 + which;
     return which == SIGINT ? "SIGINT" : "SIGTERM";
 }
 

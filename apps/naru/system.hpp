@@ -1,6 +1,7 @@
 // What the program asks of the system itself, and how it is told to end.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <utility>
 
@@ -31,8 +32,15 @@ class ending {
 
     /// Returns the request's name when there is one.
     std::string wait();
+    /// The same; empty when there was none for so long.
+    std::string wait_for(std::chrono::milliseconds at_most);
+    /// What a shell says of a program that the last request has ended.
+    int exit_status() const noexcept { return exit_status_; }
     /// From here on another request ends the process at once.
     void end_at_once_next_time();
+
+ private:
+    int exit_status_ = 0;
 };
 
 }  // namespace naru::program

@@ -1,3 +1,4 @@
+#include "system_windows.hpp"
 #include "system.hpp"
 
 #include <naru/backend/windows_api.hpp>
@@ -14,40 +15,65 @@ namespace naru::program {
 
 namespace {
 
-// The handler is a function without a context, and the system calls it on a thread of its own.
+// The handlers are functions without a context, and the system calls them on threads of their own.
 HANDLE requested = nullptr;
 HANDLE may_end = nullptr;
-std::atomic<DWORD> request{0};
+std::atomic<end_request> request{};
 std::atomic<bool> at_once{false};
+bool has_console = true;
 
-constexpr DWORD forced_exit_code = 130;  // what a shell says of a program that SIGINT has ended
+constexpr int forced_exit_code = 130;  // what a shell says of a program that SIGINT has ended
 
-BOOL WINAPI on_request(DWORD which) {
-    if (at_once.load(std::memory_order_acquire)) _exit(forced_exit_code);
-    request.store(which, std::memory_order_release);
-    SetEvent(requested);
+end_request request_of(DWORD event) noexcept {
+    switch (event) {
+        case CTRL_C_EVENT:
+            return end_request::control_c;
+        case CTRL_BREAK_EVENT:
+            return end_request::control_break;
+        case CTRL_CLOSE_EVENT:
+            return end_request::console_closed;
+        case CTRL_LOGOFF_EVENT:
+            return end_request::logoff;
+        default:
+            return end_request::shutdown;
+    }
+}
+
+BOOL WINAPI on_console_event(DWORD event) {
+    request_end(request_of(event));
     // After these three the system ends the process as soon as the handler returns.
-    if (which == CTRL_CLOSE_EVENT || which == CTRL_LOGOFF_EVENT || which == CTRL_SHUTDOWN_EVENT)
+    if (event == CTRL_CLOSE_EVENT || event == CTRL_LOGOFF_EVENT || event == CTRL_SHUTDOWN_EVENT)
         WaitForSingleObject(may_end, INFINITE);
     return TRUE;
 }
 
-const char* name_of_request(DWORD which) {
+const char* name_of(end_request which) {
     switch (which) {
-        case CTRL_C_EVENT:
+        case end_request::control_c:
             return "Ctrl-C";
-        case CTRL_BREAK_EVENT:
+        case end_request::control_break:
             return "Ctrl-Break";
-        case CTRL_CLOSE_EVENT:
+        case end_request::console_closed:
             return "the console was closed";
-        case CTRL_LOGOFF_EVENT:
+        case end_request::logoff:
             return "the session ends";
-        default:
+        case end_request::shutdown:
             return "the system shuts down";
+        case end_request::service_stop:
+            return "the service is stopped";
     }
+    return "?";
 }
 
 }  // namespace
+
+void request_end(end_request why) noexcept {
+    if (at_once.load(std::memory_order_acquire)) _exit(forced_exit_code);
+    request.store(why, std::memory_order_release);
+    SetEvent(requested);
+}
+
+void without_console() noexcept { has_console = false; }
 
 void raise_descriptor_limit() {}  // there is none
 
@@ -97,16 +123,21 @@ std::pair<int, int> connected_pair() {
 ending::ending() {
     requested = CreateEventW(nullptr, FALSE, FALSE, nullptr);
     may_end = CreateEventW(nullptr, TRUE, FALSE, nullptr);
+    if (!has_console) return;
     SetConsoleCtrlHandler(nullptr, FALSE);  // a parent may have told us to ignore Ctrl-C
-    SetConsoleCtrlHandler(on_request, TRUE);
+    SetConsoleCtrlHandler(on_console_event, TRUE);
 }
 
 // The handler may be waiting in `may_end`, so neither event is closed: the process ends after this.
 ending::~ending() { SetEvent(may_end); }
 
-std::string ending::wait() {
-    WaitForSingleObject(requested, INFINITE);
-    return name_of_request(request.load(std::memory_order_acquire));
+std::string ending::wait() { return wait_for(std::chrono::milliseconds(INFINITE)); }
+
+std::string ending::wait_for(std::chrono::milliseconds at_most) {
+    const auto limit = static_cast<DWORD>(at_most.count());
+    if (WaitForSingleObject(requested, limit) != WAIT_OBJECT_0) return {};
+    exit_status_ = forced_exit_code;
+    return name_of(request.load(std::memory_order_acquire));
 }
 
 void ending::end_at_once_next_time() {

@@ -8,6 +8,7 @@
 #include <winternl.h>
 #include <ws2tcpip.h>
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -38,6 +39,12 @@ int errno_of_status(NTSTATUS status) noexcept;
 /// The last call's error as an operation's outcome (see core/result.hpp).
 std::int64_t last_socket_outcome() noexcept;
 std::int64_t last_file_outcome() noexcept;
+
+/// What the system counts in units of 100 nanoseconds.
+inline std::chrono::nanoseconds duration_of(FILETIME units) noexcept {
+    return std::chrono::nanoseconds(
+        ((static_cast<std::int64_t>(units.dwHighDateTime) << 32) | units.dwLowDateTime) * 100);
+}
 
 /// Starts Winsock, once a process; before anything else that needs it.
 void start_winsock() noexcept;

@@ -12,10 +12,15 @@ namespace naru::http {
 
 namespace {
 
+// The two halves of the 128-bit product, folded. Put together from products of 32-bit halves, because not
+// every compiler has an integer of 128 bits.
 std::uint64_t mix(std::uint64_t a, std::uint64_t b) noexcept {
-    __extension__ using wide = unsigned __int128;
-    const wide product = static_cast<wide>(a) * b;
-    return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+    constexpr std::uint64_t low = 0xffff'ffff;
+    const std::uint64_t lows = (a & low) * (b & low);
+    const std::uint64_t cross = (a >> 32) * (b & low) + (lows >> 32);
+    const std::uint64_t other_cross = (a & low) * (b >> 32) + (cross & low);
+    const std::uint64_t high = (a >> 32) * (b >> 32) + (cross >> 32) + (other_cross >> 32);
+    return a * b ^ high;
 }
 
 std::uint64_t load(const char* from, std::size_t count) noexcept {
@@ -36,7 +41,7 @@ file_cache::~file_cache() {
         drop(static_cast<cached_document&>(*oldest));
 }
 
-// Multiply and fold, eight bytes at a time: 3 ns for a short path. Seeded, not cryptographic.
+// Multiply and fold, eight bytes at a time: 6 ns for a short path. Seeded, not cryptographic.
 std::uint64_t file_cache::hash_of(std::string_view key) const noexcept {
     constexpr std::uint64_t odd = 0x9e3779b97f4a7c15u;
     std::uint64_t hash = seed_ ^ key.size();

@@ -49,7 +49,7 @@ class planner {
                   : chosen.quick    ? 2
                                     : 4),
           seconds_(chosen.seconds > 0 ? chosen.seconds
-                   : chosen.quick     ? 0.3
+                   : chosen.quick     ? 0.25
                                       : 0.5),
           models_(names_of(subjects, subject::kind::model)) {
         if (!settings_.models.empty()) {

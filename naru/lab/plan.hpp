@@ -18,7 +18,7 @@ struct settings {
     std::uint32_t connections = 10'000;
     std::uint32_t active = 100;
     unsigned rounds = 0;  ///< 0: 4, or 2 when quick
-    double seconds = 0;   ///< measured in each cell; 0: 0.5, or 0.2 when quick
+    double seconds = 0;   ///< measured in each cell; 0: 0.5, or 0.25 when quick
     double rate = 5'000;  ///< requests per second where the load has a schedule
 };
 

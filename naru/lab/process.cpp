@@ -1,7 +1,7 @@
 #include <naru/lab/process.hpp>
 
 #include <naru/lab/machine_facts.hpp>
-#include <naru/load/machine.hpp>
+#include <naru/load/target.hpp>
 #include <naru/load/text_file.hpp>
 
 #include <algorithm>

@@ -7,48 +7,50 @@
 
 namespace naru::load {
 
-alarm::ring_operation::ring_operation(alarm& of) noexcept
-    : operation(operation_kind::readable,
-                [](operation& op) noexcept {
-                    alarm& rung = static_cast<ring_operation&>(op).owner;
-                    rung.set_for_ = never;
-                    if (!op.failed()) rung.watch();
-                }),
-      owner(of) {}
+struct alarm::source : operation {
+    source(alarm& of, handle attached, int number) noexcept
+        : operation(operation_kind::readable,
+                    [](operation& op) noexcept {
+                        auto& rung = static_cast<source&>(op);
+                        rung.owner.set_for_ = never;
+                        if (!op.failed()) rung.owner.loop_.submit(op);
+                    }),
+          owner(of),
+          descriptor(number) {
+        target = attached;
+    }
+    alarm& owner;
+    int descriptor;
+};
 
-alarm::alarm(loop& on) noexcept : loop_(on), ring_(*this) {}
+alarm::alarm(loop& on) noexcept : loop_(on) {}
+alarm::~alarm() = default;
 
-result<void> alarm::open() noexcept {
+result<void> alarm::open() {
     const int made = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     if (made < 0) return fail_errno(errno);
     const auto attached = loop_.attach(made, descriptor_kind::other);
     if (!attached) return fail(attached.error());
-    timer_ = *attached;
-    descriptor_ = made;
-    watch();
+    source_ = std::make_unique<source>(*this, *attached, made);
+    loop_.submit(*source_);
     return {};
-}
-
-void alarm::watch() noexcept {
-    ring_.target = timer_;
-    loop_.submit(ring_);
 }
 
 // Setting a timerfd again takes back an expiry that nobody has read, so it is never read.
 void alarm::set(instant when) noexcept {
-    if (when == set_for_) return;
+    if (source_ == nullptr || when == set_for_) return;
     set_for_ = when;
     const auto since = std::max<std::int64_t>(when.time_since_epoch().count(), 1);
     itimerspec at{};
     at.it_value.tv_sec = since / 1'000'000'000;
     at.it_value.tv_nsec = since % 1'000'000'000;
-    (void)timerfd_settime(descriptor_, TFD_TIMER_ABSTIME, &at, nullptr);
+    (void)timerfd_settime(source_->descriptor, TFD_TIMER_ABSTIME, &at, nullptr);
 }
 
 void alarm::close() noexcept {
-    if (!timer_) return;
-    loop_.close(timer_);
-    timer_ = {};
+    if (source_ == nullptr || !source_->target) return;
+    loop_.close(source_->target);
+    source_->target = {};
 }
 
 }  // namespace naru::load

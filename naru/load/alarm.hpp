@@ -4,34 +4,33 @@
 
 #include <naru/loop/loop.hpp>
 
+#include <memory>
+
 namespace naru::load {
 
-/// A timerfd(2) in a loop. What it wakes the loop for is done by whoever looks at the time in each tick:
-/// there is no handler. Pinned; `close` must have been called and the loop have ended before it is destroyed.
+/// A timer of the system's finest kind: a timerfd(2) in the loop; on Windows a high-resolution waitable
+/// timer, good to half a millisecond. What it wakes the loop for is done by whoever looks at the time in each
+/// tick: there is no handler. Pinned; `close` must have been called and the loop have ended before it is
+/// destroyed.
 class alarm {
  public:
     explicit alarm(loop& on) noexcept;
+    ~alarm();
     alarm(const alarm&) = delete;
     alarm& operator=(const alarm&) = delete;
 
     /// Errors: the system's (EMFILE).
-    result<void> open() noexcept;
+    result<void> open();
     /// Ends the wait that comes next at `when`, or at once if that has passed.
     void set(instant when) noexcept;
     void close() noexcept;
 
  private:
-    struct ring_operation : operation {
-        explicit ring_operation(alarm& of) noexcept;
-        alarm& owner;
-    };
-    void watch() noexcept;
+    struct source;  // the system's timer
 
     loop& loop_;
-    handle timer_;
-    int descriptor_ = -1;
+    std::unique_ptr<source> source_;
     instant set_for_ = never;
-    ring_operation ring_;
 };
 
 }  // namespace naru::load

@@ -1,15 +1,12 @@
 // Connect: a connection's beginning, its end, and what goes wrong in between.
 #include <naru/load/generator.hpp>
+#include <naru/load/target.hpp>
 
 #include <naru/net/socket.hpp>
 #include <naru/net/socket_options.hpp>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
-
-#include <netinet/in.h>
-#include <sys/socket.h>
 
 namespace naru::load {
 
@@ -17,7 +14,7 @@ namespace {
 
 failure kind_of(const std::error_code& error) noexcept {
     if (error == errc::end_of_stream) return failure::closed_early;
-    if (error.category() != std::system_category()) return failure::other;
+    if (error.category() != errno_category()) return failure::other;
     switch (error.value()) {
         case ECONNREFUSED:
             return failure::refused;
@@ -32,14 +29,6 @@ failure kind_of(const std::error_code& error) noexcept {
         default:
             return failure::other;
     }
-}
-
-// Bound to an address, but to no port yet: the port then has to be free only towards this target, and
-// looking for one stays cheap when tens of thousands are taken (ip(7), IP_BIND_ADDRESS_NO_PORT).
-int bind_source(int socket, const address& source) noexcept {
-    const int on = 1;
-    (void)setsockopt(socket, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
-    return ::bind(socket, static_cast<const sockaddr*>(source.data()), source.size()) == 0 ? 0 : errno;
 }
 
 }  // namespace
@@ -75,7 +64,8 @@ result<handle> client::make_socket() noexcept {
     if (!made) return fail_errno(made.error().value());
     (void)socket_options::set_no_delay(made->get(), true);
     if (const address* source = generator_.source_of(index_)) {
-        if (const int error = bind_source(made->get(), *source); error != 0) return fail_errno(error);
+        if (const int error = bind_source(made->get(), source->data(), source->size()); error != 0)
+            return fail_errno(error);
     }
     return generator_.loop().attach(made->release(), descriptor_kind::socket);
 }
@@ -87,7 +77,7 @@ void client::open() noexcept {
     generator_.on_connecting();
     const auto made = make_socket();
     if (!made) {
-        fail(kind_of(made.error()), std::strerror(made.error().value()));
+        fail(kind_of(made.error()), made.error().message().c_str());
         return;
     }
     socket_ = *made;
@@ -111,8 +101,8 @@ void client::on_connected() noexcept {
 
 void client::fail(const operation& failed) noexcept {
     const std::error_code error = failed.error();
-    const bool system = error.category() == std::system_category();
-    fail(kind_of(error), system ? std::strerror(error.value()) : "");
+    const bool system = error.category() == errno_category();
+    fail(kind_of(error), system ? error.message().c_str() : "");
 }
 
 /// Whatever is under way on this connection has failed; it is opened again after a pause.

@@ -1,10 +1,9 @@
 // What else happened on this machine: processor time of threads and of the hypervisor, full listen queues.
-// Sources: proc(5), netstat(8), clock_getres(2).
+// Sources: proc(5), netstat(8), clock_getres(2). Windows tells a thread's own processor time (GetThreadTimes,
+// in ticks of its clock), and none of the rest.
 #pragma once
 
 #include <naru/core/clock.hpp>
-#include <naru/core/result.hpp>
-#include <naru/net/address.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -33,15 +32,7 @@ machine_counters read_machine_counters();
 void parse_netstat(std::string_view text, machine_counters& into);
 void parse_stat(std::string_view text, machine_counters& into);
 
-/// Makes the soft limit of descriptors the hard one; the limit that holds then.
+/// Makes the soft limit of descriptors the hard one; the limit that holds then. There is none on Windows.
 std::size_t raise_descriptor_limit() noexcept;
-
-/// Whether connecting to `target` stays on this machine: its address can be bound here.
-bool is_local(const address& target) noexcept;
-bool is_loopback(const address& target) noexcept;
-
-/// Whether something accepts connections there: a blocking connection attempt, closed at once. Errors: the
-/// system's (ECONNREFUSED, ETIMEDOUT after `limit`).
-result<void> probe(const address& target, duration limit) noexcept;
 
 }  // namespace naru::load

@@ -4,7 +4,6 @@
 
 #include <array>
 #include <ctime>
-#include <map>
 #include <string>
 
 #include <dirent.h>
@@ -91,14 +90,7 @@ std::vector<int> process_tree(int root) {
         alive = alive || *process == root;
     }
     closedir(directory);
-    std::vector<int> tree;
-    if (alive) tree.push_back(root);
-    for (std::size_t next = 0; next < tree.size(); ++next) {
-        const auto [first, last] = children.equal_range(tree[next]);
-        for (auto each = first; each != last; ++each)
-            tree.push_back(each->second);
-    }
-    return tree;
+    return alive ? descend_from(root, children) : std::vector<int>();
 }
 
 duration read_cpu_time(const std::vector<int>& tree) {

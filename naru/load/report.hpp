@@ -79,8 +79,8 @@ struct server_effort {
     double seconds = 0;            ///< between the two looks at its processor time: the measured time
     duration on_cpu{0};            ///< in that time
     std::uint64_t user_bytes = 0;  ///< with all connections open; see process_memory
-    std::int64_t kernel_bytes =
-        0;  ///< by which the kernel's memory has grown since before the first connection
+    /// By which the kernel's memory has grown since before the first connection; nothing: not known.
+    std::optional<std::int64_t> kernel_bytes;
     std::uint64_t processes = 0;
     std::uint64_t threads = 0;
 };

@@ -1,16 +1,17 @@
 #include <naru/load/request.hpp>
 
 #include <naru/load/limits.hpp>
+#include <naru/load/target.hpp>
+#include <naru/net/os_sockets.hpp>
 #include <naru/net/socket.hpp>
 
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <cstring>
 
-#include <arpa/inet.h>
+#if !defined(_WIN32)
 #include <netdb.h>
-#include <sys/socket.h>
+#endif
 
 #include <fmt/format.h>
 
@@ -91,6 +92,9 @@ or_words<url> parse_url(std::string_view text) {
 }
 
 or_words<std::vector<address>> resolve(const url& where) {
+#if defined(_WIN32)
+    windows::start_winsock();
+#endif
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = AI_NUMERICSERV;
@@ -100,8 +104,8 @@ or_words<std::vector<address>> resolve(const url& where) {
     std::vector<address> addresses;
     for (const addrinfo* each = found; each != nullptr; each = each->ai_next) {
         char text[INET6_ADDRSTRLEN] = {};
-        if (getnameinfo(each->ai_addr, each->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST) != 0)
-            continue;
+        const auto size = static_cast<socklen_t>(each->ai_addrlen);
+        if (getnameinfo(each->ai_addr, size, text, sizeof text, nullptr, 0, NI_NUMERICHOST) != 0) continue;
         const std::string host = each->ai_family == AF_INET6 ? fmt::format("[{}]", text) : std::string(text);
         const auto parsed = address::parse(fmt::format("{}:{}", host, where.port));
         if (parsed) addresses.push_back(*parsed);
@@ -156,11 +160,11 @@ or_words<address> parse_source(std::string_view text, const address& target) {
         return words(fmt::format("--source {}: want addresses, as in 127.0.0.2-127.0.0.9", text));
     if (parsed->family() != target.family())
         return words(fmt::format("--source {}: the target has an address of another family", text));
-    const unique_descriptor trial(::socket(parsed->family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (trial && ::bind(trial.get(), static_cast<const sockaddr*>(parsed->data()), parsed->size()) != 0)
-        return words(fmt::format(
-            "--source {}: {}", text,
-            errno == EADDRNOTAVAIL ? "this machine does not have this address" : std::strerror(errno)));
+    const auto trial = stream_socket_for(*parsed);
+    const int error = trial ? bind_source(trial->get(), parsed->data(), parsed->size()) : 0;
+    if (error == EADDRNOTAVAIL)
+        return words(fmt::format("--source {}: this machine does not have this address", text));
+    if (error != 0) return words(fmt::format("--source {}: {}", text, errno_category().message(error)));
     return *parsed;
 }
 

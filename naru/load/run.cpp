@@ -2,6 +2,7 @@
 
 #include <naru/load/generator.hpp>
 #include <naru/load/process_tree.hpp>
+#include <naru/load/target.hpp>
 
 #include <algorithm>
 #include <condition_variable>
@@ -115,7 +116,8 @@ void run::state::watch_server() {
     used.seconds = std::chrono::duration<double>(to - from).count();
     used.on_cpu = used_after - used_before;
     used.user_bytes = full.user_bytes;
-    used.kernel_bytes = static_cast<std::int64_t>(full.kernel_bytes - empty.kernel_bytes);
+    if (full.kernel_bytes && empty.kernel_bytes)
+        used.kernel_bytes = static_cast<std::int64_t>(*full.kernel_bytes - *empty.kernel_bytes);
     used.processes = tree_after.size();
     used.threads = count_threads(tree_after);
     server = used;

@@ -128,6 +128,21 @@ void judge_counts(const report& of, std::vector<reason>& reasons) {
     }
 }
 
+// What this system does not tell, and would have made a run invalid.
+std::string unknown_to(const report& of) {
+    std::string out;
+    const auto add = [&](bool known, std::string_view what) {
+        if (!known) out.append(out.empty() ? "" : ", ").append(what);
+    };
+    add(std::all_of(of.threads.begin(), of.threads.end(),
+                    [](const auto& each) { return each.wait_share >= 0; }),
+        "whether the generator waited for a core");
+    add(of.machine.steal_share >= 0, "what the hypervisor took");
+    add(!of.local_target || of.machine.listen_drops >= 0,
+        "whether listen queues dropped connection attempts");
+    return out;
+}
+
 }  // namespace
 
 std::string_view name_of(failure which) noexcept {
@@ -225,6 +240,8 @@ std::vector<std::string> remarks_on(const report& of) {
         remarks.push_back(
             fmt::format("{} timeouts are in the latencies with the time they waited", timeouts));
     }
+    if (const std::string unknown = unknown_to(of); !unknown.empty())
+        remarks.push_back("not known on this system, and not in the verdict: " + unknown);
     if (of.latency().saturated() > 0)
         remarks.push_back(fmt::format("{} latencies were longer than an hour", of.latency().saturated()));
     return remarks;

@@ -5,44 +5,19 @@
 """
 import http.client
 import os
-import re
-import select
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import time
 import unittest
 
-PROGRAM = ""
-PATIENCE = 30
+import under_wine
+from under_wine import PATIENCE, run
 
 
-class Server:
+class Server(under_wine.Started):
     def __init__(self, *arguments):
-        self.process = subprocess.Popen([PROGRAM, "serve", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                        text=True)
-        ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE)
-        self.line = self.process.stdout.readline() if ready else ""
-        found = re.search(r"http://[^/]*:(\d+)/", self.line)
-        if found is None:
-            self.process.kill()
-            raise AssertionError("no server: " + self.line + self.process.stderr.read())
-        self.port = int(found.group(1))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-        self.process.stdout.close()
-        self.process.stderr.close()
+        super().__init__(r"http://[^/]*:(\d+)/", "serve", *arguments)
 
     def get(self, path):
         client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
@@ -66,10 +41,6 @@ def refuses(port):
     return False
 
 
-def run(*arguments):
-    return subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=PATIENCE)
-
-
 class Program(unittest.TestCase):
     def setUp(self):
         scratch = tempfile.TemporaryDirectory(prefix="naru-wine-")
@@ -89,10 +60,9 @@ class Program(unittest.TestCase):
         self.assertIn("auto    iocp", said.stdout)
 
     def test_what_is_not_here_says_so(self):
-        for name in ("load", "lab"):
-            said = run(name)
-            self.assertEqual(said.returncode, 1)
-            self.assertIn("not offered on Windows", said.stderr)
+        said = run("lab")
+        self.assertEqual(said.returncode, 1)
+        self.assertIn("not offered on Windows", said.stderr)
         said = run("serve", self.root, "--engine", "epoll")
         self.assertEqual(said.returncode, 1)
         self.assertIn("not an engine of this system", said.stderr)
@@ -145,8 +115,4 @@ class Program(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    PROGRAM = os.path.abspath(sys.argv.pop(1))
-    outcome = unittest.main(exit=False, verbosity=2).result
-    wrong = len(outcome.failures) + len(outcome.errors)
-    print("passed %d of %d" % (outcome.testsRun - wrong, outcome.testsRun))
-    sys.exit(1 if wrong else 0)
+    under_wine.main()

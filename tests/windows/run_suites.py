@@ -73,6 +73,8 @@ class Suite:
         if ours:
             self.passed = int(ours[1])
             self.failed = int(ours[2]) - self.passed
+            self.reasons = re.findall(r"^skipped (\S+): (.*)$", text, re.M)
+            self.skipped = len(self.reasons)
             return
         for word, field in (("PASSED", "passed"), ("FAILED", "failed"), ("SKIPPED", "skipped")):
             found = re.findall(r"^\[  %s\s*\] (\d+) tests?[.,]" % word, text, re.M)
@@ -89,6 +91,7 @@ def suites(build, quick, stress):
 
     engines = ENGINES[:1] if quick else ENGINES
     yield Suite("unit", [WINE, program("unit_tests")], 120)
+    yield Suite("load-text", [WINE, program("load/load_tests")], 120)
     yield Suite("http-text", [WINE, program("http/http_text_tests")], 120)
     for engine in engines:
         yield Suite("conformance-" + engine, [WINE, program("conformance_tests"),
@@ -99,6 +102,9 @@ def suites(build, quick, stress):
     for engine in engines:
         yield Suite("acceptance-" + engine, native("http/acceptance/run_acceptance.py", engine), 180)
     yield Suite("program", native("windows/program_under_wine.py"), 120)
+    yield Suite("load", native("windows/load_under_wine.py", os.path.join(os.path.dirname(build), "release", "naru")), 300)
+    yield Suite("lab-server", native("windows/lab_server_under_wine.py"), 120)
+    yield Suite("service", native("windows/service_under_wine.py"), 180)
     if stress:
         yield Suite("stress", native("windows/stress_under_wine.py"), 1800)
 

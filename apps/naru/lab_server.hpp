@@ -1,0 +1,34 @@
+// naru lab-server: what its files share. The models that run on an engine of naru are portable, the others
+// are a platform's own.
+#pragma once
+
+#include <naru/lab/handler.hpp>
+#include <naru/net/socket.hpp>
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <CLI/CLI.hpp>
+
+namespace naru::program {
+
+struct lab_server_settings {
+    std::string model;
+    std::string listen = "127.0.0.1:0";
+    unsigned threads = 1;  ///< where the model has them
+};
+
+/// Adds --model with this platform's models and its default, and the flags that belong to one of them only.
+void add_lab_models(CLI::App& command, lab_server_settings& into);
+
+/// Serves by a model that is none of naru's engines, until it is told to end, and returns the exit status;
+/// nothing, and `listener` untouched, if there is none of that name. Throws std::exception.
+std::optional<int> serve_without_engine(const lab_server_settings& given, unique_descriptor& listener,
+                                        const lab::handler& answering);
+
+/// A line on standard error; "ready PORT" on standard output, for whoever has started the server.
+void say(std::string_view line);
+void say_ready(int listener);
+
+}  // namespace naru::program

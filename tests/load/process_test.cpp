@@ -1,0 +1,69 @@
+// What a process is seen to use, by itself; and where a target is.
+#include <naru/load/machine.hpp>
+#include <naru/load/process_tree.hpp>
+#include <naru/load/target.hpp>
+
+#include "support/sockets.hpp"
+
+#include <gtest/gtest.h>
+
+#if !defined(_WIN32)
+#include <unistd.h>
+#endif
+
+namespace naru::load {
+namespace {
+
+using namespace std::chrono_literals;
+
+int own_number() {
+#if defined(_WIN32)
+    return static_cast<int>(GetCurrentProcessId());
+#else
+    return getpid();
+#endif
+}
+
+TEST(Process, is_there_with_its_threads_and_memory) {
+    const std::vector<int> tree = process_tree(own_number());
+    ASSERT_FALSE(tree.empty());
+    EXPECT_EQ(tree.front(), own_number());
+    EXPECT_GE(count_threads(tree), 1u);
+    EXPECT_GT(read_memory(tree).user_bytes, 0u);
+    EXPECT_TRUE(process_tree(1 << 29).empty()) << "nobody has this number";
+}
+
+TEST(Process, descends_from_its_parents) {
+    EXPECT_EQ(descend_from(1, {{1, 2}, {1, 3}, {3, 4}, {5, 6}}), (std::vector<int>{1, 2, 3, 4}));
+    EXPECT_EQ(descend_from(7, {{1, 2}}), std::vector<int>{7});
+}
+
+TEST(Process, work_shows_in_its_processor_time_and_its_threads) {
+    const std::vector<int> tree{own_number()};
+    const duration before = read_cpu_time(tree);
+    const duration thread_before = read_thread_counters().on_cpu;
+    const instant give_up = clock::now() + 20s;
+    while (read_thread_counters().on_cpu - thread_before < 100ms && clock::now() < give_up) {
+    }
+    EXPECT_GE(read_thread_counters().on_cpu - thread_before, 100ms);
+    EXPECT_GE(read_cpu_time(tree) - before, 50ms) << "two clocks, in ticks";
+}
+
+TEST(Target, that_listens_is_found) {
+    const unique_descriptor listener = testing::listening_socket();
+    EXPECT_TRUE(probe(address::local_of(listener.get()).value(), 20s));
+}
+
+TEST(Target, where_nobody_listens_refuses) {
+    address nobody;
+    {
+        const unique_descriptor gone = testing::listening_socket();
+        nobody = address::local_of(gone.get()).value();
+    }
+    const auto answered = probe(nobody, 20s);
+    ASSERT_FALSE(answered);
+    EXPECT_EQ(answered.error().value(), ECONNREFUSED);
+}
+
+}  // namespace
+}  // namespace naru::load
