@@ -12,4 +12,5 @@
 #include <naru/net/socket_options.hpp>
 #include <naru/net/tcp_listener.hpp>
 #include <naru/net/tcp_stream.hpp>
+#include <naru/net/udp_socket.hpp>
 #include <naru/net/zero_copy.hpp>

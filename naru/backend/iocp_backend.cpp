@@ -53,7 +53,8 @@ result<handle> iocp_backend::name_descriptor(int descriptor, descriptor_kind kin
     fresh.descriptor = descriptor;
     fresh.kind = kind;
     fresh.associated = fresh.skips = fresh.read_ready = fresh.starved = false;
-    fresh.write_ready = kind == descriptor_kind::stream;  // an empty send buffer: a send is worth trying
+    // An empty send buffer: a send is worth trying.
+    fresh.write_ready = kind == descriptor_kind::stream || kind == descriptor_kind::datagram;
     fresh.read_error = 0;
     return made;
 }
@@ -82,6 +83,10 @@ void iocp_backend::start(operation& op, operation_queue& done) noexcept {
     }
     if (closes) {
         close(op.target.slot, *found, op, done);
+        return;
+    }
+    if (!suits(op.kind, found->kind)) {
+        complete(op, outcome::from_errno(EINVAL), done);
         return;
     }
     const direction way = direction_of(op.kind);
@@ -127,6 +132,10 @@ iocp_backend::attempt iocp_backend::try_now(std::uint32_t slot, record& of, oper
             return try_send(slot, of, op, result);
         case operation_kind::send_file:
             return try_send_file(slot, of, op, result);
+        case operation_kind::receive_from:
+            return try_receive_from(slot, of, op, result);
+        case operation_kind::send_to:
+            return try_send_to(slot, of, op, result);
         case operation_kind::open_file:
         case operation_kind::read_file:
             return try_file(slot, of, op, result);

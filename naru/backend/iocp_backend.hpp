@@ -1,10 +1,11 @@
 // Windows' completion port: the chapter's proactor. Connections come from AcceptEx requests posted in
 // advance, connects are ConnectEx, files are read by overlapped reads, and a receive into lent memory is an
-// overlapped WSARecv. Two things wait first and move bytes then, in a call that returns at once:
+// overlapped WSARecv. Three things wait first and move bytes then, in a call that returns at once:
 //  - `recv` and `readable` wait by a WSARecv of no bytes, so that a connection whose peer says nothing
 //    pins no buffer;
 //  - a send that finds the socket full waits for room, because the kernel does not say how much of an
-//    overlapped send had gone when it is cancelled (rule 4), and TransmitFile does not, either.
+//    overlapped send had gone when it is cancelled (rule 4), and TransmitFile does not, either;
+//  - datagrams wait by the same means, for the same reason.
 #pragma once
 
 #include <naru/backend/iocp_port.hpp>
@@ -105,6 +106,10 @@ class iocp_backend final : public backend {
     attempt wait_writable(std::uint32_t slot, record& of, std::int64_t& result) noexcept;
     void on_writable(record& of, operation_queue& done) noexcept;
     std::int64_t connected(record& of, std::int64_t result) noexcept;
+
+    // iocp_datagram.cpp
+    attempt try_receive_from(std::uint32_t slot, record& of, operation& op, std::int64_t& result) noexcept;
+    attempt try_send_to(std::uint32_t slot, record& of, operation& op, std::int64_t& result) noexcept;
 
     // iocp_accept.cpp
     attempt try_accept(std::uint32_t slot, record& of, std::int64_t& result) noexcept;

@@ -79,8 +79,8 @@ iocp_backend::attempt iocp_backend::wait_readable(std::uint32_t slot, record& of
 void iocp_backend::on_readable(const iocp_request& request, record& of, operation_queue& done) noexcept {
     const int error = windows::errno_of_status(request.status());
     if (error == ECANCELED) return;
-    // The kernel may tell of a reset once only.
-    of.read_error = error;
+    // The kernel may tell of a reset once only. A datagram socket goes on, and its next receive tells.
+    of.read_error = of.kind == descriptor_kind::datagram ? 0 : error;
     of.read_ready = true;
     operation* const first = of.reads.front();
     if (first == nullptr || first->kind != operation_kind::readable || of.closer != nullptr) return;

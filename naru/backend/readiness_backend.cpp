@@ -3,6 +3,7 @@
 #include <naru/backend/system_calls.hpp>
 #include <naru/backend/wait_time.hpp>
 #include <naru/backend/wake_descriptor.hpp>
+#include <naru/loop/datagram.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -61,8 +62,8 @@ result<handle> readiness_backend::name_descriptor(int descriptor, descriptor_kin
     fresh.armed = interest::none;
     fresh.registered = fresh.read_ready = fresh.hangup = fresh.listed = fresh.retell = fresh.starved =
         fresh.guessed = false;
-    fresh.write_ready =
-        kind == descriptor_kind::stream;  // an empty send buffer: the first send is worth trying
+    // An empty send buffer: the first send is worth trying.
+    fresh.write_ready = kind == descriptor_kind::stream || kind == descriptor_kind::datagram;
     return made;
 }
 
@@ -91,6 +92,10 @@ void readiness_backend::start(operation& op, operation_queue& done) noexcept {
     }
     if (closes) {
         close(op.target.slot, *found, op, done);
+        return;
+    }
+    if (!suits(op.kind, found->kind)) {
+        complete(op, outcome::from_errno(EINVAL), done);
         return;
     }
     const direction way = direction_of(op.kind);
@@ -149,6 +154,10 @@ readiness_backend::attempt readiness_backend::try_now(std::uint32_t slot, record
             if (outcome == attempt::paused) paused_.push_back(op.target);
             return outcome;
         }
+        case operation_kind::receive_from:
+            return of.read_ready ? try_receive_from(of, op, result) : attempt::blocked;
+        case operation_kind::send_to:
+            return of.write_ready ? try_send_to(of, op, result) : attempt::blocked;
         case operation_kind::open_file:
         case operation_kind::read_file:
             return try_file(of, op, result);
@@ -259,6 +268,20 @@ readiness_backend::attempt readiness_backend::try_send_file(record& of, operatio
     }
     result = static_cast<std::int64_t>(transfer.progress);
     return attempt::finished;
+}
+
+readiness_backend::attempt readiness_backend::try_receive_from(record& of, operation& op,
+                                                               std::int64_t& result) noexcept {
+    result = system_calls::receive_from(of.descriptor, static_cast<receive_from_operation&>(op));
+    of.read_ready = result != system_calls::would_block;
+    return of.read_ready ? attempt::finished : attempt::blocked;
+}
+
+readiness_backend::attempt readiness_backend::try_send_to(record& of, operation& op,
+                                                          std::int64_t& result) noexcept {
+    result = system_calls::send_to(of.descriptor, static_cast<const send_to_operation&>(op));
+    of.write_ready = result != system_calls::would_block;
+    return of.write_ready ? attempt::finished : attempt::blocked;
 }
 
 readiness_backend::attempt readiness_backend::try_connect(record& of, operation& op,
@@ -437,7 +460,8 @@ void readiness_backend::handle_report(const readiness& report, operation_queue& 
         of.armed = interest::none;
         mark_changed(slot, of);
     }
-    if (report.hangup) of.hangup = true;
+    // A datagram socket has no end: what is reported as one is an error that the next call takes away.
+    if (report.hangup && of.kind != descriptor_kind::datagram) of.hangup = true;
     if (report.readable) {
         of.read_ready = true;
         if (!of.starved) advance(slot, direction::read, done);

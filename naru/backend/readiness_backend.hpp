@@ -32,7 +32,8 @@ class readiness_backend final : public backend {
 
     // What is known of a handle, in 32 bytes. A ready bit says that a call is worth trying: it is set by a
     // report and cleared by EAGAIN, or by a short read unless a hang-up was seen (then the end is still to be
-    // read). So a request costs no call that only says EAGAIN.
+    // read). So a request costs no call that only says EAGAIN. (A datagram does not tell whether more are
+    // behind it: of those only EAGAIN says that there are none.)
     struct record {
         std::uint32_t generation = 0;
         std::uint32_t next_free = 0;
@@ -68,6 +69,8 @@ class readiness_backend final : public backend {
     attempt try_accept(record& of, std::int64_t& result) noexcept;
     attempt try_send(record& of, operation& op, std::int64_t& result) noexcept;
     attempt try_send_file(record& of, operation& op, std::int64_t& result) noexcept;
+    attempt try_receive_from(record& of, operation& op, std::int64_t& result) noexcept;
+    attempt try_send_to(record& of, operation& op, std::int64_t& result) noexcept;
     attempt try_file(record& of, operation& op, std::int64_t& result) noexcept;
     attempt try_connect(record& of, operation& op, std::int64_t& result) noexcept;
     void advance(std::uint32_t slot, direction way, operation_queue& done) noexcept;

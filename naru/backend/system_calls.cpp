@@ -1,5 +1,6 @@
 #include <naru/backend/system_calls.hpp>
 
+#include <naru/backend/datagram_message.hpp>
 #include <naru/core/check.hpp>
 #include <naru/core/limits.hpp>
 #include <naru/core/result.hpp>
@@ -61,6 +62,18 @@ std::int64_t send(int socket, std::span<const slice> slices, bool more) noexcept
     message.msg_iov = reinterpret_cast<iovec*>(const_cast<slice*>(slices.data()));
     message.msg_iovlen = std::min(slices.size(), limits::slices_per_send);
     return restarted([&] { return ::sendmsg(socket, &message, flags); });
+}
+
+std::int64_t receive_from(int socket, receive_from_operation& op) noexcept {
+    datagram_message message(op);
+    const std::int64_t result = restarted([&] { return ::recvmsg(socket, &message.header, 0); });
+    if (result >= 0) message.report_to(op);
+    return result;
+}
+
+std::int64_t send_to(int socket, const send_to_operation& op) noexcept {
+    const msghdr message = message_of(op);
+    return restarted([&] { return ::sendmsg(socket, &message, MSG_NOSIGNAL); });
 }
 
 std::int64_t connect(int socket, const void* address, std::uint32_t size) noexcept {

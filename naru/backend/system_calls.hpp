@@ -7,6 +7,11 @@
 #include <cstdint>
 #include <span>
 
+namespace naru {
+struct receive_from_operation;
+struct send_to_operation;
+}  // namespace naru
+
 namespace naru::system_calls {
 
 inline constexpr std::int64_t would_block = -11;  // -EAGAIN, checked in the .cpp
@@ -19,6 +24,13 @@ std::int64_t recv(int socket, mutable_bytes into) noexcept;
 
 /// sendmsg(2), or send(2) for one slice. May be short.
 std::int64_t send(int socket, std::span<const slice> slices, bool more) noexcept;
+
+/// recvmsg(2): one datagram, its sender and whether it was cut go into `op`. 0 is an empty one. That an
+/// earlier datagram had no taker is passed over where an unconnected socket is told that (Windows).
+std::int64_t receive_from(int socket, receive_from_operation& op) noexcept;
+
+/// sendmsg(2): one datagram, whole or not at all.
+std::int64_t send_to(int socket, const send_to_operation& op) noexcept;
 
 /// Begins to connect: 0, EINPROGRESS, or an error.
 std::int64_t connect(int socket, const void* address, std::uint32_t size) noexcept;

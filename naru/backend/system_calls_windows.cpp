@@ -4,6 +4,7 @@
 #include <naru/backend/windows_files.hpp>
 #include <naru/core/limits.hpp>
 #include <naru/core/result.hpp>
+#include <naru/loop/datagram.hpp>
 
 #include <algorithm>
 #include <array>
@@ -23,6 +24,16 @@ constexpr std::int64_t bad_descriptor = outcome::from_errno(EBADF);
 // Windows takes a send of any length as soon as its buffer has room at all, and then holds all of it.
 // Bounded, so that a peer that does not read costs what SO_SNDBUF says and about this much.
 constexpr std::uint64_t bytes_per_send = 256 * 1024;
+
+using wsa_buffers = std::array<WSABUF, limits::slices_per_send>;
+
+WSABUF wsa_buffer(const slice& piece, std::uint64_t size) noexcept {
+    return {static_cast<ULONG>(size), reinterpret_cast<char*>(const_cast<std::byte*>(piece.data))};
+}
+
+// Windows tells a datagram socket, connected or not, that one of its datagrams had no taker or no way.
+// Sockets that naru makes are not told (datagram_socket_for); others may be.
+bool is_of_an_earlier_datagram(int error) noexcept { return error == WSAECONNRESET || error == WSAENETRESET; }
 
 }  // namespace
 
@@ -46,21 +57,55 @@ std::int64_t recv(int socket, mutable_bytes into) noexcept {
 
 std::int64_t send(int socket, std::span<const slice> slices, bool /*more*/) noexcept {
     if (socket < 0) return bad_descriptor;
-    std::array<WSABUF, limits::slices_per_send> pieces;
+    wsa_buffers pieces;
     DWORD count = 0;
     std::uint64_t room = bytes_per_send;
     for (const slice& each : slices) {
         if (count == pieces.size() || room == 0) break;
         const std::uint64_t size = std::min<std::uint64_t>(each.size, room);
-        pieces[count].buf = reinterpret_cast<char*>(const_cast<std::byte*>(each.data));
-        pieces[count].len = static_cast<ULONG>(size);
+        pieces[count++] = wsa_buffer(each, size);
         room -= size;
-        ++count;
     }
     DWORD sent = 0;
     if (WSASend(socket_of(socket), pieces.data(), count, &sent, 0, nullptr, nullptr) != 0)
         return windows::last_socket_outcome();
     return sent;
+}
+
+std::int64_t receive_from(int socket, receive_from_operation& op) noexcept {
+    if (socket < 0) return bad_descriptor;
+    WSABUF memory{op.count, reinterpret_cast<char*>(op.data)};
+    while (true) {
+        DWORD got = 0;
+        DWORD flags = 0;
+        int size = static_cast<int>(op.peer.size());
+        const bool ok =
+            WSARecvFrom(socket_of(socket), &memory, 1, &got, &flags,
+                        reinterpret_cast<sockaddr*>(op.peer.data()), &size, nullptr, nullptr) == 0;
+        const int error = ok ? 0 : WSAGetLastError();
+        if (is_of_an_earlier_datagram(error)) continue;
+        if (!ok && error != WSAEMSGSIZE)
+            return outcome::from_errno(windows::errno_of(static_cast<DWORD>(error)));
+        op.truncated = !ok;
+        op.peer_size = static_cast<std::uint32_t>(size);
+        return ok ? got : op.count;
+    }
+}
+
+std::int64_t send_to(int socket, const send_to_operation& op) noexcept {
+    if (socket < 0) return bad_descriptor;
+    wsa_buffers pieces;
+    if (op.count > pieces.size()) return outcome::from_errno(EMSGSIZE);
+    for (std::uint32_t index = 0; index < op.count; ++index)
+        pieces[index] = wsa_buffer(op.slices[index], op.slices[index].size);
+    while (true) {
+        DWORD sent = 0;
+        if (WSASendTo(socket_of(socket), pieces.data(), op.count, &sent, 0,
+                      static_cast<const sockaddr*>(op.peer), static_cast<int>(op.peer_size), nullptr,
+                      nullptr) == 0)
+            return sent;
+        if (!is_of_an_earlier_datagram(WSAGetLastError())) return windows::last_socket_outcome();
+    }
 }
 
 std::int64_t connect(int socket, const void* address, std::uint32_t size) noexcept {

@@ -4,6 +4,7 @@
 #include <naru/backend/uring_quirks.hpp>
 #include <naru/backend/wake_descriptor.hpp>
 #include <naru/core/check.hpp>
+#include <naru/loop/datagram.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -22,13 +23,11 @@ namespace {
 
 // All that is ever submitted: the ring takes nothing else (IORING_REGISTER_RESTRICTIONS).
 constexpr std::uint8_t used_operations[] = {
-    IORING_OP_ACCEPT,       IORING_OP_RECV,
-    IORING_OP_SEND,         IORING_OP_SENDMSG,
-    IORING_OP_SEND_ZC,      IORING_OP_SENDMSG_ZC,
-    IORING_OP_CONNECT,      IORING_OP_POLL_ADD,
-    IORING_OP_CLOSE,        IORING_OP_OPENAT,
-    IORING_OP_READ,         IORING_OP_FILES_UPDATE,
-    IORING_OP_ASYNC_CANCEL, uring_abi::op_fixed_fd_install,
+    IORING_OP_ACCEPT,       IORING_OP_RECV,     IORING_OP_SEND,
+    IORING_OP_SENDMSG,      IORING_OP_SEND_ZC,  IORING_OP_SENDMSG_ZC,
+    IORING_OP_CONNECT,      IORING_OP_POLL_ADD, IORING_OP_CLOSE,
+    IORING_OP_OPENAT,       IORING_OP_READ,     IORING_OP_FILES_UPDATE,
+    IORING_OP_ASYNC_CANCEL, IORING_OP_RECVMSG,  uring_abi::op_fixed_fd_install,
 };
 
 // How often this process is a child of the one that first made a ring. Counted by the fork, because a fork is
@@ -259,6 +258,10 @@ void uring_backend::start(operation& op, operation_queue& done) noexcept {
         complete(op, outcome::from_errno(EBADF), done);
         return;
     }
+    if (!suits(op.kind, of->kind)) {
+        complete(op, outcome::from_errno(EINVAL), done);
+        return;
+    }
     if (op.link != nullptr && start_chain(op)) return;
     switch (op.kind) {
         case operation_kind::close:
@@ -268,6 +271,7 @@ void uring_backend::start(operation& op, operation_queue& done) noexcept {
         case operation_kind::connect:
         case operation_kind::send:
         case operation_kind::send_file:
+        case operation_kind::send_to:
         case operation_kind::writable: {
             const bool first = of->writes.empty();
             of->writes.push(op);
@@ -277,6 +281,7 @@ void uring_backend::start(operation& op, operation_queue& done) noexcept {
         case operation_kind::accept:
         case operation_kind::recv:
         case operation_kind::recv_into:
+        case operation_kind::receive_from:
         case operation_kind::readable: {
             const bool accepts = op.kind == operation_kind::accept;
             if (op.kind != operation_kind::readable && accepts != (of->kind == descriptor_kind::listener))
@@ -395,6 +400,11 @@ void uring_backend::on_operation(operation& op, const io_uring_cqe& completion,
                 arm(slot, of);
                 return;
             }
+            break;
+        case operation_kind::receive_from:
+            if (result >= 0) on_datagram(static_cast<receive_from_operation&>(op));
+            break;
+        case operation_kind::send_to:
             break;
         case operation_kind::connect:
             if (result == 0) of.kind = descriptor_kind::stream;

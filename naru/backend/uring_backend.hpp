@@ -5,6 +5,7 @@
 // uring_backend.cpp   the ring's life, submission, the wait, and which completion goes where
 // uring_read.cpp      accept and receive: arming, what is kept ahead, waiting for buffers
 // uring_write.cpp     send, send_file, connect
+// uring_datagram.cpp  receive_from, send_to
 // uring_close.cpp     cancel, close
 // uring_direct.cpp    descriptors that live in the ring instead of the process
 // uring_file.cpp      open_file, read_file
@@ -25,6 +26,9 @@
 struct msghdr;
 
 namespace naru {
+
+struct receive_from_operation;
+struct send_to_operation;
 
 class uring_backend final : public backend {
  public:
@@ -92,7 +96,7 @@ class uring_backend final : public backend {
         bool close_last : 1 = false;  // an operation in the kernel has yet to look its file up, or to open it
         std::uint16_t in_kernel = 0;  // one-shot operations submitted
         std::uint16_t kept = 0;
-        intrusive_chain<operation> reads;   // in order; the first may be in the kernel (recv_into, readable)
+        intrusive_chain<operation> reads;  // in order; the first may be in the kernel (lent memory, readable)
         intrusive_chain<operation> writes;  // in order; the first is in the kernel
         std::uint32_t kept_first = none;  // buffers received, or handles accepted, that nobody asked for yet
         std::uint32_t kept_last = none;
@@ -161,6 +165,11 @@ class uring_backend final : public backend {
     bool on_file_sent(record& of, send_file_operation& op, int outcome, std::int64_t& result) noexcept;
     void end_send_file(record& of, send_file_operation& op) noexcept;
     void resume_paused(operation_queue& done) noexcept;
+
+    // uring_datagram.cpp
+    void put_receive_from(record& of, receive_from_operation& op) noexcept;
+    static void on_datagram(receive_from_operation& op) noexcept;
+    void put_send_to(record& of, send_to_operation& op) noexcept;
 
     // uring_close.cpp
     io_uring_sqe& put_cancel(const operation& op) noexcept;

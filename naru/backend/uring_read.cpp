@@ -3,6 +3,7 @@
 #include <naru/backend/system_calls.hpp>
 #include <naru/backend/uring_backend.hpp>
 #include <naru/core/check.hpp>
+#include <naru/loop/datagram.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -46,6 +47,8 @@ bool uring_backend::serve_read(std::uint32_t slot, record& of, operation& op, st
         io_uring_sqe& submission = entry_for(op, of, IORING_OP_RECV);
         submission.addr = reinterpret_cast<std::uint64_t>(op.data);
         submission.len = op.count;
+    } else if (op.kind == operation_kind::receive_from) {
+        put_receive_from(of, static_cast<receive_from_operation&>(op));
     } else if (of.kind == descriptor_kind::listener && !of.armed && direct_now_ && table_is_full()) {
         // Not left to the kernel: it would accept, find no place, and drop the connection.
         result = outcome::from(errc::direct_descriptor_limit);

@@ -3,6 +3,7 @@
 #include <naru/backend/system_calls.hpp>
 #include <naru/backend/uring_backend.hpp>
 #include <naru/core/check.hpp>
+#include <naru/loop/datagram.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -56,6 +57,9 @@ bool uring_backend::put_write(record& of, operation& op, std::int64_t& result) n
             end_send_file(of, file);
             return true;
         }
+        case operation_kind::send_to:
+            put_send_to(of, static_cast<send_to_operation&>(op));
+            return false;
         case operation_kind::connect: {
             io_uring_sqe& submission = entry_for(op, of, IORING_OP_CONNECT);
             submission.addr = reinterpret_cast<std::uint64_t>(op.address);

@@ -14,9 +14,28 @@ enum class descriptor_kind : std::uint8_t {
     stream,    ///< a connected stream socket
     socket,    ///< a stream socket that connect will be submitted on
     listener,  ///< a listening socket
+    datagram,  ///< a datagram socket: receive_from and send_to, readable and writable
     file,      ///< a file that is opened by name (reserve_file)
     other,     ///< anything that can be polled (pipe, eventfd, terminal): readable and writable only
 };
+
+/// Whether an operation is of a kind for such a descriptor, as far as datagrams go: a stream's operations on
+/// a datagram socket, and the other way round, are EINVAL on every backend. For backends.
+constexpr bool suits(operation_kind kind, descriptor_kind of) noexcept {
+    switch (kind) {
+        case operation_kind::receive_from:
+        case operation_kind::send_to:
+            return of == descriptor_kind::datagram;
+        case operation_kind::readable:
+        case operation_kind::writable:
+        case operation_kind::close:
+        case operation_kind::release:
+        case operation_kind::work:
+            return true;
+        default:
+            return of != descriptor_kind::datagram;
+    }
+}
 
 class backend {
  public:

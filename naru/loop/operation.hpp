@@ -7,11 +7,15 @@
 //  2. The loop's last touch is the handler call: the handler may resubmit or destroy its operation.
 //  3. Memory lent to an operation stays lent until it completes, after cancel too.
 //  4. cancel is a request. What the kernel already did stands: bytes read are never lost to a cancel.
-//  5. Operations in one direction of a handle (recv and accept; send, send_file and connect) complete in
-//     the order of their submission.
+//  5. Operations in one direction of a handle (recv, receive_from and accept; send, send_to, send_file and
+//     connect) complete in the order of their submission.
 //  6. close cancels and joins what is in flight on its handle, then releases the descriptor.
 //  7. Of a chain (operation::link) each member is begun when the one before has succeeded; when one fails,
 //     those behind it complete with ECANCELED. io_uring links them in the kernel where their kinds allow it.
+//  8. A datagram (datagram.hpp) is whole or not at all. An empty one is a result of 0, no end of stream. One
+//     that is longer than the memory is cut to it and says so (`truncated`): neither silence nor an error.
+//     That an earlier datagram had no taker (ICMP port unreachable) is no receive's result, unless the socket
+//     is connected to that one peer and the system tells.
 #pragma once
 
 #include <naru/core/bytes.hpp>
@@ -26,20 +30,21 @@
 namespace naru {
 
 enum class operation_kind : std::uint8_t {
-    accept,     ///< result: the new connection's handle, packed
-    recv,       ///< result: bytes in a pool buffer, which the handler must release; `data` points at them
-    recv_into,  ///< result: bytes written to the lent memory (at least 1)
-    readable,   ///< result: 0 when a read would not block (may be spurious); for code that reads by itself
-    connect,    ///< result: 0
-    send,       ///< result: bytes sent, always all of them; `progress` says how many at any time
-    send_file,  ///< result: bytes sent, all of them; end_of_stream if the file got shorter meanwhile
-    writable,   ///< result: 0 when a write would not block (may be spurious)
-    close,      ///< result: 0; the handle is gone
-    release,    ///< result: the descriptor, out of the loop and still open; what io_uring received ahead is
-                ///< lost
-    open_file,  ///< result: 0; on a handle from loop::reserve_file
-    read_file,  ///< result: bytes read, 0 at the end of the file
-    work,       ///< a worker pool's (see worker_pool.hpp)
+    accept,        ///< result: the new connection's handle, packed
+    recv,          ///< result: bytes in a pool buffer, which the handler must release; `data` points at them
+    recv_into,     ///< result: bytes written to the lent memory (at least 1)
+    readable,      ///< result: 0 when a read would not block (may be spurious); for code that reads by itself
+    connect,       ///< result: 0
+    send,          ///< result: bytes sent, always all of them; `progress` says how many at any time
+    send_file,     ///< result: bytes sent, all of them; end_of_stream if the file got shorter meanwhile
+    receive_from,  ///< result: bytes of one datagram written to the lent memory; 0 for an empty one
+    send_to,       ///< result: bytes of the one datagram sent
+    writable,      ///< result: 0 when a write would not block (may be spurious)
+    close,         ///< result: 0; the handle is gone
+    release,       ///< result: the descriptor, still open; what io_uring received ahead is lost
+    open_file,     ///< result: 0; on a handle from loop::reserve_file
+    read_file,     ///< result: bytes read, 0 at the end of the file
+    work,          ///< a worker pool's (see worker_pool.hpp)
 };
 
 /// Of a handle. Within one, operations complete in the order of their submission (rule 5).
@@ -50,6 +55,7 @@ constexpr direction direction_of(operation_kind kind) noexcept {
         case operation_kind::connect:
         case operation_kind::send:
         case operation_kind::send_file:
+        case operation_kind::send_to:
         case operation_kind::writable:
             return direction::write;
         default:
@@ -90,8 +96,8 @@ struct operation {
     std::uint8_t backend_bits = 0;                  ///< the backend's, opaque above it
     std::uint32_t count = 0;                        ///< bytes in `data`, or slices
     union {
-        std::byte* data = nullptr;  ///< recv: set at completion. recv_into, read_file: lent memory
-        slice* slices;              ///< send: lent, and advanced in place as bytes go out
+        std::byte* data = nullptr;  ///< recv: set at completion. recv_into, receive_from, read_file: lent
+        slice* slices;              ///< send: lent, and advanced in place as bytes go out. send_to: lent
         const void* address;        ///< connect: a lent sockaddr of `count` bytes
     };
     std::int64_t result = 0;     ///< >= 0: see operation_kind; < 0: outcome::to_error

@@ -51,6 +51,16 @@ result<address> address::parse(std::string_view text) noexcept {
     return made;
 }
 
+result<address> address::of(const void* sockaddr_bytes, std::uint32_t size) noexcept {
+    address made;
+    if (size != sizeof(sockaddr_in) && size != sizeof(sockaddr_in6)) return fail_errno(EAFNOSUPPORT);
+    std::memcpy(made.storage_.data(), sockaddr_bytes, size);
+    made.size_ = size;
+    const bool fits = made.family() == (size == sizeof(sockaddr_in) ? AF_INET : AF_INET6);
+    if (!fits) return fail_errno(EAFNOSUPPORT);
+    return made;
+}
+
 result<address> address::local_of(int socket) noexcept {
     if (socket < 0) return fail_errno(EBADF);
     address made;

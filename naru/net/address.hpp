@@ -20,6 +20,9 @@ class address {
     /// need a resolver. Errors: EINVAL.
     static result<address> parse(std::string_view text) noexcept;
 
+    /// A copy of the system's form. Errors: EAFNOSUPPORT if it is not an IPv4 or IPv6 address.
+    static result<address> of(const void* sockaddr_bytes, std::uint32_t size) noexcept;
+
     /// The local or the peer's address of a socket. Errors: the system's (ENOTCONN).
     static result<address> local_of(int socket) noexcept;
     static result<address> peer_of(int socket) noexcept;

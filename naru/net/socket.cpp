@@ -26,10 +26,22 @@ void reset_on_close(int socket) noexcept {
     (void)setsockopt(socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
-result<unique_descriptor> stream_socket_for(const address& peer) noexcept {
-    unique_descriptor made(::socket(peer.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+namespace {
+
+result<unique_descriptor> make_socket(int family, int type) noexcept {
+    unique_descriptor made(::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!made) return fail_errno(errno);
     return made;
+}
+
+}  // namespace
+
+result<unique_descriptor> stream_socket_for(const address& peer) noexcept {
+    return make_socket(peer.family(), SOCK_STREAM);
+}
+
+result<unique_descriptor> datagram_socket_for(const address& where) noexcept {
+    return make_socket(where.family(), SOCK_DGRAM);
 }
 
 result<unique_descriptor> listen_on(const address& where, const listen_options& options) noexcept {

@@ -62,4 +62,9 @@ void reset_on_close(int socket) noexcept;
 /// A non-blocking stream socket for the family of `peer`, to be attached as descriptor_kind::socket.
 result<unique_descriptor> stream_socket_for(const address& peer) noexcept;
 
+/// A non-blocking datagram socket for the family of `where`, not bound yet (see bind_datagram in
+/// udp_socket.hpp). On Windows it is not told of datagrams that had no taker, and shares its port with
+/// nobody.
+result<unique_descriptor> datagram_socket_for(const address& where) noexcept;
+
 }  // namespace naru

@@ -92,6 +92,9 @@ result<void> set_receive_buffer(int socket, int bytes) noexcept {
 }
 result<int> receive_buffer(int socket) noexcept { return get(socket, SOL_SOCKET, SO_RCVBUF); }
 
+result<void> set_broadcast(int socket, bool on) noexcept { return set(socket, SOL_SOCKET, SO_BROADCAST, on); }
+result<bool> broadcast(int socket) noexcept { return is_set(get(socket, SOL_SOCKET, SO_BROADCAST)); }
+
 result<void> set_fast_open(int listener, int queue) noexcept {
     return set(listener, IPPROTO_TCP, TCP_FASTOPEN, queue);
 }

@@ -38,6 +38,10 @@ result<int> send_buffer(int socket) noexcept;
 result<void> set_receive_buffer(int socket, int bytes) noexcept;
 result<int> receive_buffer(int socket) noexcept;
 
+/// SO_BROADCAST of a datagram socket: sends to a broadcast address are EACCES without it.
+result<void> set_broadcast(int socket, bool on) noexcept;
+result<bool> broadcast(int socket) noexcept;
+
 /// TCP_FASTOPEN on a listener: data in the SYN of clients that have a cookie, `queue` of them at most. Needs
 /// bit 2 of net.ipv4.tcp_fastopen.
 result<void> set_fast_open(int listener, int queue) noexcept;

@@ -10,6 +10,36 @@ namespace naru {
 
 using windows::socket_of;
 
+namespace {
+
+result<unique_descriptor> make_socket(int family, int type) noexcept {
+    const SOCKET made = windows::make_socket(family, type);
+    if (made == INVALID_SOCKET) return fail_errno(last_socket_error());
+    return unique_descriptor(windows::descriptor_of(made));
+}
+
+// Without it another process may take the port from us (SO_REUSEADDR means that here).
+result<void> keep_port(int socket) noexcept {
+    const DWORD on = 1;
+    if (setsockopt(socket_of(socket), SOL_SOCKET, SO_EXCLUSIVEADDRUSE, reinterpret_cast<const char*>(&on),
+                   sizeof on) == 0)
+        return {};
+    return fail_errno(last_socket_error());
+}
+
+// mingw-w64's headers have no name for it: from the Windows SDK's mstcpip.h.
+constexpr DWORD sio_udp_netreset = _WSAIOW(IOC_VENDOR, 15);
+
+// Otherwise the next receive fails with what became of an earlier datagram. Systems without the switch: see
+// system_calls::receive_from.
+void silence_reports(int socket, DWORD control_code) noexcept {
+    BOOL off = FALSE;
+    DWORD bytes = 0;
+    (void)WSAIoctl(socket_of(socket), control_code, &off, sizeof off, nullptr, 0, &bytes, nullptr, nullptr);
+}
+
+}  // namespace
+
 void unique_descriptor::reset(int descriptor) noexcept {
     if (descriptor_ >= 0) system_calls::close(descriptor_);
     descriptor_ = descriptor;
@@ -29,9 +59,16 @@ void reset_on_close(int socket) noexcept {
 }
 
 result<unique_descriptor> stream_socket_for(const address& peer) noexcept {
-    const SOCKET made = windows::make_socket(peer.family(), SOCK_STREAM);
-    if (made == INVALID_SOCKET) return fail_errno(last_socket_error());
-    return unique_descriptor(windows::descriptor_of(made));
+    return make_socket(peer.family(), SOCK_STREAM);
+}
+
+result<unique_descriptor> datagram_socket_for(const address& where) noexcept {
+    auto made = make_socket(where.family(), SOCK_DGRAM);
+    if (!made) return made;
+    silence_reports(made->get(), SIO_UDP_CONNRESET);
+    silence_reports(made->get(), sio_udp_netreset);
+    if (auto kept = keep_port(made->get()); !kept) return fail(kept.error());
+    return made;
 }
 
 result<unique_descriptor> listen_on(const address& where, const listen_options& options) noexcept {
@@ -44,12 +81,8 @@ result<unique_descriptor> listen_on(const address& where, const listen_options& 
         (void)setsockopt(socket_of(socket), IPPROTO_IPV6, IPV6_V6ONLY, reinterpret_cast<const char*>(&off),
                          sizeof off);
     }
-    // Without it another process may take the port from us (SO_REUSEADDR means that here). A port whose old
-    // connections are in TIME_WAIT can be bound all the same.
-    const DWORD on = 1;
-    if (setsockopt(socket_of(socket), SOL_SOCKET, SO_EXCLUSIVEADDRUSE, reinterpret_cast<const char*>(&on),
-                   sizeof on) != 0)
-        return fail_errno(last_socket_error());
+    // A port whose old connections are in TIME_WAIT can be bound all the same.
+    if (auto kept = keep_port(socket); !kept) return fail(kept.error());
     // Accepted connections inherit these by SO_UPDATE_ACCEPT_CONTEXT. defer_accept: see listen_options.
     if (options.no_delay) {
         if (auto set = socket_options::set_no_delay(socket, true); !set) return fail(set.error());

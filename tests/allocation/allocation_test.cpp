@@ -1,6 +1,7 @@
 // The steady state allocates nothing: the global operator new counts.
 #include "support/conformance.hpp"
 
+#include <array>
 #include <atomic>
 #include <cstdlib>
 #include <new>
@@ -108,6 +109,53 @@ struct ping_pong {
         return true;
     }
 };
+
+struct datagram_echo {
+    struct receive_half : receive_from_operation {
+        explicit receive_half(datagram_echo& of)
+            : receive_from_operation(
+                  [](operation& op) noexcept { static_cast<receive_half&>(op).owner.received(); }),
+              owner(of) {}
+        datagram_echo& owner;
+    };
+    struct send_half : send_to_operation {
+        explicit send_half(datagram_echo& of)
+            : send_to_operation([](operation& op) noexcept { static_cast<send_half&>(op).owner.sent(); }),
+              owner(of) {}
+        datagram_echo& owner;
+    };
+    datagram_echo(naru::loop& of, handle on) : loop(of), socket(on) {
+        receive.set(socket, memory);
+        loop.submit(receive);
+    }
+    void received() noexcept {
+        if (receive.failed()) return;
+        send.set(socket, {memory.data(), static_cast<std::size_t>(receive.result)}, receive.peer.data(),
+                 receive.peer_size);
+        loop.submit(send);
+    }
+    void sent() noexcept {
+        if (!send.failed()) loop.submit(receive);
+    }
+    naru::loop& loop;
+    handle socket;
+    std::array<std::byte, 64> memory{};
+    receive_half receive{*this};
+    send_half send{*this};
+};
+
+TEST_P(Allocation, AnEchoOfDatagramsAllocatesNothing) {
+    unique_descriptor socket = bind_datagram(address::parse("127.0.0.1:0").value()).value();
+    const unique_descriptor peer = bind_datagram(address::parse("127.0.0.1:0").value()).value();
+    checked(connect_socket(peer.get(), address::local_of(socket.get()).value()), "connect");
+    const handle ours = adopt(socket, descriptor_kind::datagram);
+    datagram_echo echo(loop(), ours);
+    ping_pong client{peer.get()};
+    allocations_of(loop(), warm_up, [&] { return client(); });
+    EXPECT_EQ(allocations_of(loop(), rounds, [&] { return client(); }), 0u);
+    loop().close(ours);
+    settle();
+}
 
 TEST_P(Allocation, AnEchoOfOperationsAllocatesNothing) {
     auto sockets = tcp_pair();

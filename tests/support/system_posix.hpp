@@ -35,6 +35,15 @@ inline std::pair<unique_descriptor, unique_descriptor> make_local_pair() {
     return {unique_descriptor(ends[0]), unique_descriptor(ends[1])};
 }
 
+/// The same of datagram sockets. A send waits when the other end's queue is full: UDP's never do on loopback.
+inline std::pair<unique_descriptor, unique_descriptor> make_local_datagram_pair() {
+    int ends[2];
+    checked(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), "socketpair");
+    return {unique_descriptor(ends[0]), unique_descriptor(ends[1])};
+}
+/// Why there is no such pair; nullptr if there is.
+inline constexpr const char* no_local_datagrams = nullptr;
+
 inline unique_descriptor blocking_socket(int family) {
     return unique_descriptor(checked(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
 }

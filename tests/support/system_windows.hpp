@@ -97,6 +97,9 @@ inline std::pair<unique_descriptor, unique_descriptor> make_local_pair() {
     return {std::move(ours), std::move(peer)};
 }
 
+inline constexpr const char* no_local_datagrams = "Windows has no datagram sockets of the UNIX domain";
+inline std::pair<unique_descriptor, unique_descriptor> make_local_datagram_pair() { return {}; }
+
 class non_blocking_scope {  // no backend here uses blocking mode
  public:
     explicit non_blocking_scope(int /*descriptor*/) {}

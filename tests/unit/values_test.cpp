@@ -40,6 +40,20 @@ TEST(Address, WithoutAHostIsEveryAddress) {
     EXPECT_EQ(address::parse("localhost:80")->text(), "127.0.0.1:80");
 }
 
+TEST(Address, IsReadFromTheSystemsForm) {
+    for (const char* text : {"192.0.2.7:53", "[2001:db8::7]:53"}) {
+        const address written = address::parse(text).value();
+        const auto read = address::of(written.data(), written.size());
+        ASSERT_TRUE(read) << text;
+        EXPECT_EQ(read->text(), text);
+        for (const std::uint32_t size : {std::uint32_t{0}, std::uint32_t{2}, written.size() - 1})
+            EXPECT_EQ(address::of(written.data(), size).error(), std::errc::address_family_not_supported);
+    }
+    const std::array<std::byte, sizeof(sockaddr_in6)> nothing{};
+    for (const std::uint32_t size : {sizeof(sockaddr_in), sizeof(sockaddr_in6)})
+        EXPECT_EQ(address::of(nothing.data(), size).error(), std::errc::address_family_not_supported);
+}
+
 TEST(Address, WhatIsNoneIsRefused) {
     for (const char* text : {"",
                              "127.0.0.1",

@@ -1,0 +1,607 @@
+// Datagrams: each whole or not at all, with its sender; and what must not end a socket.
+#include "support/conformance.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace naru::testing {
+namespace {
+
+struct a_receive_from : tracked<receive_from_operation> {
+    explicit a_receive_from(handle from, std::size_t size = 2048) : memory(size, '.') { lend(from); }
+    void lend(handle from) {
+        set(from, mutable_bytes(reinterpret_cast<std::byte*>(memory.data()), memory.size()));
+    }
+    std::string text() const {
+        return failed() ? error().message() : memory.substr(0, static_cast<std::size_t>(result));
+    }
+    naru::address sender() const { return naru::address::of(peer.data(), peer_size).value(); }
+    std::string memory;
+};
+
+struct a_send_to : tracked<send_to_operation> {
+    a_send_to(handle via, std::string content, const naru::address& receiver)
+        : text(std::move(content)), to(receiver) {
+        set(via, as_bytes(text), to.data(), to.size());
+    }
+    std::string text;
+    naru::address to;
+};
+
+class Datagram : public conformance {
+ protected:
+    static address local(const char* text = "127.0.0.1:0") { return address::parse(text).value(); }
+
+    handle adopt_datagrams(unique_descriptor& socket) { return adopt(socket, descriptor_kind::datagram); }
+
+    /// A socket of the loop's, bound to a free port.
+    void open(const address& at = local(), const udp_options& options = {}) {
+        unique_descriptor made = bind_datagram(at, options).value();
+        where = address::local_of(made.get()).value();
+        ours = adopt_datagrams(made);
+    }
+
+    /// Another socket, whose plain sends go to ours, and which hears of nobody else.
+    unique_descriptor peer_on(const address& at = local()) const {
+        unique_descriptor made = bind_datagram(at).value();
+        checked(connect_socket(made.get(), where), "connect");
+        return made;
+    }
+
+    /// The next datagram that has come to a plain socket.
+    std::string next_at(const unique_descriptor& socket) {
+        std::string memory(70'000, '.');
+        std::ptrdiff_t got = -1;
+        run_until([&] {
+            got = receive_some(socket.get(), memory.data(), memory.size());
+            return got >= 0;
+        });
+        return memory.substr(0, got >= 0 ? static_cast<std::size_t>(got) : 0);
+    }
+
+    static address closed_port() { return address::local_of(bind_datagram(local()).value().get()).value(); }
+
+    handle ours;
+    address where;
+};
+NARU_ON_EVERY_BACKEND(Datagram);
+
+class DatagramFamily : public Datagram {
+ protected:
+    void go_there_and_back(const char* loopback) {
+        open(local(loopback));
+        const unique_descriptor peer = peer_on(local(loopback));
+        a_receive_from receive(ours);
+        loop().submit(receive);
+        write_all(peer.get(), "question");
+        ASSERT_TRUE(run_until(receive));
+        EXPECT_EQ(receive.text(), "question");
+        EXPECT_FALSE(receive.truncated);
+        EXPECT_EQ(receive.sender().text(), address::local_of(peer.get())->text());
+        a_send_to send(ours, "the answer", receive.sender());
+        loop().submit(send);
+        ASSERT_TRUE(run_until(send));
+        EXPECT_EQ(send.result, 10);
+        EXPECT_EQ(next_at(peer), "the answer");
+        loop().close(ours);
+    }
+};
+NARU_ON_EVERY_BACKEND(DatagramFamily);
+
+TEST_P(DatagramFamily, GoesThereAndBackByIPv4) { go_there_and_back("127.0.0.1:0"); }
+
+TEST_P(DatagramFamily, GoesThereAndBackByIPv6) {
+    if (const auto made = bind_datagram(local("[::1]:0")); !made)
+        GTEST_SKIP() << "no IPv6 here: " << made.error().message();
+    go_there_and_back("[::1]:0");
+}
+
+TEST_P(DatagramFamily, ASocketForEveryAddressServesIPv4Too) {
+    const auto every = bind_datagram(local("*:0"));
+    if (!every) GTEST_SKIP() << "no IPv6 here: " << every.error().message();
+    open(local("*:0"));
+    where = local(("127.0.0.1:" + std::to_string(where.port())).c_str());
+    const unique_descriptor peer = peer_on();
+    a_receive_from receive(ours);
+    loop().submit(receive);
+    write_all(peer.get(), "by IPv4");
+    ASSERT_TRUE(run_until(receive));
+    EXPECT_EQ(receive.text(), "by IPv4");
+    EXPECT_EQ(receive.sender().host_text(), "127.0.0.1");
+    a_send_to send(ours, "answered", receive.sender());
+    loop().submit(send);
+    ASSERT_TRUE(run_until(send));
+    EXPECT_EQ(next_at(peer), "answered");
+    loop().close(ours);
+}
+
+TEST_P(Datagram, BoundariesAreKept) {
+    open();
+    const unique_descriptor peer = peer_on();
+    const std::string large = pattern(9000);
+    for (const std::string& each : {std::string("a"), large, std::string("bc"), pattern(1200)})
+        write_all(peer.get(), each);
+    a_receive_from receive(ours, 65536);
+    std::vector<std::string> got;
+    receive.then = [&] {
+        got.push_back(receive.text());
+        if (got.size() < 4) loop().submit(receive);
+    };
+    loop().submit(receive);
+    ASSERT_TRUE(run_until([&] { return got.size() == 4; }));
+    EXPECT_EQ(got, (std::vector<std::string>{"a", large, "bc", pattern(1200)}));
+    loop().close(ours);
+}
+
+TEST_P(Datagram, PiecesMakeOneDatagram) {
+    open();
+    const unique_descriptor peer = peer_on();
+    slice pieces[] = {std::string_view("head, "), std::string_view(""), std::string_view("body")};
+    const address to = address::local_of(peer.get()).value();
+    tracked<send_to_operation> send;
+    send.set(ours, pieces, 3, to.data(), to.size());
+    for (int time = 1; time <= 2; ++time) {  // the slices are as they were
+        loop().submit(send);
+        ASSERT_TRUE(run_until([&] { return send.completions == time; }));
+        EXPECT_EQ(send.result, 10);
+        EXPECT_EQ(next_at(peer), "head, body");
+    }
+    loop().close(ours);
+}
+
+TEST_P(Datagram, AnEmptyOneIsAResultAndNoEnd) {
+    open();
+    const unique_descriptor peer = peer_on();
+    a_receive_from receive(ours);
+    for (const std::string& each : {std::string(), std::string("behind it"), std::string()}) {
+        receive.completions = 0;
+        loop().submit(receive);
+        ticks(2);
+        ASSERT_EQ(send_some(peer.get(), each), static_cast<std::ptrdiff_t>(each.size()));
+        ASSERT_TRUE(run_until(receive));
+        EXPECT_EQ(receive.result, static_cast<std::int64_t>(each.size()));
+        EXPECT_EQ(receive.text(), each);
+        EXPECT_EQ(receive.sender().text(), address::local_of(peer.get())->text());
+    }
+    a_send_to send(ours, "", receive.sender());
+    loop().submit(send);
+    ASSERT_TRUE(run_until(send));
+    EXPECT_EQ(send.result, 0);
+    EXPECT_EQ(next_at(peer), "");
+    loop().close(ours);
+}
+
+TEST_P(Datagram, OneThatIsTooLongIsCutAndSaysSo) {
+    open();
+    const unique_descriptor peer = peer_on();
+    const std::string text = pattern(3000);
+    a_receive_from receive(ours, 100);
+    const auto next = [&](std::size_t size) {
+        receive.memory.assign(size, '.');
+        receive.lend(ours);
+        receive.completions = 0;
+        loop().submit(receive);
+        ASSERT_TRUE(run_until(receive));
+    };
+    for (const std::string& each : {text, std::string("short"), text, text, text})
+        write_all(peer.get(), each);
+    next(100);
+    EXPECT_EQ(receive.text(), text.substr(0, 100));
+    EXPECT_TRUE(receive.truncated);
+    EXPECT_EQ(receive.sender().text(), address::local_of(peer.get())->text());
+    next(100);  // the rest is gone: this is the one behind it
+    EXPECT_EQ(receive.text(), "short");
+    EXPECT_FALSE(receive.truncated);
+    next(3000);  // exactly
+    EXPECT_EQ(receive.text(), text);
+    EXPECT_FALSE(receive.truncated);
+    next(2999);
+    EXPECT_EQ(receive.text(), text.substr(0, 2999));
+    EXPECT_TRUE(receive.truncated);
+    next(1);
+    EXPECT_EQ(receive.text(), text.substr(0, 1));
+    EXPECT_TRUE(receive.truncated);
+    loop().close(ours);
+}
+
+TEST_P(Datagram, OfABurstSomeAreLostAndNoneIsSpoiled) {
+    udp_options small;
+    small.receive_buffer = 4096;
+    open(local(), small);
+    const unique_descriptor peer = peer_on();
+    const auto numbered = [](int number) {
+        return std::to_string(number) + ' ' + pattern(50 + static_cast<std::size_t>(number) % 900);
+    };
+    constexpr int sent = 3000;
+    for (int number = 0; number < sent; ++number)
+        (void)send_some(peer.get(), numbered(number));
+    int last = -1;
+    int got = 0;
+    bool ended = false;
+    a_receive_from receive(ours);
+    receive.then = [&] {
+        ASSERT_FALSE(receive.failed()) << receive.error().message();
+        ended = ended || receive.text() == "end";
+        if (ended) return;
+        const int number = std::stoi(receive.text());
+        EXPECT_GT(number, last);
+        EXPECT_EQ(receive.text(), numbered(number));
+        last = number;
+        ++got;
+        loop().submit(receive);
+    };
+    loop().submit(receive);
+    ASSERT_TRUE(run_until([&] {
+        if (!ended) (void)send_some(peer.get(), "end");  // may be lost, too
+        return ended;
+    }));
+    EXPECT_GT(got, 0);
+    EXPECT_LT(got, sent) << "the burst was to be more than the socket holds";
+    loop().close(ours);
+}
+
+TEST_P(Datagram, SeveralPendingReceivesAreServedInOrder) {
+    open();
+    const unique_descriptor peer = peer_on();
+    std::vector<std::unique_ptr<a_receive_from>> receives;
+    std::string order;
+    for (int each = 0; each < 6; ++each) {
+        receives.push_back(std::make_unique<a_receive_from>(ours));
+        a_receive_from& receive = *receives.back();
+        receive.then = [&order, &receive] { order += receive.text() + ' '; };
+        loop().submit(receive);
+    }
+    ticks(2);
+    loop().cancel(*receives[2]);  // the others keep their order
+    ASSERT_TRUE(run_until(*receives[2]));
+    EXPECT_EQ(receives[2]->error(), std::errc::operation_canceled);
+    order.clear();
+    for (const char* each : {"first", "second", "third", "fourth", "fifth"})
+        write_all(peer.get(), each);
+    ASSERT_TRUE(run_until(*receives[5]));
+    EXPECT_EQ(order, "first second third fourth fifth ");
+    EXPECT_EQ(receives[3]->text(), "third");
+    loop().close(ours);
+}
+
+TEST_P(Datagram, WhatCameBeforeTheSocketWasTakenInIsReceived) {
+    unique_descriptor made = bind_datagram(local()).value();
+    where = address::local_of(made.get()).value();
+    const unique_descriptor peer = peer_on();
+    write_all(peer.get(), "early");
+    ours = adopt_datagrams(made);
+    a_receive_from receive(ours);
+    loop().submit(receive);
+    ASSERT_TRUE(run_until(receive));
+    EXPECT_EQ(receive.text(), "early");
+    loop().close(ours);
+}
+
+TEST_P(Datagram, ACancelLosesNone) {
+    open();
+    const unique_descriptor peer = peer_on();
+    a_receive_from receive(ours);
+    int canceled = 0;
+    for (int number = 0; number < 200; ++number) {
+        receive.completions = 0;
+        loop().submit(receive);
+        ticks(number % 3);
+        const bool before = number % 2 == 0;
+        if (before) write_all(peer.get(), std::to_string(number));
+        loop().cancel(receive);
+        ASSERT_TRUE(run_until(receive));
+        if (!before) write_all(peer.get(), std::to_string(number));
+        if (receive.failed()) {
+            ASSERT_EQ(receive.error(), std::errc::operation_canceled);
+            ++canceled;
+            loop().submit(receive);
+            ASSERT_TRUE(run_until([&] { return receive.completions == 2; }));
+        }
+        ASSERT_EQ(receive.text(), std::to_string(number));
+    }
+    EXPECT_GE(canceled, 100);  // those that had nothing to receive
+    loop().close(ours);
+}
+
+TEST_P(Datagram, CloseEndsWhatIsInFlightFirst) {
+    open();
+    a_receive_from first(ours);
+    a_receive_from second(ours);
+    on_handle readable(operation_kind::readable, ours);
+    int ended = 0;
+    first.then = second.then = readable.then = [&] { ++ended; };
+    loop().submit(first);
+    loop().submit(second);
+    loop().submit(readable);
+    ticks(3);
+    ASSERT_EQ(ended, 0);
+    on_handle close(operation_kind::close, ours);
+    close.then = [&] { EXPECT_EQ(ended, 3); };
+    loop().submit(close);
+    ASSERT_TRUE(run_until(close));
+    EXPECT_EQ(close.result, 0);
+    EXPECT_EQ(first.error(), std::errc::operation_canceled);
+    EXPECT_EQ(second.error(), std::errc::operation_canceled);
+    EXPECT_EQ(readable.error(), std::errc::operation_canceled);
+    a_receive_from after(ours);
+    loop().submit(after);
+    ASSERT_TRUE(run_until(after));
+    EXPECT_EQ(after.error(), std::errc::bad_file_descriptor);
+}
+
+TEST_P(Datagram, AReleasedSocketCanBeTakenInAgain) {
+    open();
+    const unique_descriptor peer = peer_on();
+    a_receive_from receive(ours);
+    loop().submit(receive);
+    ticks(2);
+    on_handle release(operation_kind::release, ours);
+    loop().submit(release);
+    ASSERT_TRUE(run_until(release));
+    EXPECT_EQ(receive.error(), std::errc::operation_canceled);
+    ASSERT_GE(release.result, 0);
+    unique_descriptor back(static_cast<int>(release.result));
+    EXPECT_TRUE(is_non_blocking(back.get()));
+    ours = adopt_datagrams(back);
+    receive.lend(ours);
+    loop().submit(receive);
+    write_all(peer.get(), "again");
+    ASSERT_TRUE(run_until([&] { return receive.completions == 2; }));
+    EXPECT_EQ(receive.text(), "again");
+    loop().close(ours);
+}
+
+TEST_P(Datagram, ThatNobodyTakesOneEndsNoReceive) {
+    open();
+    const unique_descriptor peer = peer_on();
+    a_receive_from receive(ours);
+    for (int round = 0; round < 5; ++round) {
+        receive.completions = 0;
+        if (round % 2 == 0) loop().submit(receive);  // waits already, or comes when the news is there
+        ticks(2);
+        a_send_to send(ours, "is there anybody?", closed_port());
+        loop().submit(send);
+        ASSERT_TRUE(run_until(send));
+        EXPECT_EQ(send.result, 17);
+        ticks(5);
+        if (round % 2 != 0) loop().submit(receive);
+        ticks(5);
+        ASSERT_EQ(receive.completions, 0) << receive.text();
+        write_all(peer.get(), "still here");
+        ASSERT_TRUE(run_until(receive));
+        EXPECT_EQ(receive.text(), "still here");
+    }
+    loop().close(ours);
+}
+
+TEST_P(Datagram, AConnectedSocketGoesOnAfterARefusal) {
+    const address nobody = closed_port();
+    unique_descriptor made = bind_datagram(local()).value();
+    where = address::local_of(made.get()).value();
+    checked(connect_socket(made.get(), nobody), "connect");
+    write_all(made.get(), "anybody?");
+    if (!wait_readable(made.get(), 200)) GTEST_SKIP() << "this system does not tell of a refusal";
+    char byte = 0;
+    EXPECT_LT(receive_some(made.get(), &byte, 1), 0);
+    ours = adopt_datagrams(made);
+    a_receive_from receive(ours);
+    int refusals = 0;
+    receive.then = [&] {
+        if (receive.error() != std::errc::connection_refused) return;
+        ++refusals;
+        loop().submit(receive);
+    };
+    loop().submit(receive);
+    ticks(2);
+    tracked<send_to_operation> send;
+    const std::string text = "is there anybody?";
+    send.set(ours, as_bytes(text), nullptr, 0);
+    loop().submit(send);
+    ASSERT_TRUE(run_until(send));
+    EXPECT_EQ(send.result, 17);
+    ASSERT_TRUE(run_until([&] { return refusals == 1; }));
+    const unique_descriptor somebody = bind_datagram(nobody).value();  // there is now
+    checked(connect_socket(somebody.get(), where), "connect");
+    write_all(somebody.get(), "now there is");
+    ASSERT_TRUE(run_until([&] { return receive.idle(); }));
+    EXPECT_EQ(receive.text(), "now there is");
+    EXPECT_EQ(refusals, 1);  // it is told once
+    loop().close(ours);
+}
+
+TEST_P(Datagram, OneThatIsTooLargeIsAnErrorAndTheNextGoesOut) {
+    open();
+    const unique_descriptor peer = peer_on();
+    const address to = address::local_of(peer.get()).value();
+    a_send_to large(ours, pattern(70'000), to);
+    a_send_to next(ours, "the next", to);
+    std::string order;
+    large.then = [&] { order += "large "; };
+    next.then = [&] { order += "next"; };
+    loop().submit(large);
+    loop().submit(next);
+    ASSERT_TRUE(run_until(next));
+    EXPECT_EQ(large.error(), std::errc::message_size);
+    EXPECT_EQ(next.result, 8);
+    EXPECT_EQ(order, "large next");
+    EXPECT_EQ(next_at(peer), "the next");
+    a_send_to largest(ours, pattern(65'507), to);
+    loop().submit(largest);
+    ASSERT_TRUE(run_until(largest));
+    EXPECT_EQ(largest.result, 65'507);
+    EXPECT_TRUE(next_at(peer) == largest.text);
+    loop().close(ours);
+}
+
+TEST_P(Datagram, SendsWaitForRoomAndKeepTheirOrder) {
+    if (no_local_datagrams != nullptr) GTEST_SKIP() << no_local_datagrams;
+    auto [mine, peer] = make_local_datagram_pair();
+    ours = adopt_datagrams(mine);
+    constexpr std::size_t count = 600;  // more than the other end's queue takes
+    std::vector<std::unique_ptr<a_send_to>> sends;
+    std::size_t sent = 0;
+    for (std::size_t each = 0; each < count; ++each) {
+        sends.push_back(std::make_unique<a_send_to>(ours, std::to_string(each), address()));
+        sends.back()->peer = nullptr;
+        sends.back()->then = [&, each] {
+            EXPECT_EQ(sends[each]->result, static_cast<std::int64_t>(sends[each]->text.size()));
+            EXPECT_EQ(each, sent);
+            ++sent;
+        };
+        loop().submit(*sends.back());
+    }
+    ticks(5);
+    EXPECT_LT(sent, count);
+    for (std::size_t each = 0; each < count; ++each)
+        ASSERT_EQ(next_at(peer), std::to_string(each));
+    ASSERT_TRUE(run_until([&] { return sent == count; }));
+    // And one that waits can be cancelled: it has not gone.
+    for (auto& each : sends)
+        each->then = nullptr, each->completions = 0, loop().submit(*each);
+    ticks(5);
+    a_send_to& last = *sends.back();
+    ASSERT_FALSE(last.done());
+    loop().cancel(last);
+    ASSERT_TRUE(run_until(last));
+    EXPECT_EQ(last.error(), std::errc::operation_canceled);
+    loop().close(ours);
+    settle();
+}
+
+TEST_P(Datagram, TheWrongKindOfOperationIsRefused) {
+    open();
+    auto sockets = tcp_pair();
+    const handle stream = adopt(sockets.ours);
+    a_recv recv(ours);
+    a_recv_into recv_into(ours, 8);
+    a_send send(ours, "stream");
+    on_handle accept(operation_kind::accept, ours);
+    a_receive_from receive_from(stream);
+    a_send_to send_to(stream, "datagram", where);
+    for (operation* each :
+         std::initializer_list<operation*>{&recv, &recv_into, &send, &accept, &receive_from, &send_to})
+        loop().submit(*each);
+    settle();
+    for (const operation* each :
+         std::initializer_list<const operation*>{&recv, &recv_into, &send, &accept, &receive_from, &send_to})
+        EXPECT_EQ(each->error(), std::errc::invalid_argument) << static_cast<int>(each->kind);
+    loop().close(ours);
+    loop().close(stream);
+}
+
+TEST_P(Datagram, ReadinessIsToldToWhoReadsByHimself) {
+    open();
+    const unique_descriptor peer = peer_on();
+    on_handle writable(operation_kind::writable, ours);
+    loop().submit(writable);
+    ASSERT_TRUE(run_until(writable));
+    EXPECT_EQ(writable.result, 0);
+    on_handle readable(operation_kind::readable, ours);
+    for (int round = 1; round <= 3; ++round) {
+        loop().submit(readable);
+        ticks(2);
+        write_all(peer.get(), "read me");
+        char text[16];
+        std::ptrdiff_t got = -1;
+        ASSERT_TRUE(run_until([&] {  // it may be told too early
+            if (!readable.idle()) return false;
+            const non_blocking_scope scope(loop().descriptor(ours));
+            got = receive_some(loop().descriptor(ours), text, sizeof text);
+            if (got < 0) loop().submit(readable);
+            return got >= 0;
+        }));
+        EXPECT_EQ(std::string(text, static_cast<std::size_t>(got)), "read me");
+    }
+    a_receive_from receive(ours);
+    loop().submit(receive);
+    write_all(peer.get(), "and me");
+    ASSERT_TRUE(run_until(receive));
+    EXPECT_EQ(receive.text(), "and me");
+    loop().close(ours);
+}
+
+TEST_P(Datagram, InAChainAFailedOneEndsThoseBehindIt) {
+    open();
+    const unique_descriptor peer = peer_on();
+    const address to = address::local_of(peer.get()).value();
+    a_send_to first(ours, "first", to);
+    a_send_to second(ours, "second", to);
+    first.link = &second;
+    loop().submit(first);
+    ASSERT_TRUE(run_until(second));
+    EXPECT_EQ(second.result, 6);
+    EXPECT_EQ(next_at(peer), "first");
+    EXPECT_EQ(next_at(peer), "second");
+    a_send_to large(ours, pattern(70'000), to);
+    a_send_to never_begun(ours, "never", to);
+    large.link = &never_begun;
+    loop().submit(large);
+    ASSERT_TRUE(run_until(never_begun));
+    EXPECT_EQ(large.error(), std::errc::message_size);
+    EXPECT_EQ(never_begun.error(), std::errc::operation_canceled);
+    loop().close(ours);
+}
+
+task<int> echo(udp_socket& socket) {
+    std::vector<std::byte> memory(2048);
+    int answered = 0;
+    while (true) {
+        auto got = co_await socket.receive_from(memory);
+        if (!got) co_return answered;
+        const bool last = as_text(got->bytes) == "stop";
+        auto sent = co_await socket.send_to(got->bytes, got->peer);
+        if (!sent) co_return -1;
+        ++answered;
+        if (last) co_return answered;
+    }
+}
+
+task<result<std::string>> ask(udp_socket& socket, std::string_view text, address server, instant deadline) {
+    std::vector<std::byte> memory(2048);
+    auto sent = co_await socket.send_to(text, server);
+    if (!sent) co_return fail(sent.error());
+    auto got = co_await with_deadline(deadline, socket.receive_from(memory));
+    if (!got) co_return fail(got.error());
+    co_return std::string(as_text(got->bytes)) + (got->truncated ? " (cut)" : "") + " from " +
+        got->peer.text();
+}
+
+TEST_P(Datagram, CoroutinesAskAndAnswer) {
+    auto server = udp_socket::bind(loop(), "127.0.0.1:0");
+    auto client = udp_socket::bind(loop(), "127.0.0.1:0");
+    ASSERT_TRUE(server && client);
+    const address at = server->local_address().value();
+    naru::detail::run_state<int> answering;
+    naru::detail::run_detached(echo(*server), answering);
+    const instant later = clock::now() + 1h;
+    for (const char* each : {"one", "", "three", "stop"}) {
+        const auto answer = run_task(loop(), ask(*client, each, at, later));
+        ASSERT_TRUE(answer) << answer.error().message();
+        EXPECT_EQ(*answer, std::string(each) + " from " + at.text());
+    }
+    ASSERT_TRUE(run_until([&] { return answering.done; }));
+    EXPECT_EQ(answering.value, 4);
+    // Nobody answers any more.
+    const auto silence = run_task(loop(), ask(*client, "hello?", at, clock::now() + 10ms));
+    ASSERT_FALSE(silence);
+    EXPECT_EQ(silence.error(), std::errc::timed_out);
+    EXPECT_EQ(loop().in_flight(), 0u);
+}
+
+TEST_P(Datagram, OptionsAreSet) {
+    udp_options options;
+    options.broadcast = true;
+    options.send_buffer = 30'000;
+    options.receive_buffer = 40'000;
+    open(local(), options);
+    const auto socket = loop().borrow(ours);
+    EXPECT_EQ(socket_options::broadcast(socket.get()), true);
+    EXPECT_GE(socket_options::send_buffer(socket.get()).value(), 30'000);
+    EXPECT_GE(socket_options::receive_buffer(socket.get()).value(), 40'000);
+    EXPECT_EQ(bind_datagram(where).error(), std::errc::address_in_use);
+    loop().close(ours);
+}
+
+}  // namespace
+}  // namespace naru::testing
