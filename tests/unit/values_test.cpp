@@ -7,6 +7,7 @@
 #include <naru/net/address.hpp>
 #include <naru/net/os_sockets.hpp>
 #include <naru/net/socket.hpp>
+#include <naru/net/udp_socket.hpp>
 
 #include <gtest/gtest.h>
 
@@ -119,6 +120,20 @@ TEST(Listening, SharesAPortThatWasMeantToBeShared) {
     if (!first && first.error() == std::errc::not_supported) GTEST_SKIP() << "this system has no such ports";
     ASSERT_TRUE(first);
     EXPECT_TRUE(listen_on(address::local_of(first->get()).value(), shared));
+}
+
+TEST(BindingDatagrams, SharesAPortThatWasMeantToBeSharedAndNoOther) {
+    const auto alone = bind_datagram(address::parse("127.0.0.1:0").value());
+    ASSERT_TRUE(alone);
+    udp_options shared;
+    shared.reuse_port = true;
+    const auto first = bind_datagram(address::parse("127.0.0.1:0").value(), shared);
+    if (!first && first.error() == std::errc::not_supported) GTEST_SKIP() << "this system has no such ports";
+    ASSERT_TRUE(first);
+    EXPECT_TRUE(bind_datagram(address::local_of(first->get()).value(), shared));
+    const auto second = bind_datagram(address::local_of(alone->get()).value(), shared);
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error(), std::errc::address_in_use);
 }
 
 TEST(UniqueDescriptor, ClosesOnce) {
