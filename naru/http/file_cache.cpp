@@ -41,7 +41,8 @@ file_cache::~file_cache() {
         drop(static_cast<cached_document&>(*oldest));
 }
 
-// Multiply and fold, eight bytes at a time: 6 ns for a short path. Seeded, not cryptographic.
+// Multiply and fold, eight bytes at a time: 12 ns for eleven bytes, on a busy machine. Seeded, not
+// cryptographic.
 std::uint64_t file_cache::hash_of(std::string_view key) const noexcept {
     constexpr std::uint64_t odd = 0x9e3779b97f4a7c15u;
     std::uint64_t hash = seed_ ^ key.size();
