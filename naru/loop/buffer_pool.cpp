@@ -19,15 +19,15 @@ namespace naru {
 namespace {
 
 // A buffer that nobody has leased is poisoned under AddressSanitizer: use after release is then an error.
-void forbid([[maybe_unused]] const std::byte* buffer) noexcept {
+void forbid([[maybe_unused]] const std::byte* from, [[maybe_unused]] std::size_t bytes) noexcept {
 #ifdef NARU_POISONS
-    ASAN_POISON_MEMORY_REGION(buffer, limits::buffer_bytes);
+    ASAN_POISON_MEMORY_REGION(from, bytes);
 #endif
 }
 
-void permit([[maybe_unused]] const std::byte* buffer) noexcept {
+void permit([[maybe_unused]] const std::byte* from, [[maybe_unused]] std::size_t bytes) noexcept {
 #ifdef NARU_POISONS
-    ASAN_UNPOISON_MEMORY_REGION(buffer, limits::buffer_bytes);
+    ASAN_UNPOISON_MEMORY_REGION(from, bytes);
 #endif
 }
 
@@ -38,13 +38,11 @@ buffer_pool::buffer_pool(std::size_t buffers) : capacity_(buffers) {
     free_.reserve(buffers);
     for (std::size_t index = buffers; index-- > 0;)
         free_.push_back(static_cast<std::uint32_t>(index));
-    for (std::size_t index = 0; index < buffers; ++index)
-        forbid(at(static_cast<std::uint32_t>(index)));
+    forbid(base_, buffers * limits::buffer_bytes);
 }
 
 buffer_pool::~buffer_pool() {
-    for (std::size_t index = 0; index < capacity_; ++index)
-        permit(at(static_cast<std::uint32_t>(index)));
+    permit(base_, capacity_ * limits::buffer_bytes);
     unmap_pages(base_, capacity_ * limits::buffer_bytes);
 }
 
@@ -52,7 +50,7 @@ std::byte* buffer_pool::acquire() noexcept {
     if (free_.empty()) return nullptr;
     std::byte* buffer = at(free_.back());
     free_.pop_back();
-    permit(buffer);
+    permit(buffer, limits::buffer_bytes);
     return buffer;
 }
 
@@ -61,7 +59,7 @@ void buffer_pool::release(const std::byte* inside) noexcept {
     NARU_ASSERT(index < capacity_);
     if (offer_ != nullptr && offer_(offer_context_, index)) return;
     NARU_ASSERT(free_.size() < capacity_);
-    forbid(at(index));
+    forbid(at(index), limits::buffer_bytes);
     free_.push_back(index);
 }
 

@@ -27,10 +27,18 @@ inline void PrintTo(const backend_variant& each, std::ostream* out) { *out << ea
 
 #if defined(__linux__)
 inline backend_choice make_uring(void (*change)(uring_options&)) {
-    backend_choice choice = try_backend(engine::io_uring);  // says why not, if not
-    if (choice.backend == nullptr) return choice;
-    choice.backend.reset();
+    static const backend_choice possible = [] {  // says why not, if not
+        backend_choice tried = try_backend(engine::io_uring);
+        if (tried.backend != nullptr) tried.reason.clear();
+        tried.backend.reset();
+        return tried;
+    }();
+    backend_choice choice;
+    choice.chosen = possible.chosen;
+    choice.reason = possible.reason;
+    if (!choice.reason.empty()) return choice;
     uring_options options;
+    options.pool_buffers = 1024;  // the pool of the engine itself, as large as it is, takes time to make
     change(options);
     try {
         choice.backend = std::make_unique<uring_backend>(options);
