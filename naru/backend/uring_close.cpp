@@ -72,16 +72,21 @@ void uring_backend::begin_close(std::uint32_t slot, record& of, operation& op,
             complete(*each, outcome::canceled, done);
         }
     }
+    const bool as_chain = of.close_last && of.kind == descriptor_kind::stream;
+    if (as_chain && of.in_kernel > 0) {
+        put_chain_cancel(slot, of);
+    } else if (of.kind == descriptor_kind::file && of.in_kernel > 0) {
+        put_cancel_all(of);
+    } else {
+        // Each by its name: the kernel finds all that is on a descriptor by looking at everything that waits
+        // in the ring, 0.7 ms of 20,000 connections for each that was closed.
+        if (of.armed) disarm(slot, of);
+        while (const operation* each = joining.pop())
+            put_cancel(*each);
+    }
     while (joining.pop() != nullptr) {
     }
     of.reads.push(op);
-    if (of.in_kernel > 0 || of.armed) {
-        if (of.close_last && of.kind == descriptor_kind::stream) {
-            put_chain_cancel(slot, of);
-        } else {
-            put_cancel_all(of);
-        }
-    }
     // In the same batch, behind the cancel: what is in flight holds the file open until it has ended, and the
     // slot stays taken until then, so the number may be given out again before. Not so where an operation
     // looks its file up, or opens it, when its turn comes: that close waits.
