@@ -72,11 +72,13 @@ TEST_P(run_test, against_naru_serve) {
     asked.requests = 5000;
     asked.connections = 16;
     expect_clean(carry_out(asked), 5000);
-    asked.rate = 20'000;
+    asked.rate = 2000;
+    asked.requests = 1000;
     const report open = carry_out(asked);
-    EXPECT_EQ(open.counts.completed, 5000u);
-    EXPECT_EQ(open.corrected.count(), 5000u);
+    EXPECT_EQ(open.counts.completed, 1000u);
+    EXPECT_EQ(open.corrected.count(), 1000u);
     asked.rate.reset();
+    asked.requests = 5000;
     asked.pipeline = 16;
     expect_clean(carry_out(asked), 5000);
     asked.pipeline = 1;
