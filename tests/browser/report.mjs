@@ -172,10 +172,14 @@ for (const [name, view] of Object.entries({ desktop: {}, dark: { dark: true }, p
     dispatchEvent(new Event(name));
     return [...document.querySelectorAll('details[open]')].map((each) => Boolean(each.closest('figure')));
   }, event);
+  // The sample has no table of its own that is long enough to be folded.
+  await page.evaluate(() => document.querySelector('main').insertAdjacentHTML('beforeend',
+    '<details id="long"><summary>A long table</summary><p>Its rows.</p></details>'));
   const tables = await page.evaluate(() => [...document.querySelectorAll('details')].filter((each) => !each.closest('figure')).length);
   const printed = await unfolded('beforeprint');
   expect('print', tables > 0 && printed.length === tables && !printed.includes(true), 'a folded table is not printed');
   expect('print', (await unfolded('afterprint')).length === 0, 'what was unfolded for the printer stays so');
+  await page.evaluate(() => document.querySelector('#long').remove());
   await page.emulateMedia({ media: 'print' });
   await page.setViewportSize({ width: 690, height: 980 });
   await page.screenshot({ path: `${out}/report-print.png`, fullPage: true });
