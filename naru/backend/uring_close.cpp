@@ -59,12 +59,13 @@ void uring_backend::cancel(operation& op, operation_queue& done) noexcept {
 void uring_backend::begin_close(std::uint32_t slot, record& of, operation& op,
                                 operation_queue& done) noexcept {
     of.closing = true;
-    intrusive_chain<operation> joining;
+    // Each by its name: to find what is on a descriptor the kernel looks at all that waits in the ring, with
+    // 20,000 connections 0.7 ms for each close. Where the file is looked up later, that is the only way.
     for (intrusive_chain<operation>* way : {&of.reads, &of.writes}) {
         while (operation* each = way->pop()) {
             if (each->backend_bits != waiting) {
-                each->state = operation_state::canceling;
-                joining.push(*each);  // its completion finds it by address
+                each->state = operation_state::canceling;  // its completion finds it by address
+                if (!of.close_last) put_cancel(*each);
                 continue;
             }
             if (each->kind == operation_kind::send_file)
@@ -72,21 +73,14 @@ void uring_backend::begin_close(std::uint32_t slot, record& of, operation& op,
             complete(*each, outcome::canceled, done);
         }
     }
-    const bool as_chain = of.close_last && of.kind == descriptor_kind::stream;
-    if (as_chain && of.in_kernel > 0) {
-        put_chain_cancel(slot, of);
-    } else if (of.kind == descriptor_kind::file && of.in_kernel > 0) {
-        put_cancel_all(of);
-    } else {
-        // Each by its name: the kernel finds all that is on a descriptor by looking at everything that waits
-        // in the ring, 0.7 ms of 20,000 connections for each that was closed.
-        if (of.armed) disarm(slot, of);
-        while (const operation* each = joining.pop())
-            put_cancel(*each);
-    }
-    while (joining.pop() != nullptr) {
-    }
     of.reads.push(op);
+    if (!of.close_last || of.in_kernel == 0) {
+        if (of.armed) disarm(slot, of);
+    } else if (of.kind == descriptor_kind::stream) {
+        put_chain_cancel(slot, of);
+    } else {
+        put_cancel_all(of);
+    }
     // In the same batch, behind the cancel: what is in flight holds the file open until it has ended, and the
     // slot stays taken until then, so the number may be given out again before. Not so where an operation
     // looks its file up, or opens it, when its turn comes: that close waits.
