@@ -7,9 +7,11 @@
 
 namespace {
 
-naru::task<> echo(naru::udp_socket socket) {
+naru::task<std::error_code> echo(naru::udp_socket socket) {
     std::array<std::byte, 65536> memory;  // no datagram is larger
-    while (auto got = co_await socket.receive_from(memory)) {
+    while (true) {
+        auto got = co_await socket.receive_from(memory);
+        if (!got) co_return got.error();
         // An answer that cannot be sent concerns its peer only: a datagram may be lost anyway.
         (void)co_await socket.send_to(got->bytes, got->peer);
     }
@@ -26,7 +28,7 @@ int main(int argc, char** argv) try {
     if (!socket) throw std::system_error(socket.error(), "cannot bind to " + where);
     std::printf("receiving on %s\n", socket->local_address()->text().c_str());
     std::fflush(stdout);
-    naru::run(loop, echo(std::move(*socket)));
+    throw std::system_error(naru::run(loop, echo(std::move(*socket))), "cannot receive");
 } catch (const std::exception& error) {
     std::fprintf(stderr, "udp_echo: %s\n", error.what());
     return 1;

@@ -93,10 +93,10 @@ std::string generator_words(const load::report& of) {
 std::string server_words(const load::report& of) {
     const load::server_effort& used = *of.server;
     const double seconds = std::chrono::duration<double>(used.on_cpu).count();
-    std::string out =
-        fmt::format("{:.0f}% of a core, {:.2f} us of CPU a request, {:.1f} MiB",
-                    used.seconds > 0 ? 100 * seconds / used.seconds : 0.0,
-                    of.server_microseconds_per_request(), static_cast<double>(used.user_bytes) / 1048576);
+    std::string out = fmt::format("{:.0f}% of a core, {:.2f} us of CPU a request",
+                                  used.seconds > 0 ? 100 * seconds / used.seconds : 0.0,
+                                  of.server_microseconds_per_request());
+    if (used.user_bytes) out += fmt::format(", {:.1f} MiB", static_cast<double>(*used.user_bytes) / 1048576);
     if (used.processes > 1) out += fmt::format(", {} processes", used.processes);
     if (used.threads > used.processes) out += fmt::format(", {} threads", grouped(used.threads));
     return out;

@@ -94,7 +94,7 @@ void readiness_backend::start(operation& op, operation_queue& done) noexcept {
         close(op.target.slot, *found, op, done);
         return;
     }
-    if (!suits(op.kind, found->kind)) {
+    if (!datagram_kinds_match(op.kind, found->kind)) {
         complete(op, outcome::from_errno(EINVAL), done);
         return;
     }

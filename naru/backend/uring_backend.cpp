@@ -258,7 +258,7 @@ void uring_backend::start(operation& op, operation_queue& done) noexcept {
         complete(op, outcome::from_errno(EBADF), done);
         return;
     }
-    if (!suits(op.kind, of->kind)) {
+    if (!datagram_kinds_match(op.kind, of->kind)) {
         complete(op, outcome::from_errno(EINVAL), done);
         return;
     }
@@ -369,7 +369,7 @@ void uring_backend::on_operation(operation& op, const io_uring_cqe& completion,
         return;
     }
     if ((completion.flags & IORING_CQE_F_NOTIF) != 0) {  // of a zero-copy send: its memory is free
-        --of.in_kernel;
+        left_kernel(of);
         op.backend_bits -= one_notice;
         if (op.backend_bits == owed) finish(slot, of, op, op.result, done);
         return;
@@ -377,7 +377,7 @@ void uring_backend::on_operation(operation& op, const io_uring_cqe& completion,
     const bool owes_notice = (completion.flags & IORING_CQE_F_MORE) != 0;
     op.backend_bits =
         static_cast<std::uint8_t>((op.backend_bits & ~state_mask) + (owes_notice ? one_notice : 0));
-    if (!owes_notice) --of.in_kernel;
+    if (!owes_notice) left_kernel(of);
     switch (op.kind) {
         case operation_kind::close:
             finish_close_if_quiet(slot, of, done);
@@ -402,9 +402,8 @@ void uring_backend::on_operation(operation& op, const io_uring_cqe& completion,
             }
             break;
         case operation_kind::receive_from:
-            if (result >= 0) on_datagram(static_cast<receive_from_operation&>(op));
-            break;
         case operation_kind::send_to:
+            if (!on_datagram(of, op, result)) return;
             break;
         case operation_kind::connect:
             if (result == 0) of.kind = descriptor_kind::stream;
@@ -422,6 +421,10 @@ void uring_backend::on_operation(operation& op, const io_uring_cqe& completion,
             break;
     }
     finish(slot, of, op, result, done);
+}
+
+void uring_backend::left_kernel(record& of) noexcept {
+    if (--of.in_kernel == 0 && !of.closing) of.close_last = false;
 }
 
 // An operation has ended: it leaves its queue, and the next one has its turn.

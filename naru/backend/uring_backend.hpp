@@ -136,6 +136,7 @@ class uring_backend final : public backend {
     void start(operation& op, operation_queue& done) noexcept;
     void handle_completion(const io_uring_cqe& completion, operation_queue& done) noexcept;
     void on_operation(operation& op, const io_uring_cqe& completion, operation_queue& done) noexcept;
+    static void left_kernel(record& of) noexcept;
     void finish(std::uint32_t slot, record& of, operation& op, std::int64_t result,
                 operation_queue& done) noexcept;
     result<handle> name_descriptor(int descriptor, descriptor_kind kind, bool direct) noexcept;
@@ -168,8 +169,8 @@ class uring_backend final : public backend {
 
     // uring_datagram.cpp
     void put_receive_from(record& of, receive_from_operation& op) noexcept;
-    static void on_datagram(receive_from_operation& op) noexcept;
     void put_send_to(record& of, send_to_operation& op) noexcept;
+    bool on_datagram(record& of, operation& op, std::int64_t& result) noexcept;
 
     // uring_close.cpp
     io_uring_sqe& put_cancel(const operation& op) noexcept;

@@ -109,7 +109,7 @@ void uring_backend::on_chained(operation& op, int outcome, operation_queue& done
     const std::uint32_t slot = op.target.slot;
     record& of = records_.at(slot);
     op.backend_bits = waiting;
-    --of.in_kernel;
+    left_kernel(of);
     if (const operation* following = std::exchange(op.link, nullptr);
         following != nullptr && following->kind == operation_kind::send && outcome >= 0) {
         record& to = records_.at(following->target.slot);
@@ -117,7 +117,6 @@ void uring_backend::on_chained(operation& op, int outcome, operation_queue& done
         if (to.closing || following->state == operation_state::canceling)
             put_chain_cancel(following->target.slot, to);
     }
-    if (of.in_kernel == 0 && !of.closing) of.close_last = false;
     switch (op.kind) {
         case operation_kind::send: {
             std::int64_t result = outcome;

@@ -65,7 +65,8 @@ void uring_backend::begin_close(std::uint32_t slot, record& of, operation& op,
         while (operation* each = way->pop()) {
             if (each->backend_bits != waiting) {
                 each->state = operation_state::canceling;  // its completion finds it by address
-                if (!of.close_last) put_cancel(*each);
+                const bool ends_by_itself = (each->backend_bits & state_mask) == owed;
+                if (!of.close_last && !ends_by_itself) put_cancel(*each);
                 continue;
             }
             if (each->kind == operation_kind::send_file)
@@ -75,7 +76,7 @@ void uring_backend::begin_close(std::uint32_t slot, record& of, operation& op,
     }
     of.reads.push(op);
     if (!of.close_last || of.in_kernel == 0) {
-        if (of.armed) disarm(slot, of);
+        if (of.armed && !of.stopping) disarm(slot, of);
     } else if (of.kind == descriptor_kind::stream) {
         put_chain_cancel(slot, of);
     } else {

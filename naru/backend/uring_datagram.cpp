@@ -3,6 +3,7 @@
 #include <naru/backend/datagram_message.hpp>
 #include <naru/backend/uring_backend.hpp>
 
+#include <cerrno>
 #include <new>
 
 #include <sys/socket.h>
@@ -28,8 +29,6 @@ void uring_backend::put_receive_from(record& of, receive_from_operation& op) noe
     submission.len = 1;
 }
 
-void uring_backend::on_datagram(receive_from_operation& op) noexcept { message_in(op).report_to(op); }
-
 // The header is copied when the kernel takes the entry, as in put_send.
 void uring_backend::put_send_to(record& of, send_to_operation& op) noexcept {
     io_uring_sqe& submission = entry_for(op, of, IORING_OP_SENDMSG);
@@ -38,6 +37,29 @@ void uring_backend::put_send_to(record& of, send_to_operation& op) noexcept {
     submission.msg_flags = MSG_NOSIGNAL;
     submission.addr = reinterpret_cast<std::uint64_t>(&message);
     submission.len = 1;
+}
+
+// True if the operation has ended, with `result`. Otherwise it was interrupted, or met its descriptor while
+// somebody had made it non-blocking for a moment, and goes on.
+bool uring_backend::on_datagram(record& of, operation& op, std::int64_t& result) noexcept {
+    const bool receives = op.kind == operation_kind::receive_from;
+    if (result != -EINTR && result != -EAGAIN) {
+        if (receives && result >= 0) {
+            auto& received = static_cast<receive_from_operation&>(op);
+            message_in(received).report_to(received);
+        }
+        return true;
+    }
+    if (op.state == operation_state::canceling) {
+        result = outcome::canceled;
+        return true;
+    }
+    if (receives) {
+        put_receive_from(of, static_cast<receive_from_operation&>(op));
+    } else {
+        put_send_to(of, static_cast<send_to_operation&>(op));
+    }
+    return false;
 }
 
 }  // namespace naru

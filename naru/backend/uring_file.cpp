@@ -50,7 +50,6 @@ void uring_backend::on_file(record& of, operation& op, int outcome) noexcept {
         if (of.descriptor >= 0) system_calls::close(of.descriptor);  // opened twice
         of.descriptor = outcome;
     }
-    if (of.in_kernel == 0 && !of.closing) of.close_last = false;
 }
 
 }  // namespace naru

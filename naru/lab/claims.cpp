@@ -139,7 +139,8 @@ class judge {
         const auto p50 = at("poll", most_, figures::p50_milliseconds);
         const auto ratio = all_.ratio(scenarios::connections, most_, "poll", "epoll", figures::cpu_percent);
         if (!cpu || !epoll || !p50 || !ratio)
-            return missing(sentence, "60% CPU, 12 ms", "no valid figures of poll and epoll");
+            return missing(sentence, "60% CPU, 12 ms",
+                           !cpu || !p50 ? "no valid figures of poll" : "no valid figures of epoll beside it");
         claim made{sentence, "60% CPU, 12 ms",
                    fmt::format("{}% CPU, {} at the median: {} epoll's CPU ({})", figure_words(*cpu),
                                milliseconds_words(*p50), times_words(ratio->ratio.median), load_words()),
@@ -217,8 +218,8 @@ class judge {
         }
         if (most == 0) return missing(sentence, "10 times", "no valid figures of both");
         return {sentence, "10 times",
-                fmt::format("from {} to {} (CPU per request, all scenarios)", figure_words(least),
-                            times_words(most)),
+                fmt::format("from {} to {} (CPU per request, all places with valid figures)",
+                            figure_words(least), times_words(most)),
                 least >= 10 * half  ? outcome::holds
                 : most >= 10 * half ? outcome::depends
                                     : outcome::does_not_hold,

@@ -171,7 +171,7 @@ std::string chart_figure(const chart& shown) {
         made += R"(<p class="empty">There are no figures for this chart.</p>)";
     } else {
         made += fmt::format("<div class=\"wide\">{}</div>\n<div class=\"narrow\">{}</div>",
-                            svg_chart(shown, picture::wide), svg_chart(shown, picture::narrow));
+                            svg_chart(shown, picture::wide).svg, svg_chart(shown, picture::narrow).svg);
     }
     made += "</div>\n";
     if (!shown.summary.empty()) made += fmt::format("<figcaption>{}</figcaption>\n", escaped(shown.summary));

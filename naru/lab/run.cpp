@@ -226,9 +226,7 @@ void run::write_report(const status& now) const {
     write_in_one_step(at_.directory + "/report.json", report_json(results_, frame));
     for (const section& part : drawn.sections) {
         for (const chart& each : part.charts) {
-            const std::string file = svg_file(each);
-            if (!file.empty())
-                write_in_one_step(fmt::format("{}/charts/{}.svg", at_.directory, each.id), file);
+            write_in_one_step(fmt::format("{}/charts/{}.svg", at_.directory, each.id), svg_file(each));
         }
     }
     write_in_one_step(at_.directory + "/progress.json", to_json(frame.under_way));

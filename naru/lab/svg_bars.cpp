@@ -25,7 +25,7 @@ class bar_drawing {
         measure();
     }
 
-    std::string svg() {
+    drawing draw() {
         header();
         grid();
         double y = top_ + row_height / 2;
@@ -33,7 +33,7 @@ class bar_drawing {
             bar(each, y);
             y += row_height;
         }
-        return text_ + "</svg>";
+        return {text_ + "</svg>", width_, height()};
     }
 
  private:
@@ -77,6 +77,8 @@ class bar_drawing {
         bottom_ = top_ + row_height * static_cast<double>(shown_.all.size());
     }
 
+    double height() const { return bottom_ + font_ * 2; }
+
     double x_of(double value) const {
         return left_ + std::clamp(scale_.place(value), 0.0, 1.0) * (right_ - left_);
     }
@@ -84,8 +86,7 @@ class bar_drawing {
     void header() {
         add(R"(<svg class="chart bars" viewBox="0 0 {:.0f} {:.0f}" role="group" aria-roledescription="bar chart" )"
             R"(aria-labelledby="{}-t" aria-describedby="{}-d" font-size="{}"><title id="{}-t">{}</title><desc id="{}-d">{}</desc>)",
-            width_, bottom_ + font_ * 2, id_, id_, font_, id_, escaped(shown_.title), id_,
-            escaped(shown_.summary));
+            width_, height(), id_, id_, font_, id_, escaped(shown_.title), id_, escaped(shown_.summary));
         add(R"(<defs><pattern id="{}-h" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform='rotate(45)'>)"
             R"(<path class="hatch" d="M0 0V6"/></pattern></defs>)",
             id_);
@@ -196,6 +197,6 @@ class bar_drawing {
 
 }  // namespace
 
-std::string svg_bars(const chart& shown, picture size) { return bar_drawing(shown, size).svg(); }
+drawing svg_bars(const chart& shown, picture size) { return bar_drawing(shown, size).draw(); }
 
 }  // namespace naru::lab

@@ -11,13 +11,19 @@ namespace naru::lab {
 
 enum class picture : unsigned char { wide, narrow };
 
+struct drawing {
+    std::string svg;  ///< one element, its size in its viewBox
+    double width;
+    double height;
+};
+
 /// Whatever the points are, the result is well-formed XML; values that cannot be drawn (not finite, or not
 /// above zero on a logarithmic axis) are left out.
-std::string svg_lines(const chart& shown, picture size);
-std::string svg_bars(const chart& shown, picture size);
+drawing svg_lines(const chart& shown, picture size);
+drawing svg_bars(const chart& shown, picture size);
 
 /// By `drawn_as`.
-std::string svg_chart(const chart& shown, picture size);
+drawing svg_chart(const chart& shown, picture size);
 
 /// The wide drawing as a file of its own, with its colours (light and dark) and a ground to stand on.
 std::string svg_file(const chart& shown);

@@ -1,37 +1,26 @@
 #include <naru/lab/assets.hpp>
 #include <naru/lab/svg_chart.hpp>
 
-#include <cstdio>
-
 #include <fmt/format.h>
 
 namespace naru::lab {
 
 namespace {
 
-constexpr int margin = 18;
+constexpr double margin = 18;
 
 }  // namespace
 
-std::string svg_chart(const chart& shown, picture size) {
-    return shown.drawn_as == chart::form::lines ? svg_lines(shown, size) : svg_bars(shown, size);
-}
-
 std::string svg_file(const chart& shown) {
-    std::string drawn = svg_chart(shown, picture::wide);
-    int width = 0;
-    int height = 0;
-    const std::size_t box = drawn.find("viewBox=");
-    if (box == std::string::npos ||
-        std::sscanf(drawn.c_str() + box, "viewBox=\"0 0 %d %d\"", &width, &height) != 2)
-        return {};
-    drawn.insert(box, fmt::format(R"(x="{}" y="{}" width="{}" height="{}" )", margin, margin, width, height));
+    const drawing inner = svg_chart(shown, picture::wide);
     return fmt::format(
-        R"(<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {0} {1}" width="{0}" height="{1}">)"
+        R"(<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {0:.0f} {1:.0f}" width="{0:.0f}" height="{1:.0f}">)"
         "<style>{2}.ground {{ fill: var(--paper); }}</style>"
-        R"(<rect class="ground" width="{0}" height="{1}"/>{3}</svg>)"
+        R"(<rect class="ground" width="{0:.0f}" height="{1:.0f}"/>)"
+        R"(<svg x="{3}" y="{3}" width="{4:.0f}" height="{5:.0f}">{6}</svg></svg>)"
         "\n",
-        width + 2 * margin, height + 2 * margin, find_asset("chart.css").text, drawn);
+        inner.width + 2 * margin, inner.height + 2 * margin, find_asset("chart.css").text, margin,
+        inner.width, inner.height, inner.svg);
 }
 
 }  // namespace naru::lab

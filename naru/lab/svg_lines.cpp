@@ -27,7 +27,7 @@ line_drawing::line_drawing(const chart& shown, picture size)
     measure();
 }
 
-std::string line_drawing::svg() {
+drawing line_drawing::draw() {
     open();
     grid();
     for (const auto& each : lines_)
@@ -42,7 +42,7 @@ std::string line_drawing::svg() {
     vertical_markers();
     names_at_the_right();
     names_inside();
-    return text_ + "</svg>";
+    return {text_ + "</svg>", width_, height_};
 }
 
 void line_drawing::measure() {
@@ -318,6 +318,6 @@ void line_drawing::lead(const drawn_line& each, double x, double y, const box& l
         x + (to_x - x) * start, y + (to_y - y) * start, to_x, to_y);
 }
 
-std::string svg_lines(const chart& shown, picture size) { return line_drawing(shown, size).svg(); }
+drawing svg_lines(const chart& shown, picture size) { return line_drawing(shown, size).draw(); }
 
 }  // namespace naru::lab

@@ -18,7 +18,7 @@ namespace naru::lab {
 class line_drawing {
  public:
     line_drawing(const chart& shown, picture size);
-    std::string svg();
+    drawing draw();
 
  private:
     struct drawn_line {

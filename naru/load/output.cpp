@@ -115,8 +115,8 @@ std::string server_object(const report& of) {
         "\"kernel_bytes_grown\": {}, "
         "\"processes\": {}, \"threads\": {}}}",
         of.server_microseconds_per_request(), used.seconds > 0 ? seconds / used.seconds : 0.0,
-        used.user_bytes, used.kernel_bytes ? std::to_string(*used.kernel_bytes) : "null", used.processes,
-        used.threads);
+        used.user_bytes ? std::to_string(*used.user_bytes) : "null",
+        used.kernel_bytes ? std::to_string(*used.kernel_bytes) : "null", used.processes, used.threads);
 }
 
 std::string timeline_array(const report& of) {

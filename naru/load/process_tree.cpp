@@ -106,11 +106,11 @@ duration read_cpu_time(const std::vector<int>& tree) {
 
 process_memory read_memory(const std::vector<int>& tree) {
     process_memory all;
+    all.kernel_bytes = kernel_bytes();  // first: the maps may take long
     for (const int process : tree) {
         const std::string map = read_whole(fmt::format("/proc/{}/smaps_rollup", process));
         all.user_bytes += (kilobytes_of(map, "Pss_Anon") + kilobytes_of(map, "Pss_Shmem")) * 1024;
     }
-    all.kernel_bytes = kernel_bytes();
     return all;
 }
 

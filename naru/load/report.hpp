@@ -76,11 +76,11 @@ struct machine_effort {
 
 /// What the server used (run_options::server_process), with all its descendants.
 struct server_effort {
-    double seconds = 0;            ///< between the two looks at its processor time: the measured time
-    duration on_cpu{0};            ///< in that time
-    std::uint64_t user_bytes = 0;  ///< with all connections open; see process_memory
-    /// By which the kernel's memory has grown since before the first connection; nothing: not known.
-    std::optional<std::int64_t> kernel_bytes;
+    double seconds = 0;  ///< between the two looks at its processor time: the measured time
+    duration on_cpu{0};  ///< in that time
+    // Memory with all connections open; nothing: not known.
+    std::optional<std::uint64_t> user_bytes;   ///< see process_memory
+    std::optional<std::int64_t> kernel_bytes;  ///< the kernel's, by which it has grown since before the first
     std::uint64_t processes = 0;
     std::uint64_t threads = 0;
 };

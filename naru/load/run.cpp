@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <future>
 #include <mutex>
 #include <stdexcept>
 #include <thread>
@@ -87,8 +88,8 @@ struct run::state {
 };
 
 // The server's processor time at both ends of the measured time. Its memory is read from the middle of the
-// warm-up on, with all connections open, and by a thread of its own: the reader of a memory map waits for the
-// threads that change it, up to 0.3 s for each process of a busy Apache.
+// warm-up on, by a thread of its own: the reader of a memory map waits for the threads that change it, up to
+// 0.3 s for each process of a busy Apache. What is not read before the connections end is not known.
 void run::state::watch_server() {
     const process_memory empty = read_memory(process_tree(options.server_process));
     {
@@ -99,25 +100,27 @@ void run::state::watch_server() {
     const instant begun{duration(begun_at.load())};
     if (!sleep_until(begun + options.warmup / 2)) return;
     const std::vector<int> tree = process_tree(options.server_process);
-    process_memory full;
-    std::jthread reader([&] { full = read_memory(tree); });
+    std::future<process_memory> reading = std::async([&tree] { return read_memory(tree); });
     if (!sleep_until(begun + options.warmup)) return;
     const instant from = clock::now();
     const duration used_before = read_cpu_time(tree);
     (void)sleep_until(begun + options.warmup + options.run_time);
+    const bool memory_is_known = reading.wait_for(duration(0)) == std::future_status::ready;
     const instant to = clock::now();
     const std::vector<int> tree_after = process_tree(options.server_process);
     const duration used_after = read_cpu_time(tree_after);
-    reader.join();
     // Too late to say what it took for the requests of the measured time: on a machine that is too busy.
     const bool late = from - (begun + options.warmup) > options.run_time / 50;
     if (tree.empty() || tree_after.empty() || late) return;
     server_effort used;
     used.seconds = std::chrono::duration<double>(to - from).count();
     used.on_cpu = used_after - used_before;
-    used.user_bytes = full.user_bytes;
-    if (full.kernel_bytes && empty.kernel_bytes)
-        used.kernel_bytes = static_cast<std::int64_t>(*full.kernel_bytes - *empty.kernel_bytes);
+    if (memory_is_known) {
+        const process_memory full = reading.get();
+        used.user_bytes = full.user_bytes;
+        if (full.kernel_bytes && empty.kernel_bytes)
+            used.kernel_bytes = static_cast<std::int64_t>(*full.kernel_bytes - *empty.kernel_bytes);
+    }
     used.processes = tree_after.size();
     used.threads = count_threads(tree_after);
     server = used;

@@ -19,9 +19,9 @@ enum class descriptor_kind : std::uint8_t {
     other,     ///< anything that can be polled (pipe, eventfd, terminal): readable and writable only
 };
 
-/// Whether an operation is of a kind for such a descriptor, as far as datagrams go: a stream's operations on
-/// a datagram socket, and the other way round, are EINVAL on every backend. For backends.
-constexpr bool suits(operation_kind kind, descriptor_kind of) noexcept {
+/// False for a stream's operations on a datagram socket, and the other way round: those are EINVAL on every
+/// backend. For backends.
+constexpr bool datagram_kinds_match(operation_kind kind, descriptor_kind of) noexcept {
     switch (kind) {
         case operation_kind::receive_from:
         case operation_kind::send_to:

@@ -23,14 +23,15 @@ struct receive_from_operation : operation {
     // Of the datagram, when `result` is not negative:
     bool truncated = false;       ///< it was longer than the memory; the rest is gone
     std::uint32_t peer_size = 0;  ///< bytes of `peer`; 0: the sender has no address (UNIX domain)
-    alignas(8) std::array<std::byte, 128> peer{};          ///< who sent it: a sockaddr_storage
-    alignas(8) std::array<std::byte, 72> backend_space{};  ///< the backend's, opaque above it
+    alignas(8) std::array<std::byte, 128> peer;          ///< who sent it: a sockaddr_storage
+    alignas(8) std::array<std::byte, 72> backend_space;  ///< the backend's, opaque above it
 };
 
 /// Sends one datagram: all of it or, with an error, nothing. Errors: EMSGSIZE (larger than the protocol
 /// carries, or in more slices than the system takes, which are at least limits::slices_per_send), EACCES (a
-/// broadcast that udp_options does not allow), ENETUNREACH and the rest of sendto(2). Success says that it
-/// left, not that it arrived.
+/// broadcast that udp_options does not allow), ECONNREFUSED (of an earlier datagram: rule 8), ENETUNREACH and
+/// the rest of sendto(2). Success says that it left, not that it arrived. A UNIX-domain socket has to be
+/// connected: the system does not tell when another's queue has room again.
 struct send_to_operation : operation {
     explicit send_to_operation(handler on_completion) noexcept
         : operation(operation_kind::send_to, on_completion) {}

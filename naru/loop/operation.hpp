@@ -14,8 +14,8 @@
 //     those behind it complete with ECANCELED. io_uring links them in the kernel where their kinds allow it.
 //  8. A datagram (datagram.hpp) is whole or not at all. An empty one is a result of 0, no end of stream. One
 //     that is longer than the memory is cut to it and says so (`truncated`): neither silence nor an error.
-//     That an earlier datagram had no taker (ICMP port unreachable) is no receive's result, unless the socket
-//     is connected to that one peer and the system tells.
+//     That an earlier datagram had no taker (ICMP port unreachable) is no operation's result, unless the
+//     socket is connected to that one peer and the system tells; a send that is told so has sent nothing.
 #pragma once
 
 #include <naru/core/bytes.hpp>

@@ -48,10 +48,7 @@ result<unique_descriptor> listen_on(const address& where, const listen_options& 
     auto made = stream_socket_for(where);
     if (!made) return made;
     const int socket = made->get();
-    if (where.family() == AF_INET6) {  // one socket for both families when it is bound to every address
-        const int off = 0;
-        (void)setsockopt(socket, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-    }
+    if (where.family() == AF_INET6) (void)socket_options::set_ipv6_only(socket, false);
     if (auto set = socket_options::set_reuse_address(socket, true); !set) return fail(set.error());
     if (options.reuse_port) {
         if (auto set = socket_options::set_reuse_port(socket, true); !set) return fail(set.error());

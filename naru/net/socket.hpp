@@ -62,9 +62,22 @@ void reset_on_close(int socket) noexcept;
 /// A non-blocking stream socket for the family of `peer`, to be attached as descriptor_kind::socket.
 result<unique_descriptor> stream_socket_for(const address& peer) noexcept;
 
-/// A non-blocking datagram socket for the family of `where`, not bound yet (see bind_datagram in
-/// udp_socket.hpp). On Windows it is not told of datagrams that had no taker, and shares its port with
-/// nobody.
+/// A non-blocking datagram socket for the family of `where`, not bound yet. On Windows it is not told of
+/// datagrams that had no taker, and shares its port with nobody.
 result<unique_descriptor> datagram_socket_for(const address& where) noexcept;
+
+struct udp_options {
+    bool reuse_port = false;  ///< one of several sockets of the port; ENOTSUP on Windows
+    bool broadcast = false;   ///< may send to broadcast addresses
+    int send_buffer = 0;      ///< bytes; 0: the system's default
+    int receive_buffer = 0;   ///< what arrives while it is full is lost
+
+    udp_options() noexcept = default;
+};
+
+/// A bound, non-blocking socket, to be attached as descriptor_kind::datagram. Bound to every address, it is
+/// for IPv4 and IPv6, and IPv4 peers have their mapped addresses. Errors: EADDRINUSE, EACCES, EADDRNOTAVAIL
+/// and the rest of bind(2).
+result<unique_descriptor> bind_datagram(const address& where, const udp_options& options = {}) noexcept;
 
 }  // namespace naru

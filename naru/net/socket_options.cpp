@@ -92,6 +92,10 @@ result<void> set_receive_buffer(int socket, int bytes) noexcept {
 }
 result<int> receive_buffer(int socket) noexcept { return get(socket, SOL_SOCKET, SO_RCVBUF); }
 
+result<void> set_ipv6_only(int socket, bool on) noexcept {
+    return set(socket, IPPROTO_IPV6, IPV6_V6ONLY, on);
+}
+
 result<void> set_broadcast(int socket, bool on) noexcept { return set(socket, SOL_SOCKET, SO_BROADCAST, on); }
 result<bool> broadcast(int socket) noexcept { return is_set(get(socket, SOL_SOCKET, SO_BROADCAST)); }
 

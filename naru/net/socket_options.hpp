@@ -38,6 +38,10 @@ result<int> send_buffer(int socket) noexcept;
 result<void> set_receive_buffer(int socket, int bytes) noexcept;
 result<int> receive_buffer(int socket) noexcept;
 
+/// IPV6_V6ONLY of a socket that is not bound yet: off, one that is bound to every address is for both
+/// families, with IPv4 peers under their mapped addresses.
+result<void> set_ipv6_only(int socket, bool on) noexcept;
+
 /// SO_BROADCAST of a datagram socket: sends to a broadcast address are EACCES without it.
 result<void> set_broadcast(int socket, bool on) noexcept;
 result<bool> broadcast(int socket) noexcept;

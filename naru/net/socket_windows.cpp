@@ -76,11 +76,7 @@ result<unique_descriptor> listen_on(const address& where, const listen_options& 
     auto made = stream_socket_for(where);
     if (!made) return made;
     const int socket = made->get();
-    if (where.family() == AF_INET6) {  // one socket for both families when it is bound to every address
-        const DWORD off = 0;
-        (void)setsockopt(socket_of(socket), IPPROTO_IPV6, IPV6_V6ONLY, reinterpret_cast<const char*>(&off),
-                         sizeof off);
-    }
+    if (where.family() == AF_INET6) (void)socket_options::set_ipv6_only(socket, false);
     // A port whose old connections are in TIME_WAIT can be bound all the same.
     if (auto kept = keep_port(socket); !kept) return fail(kept.error());
     // Accepted connections inherit these by SO_UPDATE_ACCEPT_CONTEXT. defer_accept: see listen_options.

@@ -15,17 +15,6 @@ class tcp_listener {
     static result<tcp_listener> bind(loop& on, std::string_view where,
                                      const listen_options& options = {}) noexcept;
 
-    tcp_listener(tcp_listener&& other) noexcept
-        : loop_(other.loop_), handle_(std::exchange(other.handle_, handle())) {}
-    tcp_listener& operator=(tcp_listener&& other) noexcept {
-        std::swap(loop_, other.loop_);
-        std::swap(handle_, other.handle_);
-        return *this;
-    }
-    ~tcp_listener() {
-        if (handle_) loop_->close(handle_);
-    }
-
     class accept_awaiter;
     /// co_await accept() gives result<tcp_stream>. Shortages (EMFILE, ...) are waited out, twice as long each
     /// time up to a second, and broken connections passed over: an error means that the listener has ended or
@@ -33,13 +22,14 @@ class tcp_listener {
     accept_awaiter accept() noexcept;
 
     /// Where it listens; tells the port that was chosen for port 0.
-    result<address> local_address() const noexcept { return address::local_of(loop_->descriptor(handle_)); }
-    handle native() const noexcept { return handle_; }
+    result<address> local_address() const noexcept {
+        return address::local_of(owned_.home().descriptor(owned_.get()));
+    }
+    handle native() const noexcept { return owned_.get(); }
 
  private:
-    tcp_listener(loop& on, handle listening) noexcept : loop_(&on), handle_(listening) {}
-    loop* loop_;
-    handle handle_;
+    tcp_listener(loop& on, handle listening) noexcept : owned_(on, listening) {}
+    owned_handle owned_;
 };
 
 class [[nodiscard]] tcp_listener::accept_awaiter : public awaited {
@@ -77,6 +67,6 @@ class [[nodiscard]] tcp_listener::accept_awaiter : public awaited {
     duration pause_{0};
 };
 
-inline tcp_listener::accept_awaiter tcp_listener::accept() noexcept { return {*loop_, handle_}; }
+inline tcp_listener::accept_awaiter tcp_listener::accept() noexcept { return {owned_.home(), owned_.get()}; }
 
 }  // namespace naru

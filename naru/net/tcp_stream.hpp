@@ -3,10 +3,10 @@
 
 #include <naru/coro/awaiters.hpp>
 #include <naru/net/address.hpp>
+#include <naru/net/owned_handle.hpp>
 #include <naru/net/socket.hpp>
 
 #include <span>
-#include <utility>
 
 namespace naru {
 
@@ -15,56 +15,43 @@ namespace naru {
 class tcp_stream {
  public:
     tcp_stream() noexcept = default;
-    tcp_stream(loop& on, handle connection) noexcept : loop_(&on), handle_(connection) {}
-    tcp_stream(tcp_stream&& other) noexcept
-        : loop_(other.loop_), handle_(std::exchange(other.handle_, handle())) {}
-    tcp_stream& operator=(tcp_stream&& other) noexcept {
-        std::swap(loop_, other.loop_);
-        std::swap(handle_, other.handle_);
-        return *this;
-    }
-    ~tcp_stream() {
-        if (handle_) loop_->close(handle_);
-    }
+    tcp_stream(loop& on, handle connection) noexcept : owned_(on, connection) {}
 
     class connect_awaiter;
     /// co_await connect(...) gives result<tcp_stream>.
     static connect_awaiter connect(loop& on, const address& peer) noexcept;
 
     /// result<lease>: at least one byte in a pool buffer. Errors: end_of_stream, ECONNRESET, ...
-    recv_awaiter recv() noexcept { return {*loop_, handle_}; }
+    recv_awaiter recv() noexcept { return {home(), native()}; }
     /// result<size_t>: at least one byte into `memory`, which must stay until then.
-    recv_into_awaiter recv(mutable_bytes memory) noexcept { return {*loop_, handle_, memory}; }
+    recv_into_awaiter recv(mutable_bytes memory) noexcept { return {home(), native(), memory}; }
     /// result<size_t>: all of it, or an error (EPIPE, ECONNRESET, ...). The bytes must stay until then.
-    send_awaiter send(bytes_view bytes) noexcept { return {*loop_, handle_, bytes}; }
-    send_awaiter send(std::string_view text) noexcept { return {*loop_, handle_, as_bytes(text)}; }
-    send_awaiter send(const lease& leased) noexcept { return {*loop_, handle_, bytes_view(leased.bytes())}; }
+    send_awaiter send(bytes_view bytes) noexcept { return {home(), native(), bytes}; }
+    send_awaiter send(std::string_view text) noexcept { return {home(), native(), as_bytes(text)}; }
+    send_awaiter send(const lease& leased) noexcept { return {home(), native(), bytes_view(leased.bytes())}; }
     /// Several pieces as one; the slices themselves are lent, too, and modified.
-    send_awaiter send(std::span<slice> pieces) noexcept { return {*loop_, handle_, pieces}; }
+    send_awaiter send(std::span<slice> pieces) noexcept { return {home(), native(), pieces}; }
     /// result<size_t>: `count` bytes of an open file from `offset`; end_of_stream if it has fewer.
     send_file_awaiter send_file(int file, std::uint64_t offset, std::uint64_t count) noexcept {
-        return {*loop_, handle_, file, offset, count};
+        return {home(), native(), file, offset, count};
     }
     /// For code that reads or writes the descriptor by itself (splice).
-    simple_awaiter readable() noexcept { return {*loop_, operation_kind::readable, handle_}; }
-    simple_awaiter writable() noexcept { return {*loop_, operation_kind::writable, handle_}; }
+    simple_awaiter readable() noexcept { return {home(), operation_kind::readable, native()}; }
+    simple_awaiter writable() noexcept { return {home(), operation_kind::writable, native()}; }
     /// Cancels and joins what is in flight, then closes.
-    simple_awaiter close() noexcept {
-        return {*loop_, operation_kind::close, std::exchange(handle_, handle())};
-    }
+    simple_awaiter close() noexcept { return {home(), operation_kind::close, owned_.give()}; }
 
     /// shutdown(2): ends our direction; the peer reads end_of_stream after what was sent.
     result<void> shutdown_send() noexcept;
 
-    loop& home() const noexcept { return *loop_; }
-    handle native() const noexcept { return handle_; }
+    loop& home() const noexcept { return owned_.home(); }
+    handle native() const noexcept { return owned_.get(); }
     /// For socket options and addresses: see borrowed_descriptor.
-    borrowed_descriptor borrow() const noexcept { return loop_->borrow(handle_); }
-    explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
+    borrowed_descriptor borrow() const noexcept { return owned_.home().borrow(owned_.get()); }
+    explicit operator bool() const noexcept { return static_cast<bool>(owned_.get()); }
 
  private:
-    loop* loop_ = nullptr;
-    handle handle_;
+    owned_handle owned_;
 };
 
 class [[nodiscard]] tcp_stream::connect_awaiter : public operation_awaiter<connect_awaiter> {

@@ -4,26 +4,12 @@
 #include <naru/coro/awaiters.hpp>
 #include <naru/loop/datagram.hpp>
 #include <naru/net/address.hpp>
+#include <naru/net/owned_handle.hpp>
 #include <naru/net/socket.hpp>
 
 #include <string_view>
-#include <utility>
 
 namespace naru {
-
-struct udp_options {
-    bool reuse_port = false;  ///< one of several sockets of the port; ENOTSUP on Windows
-    bool broadcast = false;   ///< may send to broadcast addresses
-    int send_buffer = 0;      ///< bytes; 0: the system's default
-    int receive_buffer = 0;   ///< what arrives while it is full is lost
-
-    udp_options() noexcept = default;
-};
-
-/// A bound, non-blocking socket, to be attached as descriptor_kind::datagram. Bound to every address, it is
-/// for IPv4 and IPv6, and IPv4 peers have their mapped addresses. Errors: EADDRINUSE, EACCES, EADDRNOTAVAIL
-/// and the rest of bind(2).
-result<unique_descriptor> bind_datagram(const address& where, const udp_options& options = {}) noexcept;
 
 /// A datagram that has come.
 struct received_datagram {
@@ -41,17 +27,6 @@ class udp_socket {
     static result<udp_socket> bind(loop& on, std::string_view where,
                                    const udp_options& options = {}) noexcept;
 
-    udp_socket(udp_socket&& other) noexcept
-        : loop_(other.loop_), handle_(std::exchange(other.handle_, handle())) {}
-    udp_socket& operator=(udp_socket&& other) noexcept {
-        std::swap(loop_, other.loop_);
-        std::swap(handle_, other.handle_);
-        return *this;
-    }
-    ~udp_socket() {
-        if (handle_) loop_->close(handle_);
-    }
-
     class receive_awaiter;
     class send_awaiter;
     /// result<received_datagram>: one datagram into `memory`, which must stay until then.
@@ -61,21 +36,20 @@ class udp_socket {
     send_awaiter send_to(bytes_view bytes, const address& to) noexcept;
     send_awaiter send_to(std::string_view text, const address& to) noexcept;
     /// Cancels and joins what is in flight, then closes.
-    simple_awaiter close() noexcept {
-        return {*loop_, operation_kind::close, std::exchange(handle_, handle())};
-    }
+    simple_awaiter close() noexcept { return {home(), operation_kind::close, owned_.give()}; }
 
     /// Where it is bound; tells the port that was chosen for port 0.
-    result<address> local_address() const noexcept { return address::local_of(loop_->descriptor(handle_)); }
-    loop& home() const noexcept { return *loop_; }
-    handle native() const noexcept { return handle_; }
+    result<address> local_address() const noexcept {
+        return address::local_of(owned_.home().descriptor(owned_.get()));
+    }
+    loop& home() const noexcept { return owned_.home(); }
+    handle native() const noexcept { return owned_.get(); }
     /// For socket options: see borrowed_descriptor.
-    borrowed_descriptor borrow() const noexcept { return loop_->borrow(handle_); }
+    borrowed_descriptor borrow() const noexcept { return owned_.home().borrow(owned_.get()); }
 
  private:
-    udp_socket(loop& on, handle bound) noexcept : loop_(&on), handle_(bound) {}
-    loop* loop_;
-    handle handle_;
+    udp_socket(loop& on, handle bound) noexcept : owned_(on, bound) {}
+    owned_handle owned_;
 };
 
 class [[nodiscard]] udp_socket::receive_awaiter
@@ -100,13 +74,13 @@ class [[nodiscard]] udp_socket::send_awaiter : public operation_awaiter<send_awa
 };
 
 inline udp_socket::receive_awaiter udp_socket::receive_from(mutable_bytes memory) noexcept {
-    return {*loop_, handle_, memory};
+    return {owned_.home(), owned_.get(), memory};
 }
 inline udp_socket::send_awaiter udp_socket::send_to(bytes_view bytes, const address& to) noexcept {
-    return {*loop_, handle_, bytes, to};
+    return {owned_.home(), owned_.get(), bytes, to};
 }
 inline udp_socket::send_awaiter udp_socket::send_to(std::string_view text, const address& to) noexcept {
-    return {*loop_, handle_, as_bytes(text), to};
+    return {owned_.home(), owned_.get(), as_bytes(text), to};
 }
 
 }  // namespace naru

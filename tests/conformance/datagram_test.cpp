@@ -9,37 +9,15 @@ namespace {
 
 NARU_ON_EVERY_BACKEND(Datagram);
 
-class DatagramFamily : public Datagram {
- protected:
-    void go_there_and_back(const char* loopback) {
-        open(local(loopback));
-        const unique_descriptor peer = peer_on(local(loopback));
-        a_receive_from receive(ours);
-        loop().submit(receive);
-        write_all(peer.get(), "question");
-        ASSERT_TRUE(run_until(receive));
-        EXPECT_EQ(receive.text(), "question");
-        EXPECT_FALSE(receive.truncated);
-        EXPECT_EQ(receive.sender().text(), address::local_of(peer.get())->text());
-        a_send_to send(ours, "the answer", receive.sender());
-        loop().submit(send);
-        ASSERT_TRUE(run_until(send));
-        EXPECT_EQ(send.result, 10);
-        EXPECT_EQ(next_at(peer), "the answer");
-        loop().close(ours);
-    }
-};
-NARU_ON_EVERY_BACKEND(DatagramFamily);
+TEST_P(Datagram, GoesThereAndBackByIPv4) { go_there_and_back("127.0.0.1:0"); }
 
-TEST_P(DatagramFamily, GoesThereAndBackByIPv4) { go_there_and_back("127.0.0.1:0"); }
-
-TEST_P(DatagramFamily, GoesThereAndBackByIPv6) {
+TEST_P(Datagram, GoesThereAndBackByIPv6) {
     if (const auto made = bind_datagram(local("[::1]:0")); !made)
         GTEST_SKIP() << "no IPv6 here: " << made.error().message();
     go_there_and_back("[::1]:0");
 }
 
-TEST_P(DatagramFamily, ASocketForEveryAddressServesIPv4Too) {
+TEST_P(Datagram, ASocketForEveryAddressServesIPv4Too) {
     const auto every = bind_datagram(local("*:0"));
     if (!every) GTEST_SKIP() << "no IPv6 here: " << every.error().message();
     open(local("*:0"));
@@ -232,9 +210,10 @@ TEST_P(Datagram, AConnectedSocketGoesOnAfterARefusal) {
     ASSERT_TRUE(run_until(send));
     EXPECT_EQ(send.result, 17);
     ASSERT_TRUE(run_until([&] { return refusals == 1; }));
-    const unique_descriptor somebody = bind_datagram(nobody).value();  // there is now
-    checked(connect_socket(somebody.get(), where), "connect");
-    write_all(somebody.get(), "now there is");
+    const auto somebody = bind_datagram(nobody);  // there is now
+    if (!somebody) GTEST_SKIP() << "somebody else has taken the port: " << somebody.error().message();
+    checked(connect_socket(somebody->get(), where), "connect");
+    write_all(somebody->get(), "now there is");
     ASSERT_TRUE(run_until([&] { return receive.idle(); }));
     EXPECT_EQ(receive.text(), "now there is");
     EXPECT_EQ(refusals, 1);  // it is told once
@@ -262,66 +241,6 @@ TEST_P(Datagram, OneThatIsTooLargeIsAnErrorAndTheNextGoesOut) {
     ASSERT_TRUE(run_until(largest));
     EXPECT_EQ(largest.result, 65'507);
     EXPECT_TRUE(next_at(peer) == largest.text);
-    loop().close(ours);
-}
-
-task<int> echo(udp_socket& socket) {
-    std::vector<std::byte> memory(2048);
-    int answered = 0;
-    while (true) {
-        auto got = co_await socket.receive_from(memory);
-        if (!got) co_return answered;
-        const bool last = as_text(got->bytes) == "stop";
-        auto sent = co_await socket.send_to(got->bytes, got->peer);
-        if (!sent) co_return -1;
-        ++answered;
-        if (last) co_return answered;
-    }
-}
-
-task<result<std::string>> ask(udp_socket& socket, std::string_view text, address server, instant deadline) {
-    std::vector<std::byte> memory(2048);
-    auto sent = co_await socket.send_to(text, server);
-    if (!sent) co_return fail(sent.error());
-    auto got = co_await with_deadline(deadline, socket.receive_from(memory));
-    if (!got) co_return fail(got.error());
-    co_return std::string(as_text(got->bytes)) + (got->truncated ? " (cut)" : "") + " from " +
-        got->peer.text();
-}
-
-TEST_P(Datagram, CoroutinesAskAndAnswer) {
-    auto server = udp_socket::bind(loop(), "127.0.0.1:0");
-    auto client = udp_socket::bind(loop(), "127.0.0.1:0");
-    ASSERT_TRUE(server && client);
-    const address at = server->local_address().value();
-    naru::detail::run_state<int> answering;
-    naru::detail::run_detached(echo(*server), answering);
-    const instant later = clock::now() + 1h;
-    for (const char* each : {"one", "", "three", "stop"}) {
-        const auto answer = run_task(loop(), ask(*client, each, at, later));
-        ASSERT_TRUE(answer) << answer.error().message();
-        EXPECT_EQ(*answer, std::string(each) + " from " + at.text());
-    }
-    ASSERT_TRUE(run_until([&] { return answering.done; }));
-    EXPECT_EQ(answering.value, 4);
-    // Nobody answers any more.
-    const auto silence = run_task(loop(), ask(*client, "hello?", at, clock::now() + 10ms));
-    ASSERT_FALSE(silence);
-    EXPECT_EQ(silence.error(), std::errc::timed_out);
-    EXPECT_EQ(loop().in_flight(), 0u);
-}
-
-TEST_P(Datagram, OptionsAreSet) {
-    udp_options options;
-    options.broadcast = true;
-    options.send_buffer = 30'000;
-    options.receive_buffer = 40'000;
-    open(local(), options);
-    const auto socket = loop().borrow(ours);
-    EXPECT_EQ(socket_options::broadcast(socket.get()), true);
-    EXPECT_GE(socket_options::send_buffer(socket.get()).value(), 30'000);
-    EXPECT_GE(socket_options::receive_buffer(socket.get()).value(), 40'000);
-    EXPECT_EQ(bind_datagram(where).error(), std::errc::address_in_use);
     loop().close(ours);
 }
 

@@ -47,13 +47,15 @@ void expect_sound(chart shown) {
                     shown.drawn_as = form;
                     shown.x_logarithmic = x_log;
                     shown.y_logarithmic = y_log;
-                    const std::string drawn = svg_chart(shown, size);
+                    const std::string drawn = svg_chart(shown, size).svg;
                     EXPECT_EQ(xml_check::problem_of(drawn), "");
                     EXPECT_EQ(drawn.find("nan"), std::string::npos) << drawn;
                     EXPECT_EQ(drawn.find("inf"), std::string::npos);
                     EXPECT_NE(drawn.find("<title id="), std::string::npos);
                     EXPECT_NE(drawn.find("<desc id="), std::string::npos);
-                    EXPECT_EQ(xml_check::problem_of(svg_file(shown)), "");
+                    const std::string file = svg_file(shown);
+                    EXPECT_EQ(xml_check::problem_of(file), "");
+                    EXPECT_NE(file.find("<title id="), std::string::npos);
                 }
             }
         }
@@ -83,7 +85,7 @@ TEST(Chart, SeriesWithoutPoints) {
     shown.markers = {{100, "here"}};
     expect_sound(shown);
     shown.drawn_as = chart::form::bars;
-    const std::string drawn = svg_bars(shown, picture::wide);
+    const std::string drawn = svg_bars(shown, picture::wide).svg;
     EXPECT_NE(drawn.find("FD_SETSIZE"), std::string::npos);
     EXPECT_NE(drawn.find("not measured"), std::string::npos);
 }
@@ -103,7 +105,7 @@ TEST(Chart, ValuesThatCannotBeDrawnAreLeftOut) {
     shown.markers = {{NAN, "nowhere"}, {-1, "before"}, {1e300, "far"}, {50, "here"}};
     expect_sound(shown);
     shown.y_logarithmic = true;
-    const std::string drawn = svg_lines(shown, picture::wide);
+    const std::string drawn = svg_lines(shown, picture::wide).svg;
     EXPECT_EQ(count(drawn, "class=\"mark "), 2U) << "the 5, and the hatched point at 0";
 }
 
@@ -114,7 +116,7 @@ TEST(Chart, NineSeriesOfTwelvePoints) {
         shown.all.push_back(line(model, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}));
     }
     expect_sound(shown);
-    const std::string drawn = svg_lines(shown, picture::wide);
+    const std::string drawn = svg_lines(shown, picture::wide).svg;
     EXPECT_EQ(count(drawn, "class=\"mark "), 108U);
     EXPECT_EQ(count(drawn, "class=\"name "), 9U);
     EXPECT_EQ(count(drawn, "class=\"band "), 9U);
@@ -131,7 +133,7 @@ TEST(Chart, InvalidPointsAreHollowAndHatchedAndTheirLinesDoubtful) {
     shown.all = {line("epoll", {4, 5, 6, 7})};
     shown.all[0].points[1].valid = false;
     shown.all[0].points[1].note = "the generator was late";
-    const std::string drawn = svg_lines(shown, picture::wide);
+    const std::string drawn = svg_lines(shown, picture::wide).svg;
     EXPECT_EQ(count(drawn, "class=\"mark hollow"), 1U);
     EXPECT_EQ(count(drawn, "fill='url(#a-chart-w-h)'"), 1U);
     EXPECT_EQ(count(drawn, "class=\"line doubtful"), 1U);
@@ -140,7 +142,7 @@ TEST(Chart, InvalidPointsAreHollowAndHatchedAndTheirLinesDoubtful) {
     EXPECT_NE(figure.find("class=\"hatched\""), std::string::npos);
     shown.drawn_as = chart::form::bars;
     shown.all[0].points[0].valid = false;
-    EXPECT_NE(svg_bars(shown, picture::wide).find("not valid"), std::string::npos);
+    EXPECT_NE(svg_bars(shown, picture::wide).svg.find("not valid"), std::string::npos);
 }
 
 TEST(Chart, PointsWithTheSameNoteShareALine) {
@@ -162,7 +164,7 @@ TEST(Chart, ASeriesThatEndsEarlySaysWhy) {
     shown.x_logarithmic = true;
     shown.all = {line("epoll", {4, 4, 4, 4, 4, 4}), line("select", {4, 5, 6})};
     shown.all[1].ends = "FD_SETSIZE: 1,024 & no more";
-    const std::string drawn = svg_lines(shown, picture::wide);
+    const std::string drawn = svg_lines(shown, picture::wide).svg;
     EXPECT_EQ(count(drawn, "class=\"cross "), 1U);
     EXPECT_NE(drawn.find("FD_SETSIZE: 1,024 &amp; no"), std::string::npos);
     EXPECT_NE(chart_figure(shown).find("ends at 90: FD_SETSIZE"), std::string::npos);
@@ -172,7 +174,7 @@ TEST(Chart, MarkersAreLabelledLines) {
     chart shown = empty_chart();
     shown.all = {line("epoll", {4, 4, 4})};
     shown.markers = {{30, "crossover at 30"}};
-    const std::string drawn = svg_lines(shown, picture::wide);
+    const std::string drawn = svg_lines(shown, picture::wide).svg;
     EXPECT_EQ(count(drawn, "class=\"marker\""), 1U);
     EXPECT_NE(drawn.find("crossover at 30"), std::string::npos);
 }
@@ -185,14 +187,14 @@ TEST(Chart, SizesAreWrittenAsSizes) {
                   "epoll",
                   {{64, 1, 1, 1, 1, true, {}}, {4096, 2, 2, 2, 1, true, {}}, {1048576, 3, 3, 3, 1, true, {}}},
                   {}}};
-    EXPECT_NE(svg_lines(shown, picture::wide).find("1 MiB"), std::string::npos);
+    EXPECT_NE(svg_lines(shown, picture::wide).svg.find("1 MiB"), std::string::npos);
 }
 
 TEST(Chart, ModelsCanBeToldApartWithoutColour) {
     chart shown = empty_chart();
     for (const char* model : {"epoll", "epoll-level", "nginx", "something new"})
         shown.all.push_back(line(model, {1, 2}));
-    const std::string drawn = svg_lines(shown, picture::wide);
+    const std::string drawn = svg_lines(shown, picture::wide).svg;
     for (const char* css : {"m-epoll\"", "m-epoll-level\"", "m-nginx\"", "m-other\""})
         EXPECT_NE(drawn.find(css), std::string::npos) << css;
 }

@@ -60,6 +60,24 @@ class Datagram : public conformance {
         return memory.substr(0, got >= 0 ? static_cast<std::size_t>(got) : 0);
     }
 
+    void go_there_and_back(const char* loopback) {
+        open(local(loopback));
+        const unique_descriptor peer = peer_on(local(loopback));
+        a_receive_from receive(ours);
+        loop().submit(receive);
+        write_all(peer.get(), "question");
+        ASSERT_TRUE(run_until(receive));
+        EXPECT_EQ(receive.text(), "question");
+        EXPECT_FALSE(receive.truncated);
+        EXPECT_EQ(receive.sender().text(), address::local_of(peer.get())->text());
+        a_send_to send(ours, "the answer", receive.sender());
+        loop().submit(send);
+        ASSERT_TRUE(run_until(send));
+        EXPECT_EQ(send.result, 10);
+        EXPECT_EQ(next_at(peer), "the answer");
+        loop().close(ours);
+    }
+
     static address closed_port() { return address::local_of(bind_datagram(local()).value().get()).value(); }
 
     handle ours;

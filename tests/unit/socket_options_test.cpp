@@ -85,16 +85,6 @@ TEST_F(SocketOptions, BufferSizes) {
     EXPECT_EQ(receive_buffer(socket), 80'000);
 }
 
-TEST_F(SocketOptions, BroadcastOfADatagramSocket) {
-    const unique_descriptor datagrams = datagram_socket_for(address::parse("127.0.0.1:0").value()).value();
-    EXPECT_EQ(broadcast(datagrams.get()), false);
-    for (const bool on : {true, false}) {
-        ASSERT_TRUE(set_broadcast(datagrams.get(), on));
-        EXPECT_EQ(broadcast(datagrams.get()), on);
-    }
-    EXPECT_FALSE(set_broadcast(-1, true));
-}
-
 TEST_F(SocketOptions, FastOpenAndDeferAcceptOfAListener) {
     listen_options options;
     options.fast_open_queue = 16;

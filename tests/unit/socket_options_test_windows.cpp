@@ -48,16 +48,6 @@ TEST_F(SocketOptions, BufferSizes) {
     EXPECT_GE(receive_buffer(socket).value(), 40'000);
 }
 
-TEST_F(SocketOptions, BroadcastOfADatagramSocket) {
-    const unique_descriptor datagrams = datagram_socket_for(address::parse("127.0.0.1:0").value()).value();
-    EXPECT_EQ(broadcast(datagrams.get()), false);
-    for (const bool on : {true, false}) {
-        ASSERT_TRUE(set_broadcast(datagrams.get(), on));
-        EXPECT_EQ(broadcast(datagrams.get()), on);
-    }
-    EXPECT_FALSE(set_broadcast(-1, true));
-}
-
 TEST_F(SocketOptions, WhatThereIsNotSaysSo) {
     EXPECT_EQ(set_reuse_port(socket, true).error(), std::errc::not_supported);
     EXPECT_EQ(reuse_port(socket).error(), std::errc::not_supported);

@@ -136,6 +136,16 @@ TEST(BindingDatagrams, SharesAPortThatWasMeantToBeSharedAndNoOther) {
     EXPECT_EQ(second.error(), std::errc::address_in_use);
 }
 
+TEST(BindingDatagrams, MayBroadcastWhenAsked) {
+    const unique_descriptor datagrams = datagram_socket_for(address::parse("127.0.0.1:0").value()).value();
+    EXPECT_EQ(socket_options::broadcast(datagrams.get()), false);
+    for (const bool on : {true, false}) {
+        ASSERT_TRUE(socket_options::set_broadcast(datagrams.get(), on));
+        EXPECT_EQ(socket_options::broadcast(datagrams.get()), on);
+    }
+    EXPECT_FALSE(socket_options::set_broadcast(-1, true));
+}
+
 TEST(UniqueDescriptor, ClosesOnce) {
     auto pair = make_local_pair();
     const int ends[2] = {pair.first.release(), pair.second.release()};

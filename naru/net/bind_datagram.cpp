@@ -1,0 +1,35 @@
+#include <naru/net/os_sockets.hpp>
+#include <naru/net/socket.hpp>
+
+namespace naru {
+
+namespace {
+
+result<void> apply(int socket, const udp_options& options) noexcept {
+    if (options.reuse_port) {
+        if (auto set = socket_options::set_reuse_port(socket, true); !set) return set;
+    }
+    if (options.broadcast) {
+        if (auto set = socket_options::set_broadcast(socket, true); !set) return set;
+    }
+    if (options.send_buffer > 0) {
+        if (auto set = socket_options::set_send_buffer(socket, options.send_buffer); !set) return set;
+    }
+    if (options.receive_buffer > 0) return socket_options::set_receive_buffer(socket, options.receive_buffer);
+    return {};
+}
+
+}  // namespace
+
+result<unique_descriptor> bind_datagram(const address& where, const udp_options& options) noexcept {
+    auto made = datagram_socket_for(where);
+    if (!made) return made;
+    const int socket = made->get();
+    if (where.family() == AF_INET6) (void)socket_options::set_ipv6_only(socket, false);
+    if (auto applied = apply(socket, options); !applied) return fail(applied.error());
+    if (::bind(socket, static_cast<const sockaddr*>(where.data()), where.size()) != 0)
+        return fail_errno(last_socket_error());
+    return made;
+}
+
+}  // namespace naru
