@@ -45,8 +45,8 @@ bool uring_backend::on_datagram(record& of, operation& op, std::int64_t& result)
     const bool receives = op.kind == operation_kind::receive_from;
     if (result != -EINTR && result != -EAGAIN) {
         if (receives && result >= 0) {
-            auto& received = static_cast<receive_from_operation&>(op);
-            message_in(received).report_to(received);
+            auto& receiving = static_cast<receive_from_operation&>(op);
+            message_in(receiving).report_to(receiving);
         }
         return true;
     }
