@@ -3,10 +3,10 @@
 #include "lab_server.hpp"
 
 #include "commands.hpp"
-#include "system.hpp"
 
 #include <naru/lab/event_server.hpp>
 #include <naru/lab/model.hpp>
+#include <naru/load/machine.hpp>
 
 #include <cstdio>
 #include <memory>
@@ -33,9 +33,10 @@ void serve_with_engine(const lab::model& which, unique_descriptor listener, cons
     on.run();
 }
 
-// One that the lab compares, or an engine that it does not.
+// One that the lab compares, or an engine that it does not; `threads` has none.
 lab::model engine_model(const std::string& name) {
-    if (const lab::model* const known = lab::model_named(name)) return *known;
+    const lab::model* const known = lab::model_named(name);
+    if (known != nullptr && !known->threads) return *known;
     const auto which = engine_named(name);
     if (!which || *which == engine::automatic)
         throw std::runtime_error(fmt::format("there is no model {}", name));
@@ -43,7 +44,7 @@ lab::model engine_model(const std::string& name) {
 }
 
 int serve(const lab_server_settings& given) {
-    raise_descriptor_limit();
+    load::raise_descriptor_limit();
     const auto at = address::parse(given.listen);
     if (!at) throw std::runtime_error(fmt::format("--listen {}: want ADDRESS:PORT", given.listen));
     auto listener = listen_on(*at, {});
@@ -56,11 +57,6 @@ int serve(const lab_server_settings& given) {
 }
 
 }  // namespace
-
-void say(std::string_view line) {
-    fmt::print(stderr, "naru: {}\n", line);
-    std::fflush(stderr);
-}
 
 void say_ready(int listener) {
     fmt::print("ready {}\n", address::local_of(listener)->port());

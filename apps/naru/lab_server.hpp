@@ -7,7 +7,6 @@
 
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include <CLI/CLI.hpp>
 
@@ -27,8 +26,7 @@ void add_lab_models(CLI::App& command, lab_server_settings& into);
 std::optional<int> serve_without_engine(const lab_server_settings& given, unique_descriptor& listener,
                                         const lab::handler& answering);
 
-/// A line on standard error; "ready PORT" on standard output, for whoever has started the server.
-void say(std::string_view line);
+/// "ready PORT" on standard output, for whoever has started the server.
 void say_ready(int listener);
 
 }  // namespace naru::program

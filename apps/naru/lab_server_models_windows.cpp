@@ -1,4 +1,5 @@
 // The model of the lab's server that is written against Windows directly.
+#include "commands.hpp"
 #include "lab_server.hpp"
 #include "system.hpp"
 

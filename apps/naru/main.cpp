@@ -4,6 +4,17 @@
 #include <cstdio>
 #include <exception>
 
+#include <fmt/format.h>
+
+namespace naru::program {
+
+void say(std::string_view line) {
+    fmt::print(stderr, "naru: {}\n", line);
+    std::fflush(stderr);  // unbuffered everywhere but where Windows' C run-time writes to a pipe
+}
+
+}  // namespace naru::program
+
 int main(int argc, char** argv) {
     CLI::App program("naru: an event-driven web server on select, poll, epoll, io_uring and iocp.");
     program.set_version_flag("--version", "naru " NARU_VERSION);
@@ -26,7 +37,7 @@ int main(int argc, char** argv) {
     try {
         return chosen();
     } catch (const std::exception& error) {
-        std::fprintf(stderr, "naru: %s\n", error.what());
+        naru::program::say(error.what());
         return 1;
     }
 }

@@ -5,8 +5,10 @@
 #include "system.hpp"
 
 #include <naru/http/server.hpp>
+#include <naru/load/machine.hpp>
 
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <stdexcept>
 
@@ -19,18 +21,13 @@ namespace {
 // Beyond the time that requests have to finish, for threads to end.
 constexpr std::chrono::seconds service_margin{5};
 
-void say(std::string_view line) {
-    fmt::print(stderr, "naru: {}\n", line);
-    std::fflush(stderr);  // unbuffered everywhere but where Windows' C run-time writes to a pipe
-}
-
 int serve(const http::server_options& options) {
-    raise_descriptor_limit();
+    load::raise_descriptor_limit();
     ending request_to_end;  // before any thread is made
 
     http::server server(options, say);
     server.start();
-    service_is_running();
+    service_is_running(options.timeouts.drain + service_margin);
     const std::string reason = server.engine_reason();
     fmt::print("naru {} serves {} on http://{}/ with {}{}, {} thread{}\n", NARU_VERSION, options.root,
                server.local_address().text(), name_of(server.engine()),
@@ -47,11 +44,35 @@ int serve(const http::server_options& options) {
     return 0;
 }
 
-int serve_as_service(const serve_settings& settings) {
+serve_settings read_settings(const serve_settings& given, const std::string& config) {
+    return config.empty() ? given : merged(given, read_config(config));
+}
+
+void require_absolute(std::string_view what, const std::string& path) {
+    if (!std::filesystem::path(path).is_absolute())
+        throw std::runtime_error(fmt::format(
+            "--service: {} {} is no absolute path, and a service begins in the system's own directory", what,
+            path));
+}
+
+serve_settings read_service_settings(const serve_settings& given, const std::string& config) {
+    if (!config.empty()) require_absolute("--config", config);
+    const serve_settings settings = read_settings(given, config);
     if (!settings.root)
         throw std::runtime_error("--service: which directory? a service begins in the system's own");
-    const http::server_options options = to_options(settings);
-    return run_as_service(options.timeouts.drain + service_margin, [&options] { return serve(options); });
+    require_absolute("the directory", *settings.root);
+    if (settings.access_log) require_absolute("--access-log", *settings.access_log);
+    return settings;
+}
+
+// What is wrong with the settings is found when the manager is there to be told: it has no exit code of a
+// process that ends before.
+int serve_as_service(const serve_settings& given, const std::string& config) {
+    const auto options = [&] { return to_options(read_service_settings(given, config)); };
+    if (const auto status = run_as_service([&] { return serve(options()); })) return *status;
+    (void)options();
+    throw std::runtime_error(
+        "--service: it was not the service control manager that started this (see docs/backends.md)");
 }
 
 }  // namespace
@@ -107,8 +128,8 @@ void add_serve(CLI::App& program, action& chosen) {
     tcp.add_option("--receive-buffer", given->receive_buffer, "Bytes (SO_RCVBUF)");
     command.callback([&chosen, given, config, as_service] {
         chosen = [given, config, as_service] {
-            const serve_settings settings = config->empty() ? *given : merged(*given, read_config(*config));
-            return *as_service ? serve_as_service(settings) : serve(to_options(settings));
+            return *as_service ? serve_as_service(*given, *config)
+                               : serve(to_options(read_settings(*given, *config)));
         };
     });
 }

@@ -5,10 +5,8 @@ namespace naru::program {
 
 void add_service_flag(CLI::App& /*command*/, bool& /*as_service*/) {}
 
-int run_as_service(std::chrono::milliseconds /*ends_within*/, const std::function<int()>& body) {
-    return body();
-}
+std::optional<int> run_as_service(const std::function<int()>& /*body*/) { return std::nullopt; }
 
-void service_is_running() {}
+void service_is_running(std::chrono::milliseconds /*ends_within*/) {}
 
 }  // namespace naru::program

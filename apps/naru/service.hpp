@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <functional>
+#include <optional>
 
 #include <CLI/CLI.hpp>
 
@@ -12,11 +13,13 @@ namespace naru::program {
 void add_service_flag(CLI::App& command, bool& as_service);
 
 /// Runs `body` for the service control manager, whose stop and shutdown are then the request to end
-/// (system.hpp); it is told to wait for so long. Returns the exit status. Throws std::runtime_error when it
-/// was not the manager that has started this process, and with the words of whatever `body` throws.
-int run_as_service(std::chrono::milliseconds ends_within, const std::function<int()>& body);
+/// (system.hpp). Returns the exit status; nothing, and `body` not called, when it was not the manager that
+/// has started this process. Throws std::runtime_error with the words of whatever `body` throws: the manager
+/// has been told of a failure by then.
+std::optional<int> run_as_service(const std::function<int()>& body);
 
-/// To be called by the body when it does what it is there for. Without a service: nothing.
-void service_is_running();
+/// To be called by the body when it does what it is there for: from here on the manager may ask it to end,
+/// and then waits for so long. Without a service: nothing.
+void service_is_running(std::chrono::milliseconds ends_within);
 
 }  // namespace naru::program

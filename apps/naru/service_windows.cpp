@@ -20,7 +20,7 @@ constexpr DWORD failed = 1;
 // One for the process: the dispatcher's functions have no context.
 struct service {
     const std::function<int()>& body;
-    std::chrono::milliseconds ends_within;
+    std::chrono::milliseconds ends_within{};  // written before the manager may ask for the end
     SERVICE_STATUS_HANDLE manager = nullptr;
     int exit_status = 0;
     std::string error{};
@@ -80,25 +80,25 @@ void add_service_flag(CLI::App& command, bool& as_service) {
                      "As a service: for the command line that the service control manager starts");
 }
 
-int run_as_service(std::chrono::milliseconds ends_within, const std::function<int()>& body) {
-    service one{body, ends_within};
+std::optional<int> run_as_service(const std::function<int()>& body) {
+    service one{body};
     running = &one;
     without_console();
     const SERVICE_TABLE_ENTRYW table[] = {{service_name, service_main}, {nullptr, nullptr}};
     // Returns when the service has stopped.
     if (!StartServiceCtrlDispatcherW(table)) {
         const DWORD error = GetLastError();
-        throw std::runtime_error(
-            error == ERROR_FAILED_SERVICE_CONTROLLER_CONNECT
-                ? "--service: it was not the service control manager that started this (see docs/backends.md)"
-                : "--service: " + errno_category().message(windows::errno_of(error)));
+        if (error == ERROR_FAILED_SERVICE_CONTROLLER_CONNECT) return std::nullopt;
+        throw std::runtime_error("--service: " + errno_category().message(windows::errno_of(error)));
     }
     if (!one.error.empty()) throw std::runtime_error(one.error);
     return one.exit_status;
 }
 
-void service_is_running() {
-    if (running != nullptr) running->report(SERVICE_RUNNING, {}, 0);
+void service_is_running(std::chrono::milliseconds ends_within) {
+    if (running == nullptr) return;
+    running->ends_within = ends_within;
+    running->report(SERVICE_RUNNING, {}, 0);
 }
 
 }  // namespace naru::program

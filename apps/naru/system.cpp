@@ -4,7 +4,6 @@
 #include <thread>
 
 #include <sched.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -22,13 +21,6 @@ sigset_t ending_signals() {
 }
 
 }  // namespace
-
-void raise_descriptor_limit() {
-    rlimit limit{};
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
-}
 
 unsigned usable_cores() {
     cpu_set_t set;

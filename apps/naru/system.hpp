@@ -7,9 +7,6 @@
 
 namespace naru::program {
 
-/// As many descriptors as the system lets us have without asking.
-void raise_descriptor_limit();
-
 /// The cores that this process may run on, and those that the machine has; at least one.
 unsigned usable_cores();
 unsigned configured_cores();

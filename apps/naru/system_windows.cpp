@@ -75,8 +75,6 @@ void request_end(end_request why) noexcept {
 
 void without_console() noexcept { has_console = false; }
 
-void raise_descriptor_limit() {}  // there is none
-
 unsigned usable_cores() {
     DWORD_PTR ours = 0;
     DWORD_PTR all = 0;

@@ -1,5 +1,6 @@
 #include "terminal.hpp"
 
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string_view>
@@ -31,6 +32,7 @@ bool terminal_has_utf8() {
 }
 
 void put_on_terminal(const std::string& text) {
+    std::fflush(stdout);
     std::size_t written = 0;
     while (written < text.size()) {
         const ssize_t step = ::write(STDOUT_FILENO, text.data() + written, text.size() - written);

@@ -27,13 +27,12 @@ constexpr std::uint64_t bytes_per_send = 256 * 1024;
 
 using wsa_buffers = std::array<WSABUF, limits::slices_per_send>;
 
-WSABUF wsa_buffer(const slice& piece, std::uint64_t size) noexcept {
-    return {static_cast<ULONG>(size), reinterpret_cast<char*>(const_cast<std::byte*>(piece.data))};
-}
-
 // Windows tells a datagram socket, connected or not, that one of its datagrams had no taker or no way.
 // Sockets that naru makes are not told (datagram_socket_for); others may be.
 bool is_of_an_earlier_datagram(int error) noexcept { return error == WSAECONNRESET || error == WSAENETRESET; }
+
+// So many of these are passed over in one call: as fast as they come, the loop goes on.
+constexpr int datagram_tries = 16;
 
 }  // namespace
 
@@ -62,8 +61,8 @@ std::int64_t send(int socket, std::span<const slice> slices, bool /*more*/) noex
     std::uint64_t room = bytes_per_send;
     for (const slice& each : slices) {
         if (count == pieces.size() || room == 0) break;
-        const std::uint64_t size = std::min<std::uint64_t>(each.size, room);
-        pieces[count++] = wsa_buffer(each, size);
+        const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(each.size, room));
+        pieces[count++] = windows::buffer_of(slice(each.data, size));
         room -= size;
     }
     DWORD sent = 0;
@@ -75,7 +74,7 @@ std::int64_t send(int socket, std::span<const slice> slices, bool /*more*/) noex
 std::int64_t receive_from(int socket, receive_from_operation& op) noexcept {
     if (socket < 0) return bad_descriptor;
     WSABUF memory{op.count, reinterpret_cast<char*>(op.data)};
-    while (true) {
+    for (int tries = 0; tries < datagram_tries; ++tries) {
         DWORD got = 0;
         DWORD flags = 0;
         int size = static_cast<int>(op.peer.size());
@@ -90,6 +89,7 @@ std::int64_t receive_from(int socket, receive_from_operation& op) noexcept {
         op.peer_size = static_cast<std::uint32_t>(size);
         return ok ? got : op.count;
     }
+    return would_block;  // select and poll are level-triggered: they come back at once
 }
 
 std::int64_t send_to(int socket, const send_to_operation& op) noexcept {
@@ -97,14 +97,16 @@ std::int64_t send_to(int socket, const send_to_operation& op) noexcept {
     wsa_buffers pieces;
     if (op.count > pieces.size()) return outcome::from_errno(EMSGSIZE);
     for (std::uint32_t index = 0; index < op.count; ++index)
-        pieces[index] = wsa_buffer(op.slices[index], op.slices[index].size);
+        pieces[index] = windows::buffer_of(op.slices[index]);
+    int tries = 0;
     while (true) {
         DWORD sent = 0;
         if (WSASendTo(socket_of(socket), pieces.data(), op.count, &sent, 0,
                       static_cast<const sockaddr*>(op.peer), static_cast<int>(op.peer_size), nullptr,
                       nullptr) == 0)
             return sent;
-        if (!is_of_an_earlier_datagram(WSAGetLastError())) return windows::last_socket_outcome();
+        if (!is_of_an_earlier_datagram(WSAGetLastError()) || ++tries == datagram_tries)
+            return windows::last_socket_outcome();
     }
 }
 

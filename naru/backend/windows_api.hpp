@@ -1,6 +1,8 @@
 // Windows' headers for sockets and files, and what stands between its types and naru's.
 #pragma once
 
+#include <naru/core/bytes.hpp>
+
 #include <winsock2.h>
 // After winsock2.h, which they need.
 #include <mswsock.h>
@@ -44,6 +46,11 @@ std::int64_t last_file_outcome() noexcept;
 inline std::chrono::nanoseconds duration_of(FILETIME units) noexcept {
     return std::chrono::nanoseconds(
         ((static_cast<std::int64_t>(units.dwHighDateTime) << 32) | units.dwLowDateTime) * 100);
+}
+
+/// A slice as Winsock wants it. The memory is only read.
+inline WSABUF buffer_of(const slice& piece) noexcept {
+    return {static_cast<ULONG>(piece.size), reinterpret_cast<char*>(const_cast<std::byte*>(piece.data))};
 }
 
 /// Starts Winsock, once a process; before anything else that needs it.

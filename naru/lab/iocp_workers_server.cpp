@@ -5,7 +5,9 @@
 
 #include <array>
 #include <cstring>
+#include <string>
 #include <system_error>
+#include <utility>
 
 namespace naru::lab {
 
@@ -13,6 +15,8 @@ using windows::handle_of;
 using windows::socket_of;
 
 namespace {
+
+constexpr const char* not_accepted = "no connection can be accepted";
 
 std::system_error last_error(const char* what) {
     return {windows::errno_of(GetLastError()), errno_category(), what};
@@ -60,7 +64,9 @@ void iocp_workers_server::start(unsigned workers) {
         CreateIoCompletionPort(handle_of(listener_.get()), nullptr, 0, static_cast<DWORD>(workers));
     if (port == nullptr) throw last_error("CreateIoCompletionPort");
     port_ = windows::descriptor_of(port);
-    post_accepts();
+    const int error = post_accepts();
+    if (accepting_ == 0) throw std::system_error(error, errno_category(), not_accepted);
+    report(error);
     for (unsigned each = 0; each < workers; ++each)
         workers_.emplace_back([this] { work(); });
 }
@@ -118,22 +124,26 @@ void iocp_workers_server::on_completion(connection& of, bool good, std::size_t b
     }
 }
 
-// As many as there may be; what cannot be posted now is tried again when a connection has come or gone.
-void iocp_workers_server::post_accepts() noexcept {
+// What cannot be posted now is tried again when a connection has come or gone.
+int iocp_workers_server::post_accepts() noexcept {
     const std::lock_guard lock(mutex_);
     while (!stopping_ && accepting_ < limits::accepts_posted) {
         const int error = post_accept();
-        if (error != 0 && error != std::exchange(reported_, error))
-            report_("no connection can be accepted: " + errno_category().message(error));
-        if (error != 0) return;
+        if (error != 0) return error != std::exchange(reported_, error) ? error : 0;
     }
+    return 0;
+}
+
+// Without the lock: nobody waits for whoever reads the report.
+void iocp_workers_server::report(int error) noexcept {
+    if (error != 0) report_(std::string(not_accepted) + ": " + errno_category().message(error));
 }
 
 int iocp_workers_server::post_accept() noexcept {
     constexpr DWORD address_bytes = sizeof(sockaddr_in6) + 16;
     const SOCKET made = windows::make_socket(family_, SOCK_STREAM);
     if (made == INVALID_SOCKET) return windows::errno_of(static_cast<DWORD>(WSAGetLastError()));
-    auto fresh = std::make_unique<connection>();
+    auto fresh = std::make_unique_for_overwrite<connection>();
     fresh->socket.reset(windows::descriptor_of(made));
     connection& next = *fresh;
     next.place = connections_.insert(connections_.end(), std::move(fresh));
@@ -154,7 +164,7 @@ void iocp_workers_server::on_accepted(connection& of, bool good) noexcept {
         const std::lock_guard lock(mutex_);
         --accepting_;
     }
-    post_accepts();
+    report(post_accepts());
     const SOCKET listener = socket_of(listener_.get());
     good = good && !stopping_ &&
            setsockopt(socket_of(of.socket.get()), SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT,
@@ -187,11 +197,8 @@ void iocp_workers_server::answer(connection& of) noexcept {
     of.used += done.used;
     of.ends = done.end;
     std::array<WSABUF, answers_per_write> pieces;
-    for (std::size_t each = 0; each < done.answers; ++each) {
-        const slice& piece = slices[each];
-        pieces[each] = {static_cast<ULONG>(piece.size),
-                        reinterpret_cast<char*>(const_cast<std::byte*>(piece.data))};
-    }
+    for (std::size_t each = 0; each < done.answers; ++each)
+        pieces[each] = windows::buffer_of(slices[each]);
     of.sending = total_size(std::span(slices).first(done.answers));
     of.doing = connection::step::sending;
     if (WSASend(socket_of(of.socket.get()), pieces.data(), done.answers, nullptr, 0, of.fresh(), nullptr) !=
@@ -205,7 +212,7 @@ void iocp_workers_server::end(connection& of) noexcept {
         const std::lock_guard lock(mutex_);
         connections_.erase(of.place);
     }
-    post_accepts();
+    report(post_accepts());
 }
 
 }  // namespace naru::lab

@@ -24,7 +24,7 @@ namespace naru::lab {
 class iocp_workers_server {
  public:
     /// Takes the listener over. `report` gets the reason when connections can no longer be accepted; any
-    /// worker may call it. Throws std::system_error when there is no port to be had.
+    /// worker may call it. Throws std::system_error when the listener cannot be used.
     iocp_workers_server(unique_descriptor listener, const handler& answers,
                         std::function<void(std::string_view)> report);
     /// Stops.
@@ -32,11 +32,13 @@ class iocp_workers_server {
     iocp_workers_server(const iocp_workers_server&) = delete;
     iocp_workers_server& operator=(const iocp_workers_server&) = delete;
 
-    /// Posts accepts and starts the workers. Once. Throws std::system_error.
+    /// Posts accepts and starts the workers. Once. Throws std::system_error when there is no port to be had,
+    /// and when no accept can be posted.
     void start(unsigned workers);
 
-    /// No new connections and requests; answers under way are finished, but no longer waited for than
-    /// `drain_patience` without any progress. Returns when all connections are closed. Not thread-safe.
+    /// No new connections and requests; answers under way are finished, but none is waited for longer than
+    /// `drain_patience` after the last one that was. Returns when all connections are closed. Not
+    /// thread-safe.
     void stop() noexcept;
 
     static constexpr std::chrono::milliseconds drain_patience{2000};
@@ -50,7 +52,10 @@ class iocp_workers_server {
     bool handle_one(unsigned long milliseconds) noexcept;
     void on_completion(connection& of, bool good, std::size_t bytes) noexcept;
 
-    void post_accepts() noexcept;
+    /// As many as there may be. The error for which there are fewer, unless it was the last one as well; or
+    /// 0.
+    int post_accepts() noexcept;
+    void report(int error) noexcept;
     int post_accept() noexcept;
     void on_accepted(connection& of, bool good) noexcept;
     void receive(connection& of) noexcept;

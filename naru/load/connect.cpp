@@ -64,8 +64,7 @@ result<handle> client::make_socket() noexcept {
     if (!made) return fail_errno(made.error().value());
     (void)socket_options::set_no_delay(made->get(), true);
     if (const address* source = generator_.source_of(index_)) {
-        if (const int error = bind_source(made->get(), source->data(), source->size()); error != 0)
-            return fail_errno(error);
+        if (const int error = bind_source(made->get(), *source); error != 0) return fail_errno(error);
     }
     return generator_.loop().attach(made->release(), descriptor_kind::socket);
 }

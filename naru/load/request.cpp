@@ -9,10 +9,6 @@
 #include <cerrno>
 #include <charconv>
 
-#if !defined(_WIN32)
-#include <netdb.h>
-#endif
-
 #include <fmt/format.h>
 
 namespace naru::load {
@@ -92,9 +88,7 @@ or_words<url> parse_url(std::string_view text) {
 }
 
 or_words<std::vector<address>> resolve(const url& where) {
-#if defined(_WIN32)
-    windows::start_winsock();
-#endif
+    start_sockets();
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = AI_NUMERICSERV;
@@ -161,7 +155,7 @@ or_words<address> parse_source(std::string_view text, const address& target) {
     if (parsed->family() != target.family())
         return words(fmt::format("--source {}: the target has an address of another family", text));
     const auto trial = stream_socket_for(*parsed);
-    const int error = trial ? bind_source(trial->get(), parsed->data(), parsed->size()) : 0;
+    const int error = trial ? bind_source(trial->get(), *parsed) : 0;
     if (error == EADDRNOTAVAIL)
         return words(fmt::format("--source {}: this machine does not have this address", text));
     if (error != 0) return words(fmt::format("--source {}: {}", text, errno_category().message(error)));

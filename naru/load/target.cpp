@@ -9,16 +9,10 @@
 
 namespace naru::load {
 
-int bind_source(int socket, const void* source, std::uint32_t size) noexcept {
-    const auto* const native = static_cast<const sockaddr*>(source);
-#if defined(_WIN32)
-    const bool bound = ::bind(windows::socket_of(socket), native, static_cast<int>(size)) == 0;
-#else
-    const int on = 1;
-    (void)setsockopt(socket, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
-    const bool bound = ::bind(socket, native, size) == 0;
-#endif
-    return bound ? 0 : last_socket_error();
+int bind_source(int socket, const address& source) noexcept {
+    (void)socket_options::bind_without_port(socket);  // without it the port is taken here: dearer, no worse
+    if (::bind(socket, static_cast<const sockaddr*>(source.data()), source.size()) == 0) return 0;
+    return last_socket_error();
 }
 
 bool is_loopback(const address& target) noexcept {
@@ -41,8 +35,9 @@ bool is_local(const address& target) noexcept {
     } else {
         reinterpret_cast<sockaddr_in6&>(there).sin6_port = 0;
     }
+    const auto source = address::of(&there, target.size());
     const auto trial = stream_socket_for(target);
-    return trial && bind_source(trial->get(), &there, target.size()) == 0;
+    return source && trial && bind_source(trial->get(), *source) == 0;
 }
 
 // One connect in a loop of its own, on the engine that is cheap to make.

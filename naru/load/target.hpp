@@ -5,14 +5,11 @@
 #include <naru/core/result.hpp>
 #include <naru/net/address.hpp>
 
-#include <cstdint>
-
 namespace naru::load {
 
-/// Binds to an address of this machine (a sockaddr with port 0). On Linux to no port yet: it then has to be
-/// free only towards the target, and looking for one stays cheap when tens of thousands are taken (ip(7),
-/// IP_BIND_ADDRESS_NO_PORT). 0, or an errno value.
-int bind_source(int socket, const void* source, std::uint32_t size) noexcept;
+/// Binds to an address of this machine with port 0: which one is left to the connect where the system can
+/// (socket_options::bind_without_port). 0, or an errno value.
+int bind_source(int socket, const address& source) noexcept;
 
 /// Whether connecting to `target` stays on this machine: its address can be bound here.
 bool is_local(const address& target) noexcept;

@@ -5,6 +5,7 @@
 #include <naru/backend/windows_api.hpp>
 #else
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #endif
@@ -12,6 +13,14 @@
 #include <cerrno>
 
 namespace naru {
+
+/// Before a call that needs no socket, such as getaddrinfo: what makes one does this itself. Any number of
+/// times.
+inline void start_sockets() noexcept {
+#if defined(_WIN32)
+    windows::start_winsock();
+#endif
+}
 
 /// What the last socket call failed with, as an errno value.
 inline int last_socket_error() noexcept {

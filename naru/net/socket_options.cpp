@@ -122,6 +122,15 @@ result<void> set_reuse_port(int socket, bool on) noexcept {
 }
 result<bool> reuse_port(int socket) noexcept { return is_set(get(socket, SOL_SOCKET, SO_REUSEPORT)); }
 
+result<void> bind_without_port(int socket) noexcept {
+#if defined(IP_BIND_ADDRESS_NO_PORT)
+    return set(socket, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+#else
+    (void)socket;
+    return {};
+#endif
+}
+
 cork_scope::cork_scope(int socket) noexcept
     : socket_(socket), status_(set(socket, IPPROTO_TCP, cork_option, 1)) {}
 

@@ -62,6 +62,11 @@ result<void> set_reuse_address(int socket, bool on) noexcept;
 result<void> set_reuse_port(int socket, bool on) noexcept;
 result<bool> reuse_port(int socket) noexcept;
 
+/// IP_BIND_ADDRESS_NO_PORT (Linux), before a bind to port 0: the port is chosen at connect. It then has to be
+/// free only towards the peer, and looking for one stays cheap when tens of thousands are taken (ip(7)).
+/// Elsewhere bind chooses it, and this does nothing.
+result<void> bind_without_port(int socket) noexcept;
+
 /// TCP_CORK (Linux) or TCP_NOPUSH (BSD) for the life of a scope: only full segments leave until its end, then
 /// the rest goes at once.
 class cork_scope {

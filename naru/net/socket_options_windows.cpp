@@ -139,6 +139,8 @@ result<bool> reuse_port(int socket) noexcept {
     return fail(refused.error());
 }
 
+result<void> bind_without_port(int /*socket*/) noexcept { return {}; }
+
 cork_scope::cork_scope(int socket) noexcept : socket_(socket), status_(unsupported(socket)) {}
 cork_scope::~cork_scope() { static_cast<void>(socket_); }  // nothing was set
 result<bool> corked(int socket) noexcept {

@@ -7,27 +7,15 @@
 
 #include <gtest/gtest.h>
 
-#if !defined(_WIN32)
-#include <unistd.h>
-#endif
-
 namespace naru::load {
 namespace {
 
 using namespace std::chrono_literals;
 
-int own_number() {
-#if defined(_WIN32)
-    return static_cast<int>(GetCurrentProcessId());
-#else
-    return getpid();
-#endif
-}
-
 TEST(Process, is_there_with_its_threads_and_memory) {
-    const std::vector<int> tree = process_tree(own_number());
+    const std::vector<int> tree = process_tree(testing::process_number());
     ASSERT_FALSE(tree.empty());
-    EXPECT_EQ(tree.front(), own_number());
+    EXPECT_EQ(tree.front(), testing::process_number());
     EXPECT_GE(count_threads(tree), 1u);
     EXPECT_GT(read_memory(tree).user_bytes, 0u);
     EXPECT_TRUE(process_tree(1 << 29).empty()) << "nobody has this number";
@@ -39,7 +27,7 @@ TEST(Process, descends_from_its_parents) {
 }
 
 TEST(Process, work_shows_in_its_processor_time_and_its_threads) {
-    const std::vector<int> tree{own_number()};
+    const std::vector<int> tree{testing::process_number()};
     const duration before = read_cpu_time(tree);
     const duration thread_before = read_thread_counters().on_cpu;
     const instant give_up = clock::now() + 20s;
@@ -63,6 +51,12 @@ TEST(Target, where_nobody_listens_refuses) {
     const auto answered = probe(nobody, 20s);
     ASSERT_FALSE(answered);
     EXPECT_EQ(answered.error().value(), ECONNREFUSED);
+}
+
+TEST(Target, on_this_machine_need_not_be_a_loopback_address) {
+    const address any = address::parse("0.0.0.0:80").value();
+    EXPECT_FALSE(is_loopback(any));
+    EXPECT_TRUE(is_local(any));
 }
 
 }  // namespace

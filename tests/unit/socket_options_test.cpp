@@ -57,6 +57,17 @@ TEST_F(SocketOptions, AcceptedConnectionsInheritWhatTheirListenerWasGiven) {
     EXPECT_EQ(receive_buffer(ours.get()), 60'000);
 }
 
+TEST_F(SocketOptions, BindWithoutPortLeavesThePortToConnect) {
+    const unique_descriptor listener = listening_socket();
+    const unique_descriptor client = blocking_socket(AF_INET);
+    const address any_port = address::parse("127.0.0.1:0").value();
+    ASSERT_TRUE(bind_without_port(client.get()));
+    ASSERT_EQ(::bind(client.get(), static_cast<const sockaddr*>(any_port.data()), any_port.size()), 0);
+    EXPECT_EQ(address::local_of(client.get()).value().port(), 0);
+    checked(connect_socket(client.get(), address::local_of(listener.get()).value()), "connect");
+    EXPECT_NE(address::local_of(client.get()).value().port(), 0);
+}
+
 TEST_F(SocketOptions, KeepAlive) {
     EXPECT_EQ(keep_alive(socket).value(), std::nullopt);
     keep_alive_settings settings;

@@ -144,6 +144,7 @@ class Ending(unittest.TestCase):
 class CommandLine(unittest.TestCase):
     def test_what_is_wrong_is_said(self):
         for arguments, words in ((("--model", "tea"), "there is no model tea"),
+                                 (("--model", "threads"), "there is no model threads"),
                                  (("--model", "epoll"), "not an engine of this system"),
                                  (("--model", "iocp", "--threads", "2"), "--threads is for iocp-workers")):
             said = run("lab-server", *arguments)

@@ -3,6 +3,7 @@
 
     service_under_wine.py WRAPPER [unittest arguments]
 """
+import contextlib
 import http.client
 import os
 import socket
@@ -38,12 +39,16 @@ class Service(unittest.TestCase):
         with open(os.path.join(self.root, "large.bin"), "wb") as file:
             file.write(self.large)
 
-    def create(self, *arguments):
+    @contextlib.contextmanager
+    def created(self, *arguments):
         command = " ".join([windows_path(os.environ["NARU_EXE"]), "serve", windows_path(self.root), "--service",
                             *arguments])
         code, said = sc("create", NAME, "binPath=", command, "start=", "demand")
         self.assertEqual(code, 0, said)
-        self.addCleanup(sc, "delete", NAME)
+        try:
+            yield
+        finally:
+            sc("delete", NAME)
 
     def wait_for_state(self, wanted):
         end = time.monotonic() + PATIENCE
@@ -51,9 +56,18 @@ class Service(unittest.TestCase):
             self.assertLess(time.monotonic(), end, said)
         return said
 
+    def assert_cannot_start(self, *arguments):
+        """By its own words: one that was never started is stopped, too, with 1077 for its exit code."""
+        with self.created(*arguments):
+            sc("start", NAME)
+            said = self.wait_for_state("STOPPED")
+        self.assertRegex(said, r"\bWIN32_EXIT_CODE *: 1066\b")
+        self.assertRegex(said, r"\bSERVICE_EXIT_CODE *: 1\b")
+
     def test_it_runs_and_stops_when_its_answers_are_out(self):
         port = free_port()  # the manager has no way to say which one was taken
-        self.create("--listen", "127.0.0.1:%d" % port, "--send-buffer", "16384", "--drain-timeout", "30")
+        self.enterContext(
+            self.created("--listen", "127.0.0.1:%d" % port, "--send-buffer", "16384", "--drain-timeout", "30"))
         code, said = sc("start", NAME)
         self.assertEqual(code, 0, said)
         self.wait_for_state("RUNNING")
@@ -72,21 +86,34 @@ class Service(unittest.TestCase):
 
     def test_one_that_cannot_listen_ends(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
-            self.create("--listen", "127.0.0.1:%d" % taken.getsockname()[1])
-            sc("start", NAME)
-            self.wait_for_state("STOPPED")
+            self.assert_cannot_start("--listen", "127.0.0.1:%d" % taken.getsockname()[1])
+
+    def test_one_with_settings_that_cannot_be_ends(self):
+        for arguments in (("--engine", "tea"), ("--config", "here.toml"), ("--config", windows_path(self.root) + "\\no")):
+            with self.subTest(arguments):
+                self.assert_cannot_start(*arguments)
 
 
 class CommandLine(unittest.TestCase):
-    def test_only_the_manager_starts_a_service(self):
-        said = run("serve", ".", "--service")
+    def assert_refused(self, arguments, words):
+        said = run("serve", *arguments, "--service")
         self.assertEqual(said.returncode, 1)
-        self.assertRegex(said.stderr, r"^naru: --service: it was not the service control manager.*\n$")
+        self.assertRegex(said.stderr, r"^naru: %s.*\n$" % words)
+
+    def test_only_the_manager_starts_a_service(self):
+        self.assert_refused(("C:\\",), "--service: it was not the service control manager")
+
+    def test_what_is_wrong_with_the_settings_is_said_first(self):
+        self.assert_refused(("C:\\", "--engine", "tea"), "there is no engine tea")
+
+    def test_its_paths_are_absolute(self):
+        self.assert_refused((".",), r"--service: the directory \. is no absolute path")
+        self.assert_refused((r"\www",), r"--service: the directory \\www is no absolute path")
+        self.assert_refused(("C:\\", "--config", "naru.toml"), r"--service: --config naru\.toml is no absolute path")
+        self.assert_refused(("C:\\", "--access-log", "log"), r"--service: --access-log log is no absolute path")
 
     def test_its_directory_is_named(self):
-        said = run("serve", "--service")
-        self.assertEqual(said.returncode, 1)
-        self.assertIn("which directory?", said.stderr)
+        self.assert_refused((), r"--service: which directory\?")
 
 
 if __name__ == "__main__":
