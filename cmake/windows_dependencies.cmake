@@ -9,14 +9,10 @@ foreach(package fmt CLI toml++)
   file(CREATE_LINK /usr/include/${package} ${windows_headers}/${package} SYMBOLIC)
 endforeach()
 
-add_library(fmt-header-only INTERFACE)
-target_include_directories(fmt-header-only SYSTEM INTERFACE ${windows_headers})
-target_compile_definitions(fmt-header-only INTERFACE FMT_HEADER_ONLY=1)
-add_library(fmt::fmt-header-only ALIAS fmt-header-only)
-
 add_library(cli11 INTERFACE)
 target_include_directories(cli11 SYSTEM INTERFACE ${windows_headers})
 add_library(CLI11::CLI11 ALIAS cli11)
+set(FMT_INCLUDE ${windows_headers})
 set(TOMLPLUSPLUS_INCLUDE ${windows_headers})
 
 if(NARU_BUILD_TESTS)

@@ -42,8 +42,8 @@ class buffer_pool {
     }
 
     std::size_t capacity() const noexcept { return capacity_; }
-    std::size_t leased() const noexcept { return capacity_ - free_.size(); }
-    bool available() const noexcept { return !free_.empty(); }
+    std::size_t leased() const noexcept { return used_ - free_.size(); }
+    bool available() const noexcept { return leased() < capacity_; }
 
     /// A backend that lends buffers to the kernel takes them back first: `offer` returns true when it did.
     using offer = bool (*)(void* context, std::uint32_t index) noexcept;
@@ -52,7 +52,8 @@ class buffer_pool {
  private:
     std::byte* base_ = nullptr;
     std::size_t capacity_;
-    std::vector<std::uint32_t> free_;
+    std::size_t used_ = 0;             // leased once or more: those before it
+    std::vector<std::uint32_t> free_;  // of the used ones
     offer offer_ = nullptr;
     void* offer_context_ = nullptr;
 };

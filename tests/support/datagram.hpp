@@ -51,13 +51,12 @@ class Datagram : public conformance {
 
     /// The next datagram that has come to a plain socket.
     std::string next_at(const unique_descriptor& socket) {
-        std::string memory(70'000, '.');
         std::ptrdiff_t got = -1;
         run_until([&] {
-            got = receive_some(socket.get(), memory.data(), memory.size());
+            got = receive_some(socket.get(), largest_.data(), largest_.size());
             return got >= 0;
         });
-        return memory.substr(0, got >= 0 ? static_cast<std::size_t>(got) : 0);
+        return largest_.substr(0, got >= 0 ? static_cast<std::size_t>(got) : 0);
     }
 
     void go_there_and_back(const char* loopback) {
@@ -82,6 +81,9 @@ class Datagram : public conformance {
 
     handle ours;
     address where;
+
+ private:
+    std::string largest_ = std::string(70'000, '.');  // room for any datagram
 };
 
 }  // namespace naru::testing
