@@ -5,8 +5,8 @@
 #include <naru/load/target.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
-#include <future>
 #include <mutex>
 #include <stdexcept>
 #include <thread>
@@ -100,12 +100,17 @@ void run::state::watch_server() {
     const instant begun{duration(begun_at.load())};
     if (!sleep_until(begun + options.warmup / 2)) return;
     const std::vector<int> tree = process_tree(options.server_process);
-    std::future<process_memory> reading = std::async([&tree] { return read_memory(tree); });
+    process_memory full;
+    std::atomic<bool> is_read{false};
+    const std::jthread reader([&] {
+        full = read_memory(tree);
+        is_read = true;
+    });
     if (!sleep_until(begun + options.warmup)) return;
     const instant from = clock::now();
     const duration used_before = read_cpu_time(tree);
     (void)sleep_until(begun + options.warmup + options.run_time);
-    const bool memory_is_known = reading.wait_for(duration(0)) == std::future_status::ready;
+    const bool memory_is_known = is_read;
     const instant to = clock::now();
     const std::vector<int> tree_after = process_tree(options.server_process);
     const duration used_after = read_cpu_time(tree_after);
@@ -116,7 +121,6 @@ void run::state::watch_server() {
     used.seconds = std::chrono::duration<double>(to - from).count();
     used.on_cpu = used_after - used_before;
     if (memory_is_known) {
-        const process_memory full = reading.get();
         used.user_bytes = full.user_bytes;
         if (full.kernel_bytes && empty.kernel_bytes)
             used.kernel_bytes = static_cast<std::int64_t>(*full.kernel_bytes - *empty.kernel_bytes);

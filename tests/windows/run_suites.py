@@ -115,7 +115,7 @@ def main():
     parser.add_argument("--ci", action="store_true")
     parser.add_argument("--stress", action="store_true")
     parser.add_argument("names", nargs="*")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     build = os.path.abspath(options.build)
     logs = os.path.join(build, "log")
     os.makedirs(logs, exist_ok=True)
