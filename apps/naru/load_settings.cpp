@@ -100,16 +100,15 @@ void set_request(const load_settings& given, const load::url& where, load::run_o
 }
 
 void set_schedule(const load_settings& given, load::run_options& made) {
-    if (given.rate != -1) {
-        if (!(given.rate > 0 && given.rate <= load::limits::rate))
-            throw usage_error(
-                fmt::format("--rate must be more than 0 and at most {:g} requests per second, not {:g}",
-                            load::limits::rate, given.rate));
+    if (given.rate) {
+        if (!(*given.rate >= load::limits::lowest_rate && *given.rate <= load::limits::rate))
+            throw usage_error(fmt::format("--rate must be from {:g} to {:g} requests per second, not {:g}",
+                                          load::limits::lowest_rate, load::limits::rate, *given.rate));
         made.rate = given.rate;
     }
-    if (given.requests != -1) {
+    if (given.requests) {
         made.requests = static_cast<std::uint64_t>(
-            checked_range<std::int64_t>(given.requests, 1, 1'000'000'000'000, "requests"));
+            checked_range<std::int64_t>(*given.requests, 1, 1'000'000'000'000, "requests"));
     }
     made.run_time = made.requests ? run_time_default_counting : run_time_default;
     if (!given.duration.empty()) made.run_time = parse_duration(given.duration, "duration");

@@ -4,6 +4,7 @@
 #include <naru/load/options.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -15,7 +16,7 @@ struct usage_error : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-/// As given; empty or negative: not given.
+/// As given; empty: not given.
 struct load_settings {
     std::string url;
     std::int64_t connections = 64;
@@ -24,10 +25,10 @@ struct load_settings {
     std::int64_t threads = 1;
     std::int64_t pipeline = 1;
     bool close = false;
-    double rate = -1;
+    std::optional<double> rate;
     std::string duration;
     std::string warmup;
-    std::int64_t requests = -1;
+    std::optional<std::int64_t> requests;
     std::string timeout = "5";
     double ramp = 0;
     std::string source;

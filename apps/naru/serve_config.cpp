@@ -2,10 +2,10 @@
 
 #include "system.hpp"
 
+#include <naru/load/text_file.hpp>
+
 #include <charconv>
 #include <cmath>
-#include <fstream>
-#include <sstream>
 #include <stdexcept>
 #include <tuple>
 
@@ -122,15 +122,13 @@ void set_uring(uring_options& options, const serve_settings& settings, unsigned 
 }  // namespace
 
 serve_settings read_config(const std::string& path) {
-    std::ifstream stream(path);
-    std::ostringstream text;
-    text << stream.rdbuf();
-    if (!stream || !text)
-        throw std::runtime_error(fmt::format(
-            "cannot read the configuration {}: there is no such file, or it may not be read", path));
+    const auto text = load::read_file(path);
+    if (!text)
+        throw std::runtime_error(
+            fmt::format("cannot read the configuration {}: {}", path, text.error().message()));
     toml::table file;
     try {
-        file = toml::parse(text.str(), path);
+        file = toml::parse(*text, path);
     } catch (const toml::parse_error& error) {
         throw std::runtime_error(fmt::format("cannot read the configuration {}{}: {}", path,
                                              error.source().begin.line > 0

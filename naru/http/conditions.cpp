@@ -29,6 +29,18 @@ bool lists_tag(std::string_view list, std::string_view etag, bool weak_compariso
     return false;
 }
 
+// A list in several lines is one list (RFC 9110, section 5.3).
+bool lists_tag(const request_head& request, std::string_view head, field which, std::string_view name,
+               std::string_view etag, bool weak_comparison) noexcept {
+    if ((request.repeated & request_head::bit(which)) == 0)
+        return lists_tag(request.value(which, head), etag, weak_comparison);
+    std::size_t from = 0;
+    while (const auto line = next_field(head, name, from)) {
+        if (lists_tag(*line, etag, weak_comparison)) return true;
+    }
+    return false;
+}
+
 std::optional<std::uint64_t> number(std::string_view digits) noexcept {
     if (digits.empty() || digits.size() > 18) return std::nullopt;
     std::uint64_t value = 0;
@@ -114,14 +126,16 @@ precondition evaluate(const request_head& request, std::string_view head, const 
                       std::int64_t now) {
     if (request.has(field::if_match)) {
         const std::string_view value = request.value(field::if_match, head);
-        if (value != "*" && !lists_tag(value, of.etag, false)) return precondition::failed;
+        if (value != "*" && !lists_tag(request, head, field::if_match, "if-match", of.etag, false))
+            return precondition::failed;
     } else if (request.has(field::if_unmodified_since)) {
         const auto date = parse_date(request.value(field::if_unmodified_since, head), now);
         if (date && of.last_modified > *date) return precondition::failed;
     }
     if (request.has(field::if_none_match)) {
         const std::string_view value = request.value(field::if_none_match, head);
-        if (value == "*" || lists_tag(value, of.etag, true)) return precondition::not_modified;
+        if (value == "*" || lists_tag(request, head, field::if_none_match, "if-none-match", of.etag, true))
+            return precondition::not_modified;
     } else if (request.has(field::if_modified_since)) {
         const auto date = parse_date(request.value(field::if_modified_since, head), now);
         if (date && of.last_modified <= *date) return precondition::not_modified;
@@ -156,12 +170,12 @@ range_outcome select_ranges(const request_head& request, std::string_view head, 
     return out.count > 1 && bytes >= size ? range_outcome::whole : range_outcome::partial;
 }
 
-coding choose_coding(std::string_view accept_encoding,
+coding choose_coding(const request_head& request, std::string_view head,
                      const std::array<bool, coding_count>& available) noexcept {
     std::array<int, coding_count> quality{};
     std::array<bool, coding_count> named{};
     int any = -1;
-    for_each_element(accept_encoding, [&](std::string_view element) {
+    const auto weigh = [&](std::string_view element) {
         const std::size_t semicolon = element.find(';');
         std::string_view name = element.substr(0, semicolon);
         while (!name.empty() && (name.back() == ' ' || name.back() == '\t'))
@@ -177,7 +191,14 @@ coding choose_coding(std::string_view accept_encoding,
             named[index] = true;
         }
         return true;
-    });
+    };
+    if ((request.repeated & request_head::bit(field::accept_encoding)) == 0) {
+        for_each_element(request.value(field::accept_encoding, head), weigh);
+    } else {
+        std::size_t from = 0;
+        while (const auto line = next_field(head, "accept-encoding", from))
+            for_each_element(*line, weigh);
+    }
     constexpr auto identity = static_cast<std::size_t>(coding::identity);
     for (std::size_t index = 0; index < coding_count; ++index) {
         if (named[index]) continue;

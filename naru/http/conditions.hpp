@@ -49,9 +49,9 @@ range_outcome select_ranges(const request_head& request, std::string_view head, 
 enum class coding : std::uint8_t { zstd, brotli, gzip, identity };
 inline constexpr std::size_t coding_count = 4;
 
-/// The best of the available codings for an Accept-Encoding value (RFC 9110, section 12.5.3): the highest
+/// The best of the available codings for a request's Accept-Encoding (RFC 9110, section 12.5.3): the highest
 /// quality, then our own order. `available[i]` belongs to coding i; identity always is.
-coding choose_coding(std::string_view accept_encoding,
+coding choose_coding(const request_head& request, std::string_view head,
                      const std::array<bool, coding_count>& available) noexcept;
 
 }  // namespace naru::http

@@ -1,6 +1,8 @@
 #include <naru/http/date.hpp>
 
+#include <algorithm>
 #include <chrono>
+#include <ctime>
 
 namespace naru::http {
 
@@ -98,6 +100,10 @@ std::array<char, date_length> format_date(std::int64_t unix_seconds) noexcept {
     put_two(&text[20], static_cast<unsigned>(time.minutes().count()));
     put_two(&text[23], static_cast<unsigned>(time.seconds().count()));
     return text;
+}
+
+std::array<char, date_length> format_last_modified(std::int64_t unix_seconds) noexcept {
+    return format_date(std::min<std::int64_t>(unix_seconds, std::time(nullptr)));
 }
 
 std::optional<std::int64_t> parse_date(std::string_view text, std::int64_t now) noexcept {

@@ -13,6 +13,9 @@ inline constexpr std::size_t date_length = 29;
 /// "Sun, 06 Nov 1994 08:49:37 GMT", without a terminator.
 std::array<char, date_length> format_date(std::int64_t unix_seconds) noexcept;
 
+/// The date for Last-Modified: a time to come is told as now (RFC 9110, section 8.8.2.1).
+std::array<char, date_length> format_last_modified(std::int64_t unix_seconds) noexcept;
+
 /// Any of the three forms that RFC 9110 asks recipients to accept. Two-digit years are taken to be at most 50
 /// years ahead of `now`.
 std::optional<std::int64_t> parse_date(std::string_view text, std::int64_t now) noexcept;

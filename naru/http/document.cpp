@@ -36,7 +36,7 @@ void prepare(representation& of, coding which, std::string_view content_type, bo
     ready = "HTTP/1.1 200 OK\r\nServer: naru\r\nDate: ";
     of.date_offset = static_cast<std::uint32_t>(ready.size());
     ready.append(date_length, ' ');
-    const auto modified = format_date(of.status.modified_seconds());
+    const auto modified = format_last_modified(of.status.modified_seconds());
     fmt::format_to(std::back_inserter(ready),
                    "\r\nContent-Type: {}\r\nContent-Length: {}\r\nLast-Modified: {}\r\nETag: {}\r\n"
                    "Accept-Ranges: bytes\r\n",
@@ -97,7 +97,7 @@ result<std::unique_ptr<document>> load_directory(const directory_root& root, con
     }
     if (!listings) return fail_errno(EACCES);
     if (may_block == directory_root::blocking::no) return fail_errno(EAGAIN);
-    auto entries = read_directory(directory.get(), limits::listing_entries);
+    auto entries = read_directory(root, path, directory.get(), limits::listing_entries);
     if (!entries) return fail(entries.error());
     made->is = document::kind::listing;
     const bool cut = entries->size() == limits::listing_entries;

@@ -101,7 +101,7 @@ class head_writer {
 };
 
 void add_description(head_writer& head, const document& from, const representation& what, coding in) {
-    const auto modified = format_date(what.status.modified_seconds());
+    const auto modified = format_last_modified(what.status.modified_seconds());
     head.add("Last-Modified: {}\r\nETag: {}\r\n", std::string_view(modified.data(), modified.size()),
              what.etag);
     if (from.varies) head.add("Vary: Accept-Encoding\r\n");
@@ -216,8 +216,9 @@ connection::next_step connection::answer(cached_document& from) noexcept {
              what.text.size());
     head.end(keep_alive_, exchange_->parser.head().minor_version);
     append(head.text());
-    log(200, what.text.size());
-    if (exchange_->parser.head().method == method::head) return next_step::go_on;
+    const bool only_head = exchange_->parser.head().method == method::head;
+    log(200, only_head ? 0 : what.text.size());
+    if (only_head) return next_step::go_on;
     add_piece(what.text);
     hold(from);
     return next_step::flush;
@@ -229,7 +230,7 @@ connection::next_step connection::answer_file(cached_document& from) noexcept {
     const std::string_view text = exchange_->head;
     coding in = coding::identity;
     if (file.varies && request.has(field::accept_encoding)) {
-        in = choose_coding(request.value(field::accept_encoding, text), file.available());
+        in = choose_coding(request, text, file.available());
     }
     const representation& what = file.in(in);
     const bool plain = (request.present & conditional) == 0;

@@ -55,7 +55,8 @@ inline constexpr auto cache_age = 1000ms;
 inline constexpr auto linger_time = 2s;
 inline constexpr std::uint64_t linger_bytes = 1024 * 1024;
 
-/// Access log lines that wait to be written; more are dropped, and counted.
+/// Access log lines that wait to be written; more are dropped, counted, and reported so often at most.
 inline constexpr std::size_t access_log_bytes = 4 * 1024 * 1024;
+inline constexpr auto access_log_report_interval = 10s;
 
 }  // namespace naru::http::limits

@@ -313,17 +313,17 @@ parse_status request_parser::finish() noexcept {
     return parse_status::complete;
 }
 
-std::optional<std::string_view> find_field(std::string_view head, std::string_view lower_case_name) noexcept {
-    std::size_t line = head.find("\r\n");
-    while (line != std::string_view::npos && line + 2 < head.size()) {
-        const std::size_t begin = line + 2;
-        line = head.find("\r\n", begin);
-        const std::string_view text = head.substr(begin, line - begin);
-        const std::size_t colon = text.find(':');
+std::optional<std::string_view> next_field(std::string_view head, std::string_view lower_case_name,
+                                           std::size_t& from) noexcept {
+    while (true) {
+        const std::size_t line_end = head.find("\r\n", from);
+        if (line_end == std::string_view::npos || line_end + 2 >= head.size()) return std::nullopt;
+        from = line_end + 2;
+        const std::string_view line = head.substr(from, head.find("\r\n", from) - from);
+        const std::size_t colon = line.find(':');
         if (colon == std::string_view::npos) continue;
-        if (equals_lower(text.substr(0, colon), lower_case_name)) return trimmed(text.substr(colon + 1));
+        if (equals_lower(line.substr(0, colon), lower_case_name)) return trimmed(line.substr(colon + 1));
     }
-    return std::nullopt;
 }
 
 }  // namespace naru::http

@@ -270,6 +270,8 @@ void connection::put_aside() noexcept {
     if (phase_ != phase::head) {
         phase_ = phase::head;
         set_deadline(worker_.options_.timeouts.head);
+    } else if (!armed()) {
+        set_deadline({});  // it has passed, but what had been received by then came before the cancel
     }
     receive();
 }

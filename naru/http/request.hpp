@@ -64,7 +64,16 @@ struct request_head {
     bool has_body() const noexcept { return chunked || content_length > 0; }
 };
 
+/// The next field with a name (in lower case), in a head that has been parsed. `from` is 0 for the first one,
+/// and is moved for the one behind it.
+std::optional<std::string_view> next_field(std::string_view head, std::string_view lower_case_name,
+                                           std::size_t& from) noexcept;
+
 /// Any field by its name in lower case, in a head that has been parsed: the first with that name.
-std::optional<std::string_view> find_field(std::string_view head, std::string_view lower_case_name) noexcept;
+inline std::optional<std::string_view> find_field(std::string_view head,
+                                                  std::string_view lower_case_name) noexcept {
+    std::size_t from = 0;
+    return next_field(head, lower_case_name, from);
+}
 
 }  // namespace naru::http

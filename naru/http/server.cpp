@@ -88,7 +88,7 @@ server::server(server_options options, std::function<void(std::string_view)> rep
     auto root = directory_root::open(s.options.root);
     if (!root) throw std::runtime_error(root_error(s.options.root, root.error()));
     s.root = std::move(*root);
-    if (s.options.access_log) s.log.emplace(*s.options.access_log);
+    if (s.options.access_log) s.log.emplace(*s.options.access_log, s.report);
     s.local = s.options.listen;
     s.shards.resize(s.options.threads == 0 ? 1 : s.options.threads);
     if (s.shards.size() >

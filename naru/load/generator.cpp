@@ -219,7 +219,9 @@ void generator::begin(instant start) {
         window_end_ = saturating_add(window_start_, options_.run_time);
         if (open_loop_ && options_.requests) {
             const double length = static_cast<double>(*options_.requests) * interval_;
-            window_end_ = std::min(window_end_, window_start_ + duration(static_cast<std::int64_t>(length)));
+            if (length < static_cast<double>(options_.run_time.count()))
+                window_end_ =
+                    std::min(window_end_, window_start_ + duration(static_cast<std::int64_t>(length)));
         }
         if (open_loop_) next_due_ = time_of(0);
         keep_time();

@@ -28,6 +28,7 @@ inline constexpr unsigned connects_in_flight = 64;
 inline constexpr unsigned threads = 256;
 inline constexpr std::uint32_t connections = 1'000'000;
 inline constexpr unsigned pipeline = 1024;
+inline constexpr double lowest_rate = 0.001;
 inline constexpr double rate = 1e8;
 inline constexpr std::size_t body_bytes = 16 * 1024 * 1024;
 inline constexpr std::size_t source_addresses = 65'536;

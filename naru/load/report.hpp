@@ -30,7 +30,7 @@ std::string_view name_of(failure which) noexcept;
 /// Counted by one thread, merged at the end.
 struct totals {
     std::uint64_t completed = 0;   ///< measured requests that were answered, whatever the status
-    std::uint64_t in_time = 0;     ///< of those, before the end of the measured time
+    std::uint64_t in_time = 0;     ///< answers within the measured time, whenever their requests were sent
     std::uint64_t unfinished = 0;  ///< measured requests without an answer at the end
     std::uint64_t unsent = 0;      ///< of those, never sent: no connection became free
     std::uint64_t overflowed = 0;  ///< scheduled requests dropped because the backlog was full

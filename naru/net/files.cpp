@@ -105,7 +105,7 @@ result<unique_descriptor> open_log(const std::string& path) noexcept {
     return opened;
 }
 
-result<void> write_log(int log, std::string_view text) noexcept {
+result<void> write_log(int log, std::string_view& text) noexcept {
     while (!text.empty()) {
         const ssize_t written = ::write(log, text.data(), text.size());
         if (written < 0 && errno == EINTR) continue;
@@ -143,7 +143,8 @@ result<void> read_whole(int file, std::uint64_t size, directory_root::blocking m
     return fail_errno(ENOMEM);
 }
 
-result<std::vector<directory_entry>> read_directory(int directory, std::size_t limit) {
+result<std::vector<directory_entry>> read_directory(const directory_root& root, const std::string& path,
+                                                    int directory, std::size_t limit) {
     const int own = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);  // fdopendir takes it over
     if (own < 0) return fail_errno(errno);
     DIR* const opened = fdopendir(own);
@@ -160,11 +161,17 @@ result<std::vector<directory_entry>> read_directory(int directory, std::size_t l
         if (name == "." || name == "..") continue;
         if (entries.size() == limit) break;
         struct stat raw{};
-        if (fstatat(dirfd(stream.get()), each->d_name, &raw, 0) != 0)
-            continue;  // a dangling link, or just gone
+        if (fstatat(dirfd(stream.get()), each->d_name, &raw, AT_SYMLINK_NOFOLLOW) != 0)
+            continue;  // just gone
         directory_entry entry;
         entry.name = name;
         entry.status = status_from(raw);
+        if (S_ISLNK(raw.st_mode)) {
+            const auto target = root.open_beneath(path + entry.name, directory_root::blocking::yes);
+            const auto status = target ? status_of(target->get()) : fail(target.error());
+            if (!status) continue;  // it leads nowhere, or out
+            entry.status = *status;
+        }
         entries.push_back(std::move(entry));
     }
     return entries;

@@ -61,15 +61,19 @@ result<file_status> status_of(int file) noexcept;
 /// A file for a log, made if it is not there: what is written goes behind its end, whoever else writes. "-"
 /// is standard output. Errors: ENOENT, EACCES, EISDIR.
 result<unique_descriptor> open_log(const std::string& path) noexcept;
-/// Writes all of `text`. Errors: ENOSPC and the rest of write(2). Blocks.
-result<void> write_log(int log, std::string_view text) noexcept;
+/// Writes all of `text`; after an error what was not written is left in it. Errors: ENOSPC and the rest of
+/// write(2). Blocks.
+result<void> write_log(int log, std::string_view& text) noexcept;
 
 /// Fills `content` with `size` bytes from the file's start. EAGAIN if they are not in memory and may_block is
 /// no; EIO if the file has got shorter.
 result<void> read_whole(int file, std::uint64_t size, directory_root::blocking may_block,
                         std::string& content) noexcept;
 
-/// The entries of an open directory, without "." and "..", at most `limit`; sorted by nothing. Blocks.
-result<std::vector<directory_entry>> read_directory(int directory, std::size_t limit);
+/// The entries of an open directory, without "." and "..", at most `limit`; sorted by nothing. A symbolic
+/// link is described as what it leads to, and left out if open_beneath would not go there. `path` is where
+/// the directory is beneath `root`: empty, or with a slash at its end. Blocks.
+result<std::vector<directory_entry>> read_directory(const directory_root& root, const std::string& path,
+                                                    int directory, std::size_t limit);
 
 }  // namespace naru

@@ -138,7 +138,7 @@ result<unique_descriptor> open_log(const std::string& path) noexcept {
     return unique_descriptor(static_cast<int>(opened));
 }
 
-result<void> write_log(int log, std::string_view text) noexcept {
+result<void> write_log(int log, std::string_view& text) noexcept {
     while (!text.empty()) {
         DWORD written = 0;
         const auto size = static_cast<DWORD>(std::min<std::size_t>(text.size(), 0x7fff'ffff));
@@ -167,7 +167,9 @@ result<void> read_whole(int file, std::uint64_t size, directory_root::blocking m
     return fail_errno(ENOMEM);
 }
 
-result<std::vector<directory_entry>> read_directory(int directory, std::size_t limit) {
+result<std::vector<directory_entry>> read_directory(const directory_root& /*root*/,
+                                                    const std::string& /*path*/, int directory,
+                                                    std::size_t limit) {
     alignas(FILE_ID_BOTH_DIR_INFO) std::array<std::byte, 64 * 1024> batch;
     std::vector<directory_entry> entries;
     auto how = FileIdBothDirectoryRestartInfo;
@@ -183,8 +185,9 @@ result<std::vector<directory_entry>> read_directory(int directory, std::size_t l
             const auto& each = *reinterpret_cast<const FILE_ID_BOTH_DIR_INFO*>(at);
             directory_entry entry;
             entry.name = windows::to_utf8({each.FileName, each.FileNameLength / sizeof(wchar_t)});
-            // What could not be opened by its name is not shown.
-            if (is_plain_windows_name(entry.name)) {
+            // What could not be opened by its name is not shown; nor is a link, which is never followed.
+            if (is_plain_windows_name(entry.name) &&
+                (each.FileAttributes & FILE_ATTRIBUTE_REPARSE_POINT) == 0) {
                 entry.status.kind = kind_from(each.FileAttributes);
                 entry.status.size = static_cast<std::uint64_t>(each.EndOfFile.QuadPart);
                 entry.status.modified_ns = unix_nanoseconds(each.LastWriteTime.QuadPart);

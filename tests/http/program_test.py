@@ -207,8 +207,12 @@ class Configuration(Case):
         self.refused("head-timeout = \"long\"\n", "line 1.*head-timeout wants a number")
         self.refused("head-timeout = 0\n", "head-timeout must be")
         self.refused("engine = \"fast\"\n", "there is no engine fast")
-        self.check_refused("serve", "--config", os.path.join(self.scratch, "missing.toml"), says="missing.toml")
-        self.check_refused("serve", "--config", self.root, says="root")
+        self.check_refused("serve", "--config", os.path.join(self.scratch, "missing.toml"), says="missing.toml: No such file")
+        self.check_refused("serve", "--config", self.root, says="Is a directory")
+
+    def test_an_empty_one_has_no_settings(self):
+        with Server(self.root, "--listen", "127.0.0.1:0", "--config", self.write("empty.toml", "")) as server:
+            self.assertEqual(server.get("/hello.txt"), (200, b"hello\n"))
 
     def test_works_and_flags_go_before_it(self):
         os.mkdir(os.path.join(self.root, "empty"))

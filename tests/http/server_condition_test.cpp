@@ -17,8 +17,8 @@ TEST_P(condition_test, if_none_match) {
     start();
     const std::string tag = tag_of("/hello.txt");
     client one = connect();
-    for (const std::string& value :
-         {tag, "W/" + tag, "\"a\", " + tag, "\"a,b\" ,," + tag, std::string("*")}) {
+    for (const std::string& value : {tag, "W/" + tag, "\"a\", " + tag, "\"a,b\" ,," + tag, std::string("*"),
+                                     "\"x\"\r\nX-Other: a\r\nIf-None-Match: " + tag}) {
         const response got = one.ask(get("/hello.txt", "If-None-Match: " + value + "\r\n"));
         EXPECT_EQ(got.status, 304) << value;
         EXPECT_EQ(got["ETag"], tag);
@@ -39,6 +39,8 @@ TEST_P(condition_test, if_match) {
     EXPECT_EQ(status_with("If-Match: " + tag + "\r\n"), 200);
     EXPECT_EQ(status_with("If-Match: *\r\n"), 200);
     EXPECT_EQ(status_with("If-Match: \"x\", " + tag + "\r\n"), 200);
+    EXPECT_EQ(status_with("If-Match: \"x\"\r\nif-match:" + tag + "\r\n"), 200) << "two lines are one list";
+    EXPECT_EQ(status_with("If-Match: \"x\"\r\nIf-Match: \"y\"\r\n"), 412);
     EXPECT_EQ(status_with("If-Match: W/" + tag + "\r\n"), 412) << "the comparison is strong";
     EXPECT_EQ(status_with("If-Match: \"x\"\r\n"), 412);
     EXPECT_EQ(status_with("If-Match: \"x\"\r\nIf-None-Match: " + tag + "\r\n"), 412) << "If-Match goes first";

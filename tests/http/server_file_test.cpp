@@ -209,6 +209,13 @@ TEST_P(file_test, nothing_outside_of_the_root) {
         EXPECT_EQ(got.body.find("SECRET"), std::string::npos) << target;
         EXPECT_EQ(got.body.find("secret"), std::string::npos) << target;
     }
+    // Nor does a listing tell of it.
+    const std::string listing = one.ask(get("/")).body;
+    for (const std::string_view link :
+         {"absolute-link", "relative-link", "directory-link", "magic-link", "loop"})
+        EXPECT_EQ(listing.find(link), std::string::npos) << link;
+    EXPECT_NE(listing.find("inner-link"), std::string::npos) << listing;
+    EXPECT_NE(one.ask(get("/dir/")).body.find("up-link"), std::string::npos);
     EXPECT_EQ(one.ask(get("/inner-link")).body, "inside");
     EXPECT_EQ(one.ask(get("/dir/up-link")).body, hello);
     EXPECT_EQ(one.ask(get("/dir/../hello.txt")).body, hello);

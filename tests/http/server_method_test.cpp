@@ -44,6 +44,19 @@ TEST_P(method_test, the_date_is_now) {
     EXPECT_GE(*later, before + 1);
 }
 
+TEST_P(method_test, nothing_was_modified_in_the_future) {
+    files_.touch("hello.txt", std::time(nullptr) + 86'400);
+    start();
+    client one = connect();
+    for (const char* fields : {"", "Range: bytes=0-1\r\n"}) {  // one is prepared, the other is not
+        const response got = one.ask(get("/hello.txt", fields));
+        const auto modified = http::parse_date(got["Last-Modified"], std::time(nullptr));
+        const auto date = http::parse_date(got["Date"], std::time(nullptr));
+        ASSERT_TRUE(modified && date);
+        EXPECT_LE(*modified, *date);
+    }
+}
+
 TEST_P(method_test, head_is_get_without_the_body) {
     files_.write("large.bin", pattern(200'000));
     start();

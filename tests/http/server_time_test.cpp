@@ -58,6 +58,26 @@ TEST_P(time_test, trickling_does_not_push_the_head_deadline_back) {
     expect_about(300ms);
 }
 
+// Bytes that come together with the deadline's end are taken, and do not end the deadline.
+TEST_P(time_test, trickling_around_the_head_deadline_does_not_lift_it) {
+    options_.timeouts.head = 100ms;
+    start();
+    std::vector<client> all;
+    for (int each = 0; each < 50; ++each) {
+        all.push_back(connect());
+        all.back().send("GET / HTTP/1.1\r\nHost: a\r\nX: ");
+    }
+    const auto end = test_clock::now() + 150ms;
+    while (test_clock::now() < end) {
+        for (client& each : all)
+            each.send("x");
+    }
+    for (client& each : all) {
+        (void)each.read_to_end();
+        EXPECT_TRUE(each.has_ended());
+    }
+}
+
 TEST_P(time_test, a_client_that_says_nothing_is_let_go) {
     options_.timeouts.head = 200ms;
     start();

@@ -174,7 +174,8 @@ TEST(conditions, a_date_of_this_very_second_is_no_strong_validator) {
 TEST(conditions, content_codings) {
     constexpr std::array<bool, coding_count> all{true, true, true, true};
     const auto choice = [](std::string_view accepted, const std::array<bool, coding_count>& available) {
-        return choose_coding(accepted, available);
+        const asked request("Accept-Encoding: " + std::string(accepted) + "\r\n");
+        return choose_coding(request.head, request.text, available);
     };
     EXPECT_EQ(choice("", all), coding::identity);
     EXPECT_EQ(choice("gzip", all), coding::gzip);
@@ -195,6 +196,8 @@ TEST(conditions, content_codings) {
     EXPECT_EQ(choice("deflate, compress", all), coding::identity);
     EXPECT_EQ(choice("zstd, br, gzip", {false, false, true, true}), coding::gzip);
     EXPECT_EQ(choice("zstd, br", {false, false, true, true}), coding::identity);
+    EXPECT_EQ(choice("deflate\r\nAccept-Encoding: br;q=0.5\r\naccept-encoding:gzip", all), coding::gzip)
+        << "several lines are one list";
 }
 
 TEST(path, decodes_and_stays_inside) {

@@ -129,7 +129,7 @@ class CommandLine(Case):
 
     def test_values_out_of_range(self):
         for flag, value in (("connections", "0"), ("connections", "-1"), ("connections", "2000000"), ("threads", "0"), ("threads", "999"),
-                            ("rate", "0"), ("rate", "-5"), ("rate", "nan"), ("rate", "1e12"), ("duration", "0"), ("duration", "-1"),
+                            ("rate", "0"), ("rate", "-5"), ("rate", "-1"), ("rate", "1e-10"), ("requests", "-1"), ("rate", "nan"), ("rate", "1e12"), ("duration", "0"), ("duration", "-1"),
                             ("duration", "soon"), ("duration", "25h"), ("duration", "5x"), ("requests", "0"), ("idle", "-1"), ("pipeline", "0"),
                             ("pipeline", "5000"), ("timeout", "0"), ("warmup", "-1s"), ("ramp", "-1"), ("max-errors", "101"),
                             ("expect", "abc"), ("expect", "99"), ("expect", "300-200"), ("source", "nowhere"), ("source", "192.0.2.1")):
@@ -137,6 +137,11 @@ class CommandLine(Case):
                 self.check_refused(server.url, "--%s=%s" % (flag, value), says=flag)
         self.check_refused("http://127.0.0.1/", "--connections", "many", says="many")
         self.check_refused("http://127.0.0.1/", "--nonsense", says="nonsense")
+
+    def test_more_requests_than_there_is_time_for(self):
+        with Answerer() as server:
+            done = self.load(server.url, "--rate", "100", "--requests", "1000000000000", "-d", "500ms", "-c", "4")
+        self.assertRegex(done.stdout, r"\b50 in 0\.50 s")
 
     def test_flags_that_do_not_go_together(self):
         self.check_refused("http://127.0.0.1/", "--close", "--pipeline", "4", says="exclude each other")
