@@ -217,7 +217,6 @@ class uring_backend final : public backend {
     int direct_from_ = 0;       // an accepted descriptor with this number means that the limit is near
     unsigned table_ = 0;        // places in the ring's table
     unsigned direct_used_ = 0;  // of them, by connections
-    unsigned forks_ = 0;        // of this process when the ring was started
     bool started_ = false;
     bool direct_now_ = false;
 };

@@ -10,7 +10,11 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdlib>
+#include <exception>
+#include <functional>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -24,12 +28,17 @@ namespace naru::testing {
 namespace {
 
 // What `child` returns, from a process of its own; "status N" in front if that did not end well.
-std::string in_a_child(std::string (*child)()) {
+std::string in_a_child(const std::function<std::string()>& child) {
     std::array<int, 2> ends{};
     if (::pipe(ends.data()) != 0) return "no pipe";
     const pid_t pid = ::fork();
     if (pid == 0) {
-        const std::string said = child();
+        std::string said;
+        try {
+            said = child();
+        } catch (const std::exception& thrown) {  // or the child would go on with the tests
+            said = thrown.what();
+        }
         (void)!::write(ends[1], said.data(), said.size());
         ::_exit(0);
     }
@@ -132,6 +141,36 @@ TEST(UringRefusal, AForkedChildIsStopped) {
         bool ran = false;
         on.post([&] { ran = true; });
         on.run_until([&] { return ran; });
+    }
+}
+
+TEST(UringRefusal, AForkedChildDestroysWhatItInheritedAndItsOwnLoopGoesOn) {
+    if (!has_io_uring()) GTEST_SKIP() << "no io_uring here";
+    for (const bool sqpoll : {false, true}) {
+        uring_options options;
+        options.single_issuer = false;
+        options.sqpoll = sqpoll;
+        options.sqpoll_idle_milliseconds = 1;
+        std::unique_ptr<loop> inherited;
+        try {
+            inherited = std::make_unique<loop>(std::make_unique<uring_backend>(options));
+        } catch (const std::exception& refusal) {
+            GTEST_SKIP() << refusal.what();
+        }
+        inherited->run_for_one_tick(duration(0));
+        const std::string said = in_a_child([&] {
+            loop own(std::make_unique<uring_backend>(options));
+            own.run_for_one_tick(duration(0));
+            inherited.reset();
+            bool ran = false;
+            own.post([&] { ran = true; });
+            own.run_until([&] { return ran; });
+            return std::string("it goes on");
+        });
+        EXPECT_EQ(said, "it goes on");
+        bool ran = false;
+        inherited->post([&] { ran = true; });
+        inherited->run_until([&] { return ran; });
     }
 }
 
