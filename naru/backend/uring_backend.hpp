@@ -89,7 +89,9 @@ class uring_backend final : public backend {
         bool polled : 1 = false;   // what is armed is a poll, because the descriptor is non-blocking for now
         bool closing : 1 = false;  // the close operation is at the front of reads
         bool direct : 1 = false;   // lives in the ring's table
-        bool copies : 1 = false;   // zero-copy was refused
+        bool copies : 1 = false;   // zero-copy was refused: this kind of socket has none
+        bool copies_first : 1 = false;  // and for the first of writes alone, for want of memory
+        bool zero_copy : 1 = false;     // the send in the kernel is one
         bool send_begun : 1 = false;    // the turn of a linked send has come
         bool bulk : 1 = false;          // its last receive filled a whole buffer: the next is a bundle
         bool armed_bundle : 1 = false;  // what is armed is one
