@@ -150,6 +150,8 @@ class uring_backend final : public backend {
     void drop_kept(record& of) noexcept;
     void arm(std::uint32_t slot, record& of) noexcept;
     void disarm(std::uint32_t slot, record& of) noexcept;
+    unsigned receives_ahead() const noexcept;
+    void watch_pool() noexcept;
     void on_armed(std::uint32_t slot, record& of, const io_uring_cqe& completion,
                   operation_queue& done) noexcept;
     void on_accepted(std::uint32_t slot, record& of, int outcome) noexcept;
@@ -220,6 +222,7 @@ class uring_backend final : public backend {
     unsigned table_ = 0;        // places in the ring's table
     unsigned direct_used_ = 0;  // of them, by connections
     bool started_ = false;
+    bool pool_is_short_ = false;  // nothing is received ahead
     bool direct_now_ = false;
 };
 
