@@ -12,7 +12,6 @@
 #include <system_error>
 
 #include <poll.h>
-#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -29,10 +28,6 @@ constexpr std::uint8_t used_operations[] = {
     IORING_OP_OPENAT,       IORING_OP_READ,     IORING_OP_FILES_UPDATE,
     IORING_OP_ASYNC_CANCEL, IORING_OP_RECVMSG,  uring_abi::op_fixed_fd_install,
 };
-
-// How often this process is a child of the one that first made a ring. Counted by the fork, because a fork is
-// rare and a look at this is not.
-unsigned forks = 0;
 
 }  // namespace
 
@@ -55,9 +50,6 @@ void uring_backend::do_without(const std::string& what) {
 }
 
 void uring_backend::open_ring() {
-    static const int counting = pthread_atfork(nullptr, nullptr, [] { ++forks; });
-    NARU_ASSERT(counting == 0);
-    (void)counting;
     for (const uring_quirk& each : quirks_of_this_kernel()) {
         if (each.switches_off(options_)) do_without(each.text());
     }
@@ -88,7 +80,7 @@ void uring_backend::open_ring() {
 
 uring_backend::~uring_backend() {
     // A child made by fork has this object, but neither the ring nor its operations: they are the parent's.
-    const bool ours = started_ && forks_ == forks;
+    const bool ours = started_ && !ring_.is_inherited();
     for (std::uint32_t slot = 0; slot < records_.size(); ++slot) {
         record& left = records_.at(slot);
         NARU_ASSERT(left.reads.empty() && left.writes.empty());
@@ -108,7 +100,6 @@ uring_backend::~uring_backend() {
 // The first wait decides which thread the ring belongs to: a loop may be made on one and run on another.
 void uring_backend::start_ring() noexcept {
     started_ = true;
-    forks_ = forks;
     if (const std::error_code error = ring_.start())
         fatal(("an io_uring ring could not be enabled: " + error.message()).c_str());
     lent_.publish();
@@ -161,10 +152,10 @@ int uring_backend::descriptor(handle of) noexcept {
 
 // ---------------------------------------------------------------------------------------- submission
 
-// A ring belongs to one thread of one process; the kernel refuses all others. There is no going on: what is
-// submitted would be lost without a word.
+// A ring belongs to one process, and one for a single issuer to one thread of it: all others are refused.
+// There is no going on: what is submitted would be lost without a word.
 int uring_backend::enter(bool events, bool wait, instant until) noexcept {
-    const int failed = forks_ == forks ? ring_.enter(events, wait, until) : -EEXIST;
+    const int failed = ring_.enter(events, wait, until);
     if (failed == -EEXIST || failed == -EOWNERDEAD || failed == -EBADF || failed == -ENXIO) {
         fatal(
             "an io_uring loop was used outside the thread that runs it, or in a child made by fork; "
@@ -307,6 +298,7 @@ void uring_backend::start(operation& op, operation_queue& done) noexcept {
 void uring_backend::wait(instant until, operation_queue& done) noexcept {
     if (!started_) start_ring();
     if (!paused_.empty()) resume_paused(done);
+    watch_pool();
     if (!starved_.empty()) resume_starved(done);
     lent_.publish();
     const bool busy = !done.empty() || !paused_.empty() || !set_aside_.empty();

@@ -89,7 +89,9 @@ class uring_backend final : public backend {
         bool polled : 1 = false;   // what is armed is a poll, because the descriptor is non-blocking for now
         bool closing : 1 = false;  // the close operation is at the front of reads
         bool direct : 1 = false;   // lives in the ring's table
-        bool copies : 1 = false;   // zero-copy was refused
+        bool copies : 1 = false;   // zero-copy was refused: this kind of socket has none
+        bool copies_first : 1 = false;  // and for the first of writes alone, for want of memory
+        bool zero_copy : 1 = false;     // the send in the kernel is one
         bool send_begun : 1 = false;    // the turn of a linked send has come
         bool bulk : 1 = false;          // its last receive filled a whole buffer: the next is a bundle
         bool armed_bundle : 1 = false;  // what is armed is one
@@ -148,6 +150,8 @@ class uring_backend final : public backend {
     void drop_kept(record& of) noexcept;
     void arm(std::uint32_t slot, record& of) noexcept;
     void disarm(std::uint32_t slot, record& of) noexcept;
+    unsigned receives_ahead() const noexcept;
+    void watch_pool() noexcept;
     void on_armed(std::uint32_t slot, record& of, const io_uring_cqe& completion,
                   operation_queue& done) noexcept;
     void on_accepted(std::uint32_t slot, record& of, int outcome) noexcept;
@@ -217,8 +221,8 @@ class uring_backend final : public backend {
     int direct_from_ = 0;       // an accepted descriptor with this number means that the limit is near
     unsigned table_ = 0;        // places in the ring's table
     unsigned direct_used_ = 0;  // of them, by connections
-    unsigned forks_ = 0;        // of this process when the ring was started
     bool started_ = false;
+    bool pool_is_short_ = false;  // nothing is received ahead
     bool direct_now_ = false;
 };
 

@@ -16,7 +16,8 @@ uring_buffers::~uring_buffers() {
 }
 
 std::error_code uring_buffers::open(const uring_ring& ring) noexcept {
-    entries_ = static_cast<unsigned>(std::bit_floor(std::min(limits::ring_buffers_max, pool_.capacity())));
+    const std::size_t most = std::max<std::size_t>(1, pool_.capacity() / 2);
+    entries_ = static_cast<unsigned>(std::bit_floor(std::min(limits::ring_buffers_max, most)));
     void* mapped = mmap(nullptr, entries_ * sizeof(io_uring_buf), PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (mapped == MAP_FAILED) return {errno, std::system_category()};
@@ -30,7 +31,7 @@ std::error_code uring_buffers::open(const uring_ring& ring) noexcept {
     pool_.on_release(
         [](void* self, std::uint32_t index) noexcept {
             auto& buffers = *static_cast<uring_buffers*>(self);
-            if (buffers.lent_ >= buffers.target_) return false;
+            if (buffers.lent_ >= buffers.target_ || buffers.lent_ > buffers.left()) return false;
             buffers.lend(index);
             return true;
         },
@@ -43,11 +44,8 @@ bool uring_buffers::grow() noexcept {
     const unsigned before = lent_;
     target_ =
         std::min(entries_, target_ == 0 ? static_cast<unsigned>(limits::ring_buffers_initial) : 2 * target_);
-    while (lent_ < target_) {
-        const std::byte* buffer = pool_.acquire();
-        if (buffer == nullptr) break;
-        lend(pool_.index_of(buffer));
-    }
+    while (lent_ < target_ && lent_ < left())
+        lend(pool_.index_of(pool_.acquire()));
     return lent_ > before;
 }
 

@@ -6,6 +6,7 @@
 #include <naru/core/limits.hpp>
 #include <naru/loop/buffer_pool.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <system_error>
 
@@ -21,10 +22,11 @@ class uring_buffers {
     uring_buffers& operator=(const uring_buffers&) = delete;
 
     /// Maps and registers the ring, and lends the first buffers. From here on buffers released to the pool
-    /// come here first while fewer than the target are lent.
+    /// come here first while fewer than the target are lent, and no more than the pool has left.
     std::error_code open(const uring_ring& ring) noexcept;
 
-    /// Lends twice as many as before, up to the limit and what the pool has. False if nothing could be added.
+    /// Lends twice as many as before, up to the limit and half of what nobody holds: receives that come all
+    /// at once leave some for writing. False if nothing could be added.
     bool grow() noexcept;
 
     /// The kernel has used one: it belongs to whoever reads the completion.
@@ -40,6 +42,8 @@ class uring_buffers {
     unsigned lent() const noexcept { return lent_; }
 
  private:
+    std::size_t left() const noexcept { return pool_.capacity() - pool_.leased(); }
+
     buffer_pool& pool_;
     io_uring_buf_ring* ring_ = nullptr;
     unsigned entries_ = 0;

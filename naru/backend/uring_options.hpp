@@ -19,7 +19,9 @@ struct uring_options {
     /// ones (measured in docs/io_uring.md). So a connection gets them when it has filled a whole buffer.
     bool bundles = true;
     bool bundles_from_the_start = false;
-    /// A send of at least so many bytes lets the network card read them from where they lie.
+    /// A send of at least so many bytes lets the network card read them from where they lie. The kernel
+    /// counts them against the user's RLIMIT_MEMLOCK until the peer has them; a send past it goes out as a
+    /// copy.
     std::size_t zero_copy_from = limits::zero_copy_from;
     /// Direct descriptors live in the ring's table and do not count against RLIMIT_NOFILE. `near_limit`: from
     /// the moment a connection's descriptor is past three quarters of the limit, or none is left.

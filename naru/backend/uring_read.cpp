@@ -86,13 +86,14 @@ void uring_backend::arm(std::uint32_t slot, record& of) noexcept {
     submission.opcode = IORING_OP_RECV;
     submission.flags |= IOSQE_BUFFER_SELECT;
     submission.buf_group = uring_buffers::group;
-    of.armed_bundle = options_.bundles && (of.bulk || options_.bundles_from_the_start);
+    const unsigned ahead = receives_ahead();
+    of.armed_bundle = options_.bundles && (of.bulk || options_.bundles_from_the_start) && ahead > 1;
     if (of.armed_bundle) {
         // Once only and with a length: a multishot bundle takes as many buffers as the socket has bytes for,
         // and a few peers whose owners do not read would empty the pool.
         submission.ioprio = uring_abi::receive_bundle;
-        submission.len = limits::buffers_ahead * limits::buffer_bytes;
-    } else if (options_.multishot_recv && !of.fresh) {
+        submission.len = ahead * limits::buffer_bytes;
+    } else if (options_.multishot_recv && !of.fresh && ahead > 0) {
         // The first receive of a connection is for its first data only: one that ends after a single answer
         // then has nothing armed that would have to be cancelled.
         submission.ioprio = IORING_RECV_MULTISHOT;
@@ -125,9 +126,10 @@ void uring_backend::on_armed(std::uint32_t slot, record& of, const io_uring_cqe&
         return;
     }
     serve_reads(slot, of, done);
-    const unsigned ahead = accepts ? limits::accepts_ahead : limits::buffers_ahead;
-    const bool bundles_are_due = options_.bundles && of.bulk && !of.armed_bundle;
-    if (of.armed && !of.stopping && (of.kept >= ahead || bundles_are_due)) disarm(slot, of);
+    if (!of.armed || of.stopping) return;
+    const unsigned ahead = accepts ? limits::accepts_ahead : receives_ahead();
+    const bool bundles_are_due = options_.bundles && of.bulk && !of.armed_bundle && ahead > 1;
+    if ((of.reads.empty() && of.kept >= ahead) || bundles_are_due) disarm(slot, of);
 }
 
 void uring_backend::on_accepted(std::uint32_t slot, record& of, int outcome) noexcept {
@@ -199,6 +201,30 @@ void uring_backend::on_received(std::uint32_t slot, record& of, const io_uring_c
 }
 
 // ---------------------------------------------------------------------------------------- kept ahead
+
+// What is kept for owners who do not read must leave buffers for those who do, and for what else is made of
+// the pool's: the more of it is out, the less is kept for each.
+unsigned uring_backend::receives_ahead() const noexcept {
+    if (pool_is_short_) return 0;
+    return buffers_.leased() - lent_.lent() < buffers_.capacity() / 2 ? limits::buffers_ahead : 1;
+}
+
+// From three quarters of the pool on only those who ask receive, until half of it is back: what was armed
+// before for nobody is stopped, because each might still take a buffer.
+void uring_backend::watch_pool() noexcept {
+    const std::size_t out = buffers_.leased() - lent_.lent();
+    const std::size_t capacity = buffers_.capacity();
+    if (pool_is_short_ || out < capacity - capacity / 4) {
+        pool_is_short_ = pool_is_short_ && out >= capacity / 2;
+        return;
+    }
+    pool_is_short_ = true;
+    for (std::uint32_t slot = 0; slot < records_.size(); ++slot) {
+        record& of = records_.at(slot);
+        const bool receives = of.armed && of.kind != descriptor_kind::listener && !of.polled;
+        if (receives && !of.stopping && of.reads.empty()) disarm(slot, of);
+    }
+}
 
 void uring_backend::keep_buffer(record& of, std::uint32_t index, std::uint32_t size) noexcept {
     received& piece = received_[index];
@@ -286,17 +312,20 @@ void uring_backend::starve(std::uint32_t slot, record& of) noexcept {
 
 void uring_backend::resume_starved(operation_queue& done) noexcept {
     if (lent_.lent() < starved_.size()) lent_.grow();
-    // No more are armed than there are buffers: each would only be told ENOBUFS again.
+    // No more are armed than there are buffers: each would only be told ENOBUFS again. Whose owner does not
+    // read is not armed at all.
     std::size_t room = lent_.lent();
     resumed_.swap(starved_);
     for (const handle each : resumed_) {
         record* of = records_.find(each);
         if (of == nullptr || of->closing) continue;
-        if (room == 0) {
-            starved_.push_back(each);
-            continue;
+        if (!of->reads.empty()) {
+            if (room == 0) {
+                starved_.push_back(each);
+                continue;
+            }
+            --room;
         }
-        --room;
         of->starved = false;
         serve_reads(each.slot, *of, done);
     }

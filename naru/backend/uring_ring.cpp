@@ -10,6 +10,7 @@
 #include <iterator>
 
 #include <linux/time_types.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -24,6 +25,24 @@ void store_release(unsigned* shared, unsigned value) noexcept {
 }
 
 constexpr unsigned smallest_queue = 32;
+
+// Which thread this is; 0 until it has started a ring. A count, because an address or a number of the
+// system's goes to another thread later. A child made by fork has a thread that nobody knows yet.
+constinit thread_local std::uint64_t this_thread = 0;
+std::atomic<std::uint64_t> threads_counted = 0;
+
+// How often this process is a child of the one that first started a ring. Counted by the fork, because a fork
+// is rare and a look at this is not.
+unsigned forks = 0;
+
+void count_forks() noexcept {
+    static const int counting = pthread_atfork(nullptr, nullptr, [] {
+        ++forks;
+        this_thread = 0;
+    });
+    NARU_ASSERT(counting == 0);
+    (void)counting;
+}
 
 // What a refusal to create a ring usually means, and the way out.
 const char* explain(int error) noexcept {
@@ -50,8 +69,10 @@ const char* explain(int error) noexcept {
 
 uring_ring::~uring_ring() {
     unmap();
-    if (enter_descriptor_ !=
-        descriptor_) {  // the registration would keep the ring, and all that is armed in it
+    // The registration would keep the ring, and all that is armed in it. It is the thread's that made it: on
+    // another thread, or in a child made by fork, the index names a ring of theirs. There it is left to end
+    // with its thread.
+    if (enter_descriptor_ != descriptor_ && this_thread == starter_) {
         io_uring_rsrc_update registered{};
         registered.offset = static_cast<unsigned>(enter_descriptor_);
         (void)register_call(IORING_UNREGISTER_RING_FDS, &registered, 1);
@@ -198,6 +219,10 @@ std::error_code uring_ring::restrict_to(std::span<const std::uint8_t> operations
 }
 
 std::error_code uring_ring::start() noexcept {
+    count_forks();
+    if (this_thread == 0) this_thread = threads_counted.fetch_add(1, std::memory_order_relaxed) + 1;
+    starter_ = this_thread;
+    forks_ = forks;
     const int enabled = register_call(IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
     if (enabled < 0) return {-enabled, std::system_category()};
     // A registered descriptor saves enter the look-up in the process's table. Optional.
@@ -212,6 +237,8 @@ std::error_code uring_ring::start() noexcept {
     return {};
 }
 
+bool uring_ring::is_inherited() const noexcept { return starter_ != 0 && forks_ != forks; }
+
 io_uring_sqe* uring_ring::next_entry() noexcept {
     if (tail_ - load_acquire(kernel_head_) > mask_) return nullptr;
     io_uring_sqe* entry = &queue_[tail_ & mask_];
@@ -223,11 +250,17 @@ io_uring_sqe* uring_ring::next_entry() noexcept {
 unsigned uring_ring::unsubmitted() const noexcept { return tail_ - load_acquire(kernel_head_); }
 
 int uring_ring::enter(bool events, bool wait, instant until) noexcept {
+    unsigned flags = enter_flags_;
+    int through = enter_descriptor_;
+    if (this_thread != starter_) [[unlikely]] {  // the registered index is not this thread's
+        if (is_inherited()) return -EEXIST;
+        flags &= ~unsigned{IORING_ENTER_REGISTERED_RING};
+        through = descriptor_;
+    }
     if (published_ != tail_) {
         store_release(kernel_tail_, tail_);
         published_ = tail_;
     }
-    unsigned flags = enter_flags_;
     unsigned to_submit = tail_ - load_acquire(kernel_head_);
     if ((flags_ & IORING_SETUP_SQPOLL) != 0) {
         // The kernel's thread takes the entries by itself unless it sleeps; the fence orders our tail before
@@ -252,7 +285,7 @@ int uring_ring::enter(bool events, bool wait, instant until) noexcept {
         }
     }
     const bool extended = (flags & IORING_ENTER_EXT_ARG) != 0;
-    const long result = syscall(__NR_io_uring_enter, enter_descriptor_, to_submit, wait ? 1 : 0, flags,
+    const long result = syscall(__NR_io_uring_enter, through, to_submit, wait ? 1 : 0, flags,
                                 extended ? &argument : nullptr, extended ? sizeof argument : 0);
     return result >= 0 ? 0 : -errno;
 }

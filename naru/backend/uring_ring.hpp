@@ -27,6 +27,8 @@ struct uring_setup {
 class uring_ring {
  public:
     uring_ring() noexcept = default;
+    /// On any thread, and in a child made by fork. Where it is not the thread that started the ring, the
+    /// kernel keeps the ring until that thread has ended.
     ~uring_ring();
     uring_ring(const uring_ring&) = delete;
     uring_ring& operator=(const uring_ring&) = delete;
@@ -41,8 +43,12 @@ class uring_ring {
     /// kernel does not know are left out.
     std::error_code restrict_to(std::span<const std::uint8_t> operations) noexcept;
 
-    /// Makes the calling thread the ring's one submitter.
+    /// Makes the calling thread the ring's one submitter; without single_issuer, the one that enters it for
+    /// the least.
     std::error_code start() noexcept;
+
+    /// True in a child made by fork since start: the ring is its parent's.
+    bool is_inherited() const noexcept;
 
     /// True if the kernel knows the operation (IORING_REGISTER_PROBE).
     bool knows(std::uint8_t operation) const noexcept { return known_[operation]; }
@@ -63,7 +69,8 @@ class uring_ring {
 
     /// Submits what is queued; with `wait`, blocks for one completion at most until `until`; with `events`,
     /// lets the kernel deliver completions. Returns 0 or a negative errno; -ETIME and -EINTR are ends of the
-    /// wait. -EEXIST: the caller is not the thread that started the ring.
+    /// wait. -EEXIST: the caller is not the thread that started the ring, and the ring is for one issuer, or
+    /// the caller is a child made by fork.
     int enter(bool events, bool wait, instant until) noexcept;
 
     /// The oldest completion, or nullptr. Valid until consumed.
@@ -81,10 +88,12 @@ class uring_ring {
     void probe() noexcept;
 
     int descriptor_ = -1;
-    int enter_descriptor_ = -1;  // the registered index, where the kernel takes one
+    int enter_descriptor_ = -1;  // the registered index, where the kernel takes one: the starting thread's
     unsigned enter_flags_ = 0;
     unsigned flags_ = 0;
     unsigned features_ = 0;
+    std::uint64_t starter_ = 0;  // the thread that started the ring
+    unsigned forks_ = 0;         // of this process when it did
     std::bitset<256> known_;
 
     // Submission queue. tail_ is ours; the kernel sees it when it is published.

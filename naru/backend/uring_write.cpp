@@ -48,6 +48,7 @@ void uring_backend::start_write(record& of, operation_queue& done) noexcept {
 bool uring_backend::put_write(record& of, operation& op, std::int64_t& result) noexcept {
     switch (op.kind) {
         case operation_kind::send:
+            of.copies_first = false;
             if (put_send(of, op)) return false;
             result = static_cast<std::int64_t>(op.progress);
             return true;
@@ -81,11 +82,11 @@ bool uring_backend::put_send(record& of, operation& op) noexcept {
     const std::span<slice> left = unsent(op);
     if (left.empty()) return false;
     const bool one = left.size() == 1;
-    const bool zero_copy = !of.copies && op.backend_bits < most_notices &&
-                           options_.zero_copy_from != limits::never_zero_copy &&
-                           total_size(left) >= options_.zero_copy_from;
-    const std::uint8_t opcode = one ? (zero_copy ? IORING_OP_SEND_ZC : IORING_OP_SEND)
-                                    : (zero_copy ? IORING_OP_SENDMSG_ZC : IORING_OP_SENDMSG);
+    of.zero_copy = !of.copies && !of.copies_first && op.backend_bits < most_notices &&
+                   options_.zero_copy_from != limits::never_zero_copy &&
+                   total_size(left) >= options_.zero_copy_from;
+    const std::uint8_t opcode = one ? (of.zero_copy ? IORING_OP_SEND_ZC : IORING_OP_SEND)
+                                    : (of.zero_copy ? IORING_OP_SENDMSG_ZC : IORING_OP_SENDMSG);
     io_uring_sqe& submission = entry_for(op, of, opcode);
     submission.msg_flags = MSG_NOSIGNAL | ((op.flags & operation_flags::more) != 0 ? MSG_MORE : 0);
     if (one) {
@@ -107,8 +108,15 @@ bool uring_backend::put_send(record& of, operation& op) noexcept {
 // `result` is what the kernel has sent, and becomes the operation's. False if the rest is on its way.
 bool uring_backend::on_sent(record& of, operation& op, std::int64_t& result) noexcept {
     if (result == -EAGAIN || result == -EINTR) result = 0;
-    if (result == -EOPNOTSUPP && !of.copies) {  // no zero-copy on this kind of socket
+    if (of.zero_copy && result == -EOPNOTSUPP) {  // none on this kind of socket
         of.copies = true;
+        result = 0;
+    }
+    // What is sent without a copy counts against RLIMIT_MEMLOCK until its notification (not with
+    // CAP_IPC_LOCK): past the limit, or without memory for the notification, a copy is what can still be
+    // sent.
+    if (of.zero_copy && (result == -ENOMEM || result == -ENOBUFS)) {
+        of.copies_first = true;
         result = 0;
     }
     if (result < 0) return true;

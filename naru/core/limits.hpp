@@ -14,11 +14,12 @@ inline constexpr std::size_t buffer_bytes = 16 * 1024;
 inline constexpr std::size_t pool_buffers = 4096;
 
 /// Receive buffers that an io_uring loop first lends to the kernel. It doubles them when they run out
-/// (ENOBUFS), up to the maximum: a small ring keeps the memory of a quiet server small.
+/// (ENOBUFS), up to the maximum, or half of the pool: a small ring keeps the memory of a quiet server small.
 inline constexpr std::size_t ring_buffers_initial = 64;
 inline constexpr std::size_t ring_buffers_max = 2048;
 
-/// Received buffers kept for a handle whose owner is not reading, before io_uring stops reading its peer.
+/// Received buffers kept for a handle whose owner is not reading, before io_uring stops reading its peer. One
+/// while half of the pool is out, and from three quarters on none is received that nobody has asked for.
 inline constexpr unsigned buffers_ahead = 4;
 
 /// Accepted sockets kept for a listener whose owner is not accepting, before multishot accept is stopped.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -257,6 +258,27 @@ TEST_P(Loop, ALoopMadeHereMayRunOnAnotherThread) {
     write_all(sockets.peer.get(), "across");
     other.join();
     EXPECT_EQ(got, "across");
+}
+
+TEST_P(Loop, ALoopThatRanOnAnotherThreadIsDestroyedHereAndOursGoesOn) {
+    ticks(1);  // ours has a thread by now
+    auto choice = GetParam().make();
+    ASSERT_NE(choice.backend, nullptr);
+    auto theirs = std::make_unique<naru::loop>(std::move(choice.backend));
+    std::thread([&] {
+        bool ran = false;
+        theirs->post([&] { ran = true; });
+        theirs->run_until([&] { return ran; });
+    }).join();
+    theirs.reset();
+    auto sockets = local_pair();
+    const handle ours = adopt(sockets.ours);
+    a_recv recv(ours);
+    loop().submit(recv);
+    write_all(sockets.peer.get(), "still here");
+    ASSERT_TRUE(run_until(recv));
+    EXPECT_EQ(recv.take(loop()), "still here");
+    loop().close(ours);
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ struct backend_variant {
 inline void PrintTo(const backend_variant& each, std::ostream* out) { *out << each.name; }
 
 #if defined(__linux__)
-inline backend_choice make_uring(void (*change)(uring_options&)) {
+inline backend_choice make_uring(const std::function<void(uring_options&)>& change) {
     static const backend_choice possible = [] {  // says why not, if not
         backend_choice tried = try_backend(engine::io_uring);
         if (tried.backend != nullptr) tried.reason.clear();

@@ -1,5 +1,7 @@
 // Kernels and containers that refuse io_uring, wholly or in part: provoked in child processes, because what
 // they do to a process cannot be undone.
+#include "support/conformance.hpp"
+
 #include <naru/backend/choose_backend.hpp>
 #include <naru/backend/uring_backend.hpp>
 #include <naru/loop/loop.hpp>
@@ -8,10 +10,18 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
+#include <exception>
+#include <functional>
+#include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
@@ -24,12 +34,17 @@ namespace naru::testing {
 namespace {
 
 // What `child` returns, from a process of its own; "status N" in front if that did not end well.
-std::string in_a_child(std::string (*child)()) {
+std::string in_a_child(const std::function<std::string()>& child) {
     std::array<int, 2> ends{};
     if (::pipe(ends.data()) != 0) return "no pipe";
     const pid_t pid = ::fork();
     if (pid == 0) {
-        const std::string said = child();
+        std::string said;
+        try {
+            said = child();
+        } catch (const std::exception& thrown) {  // or the child would go on with the tests
+            said = thrown.what();
+        }
         (void)!::write(ends[1], said.data(), said.size());
         ::_exit(0);
     }
@@ -135,6 +150,36 @@ TEST(UringRefusal, AForkedChildIsStopped) {
     }
 }
 
+TEST(UringRefusal, AForkedChildDestroysWhatItInheritedAndItsOwnLoopGoesOn) {
+    if (!has_io_uring()) GTEST_SKIP() << "no io_uring here";
+    for (const bool sqpoll : {false, true}) {
+        uring_options options;
+        options.single_issuer = false;
+        options.sqpoll = sqpoll;
+        options.sqpoll_idle_milliseconds = 1;
+        std::unique_ptr<loop> inherited;
+        try {
+            inherited = std::make_unique<loop>(std::make_unique<uring_backend>(options));
+        } catch (const std::exception& refusal) {
+            GTEST_SKIP() << refusal.what();
+        }
+        inherited->run_for_one_tick(duration(0));
+        const std::string said = in_a_child([&] {
+            loop own(std::make_unique<uring_backend>(options));
+            own.run_for_one_tick(duration(0));
+            inherited.reset();
+            bool ran = false;
+            own.post([&] { ran = true; });
+            own.run_until([&] { return ran; });
+            return std::string("it goes on");
+        });
+        EXPECT_EQ(said, "it goes on");
+        bool ran = false;
+        inherited->post([&] { ran = true; });
+        inherited->run_until([&] { return ran; });
+    }
+}
+
 TEST(UringRefusal, ARestrictedRingTakesNothingElse) {
     uring_ring ring;
     std::string steps;
@@ -156,6 +201,77 @@ TEST(UringRefusal, ARestrictedRingTakesNothingElse) {
         ring.consume();
     }
     EXPECT_EQ(ring.register_call(IORING_REGISTER_EVENTFD, nullptr, 0), -EACCES);
+}
+
+// What this kernel answers to a zero-copy send, asked without the engine. > 0: it does not say.
+int answer_to_a_zero_copy_send(uring_ring& ring, int socket, std::string_view text) {
+    io_uring_sqe* const entry = ring.next_entry();
+    if (entry == nullptr) return 1;
+    entry->opcode = IORING_OP_SEND_ZC;
+    entry->fd = socket;
+    entry->addr = reinterpret_cast<std::uint64_t>(text.data());
+    entry->len = static_cast<std::uint32_t>(text.size());
+    const int failed = ring.enter(true, true, clock::now() + std::chrono::seconds(10));
+    return failed != 0 || ring.peek() == nullptr ? 1 : ring.peek()->res;
+}
+
+bool give_up_locking_memory() {
+    __user_cap_header_struct head{};
+    head.version = _LINUX_CAPABILITY_VERSION_3;
+    std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};
+    if (::syscall(SYS_capget, &head, sets.data()) != 0) return false;
+    for (__u32* const each : {&sets[0].effective, &sets[0].permitted, &sets[0].inheritable})
+        *each &= ~(1u << CAP_IPC_LOCK);
+    return ::syscall(SYS_capset, &head, sets.data()) == 0;
+}
+
+TEST(UringRefusal, PastTheLimitOfLockedMemoryZeroCopyBecomesACopy) {
+    if (!has_io_uring()) GTEST_SKIP() << "no io_uring here";
+    for (const std::uint32_t pieces : {1u, 2u}) {
+        const std::string said = in_a_child([&] {
+            // A ring asks once, when it is made, whether it is privileged; newer kernels count its queues,
+            // too.
+            if (!give_up_locking_memory()) return std::string("skip: the capability could not be given up");
+            uring_ring probe;
+            uring_setup small;
+            small.entries = 8;
+            small.completions = 16;
+            std::string steps;
+            if (probe.open(small, steps) || probe.start()) return "skip: " + steps;
+            uring_options options;
+            options.zero_copy_from = 1;
+            loop on(std::make_unique<uring_backend>(options));
+            on.run_for_one_tick(duration(0));
+            constexpr rlimit none{.rlim_cur = 0, .rlim_max = 0};
+            if (::setrlimit(RLIMIT_MEMLOCK, &none) != 0) return std::string("skip: no limit could be set");
+            const std::string sent = pattern(300'000);
+            const socket_pair probed = tcp_pair();
+            if (const int answer = answer_to_a_zero_copy_send(probe, probed.ours.get(), sent);
+                answer != -ENOMEM)
+                return "skip: this kernel does not count what is sent: " + std::to_string(answer);
+            socket_pair sockets = tcp_pair();
+            const handle ours = on.attach(sockets.ours.release(), descriptor_kind::stream).value();
+            received_text got;
+            std::string failures;
+            for (const std::size_t turn : {1u, 2u}) {  // the second is refused anew, and sent all the same
+                std::array<slice, 2> halves{slice(as_bytes(std::string_view(sent).substr(0, 100'000))),
+                                            slice(as_bytes(std::string_view(sent).substr(100'000)))};
+                if (pieces == 1) halves[0] = slice(as_bytes(sent));
+                any_send send;
+                send.set(ours, halves.data(), pieces);
+                on.submit(send);
+                run_until(on, [&] {
+                    got.read_from(sockets.peer.get());
+                    return send.done() && (send.failed() || got.data.size() >= turn * sent.size());
+                });
+                if (send.failed()) failures += send.error().message() + "; ";
+            }
+            on.close(ours);
+            return failures + (got.data == sent + sent ? "whole" : "not whole");
+        });
+        if (said.starts_with("skip: ")) GTEST_SKIP() << said.substr(6);
+        EXPECT_EQ(said, "whole") << pieces << " pieces";
+    }
 }
 
 }  // namespace

@@ -3,13 +3,25 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <chrono>
+#include <memory>
 #include <string>
+#include <thread>
+#include <vector>
 
 namespace naru::testing {
 namespace {
 
 using namespace std::chrono_literals;
+
+bool put_nop(uring_ring& to, std::uint64_t name) {
+    io_uring_sqe* entry = to.next_entry();
+    if (entry == nullptr) return false;
+    entry->opcode = IORING_OP_NOP;
+    entry->user_data = name;
+    return true;
+}
 
 class UringRing : public ::testing::Test {
  protected:
@@ -23,13 +35,7 @@ class UringRing : public ::testing::Test {
         ASSERT_FALSE(ring.start());
         ASSERT_TRUE(ring.is_open());
     }
-    bool put_nop(std::uint64_t name) {
-        io_uring_sqe* entry = ring.next_entry();
-        if (entry == nullptr) return false;
-        entry->opcode = IORING_OP_NOP;
-        entry->user_data = name;
-        return true;
-    }
+    bool put_nop(std::uint64_t name) { return testing::put_nop(ring, name); }
     bool is_skipped() const { return ::testing::Test::IsSkipped() || HasFatalFailure(); }
     uring_ring ring;
 };
@@ -118,6 +124,98 @@ TEST(UringSetup, ARefusalSaysWhy) {
     EXPECT_TRUE(error);
     EXPECT_FALSE(steps.empty());
     EXPECT_FALSE(ring.is_open());
+}
+
+// The kernel gives each thread a table of registered rings of its own: an index into one means another ring,
+// or none, in the next. Here a ring has been started by a thread that has ended.
+class UringOnAnotherThread : public ::testing::Test {
+ protected:
+    static uring_setup small() {
+        uring_setup setup;
+        setup.entries = 8;
+        setup.completions = 16;
+        setup.sqpoll_idle_milliseconds = 1;
+        return setup;
+    }
+    static std::vector<uring_setup> for_many_issuers() {
+        std::vector<uring_setup> both(2, small());
+        both[0].single_issuer = false;
+        both[1].sqpoll = true;
+        return both;
+    }
+    static std::string open(uring_ring& ring, const uring_setup& setup) {
+        std::string steps;
+        const std::error_code error = ring.open(setup, steps);
+        return error ? error.message() + ": " + steps : std::string();
+    }
+    static void start_elsewhere(uring_ring& ring) {
+        std::thread([&ring] { EXPECT_FALSE(ring.start()); }).join();
+    }
+    static void expect_a_nop_to_come_back(uring_ring& ring) {
+        ASSERT_TRUE(put_nop(ring, 42));
+        EXPECT_EQ(ring.enter(true, true, clock::now() + 10s), 0);
+        ASSERT_NE(ring.peek(), nullptr);
+        EXPECT_EQ(ring.peek()->user_data, 42u);
+        ring.consume();
+    }
+};
+
+TEST_F(UringOnAnotherThread, ARingForManyIssuersIsEnteredByAThreadWithoutOne) {
+    for (const uring_setup& setup : for_many_issuers()) {
+        uring_ring ring;
+        if (const std::string refused = open(ring, setup); !refused.empty()) GTEST_SKIP() << refused;
+        start_elsewhere(ring);
+        std::thread([&ring] { expect_a_nop_to_come_back(ring); }).join();
+    }
+}
+
+TEST_F(UringOnAnotherThread, ARingForManyIssuersIsEnteredInsteadOfTheThreadsOwn) {
+    for (const uring_setup& setup : for_many_issuers()) {
+        uring_ring ring;
+        uring_ring own;
+        for (uring_ring* each : {&ring, &own}) {
+            if (const std::string refused = open(*each, setup); !refused.empty()) GTEST_SKIP() << refused;
+        }
+        start_elsewhere(ring);
+        std::thread([&] {
+            EXPECT_FALSE(own.start());
+            expect_a_nop_to_come_back(ring);
+            EXPECT_EQ(own.peek(), nullptr);
+            expect_a_nop_to_come_back(own);
+        }).join();
+    }
+}
+
+TEST_F(UringOnAnotherThread, ARingForOneIssuerRefusesAThreadWithOneOfItsOwn) {
+    uring_ring ring;
+    uring_ring own;
+    for (uring_ring* each : {&ring, &own}) {
+        if (const std::string refused = open(*each, small()); !refused.empty()) GTEST_SKIP() << refused;
+    }
+    if ((ring.setup_flags() & IORING_SETUP_SINGLE_ISSUER) == 0) GTEST_SKIP() << "a kernel before Linux 6.1";
+    start_elsewhere(ring);
+    std::thread([&] {
+        EXPECT_FALSE(own.start());
+        ASSERT_TRUE(put_nop(ring, 42));
+        EXPECT_EQ(ring.enter(true, true, clock::now() + 10s), -EEXIST);
+        expect_a_nop_to_come_back(own);
+    }).join();
+}
+
+TEST_F(UringOnAnotherThread, ARingIsDestroyedAndTheThreadsOwnGoesOn) {
+    for (const uring_setup& setup : for_many_issuers()) {
+        uring_ring own;
+        auto ring = std::make_unique<uring_ring>();
+        for (uring_ring* each : {ring.get(), &own}) {
+            if (const std::string refused = open(*each, setup); !refused.empty()) GTEST_SKIP() << refused;
+        }
+        start_elsewhere(*ring);
+        std::thread([&] {
+            EXPECT_FALSE(own.start());
+            ring.reset();
+            expect_a_nop_to_come_back(own);
+        }).join();
+    }
 }
 
 }  // namespace
