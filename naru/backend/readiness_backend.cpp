@@ -290,6 +290,9 @@ readiness_backend::attempt readiness_backend::try_connect(record& of, operation&
         result = system_calls::connect(of.descriptor, op.address, op.count);
         if (result == -EINPROGRESS) {
             op.backend_bits = connecting;
+            // What has been reported so far was said of a socket that was not connecting. A read that was
+            // tried because of it could take the error that is the connect's.
+            of.read_ready = of.write_ready = of.hangup = false;
             return attempt::blocked;
         }
     } else {
@@ -302,6 +305,11 @@ readiness_backend::attempt readiness_backend::try_connect(record& of, operation&
         of.hangup = of.hangup && op.backend_bits != 0;
     }
     return attempt::finished;
+}
+
+bool readiness_backend::is_connecting(const record& of) noexcept {
+    const operation* const first = of.writes.front();
+    return first != nullptr && first->kind == operation_kind::connect && first->backend_bits == connecting;
 }
 
 // Files are always ready: the call is made here, and may wait for the disk.
@@ -462,14 +470,14 @@ void readiness_backend::handle_report(const readiness& report, operation_queue& 
     }
     // A datagram socket has no end: what is reported as one is an error that the next call takes away.
     if (report.hangup && of.kind != descriptor_kind::datagram) of.hangup = true;
-    if (report.readable) {
-        of.read_ready = true;
-        if (!of.starved) advance(slot, direction::read, done);
-    }
-    if (report.writable) {
-        of.write_ready = true;
-        advance(slot, direction::write, done);
-    }
+    if (report.readable) of.read_ready = true;
+    if (report.writable) of.write_ready = true;
+    // The system tells a socket's error once, to the first call that asks: why a connect has failed must not
+    // go to a read that waits for it.
+    const bool connects = is_connecting(of);
+    if (report.writable && connects) advance(slot, direction::write, done);
+    if (report.readable && !of.starved) advance(slot, direction::read, done);
+    if (report.writable && !connects) advance(slot, direction::write, done);
     if (poller_->mode() != poller::reporting::level) return;
     // Told what nobody waits for: give the interest up, or the next wait would not wait.
     interest idle = interest::none;

@@ -73,6 +73,7 @@ class readiness_backend final : public backend {
     attempt try_send_to(record& of, operation& op, std::int64_t& result) noexcept;
     attempt try_file(record& of, operation& op, std::int64_t& result) noexcept;
     attempt try_connect(record& of, operation& op, std::int64_t& result) noexcept;
+    static bool is_connecting(const record& of) noexcept;
     void advance(std::uint32_t slot, direction way, operation_queue& done) noexcept;
     void close(std::uint32_t slot, record& of, operation& op, operation_queue& done) noexcept;
     void mark_changed(std::uint32_t slot, record& of) noexcept;
