@@ -60,8 +60,8 @@ result<handle> readiness_backend::name_descriptor(int descriptor, descriptor_kin
     fresh.descriptor = descriptor;
     fresh.kind = kind;
     fresh.armed = interest::none;
-    fresh.registered = fresh.read_ready = fresh.hangup = fresh.listed = fresh.retell = fresh.starved =
-        fresh.guessed = false;
+    fresh.registered = fresh.read_ready = fresh.hangup = fresh.urgent = fresh.listed = fresh.retell =
+        fresh.starved = fresh.guessed = false;
     // An empty send buffer: the first send is worth trying.
     fresh.write_ready = kind == descriptor_kind::stream || kind == descriptor_kind::datagram;
     return made;
@@ -214,10 +214,10 @@ readiness_backend::attempt readiness_backend::try_recv(record& of, operation& op
         }
     }
     if (result == system_calls::would_block) {
-        of.read_ready = false;
+        of.read_ready = of.urgent = false;
         return attempt::blocked;
     }
-    if (result > 0 && is_short && !of.hangup) of.read_ready = false;
+    if (result > 0 && is_short && !of.hangup && !of.urgent) of.read_ready = false;
     return attempt::finished;
 }
 
@@ -470,6 +470,7 @@ void readiness_backend::handle_report(const readiness& report, operation_queue& 
     }
     // A datagram socket has no end: what is reported as one is an error that the next call takes away.
     if (report.hangup && of.kind != descriptor_kind::datagram) of.hangup = true;
+    if (report.urgent) of.urgent = true;
     if (report.readable) of.read_ready = true;
     if (report.writable) of.write_ready = true;
     // The system tells a socket's error once, to the first call that asks: why a connect has failed must not
