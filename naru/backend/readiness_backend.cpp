@@ -61,7 +61,7 @@ result<handle> readiness_backend::name_descriptor(int descriptor, descriptor_kin
     fresh.kind = kind;
     fresh.armed = interest::none;
     fresh.registered = fresh.read_ready = fresh.hangup = fresh.urgent = fresh.listed = fresh.retell =
-        fresh.starved = fresh.guessed = false;
+        fresh.starved = fresh.guessed = fresh.paused = false;
     // An empty send buffer: the first send is worth trying.
     fresh.write_ready = kind == descriptor_kind::stream || kind == descriptor_kind::datagram;
     return made;
@@ -151,7 +151,10 @@ readiness_backend::attempt readiness_backend::try_now(std::uint32_t slot, record
         case operation_kind::send_file: {
             if (!of.write_ready) return attempt::blocked;
             const attempt outcome = try_send_file(of, op, result);
-            if (outcome == attempt::paused) paused_.push_back(op.target);
+            if (outcome == attempt::paused && !of.paused) {
+                of.paused = true;
+                paused_.push_back(op.target);
+            }
             return outcome;
         }
         case operation_kind::receive_from:
@@ -434,7 +437,10 @@ void readiness_backend::resume_paused(operation_queue& done) noexcept {
     if (paused_.empty()) return;
     resumed_.swap(paused_);
     for (const handle each : resumed_) {
-        if (records_.find(each) != nullptr) advance(each.slot, direction::write, done);
+        record* const found = records_.find(each);
+        if (found == nullptr) continue;
+        found->paused = false;
+        advance(each.slot, direction::write, done);
     }
     resumed_.clear();
 }
@@ -473,12 +479,13 @@ void readiness_backend::handle_report(const readiness& report, operation_queue& 
     if (report.urgent) of.urgent = true;
     if (report.readable) of.read_ready = true;
     if (report.writable) of.write_ready = true;
+    const bool writes = report.writable && !of.paused;  // its next turn is the next tick's
     // The system tells a socket's error once, to the first call that asks: why a connect has failed must not
     // go to a read that waits for it.
     const bool connects = is_connecting(of);
-    if (report.writable && connects) advance(slot, direction::write, done);
+    if (writes && connects) advance(slot, direction::write, done);
     if (report.readable && !of.starved) advance(slot, direction::read, done);
-    if (report.writable && !connects) advance(slot, direction::write, done);
+    if (writes && !connects) advance(slot, direction::write, done);
     if (poller_->mode() != poller::reporting::level) return;
     // Told what nobody waits for: give the interest up, or the next wait would not wait.
     interest idle = interest::none;

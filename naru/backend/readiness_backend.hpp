@@ -50,6 +50,7 @@ class readiness_backend final : public backend {
         bool retell : 1 = false;   // edge: a `readable` or `writable` was told, ask to be told again
         bool starved : 1 = false;  // a recv waits for a buffer, not for the peer
         bool guessed : 1 = false;  // just accepted, and taken to have data already
+        bool paused : 1 = false;   // in paused_
         intrusive_chain<operation> reads;
         intrusive_chain<operation> writes;
 
