@@ -50,7 +50,7 @@ void loop::cancel(operation& op) noexcept {
         case operation_state::pending:
             op.state = operation_state::canceling;
             if (op.kind == operation_kind::work) {
-                static_cast<work_operation&>(op).pool->cancel(static_cast<work_operation&>(op));
+                worker_pool::cancel(static_cast<work_operation&>(op));
             } else {
                 backend_->cancel(op, done_);
             }
