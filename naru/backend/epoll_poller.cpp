@@ -26,7 +26,8 @@ class epoll_poller final : public poller {
         event.data.u64 = token;
         event.events = (has(want, interest::read) ? std::uint32_t{EPOLLIN} | EPOLLRDHUP : 0u) |
                        (has(want, interest::write) ? std::uint32_t{EPOLLOUT} : 0u);
-        if (mode() == reporting::edge) event.events |= EPOLLET;
+        if (mode() == reporting::edge)
+            event.events |= EPOLLET | (has(want, interest::read) ? std::uint32_t{EPOLLPRI} : 0u);
         if (mode() == reporting::one_shot) event.events |= EPOLLONESHOT;
         const int change = want == interest::none  ? EPOLL_CTL_DEL
                            : was == interest::none ? EPOLL_CTL_ADD
@@ -45,6 +46,7 @@ class epoll_poller final : public poller {
             report.hangup = (event.events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP)) != 0;
             report.readable = (event.events & EPOLLIN) != 0 || report.hangup;
             report.writable = (event.events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0;
+            report.urgent = (event.events & EPOLLPRI) != 0;
         }
         return {reports_.data(), filled};
     }

@@ -27,11 +27,14 @@ constexpr interest operator~(interest a) noexcept {
 constexpr bool has(interest set, interest member) noexcept { return (set & member) != interest::none; }
 
 /// One report. `hangup`: the peer has ended its direction or the connection has failed; a read will tell.
+/// `urgent`: there is urgent data (TCP's), at whose mark a read stops although more is behind it. Said by
+/// `edge` only: the others tell again of what is behind the mark, and would tell of the mark for ever.
 struct readiness {
     std::uint64_t token = 0;
     bool readable = false;
     bool writable = false;
     bool hangup = false;
+    bool urgent = false;
 };
 
 class poller {

@@ -60,8 +60,8 @@ result<handle> readiness_backend::name_descriptor(int descriptor, descriptor_kin
     fresh.descriptor = descriptor;
     fresh.kind = kind;
     fresh.armed = interest::none;
-    fresh.registered = fresh.read_ready = fresh.hangup = fresh.listed = fresh.retell = fresh.starved =
-        fresh.guessed = false;
+    fresh.registered = fresh.read_ready = fresh.hangup = fresh.urgent = fresh.listed = fresh.retell =
+        fresh.starved = fresh.guessed = fresh.paused = false;
     // An empty send buffer: the first send is worth trying.
     fresh.write_ready = kind == descriptor_kind::stream || kind == descriptor_kind::datagram;
     return made;
@@ -151,7 +151,10 @@ readiness_backend::attempt readiness_backend::try_now(std::uint32_t slot, record
         case operation_kind::send_file: {
             if (!of.write_ready) return attempt::blocked;
             const attempt outcome = try_send_file(of, op, result);
-            if (outcome == attempt::paused) paused_.push_back(op.target);
+            if (outcome == attempt::paused && !of.paused) {
+                of.paused = true;
+                paused_.push_back(op.target);
+            }
             return outcome;
         }
         case operation_kind::receive_from:
@@ -214,10 +217,10 @@ readiness_backend::attempt readiness_backend::try_recv(record& of, operation& op
         }
     }
     if (result == system_calls::would_block) {
-        of.read_ready = false;
+        of.read_ready = of.urgent = false;
         return attempt::blocked;
     }
-    if (result > 0 && is_short && !of.hangup) of.read_ready = false;
+    if (result > 0 && is_short && !of.hangup && !of.urgent) of.read_ready = false;
     return attempt::finished;
 }
 
@@ -290,6 +293,9 @@ readiness_backend::attempt readiness_backend::try_connect(record& of, operation&
         result = system_calls::connect(of.descriptor, op.address, op.count);
         if (result == -EINPROGRESS) {
             op.backend_bits = connecting;
+            // What has been reported so far was said of a socket that was not connecting. A read that was
+            // tried because of it could take the error that is the connect's.
+            of.read_ready = of.write_ready = of.hangup = false;
             return attempt::blocked;
         }
     } else {
@@ -302,6 +308,11 @@ readiness_backend::attempt readiness_backend::try_connect(record& of, operation&
         of.hangup = of.hangup && op.backend_bits != 0;
     }
     return attempt::finished;
+}
+
+bool readiness_backend::is_connecting(const record& of) noexcept {
+    const operation* const first = of.writes.front();
+    return first != nullptr && first->kind == operation_kind::connect && first->backend_bits == connecting;
 }
 
 // Files are always ready: the call is made here, and may wait for the disk.
@@ -426,7 +437,10 @@ void readiness_backend::resume_paused(operation_queue& done) noexcept {
     if (paused_.empty()) return;
     resumed_.swap(paused_);
     for (const handle each : resumed_) {
-        if (records_.find(each) != nullptr) advance(each.slot, direction::write, done);
+        record* const found = records_.find(each);
+        if (found == nullptr) continue;
+        found->paused = false;
+        advance(each.slot, direction::write, done);
     }
     resumed_.clear();
 }
@@ -462,14 +476,16 @@ void readiness_backend::handle_report(const readiness& report, operation_queue& 
     }
     // A datagram socket has no end: what is reported as one is an error that the next call takes away.
     if (report.hangup && of.kind != descriptor_kind::datagram) of.hangup = true;
-    if (report.readable) {
-        of.read_ready = true;
-        if (!of.starved) advance(slot, direction::read, done);
-    }
-    if (report.writable) {
-        of.write_ready = true;
-        advance(slot, direction::write, done);
-    }
+    if (report.urgent) of.urgent = true;
+    if (report.readable) of.read_ready = true;
+    if (report.writable) of.write_ready = true;
+    const bool writes = report.writable && !of.paused;  // its next turn is the next tick's
+    // The system tells a socket's error once, to the first call that asks: why a connect has failed must not
+    // go to a read that waits for it.
+    const bool connects = is_connecting(of);
+    if (writes && connects) advance(slot, direction::write, done);
+    if (report.readable && !of.starved) advance(slot, direction::read, done);
+    if (writes && !connects) advance(slot, direction::write, done);
     if (poller_->mode() != poller::reporting::level) return;
     // Told what nobody waits for: give the interest up, or the next wait would not wait.
     interest idle = interest::none;

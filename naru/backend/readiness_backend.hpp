@@ -32,8 +32,9 @@ class readiness_backend final : public backend {
 
     // What is known of a handle, in 32 bytes. A ready bit says that a call is worth trying: it is set by a
     // report and cleared by EAGAIN, or by a short read unless a hang-up was seen (then the end is still to be
-    // read). So a request costs no call that only says EAGAIN. (A datagram does not tell whether more are
-    // behind it: of those only EAGAIN says that there are none.)
+    // read) or urgent data (then the read may have stopped at its mark, with more behind it). So a request
+    // costs no call that only says EAGAIN. (A datagram does not tell whether more are behind it: of those
+    // only EAGAIN says that there are none.)
     struct record {
         std::uint32_t generation = 0;
         std::uint32_t next_free = 0;
@@ -44,10 +45,12 @@ class readiness_backend final : public backend {
         bool read_ready : 1 = false;
         bool write_ready : 1 = false;
         bool hangup : 1 = false;
+        bool urgent : 1 = false;   // edge: there was urgent data, and not all is read yet
         bool listed : 1 = false;   // in changed_
         bool retell : 1 = false;   // edge: a `readable` or `writable` was told, ask to be told again
         bool starved : 1 = false;  // a recv waits for a buffer, not for the peer
         bool guessed : 1 = false;  // just accepted, and taken to have data already
+        bool paused : 1 = false;   // in paused_
         intrusive_chain<operation> reads;
         intrusive_chain<operation> writes;
 
@@ -73,6 +76,7 @@ class readiness_backend final : public backend {
     attempt try_send_to(record& of, operation& op, std::int64_t& result) noexcept;
     attempt try_file(record& of, operation& op, std::int64_t& result) noexcept;
     attempt try_connect(record& of, operation& op, std::int64_t& result) noexcept;
+    static bool is_connecting(const record& of) noexcept;
     void advance(std::uint32_t slot, direction way, operation_queue& done) noexcept;
     void close(std::uint32_t slot, record& of, operation& op, operation_queue& done) noexcept;
     void mark_changed(std::uint32_t slot, record& of) noexcept;

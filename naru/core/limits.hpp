@@ -38,6 +38,9 @@ inline constexpr unsigned rounds_per_tick = 4;
 /// Tasks from other threads run in one tick.
 inline constexpr unsigned posts_per_tick = 1024;
 
+/// Rounds of posted tasks in a loop's destructor: what was posted before, what those tasks post, and so on.
+inline constexpr unsigned posts_rounds_at_end = 64;
+
 /// Readiness events taken in one call to the kernel.
 inline constexpr std::size_t events_per_wait = 512;
 

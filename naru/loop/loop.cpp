@@ -14,9 +14,25 @@ loop::loop(std::unique_ptr<naru::backend> completions)
 loop::~loop() {
     while (callers_.load(std::memory_order_acquire) != 0)
         std::this_thread::yield();
-    run_until([this] { return closes_.live() == 0; });
+    finish_closes();
+    // A posted task may own memory, or a handle that it closes: it gets its one call.
+    for (unsigned round = 0; round < limits::posts_rounds_at_end; ++round) {
+        take_posted();
+        if (posts_.empty()) break;
+        intrusive_queue<posted> due = std::move(posts_);
+        while (posted* task = due.pop())
+            task->run(*task);
+        finish_closes();
+    }
     NARU_ASSERT(batch_.empty() && done_.empty() && in_flight_ == 0);
-    run_posted();  // a posted task may own memory: it gets its one call
+}
+
+// Without the posted tasks: one that closes a handle and posts itself again would go on for ever.
+void loop::finish_closes() {
+    while (closes_.live() != 0) {
+        submit_and_dispatch();
+        end_tick(closes_.live() == 0 ? instant::min() : never);
+    }
 }
 
 void loop::run() {
@@ -50,7 +66,7 @@ void loop::cancel(operation& op) noexcept {
         case operation_state::pending:
             op.state = operation_state::canceling;
             if (op.kind == operation_kind::work) {
-                static_cast<work_operation&>(op).pool->cancel(static_cast<work_operation&>(op));
+                worker_pool::cancel(static_cast<work_operation&>(op));
             } else {
                 backend_->cancel(op, done_);
             }
@@ -78,6 +94,10 @@ void loop::close(handle closing) noexcept {
 
 void loop::begin_tick() {
     run_posted();
+    submit_and_dispatch();
+}
+
+void loop::submit_and_dispatch() {
     unsigned budget = limits::dispatch_budget;
     for (unsigned round = 0; round < limits::rounds_per_tick && budget > 0; ++round) {
         if (!batch_.empty()) {
@@ -154,7 +174,8 @@ struct posted_function : posted {
 
 void loop::post(std::move_only_function<void()> task) { post(*new posted_function(std::move(task))); }
 
-void loop::run_posted() noexcept {
+// What other threads have posted, behind what was taken over before.
+void loop::take_posted() noexcept {
     if (posted* newest = incoming_.exchange(nullptr, std::memory_order_acquire)) {
         posted* oldest = nullptr;
         while (newest != nullptr) {  // reverse: oldest first
@@ -168,6 +189,10 @@ void loop::run_posted() noexcept {
             oldest = next;
         }
     }
+}
+
+void loop::run_posted() noexcept {
+    take_posted();
     for (unsigned count = 0; count < limits::posts_per_tick; ++count) {
         posted* task = posts_.pop();
         if (task == nullptr) return;

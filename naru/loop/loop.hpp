@@ -39,6 +39,11 @@ class loop {
     explicit loop(std::unique_ptr<naru::backend> completions);
     /// No operation may be pending, except closes that nobody waits for: they are finished here. Waits for
     /// threads that are still inside post or stop: what they handed over may be what ended the loop.
+    ///
+    /// Every task posted before gets its one call, here if it had none yet; what such tasks post is run, too,
+    /// for limits::posts_rounds_at_end rounds. After them no call is made any more, so that a task which
+    /// posts itself again for ever does not hold the destructor up. Handles that tasks close here are closed;
+    /// with io_uring only on the thread that called run.
     ~loop();
     loop(const loop&) = delete;
     loop& operator=(const loop&) = delete;
@@ -110,9 +115,13 @@ class loop {
 
     /// Posted tasks, and what completes without waiting.
     void begin_tick();
+    /// The latter alone.
+    void submit_and_dispatch();
     /// The wait, which blocks no longer than `limit`, and what follows from it.
     void end_tick(instant limit);
+    void take_posted() noexcept;
     void run_posted() noexcept;
+    void finish_closes();
     unsigned dispatch(unsigned budget) noexcept;
     void follow(const operation& ended, operation& following) noexcept;
     /// For worker_pool: an operation that another part of the loop has finished, on the loop's thread.

@@ -25,7 +25,7 @@ void worker_pool::start_threads() {
 void worker_pool::submit(loop& from, work_operation& work) noexcept {
     NARU_ASSERT(work.state == operation_state::idle);
     work.state = operation_state::pending;
-    work.pool = this;
+    work.pool.store(this, std::memory_order_relaxed);  // read elsewhere only by who got it through the mutex
     work.submitter = &from;
     work.exception = nullptr;
     ++from.in_flight_;
@@ -59,18 +59,27 @@ void worker_pool::submit(loop& from, work_operation& work) noexcept {
     }
 }
 
+// Called once for each submission, by who has taken it out of the queue (or never put it in), and without the
+// mutex: a cancel may need it. The pool's destructor returns when all deliveries have been made; each waits
+// until a cancel under way has put the pool back. That store is the release to this acquire, so what the
+// cancel did to the pool is over before the pool is.
 void worker_pool::deliver(work_operation& work, std::int64_t result) noexcept {
+    while (work.pool.exchange(nullptr, std::memory_order_acquire) == nullptr)
+        std::this_thread::yield();
     work.delivery.result = result;
     work.submitter->post(work.delivery);
 }
 
 void worker_pool::cancel(work_operation& work) noexcept {
+    worker_pool* const from = work.pool.exchange(nullptr, std::memory_order_relaxed);
+    if (from == nullptr) return;  // delivered: it ends on its loop, and its pool may be gone
     bool removed = false;
     {
-        const std::lock_guard lock(mutex_);
-        removed = queue_.remove(work);
-        if (removed) --queued_;
+        const std::lock_guard lock(from->mutex_);
+        removed = from->queue_.remove(work);
+        if (removed) --from->queued_;
     }
+    work.pool.store(from, std::memory_order_release);
     if (removed) deliver(work, outcome::canceled);  // else a worker has it: what is under way stands
 }
 

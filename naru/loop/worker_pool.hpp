@@ -5,6 +5,7 @@
 #include <naru/core/intrusive.hpp>
 #include <naru/loop/loop.hpp>
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <exception>
@@ -30,14 +31,18 @@ struct work_operation : operation {
         work_operation& work;
         std::int64_t result = 0;
     };
-    worker_pool* pool = nullptr;
+    // Null as soon as the end is decided: the pool may be gone before its delivery has come to the loop.
+    // Whoever uses the pool takes it out of here meanwhile, so that no delivery, and with it no end of the
+    // pool, overtakes a cancel.
+    std::atomic<worker_pool*> pool{nullptr};
     loop* submitter = nullptr;
     delivery_post delivery{*this};
 };
 
 /// Threads start with the first submit. Thread-safe: several loops may share one pool. The pool must be
 /// destroyed before the loops that used it; its destructor lets running work finish, cancels what is queued,
-/// and waits for the threads.
+/// and waits for the threads. Operations whose ends have not come to their loops by then may still be
+/// cancelled there, to no effect.
 class worker_pool {
  public:
     explicit worker_pool(unsigned threads, std::size_t queue_limit = 1024);
@@ -53,7 +58,7 @@ class worker_pool {
 
  private:
     friend class loop;
-    void cancel(work_operation& work) noexcept;
+    static void cancel(work_operation& work) noexcept;
     void run_worker() noexcept;
     void start_threads();
     static void deliver(work_operation& work, std::int64_t result) noexcept;

@@ -371,15 +371,46 @@ TEST_P(Accept, ConnectSucceedsAndBothSidesTalk) {
     loop().close(server);
 }
 
+/// An address where nobody listens any more.
+address address_of_nobody() {
+    const unique_descriptor gone = listening_socket();
+    return address::local_of(gone.get()).value();
+}
+
 TEST_P(Accept, ConnectToNobodyIsRefused) {
-    address nobody;
-    {
-        const unique_descriptor gone = listening_socket();
-        nobody = address::local_of(gone.get()).value();
-    }
+    const address nobody = address_of_nobody();
     auto connected = run_task(loop(), connect_task(loop(), nobody));
     ASSERT_FALSE(connected);
     EXPECT_EQ(connected.error(), std::errc::connection_refused);
+}
+
+TEST_P(Accept, ARefusalIsTheConnectsWhateverIsReadMeanwhile) {
+    // A socket's error is told once: it must not go to the read, or the connect has succeeded. `early`: the
+    // read is there first, and what is reported of a socket that is not connected yet must not lead it
+    // astray.
+    const address nobody = address_of_nobody();
+    for (const bool own_memory : {false, true}) {
+        for (const bool early : {false, true}) {
+            unique_descriptor socket = stream_socket_for(nobody).value();
+            const handle ours = adopt(socket, descriptor_kind::socket);
+            any_operation connect(operation_kind::connect);
+            connect.target = ours;
+            connect.address = nobody.data();
+            connect.count = nobody.size();
+            a_recv recv(ours);
+            a_recv_into recv_into(ours, 16);
+            any_operation& read = own_memory ? static_cast<any_operation&>(recv_into) : recv;
+            if (early) loop().submit(read);
+            if (early) ticks(3);
+            loop().submit(connect);
+            if (read.idle()) loop().submit(read);
+            ASSERT_TRUE(run_until([&] { return connect.done() && read.idle(); }));
+            EXPECT_EQ(connect.error(), std::errc::connection_refused) << own_memory << early;
+            EXPECT_TRUE(read.failed()) << own_memory << early;
+            loop().close(ours);
+            settle();
+        }
+    }
 }
 
 TEST_P(Accept, OperationsBehindAConnectWaitForIt) {

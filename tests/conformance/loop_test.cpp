@@ -129,6 +129,68 @@ TEST_P(Loop, ItsDestructionRunsWhatWasPosted) {
     EXPECT_EQ(token.use_count(), 1);
 }
 
+TEST_P(Loop, ItsDestructionRunsAllThatWasPostedHoweverMuchItIs) {
+    constexpr int posts = 5000;
+    auto choice = GetParam().make();
+    auto token = std::make_shared<std::vector<int>>();
+    {
+        naru::loop other(std::move(choice.backend));
+        std::thread poster([&] {
+            for (int number = 0; number < posts; ++number)
+                other.post([token, number] { token->push_back(number); });
+            other.stop();
+        });
+        poster.join();
+        other.run();
+    }
+    ASSERT_EQ(token->size(), static_cast<std::size_t>(posts));
+    EXPECT_TRUE(std::is_sorted(token->begin(), token->end()));
+    EXPECT_EQ(token.use_count(), 1);
+}
+
+TEST_P(Loop, ItsDestructionFinishesWhatPostedTasksBegin) {
+    auto choice = GetParam().make();
+    auto sockets = local_pair();
+    std::string order;
+    {
+        naru::loop other(std::move(choice.backend));
+        const handle ours = other.attach(sockets.ours.release(), descriptor_kind::stream).value();
+        other.post([&] {
+            order += "first ";
+            other.post([&] {
+                order += "second ";
+                other.close(ours);
+                other.post([&] { order += "third "; });
+            });
+        });
+    }
+    EXPECT_EQ(order, "first second third ");
+    ASSERT_TRUE(wait_readable(sockets.peer.get(), 10'000));
+    received_text got;
+    got.read_from(sockets.peer.get());
+    EXPECT_TRUE(got.ended);
+}
+
+TEST_P(Loop, ATaskThatPostsItselfAgainDoesNotHoldItsDestructionUp) {
+    struct again : posted {
+        explicit again(naru::loop& to)
+            : posted([](posted& self) noexcept {
+                  auto& each = static_cast<again&>(self);
+                  ++each.runs;
+                  each.on.post(each);
+              }),
+              on(to) {}
+        naru::loop& on;
+        int runs = 0;
+    };
+    auto choice = GetParam().make();
+    auto other = std::make_unique<naru::loop>(std::move(choice.backend));
+    again task(*other);
+    other->post(task);
+    other.reset();
+    EXPECT_EQ(task.runs, static_cast<int>(limits::posts_rounds_at_end));
+}
+
 TEST_P(Loop, DataOfTheSameTickComesBeforeItsTimers) {
     if (is_sqpoll(GetParam())) GTEST_SKIP() << "the kernel's thread submits at its own pace, not by ticks";
     auto sockets = local_pair();

@@ -69,6 +69,66 @@ TEST_P(Receive, LargeAndSmallMessagesByTurnsArriveWhole) {
     loop().close(ours);
 }
 
+TEST_P(Receive, UrgentDataInTheMiddleHoldsNothingBack) {
+    // A read stops at TCP's urgent mark: short, although there is more. The byte itself is out of band, and
+    // not received; all before and behind it is, and the peer says nothing more that would wake a receive.
+    for (const bool own_memory : {false, true}) {
+        if (on_uring() && !own_memory) continue;  // the kernel's multishot receive may rest at the mark, too
+        for (const bool waiting : {false, true}) {
+            auto sockets = tcp_pair();
+            ASSERT_TRUE(socket_options::set_no_delay(sockets.peer.get(),
+                                                     true));  // all of it is there before the loop looks
+            const handle ours = adopt(sockets.ours);
+            std::string got;
+            a_recv recv(ours);
+            a_recv_into recv_into(ours, 64);
+            recv.then = [&] {
+                got += recv.take(loop());
+                if (got.size() < 6) loop().submit(recv);
+            };
+            recv_into.then = [&] {
+                got += recv_into.text();
+                if (got.size() < 6) loop().submit(recv_into);
+            };
+            any_operation& reads = own_memory ? static_cast<any_operation&>(recv_into) : recv;
+            if (waiting) loop().submit(reads);
+            if (waiting) ticks(3);
+            for (int round = 0; round < 3; ++round) {
+                got.clear();
+                write_all(sockets.peer.get(), "abc");
+                ASSERT_EQ(send_urgent(sockets.peer.get(), "!"), 1);
+                write_all(sockets.peer.get(), "efg");
+                if (reads.idle()) loop().submit(reads);
+                ASSERT_TRUE(run_until([&] { return got.size() >= 6; }))
+                    << got << " in round " << round << own_memory << waiting;
+                EXPECT_EQ(got, "abcefg");
+            }
+            loop().close(ours);
+            settle();
+        }
+    }
+}
+
+TEST_P(Receive, AnUrgentByteAloneKeepsNobodyBusy) {
+    if (is_sqpoll(GetParam())) GTEST_SKIP() << "the kernel's thread submits at its own pace, not by ticks";
+    auto sockets = tcp_pair();
+    const handle ours = adopt(sockets.ours);
+    a_recv recv(ours);
+    loop().submit(recv);
+    ticks(3);
+    ASSERT_EQ(send_urgent(sockets.peer.get(), "!"), 1);
+    ticks(3);
+    // It stays where it is. Whoever is told of it again and again never waits.
+    const instant start = clock::now();
+    loop().run_for_one_tick(30ms);
+    EXPECT_GE(clock::now() - start, 20ms);
+    EXPECT_EQ(recv.completions, 0);
+    write_all(sockets.peer.get(), "data");
+    ASSERT_TRUE(run_until(recv));
+    EXPECT_EQ(recv.take(loop()), "data");
+    loop().close(ours);
+}
+
 TEST_P(Receive, APeerIsHeldBackWhileNobodyReads) {
     // Bounded by the sockets' buffers and the few buffers received ahead, not by what the peer has to say.
     auto sockets = tcp_pair();

@@ -116,6 +116,63 @@ TEST_P(Send, AFileToAPeerThatHasGoneFailsWithoutASignal) {
     loop().close(ours);
 }
 
+#if !defined(_WIN32)
+
+TEST_P(Send, AFileThatNeverHasToWaitHasOneTurnATick) {
+    if (is_sqpoll(GetParam())) GTEST_SKIP() << "the kernel's thread submits at its own pace, not by ticks";
+    if (is_direct(GetParam())) GTEST_SKIP() << "a copy through a buffer is no turn of sendfile(2)";
+    // How much a socket takes depends on its reader. /dev/null takes everything, so that each tick shows how
+    // many turns it gave.
+    constexpr auto turn = std::uint64_t{limits::send_file_turn};
+    unique_descriptor sink(checked(::open("/dev/null", O_RDWR | O_NONBLOCK | O_CLOEXEC), "/dev/null"));
+    const handle ours = adopt(sink);
+    const unique_descriptor file = file_with("");
+    checked(::ftruncate(file.get(), static_cast<off_t>(64 * turn)), "ftruncate");
+    const auto moved_in_a_tick = [this](const any_send_file& send) {
+        const std::uint64_t before = send.progress;
+        ticks(1);
+        return send.progress - before;
+    };
+    any_send_file send;
+    send.set(ours, file.get(), 0, 64 * turn);
+    loop().submit(send);
+    ticks(1);
+    for (int each = 0; each < 4; ++each)
+        EXPECT_EQ(moved_in_a_tick(send), turn);
+    if (!on_uring()) {
+        // One that is cancelled leaves its turns to nobody.
+        any_send_file next;
+        next.set(ours, file.get(), 0, 64 * turn);
+        loop().cancel(send);
+        loop().submit(next);
+        ticks(1);
+        for (int each = 0; each < 4; ++each)
+            EXPECT_EQ(moved_in_a_tick(next), turn);
+        loop().cancel(next);
+        settle();
+        send.completions = 0;
+        send.set(ours, file.get(), 0, 64 * turn);
+        loop().submit(send);
+        ticks(1);
+    }
+    // While something else waits on the handle the poller tells of both directions, at each wait.
+    on_handle readable(operation_kind::readable, ours);
+    loop().submit(readable);
+    ticks(2);
+    if (!send.done()) {  // epoll does not watch such a sink: an error
+        for (int each = 0; each < 4; ++each)
+            EXPECT_EQ(moved_in_a_tick(send), turn);
+    }
+    loop().close(ours);
+    settle();
+}
+
+#else
+
+TEST_P(Send, AFileThatNeverHasToWaitHasOneTurnATick) { GTEST_SKIP() << "Windows has no sink that is polled"; }
+
+#endif
+
 TEST_P(Send, APeerThatGoesInTheMiddleEndsTheSend) {
     auto sockets = tcp_pair(8192, 8192);
     const handle ours = adopt(sockets.ours);

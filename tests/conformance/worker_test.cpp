@@ -2,7 +2,11 @@
 #include "support/conformance.hpp"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <condition_variable>
+#include <cstring>
+#include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <thread>
@@ -150,6 +154,77 @@ TEST_P(Workers, ShuttingDownFinishesWhatRunsAndCancelsWhatWaits) {
     EXPECT_TRUE(queued.result == 0 || queued.error() == std::errc::operation_canceled);
     EXPECT_EQ(queued.runs, queued.result == 0 ? 1 : 0);
     EXPECT_EQ(late.error(), std::errc::operation_canceled);
+}
+
+/// A pool that leaves nothing usable behind: who touches it after its end does not get far.
+class overwritten_pool {
+ public:
+    worker_pool& start() {
+        return *(pool_ = std::construct_at(reinterpret_cast<worker_pool*>(memory_.data()), 1u));
+    }
+    void end() {
+        std::destroy_at(pool_);
+        std::memset(memory_.data(), 0xff, memory_.size());
+    }
+
+ private:
+    alignas(worker_pool) std::array<std::byte, sizeof(worker_pool)> memory_{};
+    worker_pool* pool_ = nullptr;
+};
+
+TEST_P(Workers, CancelAfterThePoolsEndDoesNothing) {
+    overwritten_pool memory;
+    worker_pool& pool = memory.start();
+    gate hold;
+    some_work running;
+    some_work queued;
+    some_work late;
+    running.job = [&] { hold.pass(); };
+    pool.submit(loop(), running);
+    hold.wait_for_arrival();
+    pool.submit(loop(), queued);
+    hold.open();
+    pool.shut_down();
+    pool.submit(loop(), late);
+    memory.end();
+    for (some_work* each : {&running, &queued, &late})
+        loop().cancel(*each);
+    EXPECT_EQ(running.completions + queued.completions + late.completions, 0);
+    ASSERT_TRUE(run_until([&] { return running.done() && queued.done() && late.done(); }));
+    ticks(3);
+    EXPECT_EQ(running.completions + queued.completions + late.completions, 3);
+    EXPECT_EQ(running.result, 0);
+    EXPECT_TRUE(queued.result == 0 || queued.error() == std::errc::operation_canceled);
+    EXPECT_EQ(late.error(), std::errc::operation_canceled);
+}
+
+TEST_P(Workers, ThePoolMayEndOnAnotherThreadWhileWorkIsCancelled) {
+    for (int round = 0; round < 50; ++round) {
+        overwritten_pool memory;
+        worker_pool& pool = memory.start();
+        some_work works[20];
+        for (some_work& each : works)
+            pool.submit(loop(), each);
+        std::atomic<bool> ending = false;
+        std::thread other([&] {
+            ending = true;
+            memory.end();
+        });
+        while (!ending)
+            std::this_thread::yield();
+        for (some_work& each : works)
+            loop().cancel(each);
+        other.join();
+        ASSERT_TRUE(run_until([&] {
+            return std::all_of(std::begin(works), std::end(works),
+                               [](const some_work& each) { return each.done(); });
+        }));
+        ticks(1);
+        for (const some_work& each : works) {
+            EXPECT_EQ(each.completions, 1);
+            EXPECT_EQ(each.runs, each.result == 0 ? 1 : 0);
+        }
+    }
 }
 
 TEST_P(Workers, AHandlerMaySubmitAgain) {

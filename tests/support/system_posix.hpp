@@ -60,6 +60,10 @@ inline int accept_socket(int listener) {
 inline std::ptrdiff_t send_some(int socket, std::string_view text) {
     return ::send(socket, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
+/// Sends the last byte as TCP's urgent data: out of band, past everybody who does not ask for it.
+inline std::ptrdiff_t send_urgent(int socket, std::string_view text) {
+    return ::send(socket, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT | MSG_OOB);
+}
 inline std::ptrdiff_t receive_some(int socket, char* into, std::size_t size) {
     return ::recv(socket, into, size, 0);
 }

@@ -63,6 +63,10 @@ inline int accept_socket(int listener) {
 inline std::ptrdiff_t send_some(int socket, std::string_view text) {
     return with_errno(::send(windows::socket_of(socket), text.data(), static_cast<int>(text.size()), 0));
 }
+inline std::ptrdiff_t send_urgent(int socket, std::string_view text) {
+    return with_errno(
+        ::send(windows::socket_of(socket), text.data(), static_cast<int>(text.size()), MSG_OOB));
+}
 inline std::ptrdiff_t receive_some(int socket, char* into, std::size_t size) {
     return with_errno(::recv(windows::socket_of(socket), into, static_cast<int>(size), 0));
 }
