@@ -23,7 +23,8 @@ TEST_P(log_failure_test, lost_lines_are_reported) {
     stop();
     std::size_t lost = 0;  // what was lost since then is told at the end
     for (const std::string& each : reports()) {
-        lost += static_cast<std::size_t>(std::stoi(each.substr(std::string("the access log has lost ").size())));
+        lost +=
+            static_cast<std::size_t>(std::stoi(each.substr(std::string("the access log has lost ").size())));
     }
     EXPECT_EQ(lost, 3u);
 }
