@@ -152,9 +152,10 @@ TEST_P(Loop, ItsDestructionFinishesWhatPostedTasksBegin) {
     auto choice = GetParam().make();
     auto sockets = local_pair();
     std::string order;
+    handle ours;  // used in the loop's destructor
     {
         naru::loop other(std::move(choice.backend));
-        const handle ours = other.attach(sockets.ours.release(), descriptor_kind::stream).value();
+        ours = other.attach(sockets.ours.release(), descriptor_kind::stream).value();
         other.post([&] {
             order += "first ";
             other.post([&] {
