@@ -29,14 +29,15 @@ bool lists_tag(std::string_view list, std::string_view etag, bool weak_compariso
     return false;
 }
 
-// A list in several lines is one list (RFC 9110, section 5.3).
-bool lists_tag(const request_head& request, std::string_view head, field which, std::string_view name,
-               std::string_view etag, bool weak_comparison) noexcept {
-    if ((request.repeated & request_head::bit(which)) == 0)
-        return lists_tag(request.value(which, head), etag, weak_comparison);
+// Whether `wanted` holds for a line of a field that is a list: in several lines it is one list (RFC 9110,
+// section 5.3). One line, as nearly always, has been found by the parser.
+template <typename Wanted>
+bool any_line(const request_head& request, std::string_view head, field which, std::string_view name,
+              Wanted wanted) {
+    if ((request.repeated & request_head::bit(which)) == 0) return wanted(request.value(which, head));
     std::size_t from = 0;
     while (const auto line = next_field(head, name, from)) {
-        if (lists_tag(*line, etag, weak_comparison)) return true;
+        if (wanted(*line)) return true;
     }
     return false;
 }
@@ -125,16 +126,19 @@ constexpr std::string_view coding_names[coding_count] = {"zstd", "br", "gzip", "
 precondition evaluate(const request_head& request, std::string_view head, const validators& of,
                       std::int64_t now) {
     if (request.has(field::if_match)) {
-        const std::string_view value = request.value(field::if_match, head);
-        if (value != "*" && !lists_tag(request, head, field::if_match, "if-match", of.etag, false))
-            return precondition::failed;
+        const auto names_it = [&of](std::string_view line) {
+            return line == "*" || lists_tag(line, of.etag, false);
+        };
+        if (!any_line(request, head, field::if_match, "if-match", names_it)) return precondition::failed;
     } else if (request.has(field::if_unmodified_since)) {
         const auto date = parse_date(request.value(field::if_unmodified_since, head), now);
         if (date && of.last_modified > *date) return precondition::failed;
     }
     if (request.has(field::if_none_match)) {
-        const std::string_view value = request.value(field::if_none_match, head);
-        if (value == "*" || lists_tag(request, head, field::if_none_match, "if-none-match", of.etag, true))
+        const auto names_it = [&of](std::string_view line) {
+            return line == "*" || lists_tag(line, of.etag, true);
+        };
+        if (any_line(request, head, field::if_none_match, "if-none-match", names_it))
             return precondition::not_modified;
     } else if (request.has(field::if_modified_since)) {
         const auto date = parse_date(request.value(field::if_modified_since, head), now);
@@ -192,13 +196,10 @@ coding choose_coding(const request_head& request, std::string_view head,
         }
         return true;
     };
-    if ((request.repeated & request_head::bit(field::accept_encoding)) == 0) {
-        for_each_element(request.value(field::accept_encoding, head), weigh);
-    } else {
-        std::size_t from = 0;
-        while (const auto line = next_field(head, "accept-encoding", from))
-            for_each_element(*line, weigh);
-    }
+    any_line(request, head, field::accept_encoding, "accept-encoding", [&](std::string_view line) {
+        for_each_element(line, weigh);
+        return false;  // all of them
+    });
     constexpr auto identity = static_cast<std::size_t>(coding::identity);
     for (std::size_t index = 0; index < coding_count; ++index) {
         if (named[index]) continue;

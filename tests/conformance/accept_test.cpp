@@ -393,10 +393,7 @@ TEST_P(Accept, ARefusalIsTheConnectsWhateverIsReadMeanwhile) {
         for (const bool early : {false, true}) {
             unique_descriptor socket = stream_socket_for(nobody).value();
             const handle ours = adopt(socket, descriptor_kind::socket);
-            any_operation connect(operation_kind::connect);
-            connect.target = ours;
-            connect.address = nobody.data();
-            connect.count = nobody.size();
+            a_connect connect(ours, nobody);
             a_recv recv(ours);
             a_recv_into recv_into(ours, 16);
             any_operation& read = own_memory ? static_cast<any_operation&>(recv_into) : recv;
@@ -416,10 +413,7 @@ TEST_P(Accept, ARefusalIsTheConnectsWhateverIsReadMeanwhile) {
 TEST_P(Accept, OperationsBehindAConnectWaitForIt) {
     unique_descriptor socket = stream_socket_for(where_).value();
     const handle ours = adopt(socket, descriptor_kind::socket);
-    any_operation connect(operation_kind::connect);
-    connect.target = ours;
-    connect.address = where_.data();
-    connect.count = where_.size();
+    a_connect connect(ours, where_);
     a_send send(ours, "at once");
     on_handle accept(operation_kind::accept, listener_);
     loop().submit(connect);

@@ -101,13 +101,22 @@ class UringPool : public conformance {
         loop().close(late.ours);
     }
 
-    /// What came meanwhile is all there, in order, once somebody asks.
-    void expect_nothing_is_lost(std::vector<talk>& all) {
-        for (talk& each : all) {
+    /// Owners stop, their peers go on (`go_on`), others are served; what came meanwhile is all there, in
+    /// order, once the owners ask.
+    template <class GoOn>
+    void others_are_served_while_owners_stop(std::string_view first, GoOn go_on) {
+        talk early = begin();
+        say(early, "first");
+        read_all(early);
+        std::vector<talk> quiet = owners_who_stop(first);
+        go_on(quiet);
+        expect_others_are_served(early);
+        for (talk& each : quiet) {
             read_all(each);
             if (HasFatalFailure()) return;
             loop().close(each.ours);
         }
+        loop().close(early.ours);
     }
 };
 
@@ -115,42 +124,26 @@ INSTANTIATE_TEST_SUITE_P(WithASmallPool, UringPool, ::testing::ValuesIn(small_po
                          [](const auto& each) { return each.param.name; });
 
 TEST_P(UringPool, OwnersWhoDoNotReadWhatComesAllAtOnceDoNotStarveOthers) {
-    talk early = begin();
-    say(early, "first");
-    read_all(early);
-    std::vector<talk> quiet = owners_who_stop("hello");
-    for (int turn = 0; turn < 6; ++turn) {
-        for (talk& each : quiet)
-            say(each, "and message " + std::to_string(turn));
-        ticks(2);
-    }
-    expect_others_are_served(early);
-    expect_nothing_is_lost(quiet);
-    loop().close(early.ours);
+    others_are_served_while_owners_stop("hello", [this](std::vector<talk>& quiet) {
+        for (int turn = 0; turn < 6; ++turn) {
+            for (talk& each : quiet)
+                say(each, "and message " + std::to_string(turn));
+            ticks(2);
+        }
+    });
 }
 
 TEST_P(UringPool, OwnersWhoDoNotReadWhatComesBitByBitDoNotStarveOthers) {
-    talk early = begin();
-    say(early, "first");
-    read_all(early);
-    std::vector<talk> quiet = owners_who_stop("hello");
-    for (talk& each : quiet) {
-        say(each, "and this");
-        ticks(2);
-    }
-    expect_others_are_served(early);
-    expect_nothing_is_lost(quiet);
-    loop().close(early.ours);
+    others_are_served_while_owners_stop("hello", [this](std::vector<talk>& quiet) {
+        for (talk& each : quiet) {
+            say(each, "and this");
+            ticks(2);
+        }
+    });
 }
 
 TEST_P(UringPool, OwnersWhoReadTheBeginningOfLargeMessagesDoNotStarveOthers) {
-    talk early = begin();
-    say(early, "first");
-    read_all(early);
-    std::vector<talk> quiet = owners_who_stop(pattern(100'000));
-    expect_others_are_served(early);
-    expect_nothing_is_lost(quiet);
-    loop().close(early.ours);
+    others_are_served_while_owners_stop(pattern(100'000), [](std::vector<talk>&) {});
 }
 
 }  // namespace

@@ -122,15 +122,17 @@ TEST_P(run_test, a_run_of_a_given_time_ends_then) {
 }
 
 TEST_P(run_test, what_the_warm_up_asked_counts_when_it_is_answered) {
-    scripted_server server([](scripted_server::conversation& client) {
+    constexpr auto warmup = 50ms;
+    scripted_server server([warmup](scripted_server::conversation& client) {
         (void)client.read_request();
-        std::this_thread::sleep_for(200ms);  // past the warm-up
+        // The warm-up began before this request was sent: it is over then.
+        std::this_thread::sleep_until(clock::now() + warmup);
         client.answer();
         client.wait_for_end();
     });
     run_options asked = options(server.where());
     asked.connections = 4;
-    asked.warmup = 50ms;
+    asked.warmup = warmup;
     asked.run_time = 1500ms;
     const report got = carry_out(asked);
     EXPECT_EQ(got.counts.in_time, 4u) << "the server worked for them in the measured time";

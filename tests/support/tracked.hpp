@@ -3,6 +3,7 @@
 
 #include <naru/loop/loop.hpp>
 #include <naru/loop/operation.hpp>
+#include <naru/net/address.hpp>
 
 #include <functional>
 #include <string>
@@ -49,6 +50,14 @@ struct a_recv : on_handle {
         std::string text(reinterpret_cast<const char*>(data), static_cast<std::size_t>(result));
         of.buffers().release(data);
         return text;
+    }
+};
+
+/// `to` must outlive it.
+struct a_connect : on_handle {
+    a_connect(handle from, const naru::address& to) : on_handle(operation_kind::connect, from) {
+        address = to.data();
+        count = to.size();
     }
 };
 

@@ -1,0 +1,233 @@
+// What an operation tries when its direction is ready: one call, and what its answer says of the descriptor.
+#include <naru/backend/readiness_backend.hpp>
+
+#include <naru/backend/system_calls.hpp>
+#include <naru/loop/datagram.hpp>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace naru {
+
+namespace {
+
+constexpr std::uint8_t connecting = 1;  // operation::backend_bits
+
+}  // namespace
+
+readiness_backend::attempt readiness_backend::try_now(std::uint32_t slot, record& of, operation& op,
+                                                      std::int64_t& result) noexcept {
+    switch (op.kind) {
+        case operation_kind::accept:
+            return of.read_ready ? try_accept(of, result) : attempt::blocked;
+        case operation_kind::recv:
+        case operation_kind::recv_into: {
+            if (!of.read_ready) return attempt::blocked;
+            const attempt outcome = try_recv(of, op, result);
+            if (of.starved) starved_.push_back(slot);
+            return outcome;
+        }
+        case operation_kind::readable:
+            if (!of.read_ready) return attempt::blocked;
+            of.read_ready = of.hangup;  // used up; an end of stream stays readable
+            of.retell = true;
+            result = 0;
+            return attempt::finished;
+        case operation_kind::writable:
+            if (!of.write_ready) return attempt::blocked;
+            of.write_ready = false;
+            of.retell = true;
+            result = 0;
+            return attempt::finished;
+        case operation_kind::connect:
+            return try_connect(of, op, result);
+        case operation_kind::send:
+            return of.write_ready ? try_send(of, op, result) : attempt::blocked;
+        case operation_kind::send_file: {
+            if (!of.write_ready) return attempt::blocked;
+            const attempt outcome = try_send_file(of, op, result);
+            if (outcome == attempt::paused && !of.paused) {
+                of.paused = true;
+                paused_.push_back(op.target);
+            }
+            return outcome;
+        }
+        case operation_kind::receive_from:
+            return of.read_ready ? try_receive_from(of, op, result) : attempt::blocked;
+        case operation_kind::send_to:
+            return of.write_ready ? try_send_to(of, op, result) : attempt::blocked;
+        case operation_kind::open_file:
+        case operation_kind::read_file:
+            return try_file(of, op, result);
+        case operation_kind::close:
+        case operation_kind::release:
+        case operation_kind::work:
+            break;
+    }
+    result = outcome::from_errno(EINVAL);
+    return attempt::finished;
+}
+
+readiness_backend::attempt readiness_backend::try_accept(record& of, std::int64_t& result) noexcept {
+    result = system_calls::accept(of.descriptor);
+    if (result == system_calls::would_block) {
+        of.read_ready = false;
+        return attempt::blocked;
+    }
+    if (result >= 0) {
+        const auto attached = attach(static_cast<int>(result), descriptor_kind::stream);
+        result = attached ? attached->pack() : outcome::from(attached.error());
+        if (attached && guess_readable()) {
+            record& fresh = records_.at(attached->slot);
+            fresh.read_ready = fresh.guessed = true;
+        }
+    }
+    return attempt::finished;
+}
+
+readiness_backend::attempt readiness_backend::try_recv(record& of, operation& op,
+                                                       std::int64_t& result) noexcept {
+    mutable_bytes into(op.data, op.count);
+    of.starved = false;
+    if (op.kind == operation_kind::recv) {
+        std::byte* leased = buffers_.acquire();
+        if (leased == nullptr) {
+            of.starved = true;
+            return attempt::blocked;
+        }
+        into = mutable_bytes(leased, limits::buffer_bytes);
+    }
+    result = system_calls::recv(of.descriptor, into);
+    if (of.guessed) {
+        of.guessed = false;
+        guess_score_ = result == system_calls::would_block ? std::max(guess_score_ - 1, 0)
+                                                           : std::min(guess_score_ + 1, score_max);
+    }
+    const bool is_short = result < 0 || static_cast<std::size_t>(result) < into.size();
+    if (op.kind == operation_kind::recv) {
+        if (result > 0) {
+            op.data = into.data();
+        } else {
+            buffers_.release(into.data());
+        }
+    }
+    if (result == system_calls::would_block) {
+        of.read_ready = of.urgent = false;
+        return attempt::blocked;
+    }
+    if (result > 0 && is_short && !of.hangup && !of.urgent) of.read_ready = false;
+    return attempt::finished;
+}
+
+readiness_backend::attempt readiness_backend::try_send(record& of, operation& op,
+                                                       std::int64_t& result) noexcept {
+    while (true) {
+        std::span<slice> left(op.slices, op.count);
+        while (left.size() > 1 && left.front().size == 0)
+            left = left.subspan(1);
+        const std::uint64_t wanted = total_size(left);
+        result = wanted == 0
+                     ? 0
+                     : system_calls::send(of.descriptor, left, (op.flags & operation_flags::more) != 0);
+        if (result == system_calls::would_block) {
+            of.write_ready = false;
+            return attempt::blocked;
+        }
+        if (result < 0) return attempt::finished;
+        const auto sent = static_cast<std::uint64_t>(result);
+        op.progress += sent;
+        naru::advance(left, sent);
+        if (sent == wanted) {
+            result = static_cast<std::int64_t>(op.progress);
+            return attempt::finished;
+        }
+        if (left.size() <= limits::slices_per_send) {  // the send buffer is full: the next call would say so
+            of.write_ready = false;
+            return attempt::blocked;
+        }
+    }
+}
+
+readiness_backend::attempt readiness_backend::try_send_file(record& of, operation& op,
+                                                            std::int64_t& result) noexcept {
+    auto& transfer = static_cast<send_file_operation&>(op);
+    std::uint64_t turn = limits::send_file_turn;
+    while (transfer.remaining > 0) {
+        if (turn == 0) return attempt::paused;
+        const std::uint64_t wanted = std::min(transfer.remaining, turn);
+        result = system_calls::send_file(of.descriptor, transfer.file, transfer.offset, wanted);
+        if (result == system_calls::would_block) {
+            of.write_ready = false;
+            return attempt::blocked;
+        }
+        if (result < 0) return attempt::finished;
+        transfer.advance(static_cast<std::uint64_t>(result));
+        turn -= static_cast<std::uint64_t>(result);
+    }
+    result = static_cast<std::int64_t>(transfer.progress);
+    return attempt::finished;
+}
+
+readiness_backend::attempt readiness_backend::try_receive_from(record& of, operation& op,
+                                                               std::int64_t& result) noexcept {
+    result = system_calls::receive_from(of.descriptor, static_cast<receive_from_operation&>(op));
+    of.read_ready = result != system_calls::would_block;
+    return of.read_ready ? attempt::finished : attempt::blocked;
+}
+
+readiness_backend::attempt readiness_backend::try_send_to(record& of, operation& op,
+                                                          std::int64_t& result) noexcept {
+    result = system_calls::send_to(of.descriptor, static_cast<const send_to_operation&>(op));
+    of.write_ready = result != system_calls::would_block;
+    return of.write_ready ? attempt::finished : attempt::blocked;
+}
+
+readiness_backend::attempt readiness_backend::try_connect(record& of, operation& op,
+                                                          std::int64_t& result) noexcept {
+    if (op.backend_bits == 0) {
+        result = system_calls::connect(of.descriptor, op.address, op.count);
+        if (result == -EINPROGRESS) {
+            op.backend_bits = connecting;
+            // What has been reported so far was said of a socket that was not connecting. A read that was
+            // tried because of it could take the error that is the connect's.
+            of.read_ready = of.write_ready = of.hangup = false;
+            return attempt::blocked;
+        }
+    } else {
+        if (!of.write_ready) return attempt::blocked;
+        result = system_calls::socket_error(of.descriptor);
+    }
+    if (result == 0) {
+        of.kind = descriptor_kind::stream;
+        of.write_ready = true;
+        of.hangup = of.hangup && op.backend_bits != 0;
+    }
+    return attempt::finished;
+}
+
+bool readiness_backend::is_connecting(const record& of) noexcept {
+    const operation* const first = of.writes.front();
+    return first != nullptr && first->kind == operation_kind::connect && first->backend_bits == connecting;
+}
+
+// Files are always ready: the call is made here, and may wait for the disk.
+readiness_backend::attempt readiness_backend::try_file(record& of, operation& op,
+                                                       std::int64_t& result) noexcept {
+    if (of.kind != descriptor_kind::file) {
+        result = outcome::from_errno(EINVAL);
+    } else if (op.kind == operation_kind::open_file) {
+        const auto& open = static_cast<const open_file_operation&>(op);
+        result = system_calls::open_file(open.directory, open.path, open.open_flags, open.mode);
+        if (result >= 0) {
+            if (of.descriptor >= 0) system_calls::close(of.descriptor);  // opened twice
+            of.descriptor = static_cast<int>(result);
+            result = 0;
+        }
+    } else {
+        const auto& read = static_cast<const read_file_operation&>(op);
+        result = system_calls::read_file(of.descriptor, {read.data, read.count}, read.offset);
+    }
+    return attempt::finished;
+}
+
+}  // namespace naru
