@@ -13,6 +13,10 @@ inline constexpr std::size_t buffer_bytes = 16 * 1024;
 /// Pool buffers of one loop. Virtual memory only: a buffer costs nothing until it has been used once.
 inline constexpr std::size_t pool_buffers = 4096;
 
+/// The most that the setting may be: the kernel's name of a receive buffer has 16 bits
+/// (io_uring_register(2), IORING_REGISTER_PBUF_RING).
+inline constexpr std::size_t pool_buffers_max = 65'536;
+
 /// Receive buffers that an io_uring loop first lends to the kernel. It doubles them when they run out
 /// (ENOBUFS), up to the maximum, or half of the pool: a small ring keeps the memory of a quiet server small.
 inline constexpr std::size_t ring_buffers_initial = 64;
@@ -61,6 +65,10 @@ inline constexpr std::size_t zero_copy_from = never_zero_copy;
 
 /// Bytes that one send_file call may move before the loop turns to other connections.
 inline constexpr std::size_t send_file_turn = 1024 * 1024;
+
+/// Bytes that one call moves at most (read(2): Linux' MAX_RW_COUNT; elsewhere the lengths are of 31 bits).
+/// What is longer goes in parts, and an operation that ends with part of its memory used ends with this much.
+inline constexpr std::size_t bytes_per_call = 0x7fff'f000;
 
 /// Slices in one gathered send. IOV_MAX is 1,024; nobody has needed more than a few.
 inline constexpr std::size_t slices_per_send = 64;

@@ -155,7 +155,7 @@ class [[nodiscard]] recv_into_awaiter : public operation_awaiter<recv_into_await
         : operation_awaiter(on, operation_kind::recv_into) {
         op_.target = from;
         op_.data = into.data();
-        op_.count = static_cast<std::uint32_t>(into.size());
+        op_.count = one_call(into);
     }
     result<std::size_t> await_resume() const noexcept { return size_outcome(); }
 };
@@ -239,8 +239,13 @@ class [[nodiscard]] sleep_awaiter {
     membership entry_{*this};
 };
 
-inline sleep_awaiter sleep_until(loop& on, instant until) noexcept { return {on, until}; }
-inline sleep_awaiter sleep_for(loop& on, duration span) noexcept {
+/// What is too long to be counted in nanoseconds (292 years) has no end but a stop.
+template <class Duration>
+sleep_awaiter sleep_until(loop& on, std::chrono::time_point<clock, Duration> until) noexcept {
+    return {on, saturate(until)};
+}
+template <class Rep, class Period>
+sleep_awaiter sleep_for(loop& on, std::chrono::duration<Rep, Period> span) noexcept {
     return {on, saturating_add(clock::now(), span)};
 }
 
@@ -317,9 +322,10 @@ class [[nodiscard]] passed_on {
 };
 
 /// co_await with_deadline(instant, stream.recv()): the operation ends by then, with timed_out if it must.
-template <bounded_awaiter Awaiter>
-passed_on<Awaiter> with_deadline(instant deadline, Awaiter&& awaiter) noexcept {
-    awaiter.set_deadline(deadline);
+template <class Duration, bounded_awaiter Awaiter>
+passed_on<Awaiter> with_deadline(std::chrono::time_point<clock, Duration> deadline,
+                                 Awaiter&& awaiter) noexcept {
+    awaiter.set_deadline(saturate(deadline));
     return passed_on<Awaiter>(awaiter);
 }
 
@@ -357,8 +363,8 @@ inline constexpr bool is_result<result<T>> = true;
 
 /// The same for a whole task: at the deadline everything it awaits is cancelled, and the task has ended when
 /// this returns. A result that is operation_canceled because of that becomes timed_out.
-template <class T>
-task<T> with_deadline(loop& on, instant deadline, task<T> limited) {
+template <class Duration, class T>
+task<T> with_deadline(loop& on, std::chrono::time_point<clock, Duration> deadline, task<T> limited) {
     stop_scope* const outer = co_await current_scope();
     stop_scope scope(outer);
     detail::scope_timer expiry(scope);

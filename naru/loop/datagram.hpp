@@ -17,7 +17,7 @@ struct receive_from_operation : operation {
     void set(handle from, mutable_bytes into) noexcept {
         target = from;
         data = into.data();
-        count = static_cast<std::uint32_t>(into.size());
+        count = one_call(into);
     }
 
     // Of the datagram, when `result` is not negative:

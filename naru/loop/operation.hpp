@@ -21,9 +21,11 @@
 #include <naru/core/bytes.hpp>
 #include <naru/core/check.hpp>
 #include <naru/core/intrusive.hpp>
+#include <naru/core/limits.hpp>
 #include <naru/core/result.hpp>
 #include <naru/core/slot_table.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -32,7 +34,7 @@ namespace naru {
 enum class operation_kind : std::uint8_t {
     accept,        ///< result: the new connection's handle, packed
     recv,          ///< result: bytes in a pool buffer, which the handler must release; `data` points at them
-    recv_into,     ///< result: bytes written to the lent memory (at least 1)
+    recv_into,     ///< result: bytes written to the lent memory (at least 1); EINVAL if there is none
     readable,      ///< result: 0 when a read would not block (may be spurious); for code that reads by itself
     connect,       ///< result: 0
     send,          ///< result: bytes sent, always all of them; `progress` says how many at any time
@@ -94,7 +96,7 @@ struct operation {
     operation_state state = operation_state::idle;  ///< written by the loop and the backend only
     std::uint8_t flags = 0;                         ///< see operation_flags
     std::uint8_t backend_bits = 0;                  ///< the backend's, opaque above it
-    std::uint32_t count = 0;                        ///< bytes in `data`, or slices
+    std::uint32_t count = 0;                        ///< bytes in `data` (see one_call), or slices
     union {
         std::byte* data = nullptr;  ///< recv: set at completion. recv_into, receive_from, read_file: lent
         slice* slices;              ///< send: lent, and advanced in place as bytes go out. send_to: lent
@@ -111,6 +113,11 @@ inline constexpr std::uint8_t more = 1;  ///< send: more follows at once, do not
 }  // namespace operation_flags
 
 using operation_queue = intrusive_queue<operation>;
+
+/// What of a span goes into operation::count.
+inline std::uint32_t one_call(mutable_bytes memory) noexcept {
+    return static_cast<std::uint32_t>(std::min(memory.size(), limits::bytes_per_call));
+}
 
 /// Sends one slice, or several that the caller keeps.
 struct send_operation : operation {
@@ -185,11 +192,11 @@ struct read_file_operation : operation {
     explicit read_file_operation(handler on_completion) noexcept
         : operation(operation_kind::read_file, on_completion) {}
 
-    /// `into` is lent.
+    /// `into` is lent, limits::bytes_per_call of it at most.
     void set(handle from, mutable_bytes into, std::uint64_t from_offset) noexcept {
         target = from;
         data = into.data();
-        count = static_cast<std::uint32_t>(into.size());
+        count = one_call(into);
         offset = from_offset;
     }
 

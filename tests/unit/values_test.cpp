@@ -230,5 +230,27 @@ TEST(Clock, AddingForEverIsNever) {
     EXPECT_EQ(saturating_add(now, duration(0)), now);
 }
 
+TEST(Clock, WhatCannotBeCountedSaturates) {
+    using std::chrono::duration;
+    using namespace std::chrono_literals;
+    const instant now = clock::now();
+    for (const auto far : {saturating_add(now, std::chrono::seconds::max()),
+                           saturating_add(now, std::chrono::milliseconds::max()),
+                           saturating_add(now, std::chrono::hours::max()),
+                           saturating_add(now, 24h * 366 * 300), saturating_add(now, duration<double>(1e300)),
+                           saturating_add(never, 1ns), saturating_add(never - 1ns, 2ns)})
+        EXPECT_EQ(far, never);
+    for (const auto past :
+         {saturating_add(instant::min(), -1ns), saturating_add(instant(), std::chrono::hours::min()),
+          saturating_add(instant::min() + 1ns, naru::duration::min())})
+        EXPECT_EQ(past, instant::min());
+    EXPECT_EQ(saturating_add(never, naru::duration::min()), never + naru::duration::min());
+    EXPECT_EQ(saturating_add(instant::min(), 5ns), instant::min() + 5ns);
+    EXPECT_EQ(saturate(1500us), naru::duration(1'500'000));
+    EXPECT_EQ(saturate(duration<double>(0.25)), 250ms);
+    EXPECT_EQ(saturate(9'223'372'036s), naru::duration(9'223'372'036'000'000'000));
+    EXPECT_EQ(saturate(9'223'372'037s), naru::duration::max());
+}
+
 }  // namespace
 }  // namespace naru::testing
