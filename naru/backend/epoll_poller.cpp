@@ -33,6 +33,11 @@ class epoll_poller final : public poller {
                            : was == interest::none ? EPOLL_CTL_ADD
                                                    : EPOLL_CTL_MOD;
         if (epoll_ctl(epoll_, change, descriptor, &event) == 0) return {};
+        // A number that was closed while a copy of it lives is still in the set. Here it is, for the same
+        // file.
+        if (change == EPOLL_CTL_ADD && errno == EEXIST &&
+            epoll_ctl(epoll_, EPOLL_CTL_MOD, descriptor, &event) == 0)
+            return {};
         return {errno, std::system_category()};
     }
 

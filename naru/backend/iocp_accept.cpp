@@ -4,23 +4,26 @@
 #include <naru/backend/system_calls.hpp>
 
 #include <cerrno>
+#include <new>
 
 namespace naru {
 
 iocp_backend::attempt iocp_backend::try_accept(std::uint32_t slot, record& of,
                                                std::int64_t& result) noexcept {
-    if (of.kind != descriptor_kind::listener) {
-        result = outcome::from_errno(EINVAL);
+    try {
+        if (!of.accepts) of.accepts = std::make_unique<accepted_sockets>();
+        of.accepts->waiting.reserve(limits::accepts_posted);
+    } catch (const std::bad_alloc&) {
+        result = outcome::from_errno(ENOMEM);
         return attempt::finished;
     }
-    if (!of.accepts) of.accepts = std::make_unique<accepted_sockets>();
     accepted_sockets& sockets = *of.accepts;
     std::int64_t refusal = 0;
     if (sockets.waiting.empty()) refusal = post_accepts(slot, of);
     if (!sockets.waiting.empty()) {
         const int accepted = sockets.waiting.front();
         sockets.waiting.erase(sockets.waiting.begin());
-        const auto attached = attach(accepted, descriptor_kind::stream);
+        const auto attached = attach(accepted, descriptor_kind::stream, ownership::own);
         result = attached ? attached->pack() : outcome::from(attached.error());
         return attempt::finished;
     }
@@ -49,7 +52,14 @@ std::int64_t iocp_backend::post_accept(std::uint32_t slot, record& of) noexcept 
     }
     const SOCKET made = windows::make_socket(sockets.family, SOCK_STREAM);
     if (made == INVALID_SOCKET) return windows::last_socket_outcome();
-    iocp_accept_request& request = accept_requests_.make(slot);
+    iocp_accept_request* room = nullptr;
+    try {
+        room = &accept_requests_.make(slot);
+    } catch (const std::bad_alloc&) {
+        closesocket(made);
+        return outcome::from_errno(ENOMEM);
+    }
+    iocp_accept_request& request = *room;
     request.socket = windows::descriptor_of(made);
     const iocp_started start = port_.accept(of.descriptor, request, of.skips);
     ++sockets.posted;

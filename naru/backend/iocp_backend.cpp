@@ -2,6 +2,7 @@
 
 #include <naru/backend/system_calls.hpp>
 #include <naru/backend/wait_time.hpp>
+#include <naru/core/push.hpp>
 
 #include <cerrno>
 #include <new>
@@ -33,9 +34,10 @@ iocp_backend::~iocp_backend() {
     }
 }
 
-result<handle> iocp_backend::attach(int descriptor, descriptor_kind kind) noexcept {
+result<handle> iocp_backend::attach(int descriptor, descriptor_kind kind, ownership /*whose*/) noexcept {
+    if (descriptor < 0) return fail_errno(EBADF);
     const auto made = name_descriptor(descriptor, kind);
-    if (!made && descriptor >= 0) system_calls::close(descriptor);
+    if (!made) system_calls::close(descriptor);
     return made;
 }
 
@@ -85,8 +87,8 @@ void iocp_backend::start(operation& op, operation_queue& done) noexcept {
         close(op.target.slot, *found, op, done);
         return;
     }
-    if (!datagram_kinds_match(op.kind, found->kind)) {
-        complete(op, outcome::from_errno(EINVAL), done);
+    if (const std::int64_t refusal = refusal_of(op, found->kind); refusal < 0) {
+        complete(op, refusal, done);
         return;
     }
     const direction way = direction_of(op.kind);
@@ -106,7 +108,7 @@ void iocp_backend::advance(std::uint32_t slot, direction way, operation_queue& d
             handle name;
             name.slot = slot;
             name.generation = of.generation;
-            paused_.push_back({name, way});
+            push_or_end(paused_, turn{name, way});
         }
         if (outcome != attempt::finished) return;
         of.waiting(way).pop();
@@ -157,11 +159,19 @@ std::int64_t iocp_backend::associate(record& of) noexcept {
     return refusal;
 }
 
-iocp_stream_request& iocp_backend::lend(iocp_request::kind what, std::uint32_t slot, record& of) noexcept {
-    iocp_stream_request& made = requests_.make(what, slot);
+// Null without the memory for one: what wanted it ends with ENOMEM.
+iocp_stream_request* iocp_backend::lend(iocp_request::kind what, std::uint32_t slot, record& of,
+                                        std::int64_t& result) noexcept {
+    iocp_stream_request* made = nullptr;
+    try {
+        made = &requests_.make(what, slot);
+    } catch (const std::bad_alloc&) {
+        result = outcome::from_errno(ENOMEM);
+        return nullptr;
+    }
     ++of.outstanding;
     const bool writes = what == iocp_request::kind::wait_writable || what == iocp_request::kind::connect;
-    of.request(writes ? direction::write : direction::read) = &made;
+    of.request(writes ? direction::write : direction::read) = made;
     return made;
 }
 
@@ -251,7 +261,7 @@ void iocp_backend::on_stream_completion(iocp_stream_request& request, record& of
         case iocp_request::kind::connect:
             if (operation* op = of.writes.pop()) {
                 const int error = windows::errno_of_status(request.status());
-                complete(*op, connected(of, outcome::from_errno(error)), done);
+                complete(*op, connected(of, *op, outcome::from_errno(error)), done);
                 if (of.closer == nullptr) advance(request.slot, direction::read, done);
             }
             break;

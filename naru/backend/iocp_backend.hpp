@@ -25,7 +25,7 @@ class iocp_backend final : public backend {
     explicit iocp_backend(std::size_t pool_buffers = limits::pool_buffers);
     ~iocp_backend() override;
 
-    result<handle> attach(int descriptor, descriptor_kind kind) noexcept override;
+    result<handle> attach(int descriptor, descriptor_kind kind, ownership whose) noexcept override;
     result<handle> reserve_file() noexcept override;
     int descriptor(handle of) noexcept override;
     void submit(operation_queue& batch, operation_queue& done) noexcept override;
@@ -105,7 +105,7 @@ class iocp_backend final : public backend {
     attempt try_connect(std::uint32_t slot, record& of, operation& op, std::int64_t& result) noexcept;
     attempt wait_writable(std::uint32_t slot, record& of, std::int64_t& result) noexcept;
     void on_writable(record& of, operation_queue& done) noexcept;
-    std::int64_t connected(record& of, std::int64_t result) noexcept;
+    std::int64_t connected(record& of, const operation& op, std::int64_t result) noexcept;
 
     // iocp_datagram.cpp
     attempt try_receive_from(std::uint32_t slot, record& of, operation& op, std::int64_t& result) noexcept;
@@ -123,7 +123,8 @@ class iocp_backend final : public backend {
     void cancel_all(record& of, operation_queue& done) noexcept;
 
     std::int64_t associate(record& of) noexcept;
-    iocp_stream_request& lend(iocp_request::kind what, std::uint32_t slot, record& of) noexcept;
+    iocp_stream_request* lend(iocp_request::kind what, std::uint32_t slot, record& of,
+                              std::int64_t& result) noexcept;
     attempt began(iocp_started start, iocp_stream_request& request, record& of,
                   std::int64_t& result) noexcept;
     void on_completion(iocp_request& request, operation_queue& done) noexcept;

@@ -1,5 +1,7 @@
 #include <naru/backend/iocp_port.hpp>
 
+#include <naru/core/limits.hpp>
+#include <naru/core/push.hpp>
 #include <naru/core/result.hpp>
 
 #include <algorithm>
@@ -75,7 +77,7 @@ void iocp_port::dissociate(int descriptor) noexcept {
     IO_STATUS_BLOCK status{};
     if (NtSetInformationFile(handle_of(descriptor), &status, &nothing, sizeof nothing,
                              static_cast<FILE_INFORMATION_CLASS>(replace_completion_information)) < 0)
-        tied_.push_back(descriptor);
+        push_or_end(tied_, descriptor);
 }
 
 std::span<OVERLAPPED_ENTRY> iocp_port::wait(int milliseconds) noexcept {
@@ -115,7 +117,8 @@ iocp_started iocp_port::wait_for(int socket, ULONG events, iocp_stream_request& 
 }
 
 iocp_started iocp_port::receive(int socket, mutable_bytes into, iocp_request& request, bool skips) noexcept {
-    WSABUF memory{static_cast<ULONG>(into.size()), reinterpret_cast<char*>(into.data())};
+    WSABUF memory{static_cast<ULONG>(std::min(into.size(), limits::bytes_per_call)),
+                  reinterpret_cast<char*>(into.data())};
     DWORD flags = 0;
     const bool ok =
         WSARecv(socket_of(socket), &memory, 1, nullptr, &flags, &request.overlapped, nullptr) == 0;
@@ -161,7 +164,7 @@ iocp_started iocp_port::read_file(int file, mutable_bytes into, std::uint64_t of
                                   bool skips) noexcept {
     request.overlapped.Offset = static_cast<DWORD>(offset);
     request.overlapped.OffsetHigh = static_cast<DWORD>(offset >> 32);
-    const auto size = static_cast<DWORD>(std::min<std::size_t>(into.size(), 0x7fff'ffff));
+    const auto size = static_cast<DWORD>(std::min(into.size(), limits::bytes_per_call));
     const bool ok = ReadFile(handle_of(file), into.data(), size, nullptr, &request.overlapped);
     const DWORD error = ok ? 0 : GetLastError();
     if (error == ERROR_HANDLE_EOF) return {iocp_start::completed, 0};  // with no bytes

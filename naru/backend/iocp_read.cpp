@@ -3,6 +3,7 @@
 
 #include <naru/backend/system_calls.hpp>
 #include <naru/backend/windows_files.hpp>
+#include <naru/core/push.hpp>
 
 #include <cerrno>
 
@@ -34,7 +35,7 @@ iocp_backend::attempt iocp_backend::recv_ready(std::uint32_t slot, record& of, o
         std::byte* leased = buffers_.acquire();
         if (leased == nullptr) {
             of.starved = true;
-            starved_.push_back(slot);
+            push_or_end(starved_, slot);
             return attempt::blocked;
         }
         into = mutable_bytes(leased, limits::buffer_bytes);
@@ -68,12 +69,13 @@ iocp_backend::attempt iocp_backend::wait_readable(std::uint32_t slot, record& of
                                                   std::int64_t& result) noexcept {
     result = associate(of);
     if (result < 0) return attempt::finished;
-    iocp_stream_request& request = lend(iocp_request::kind::wait_readable, slot, of);
+    iocp_stream_request* const request = lend(iocp_request::kind::wait_readable, slot, of, result);
+    if (request == nullptr) return attempt::finished;
     const iocp_started start =
         of.kind == descriptor_kind::stream
-            ? port_.receive(of.descriptor, {}, request, of.skips)
-            : port_.wait_for(of.descriptor, iocp_port::readable_events, request, of.skips);
-    return began(start, request, of, result);
+            ? port_.receive(of.descriptor, {}, *request, of.skips)
+            : port_.wait_for(of.descriptor, iocp_port::readable_events, *request, of.skips);
+    return began(start, *request, of, result);
 }
 
 void iocp_backend::on_readable(const iocp_request& request, record& of, operation_queue& done) noexcept {
@@ -93,9 +95,10 @@ iocp_backend::attempt iocp_backend::begin_receive(std::uint32_t slot, record& of
                                                   std::int64_t& result) noexcept {
     result = associate(of);
     if (result < 0) return attempt::finished;
-    iocp_stream_request& request = lend(iocp_request::kind::receive, slot, of);
-    const iocp_started start = port_.receive(of.descriptor, {op.data, op.count}, request, of.skips);
-    const attempt outcome = began(start, request, of, result);
+    iocp_stream_request* const request = lend(iocp_request::kind::receive, slot, of, result);
+    if (request == nullptr) return attempt::finished;
+    const iocp_started start = port_.receive(of.descriptor, {op.data, op.count}, *request, of.skips);
+    const attempt outcome = began(start, *request, of, result);
     if (outcome == attempt::finished && result == 0) result = outcome::end_of_stream;
     return outcome;
 }
@@ -118,10 +121,6 @@ void iocp_backend::on_read(const iocp_request& request, record& of, operation_qu
 
 iocp_backend::attempt iocp_backend::try_file(std::uint32_t slot, record& of, operation& op,
                                              std::int64_t& result) noexcept {
-    if (of.kind != descriptor_kind::file) {
-        result = outcome::from_errno(EINVAL);
-        return attempt::finished;
-    }
     if (op.kind == operation_kind::open_file) {
         const auto& open = static_cast<const open_file_operation&>(op);
         result = windows::open_file(open.directory, open.path, open.open_flags, open.mode,
@@ -136,10 +135,11 @@ iocp_backend::attempt iocp_backend::try_file(std::uint32_t slot, record& of, ope
     const auto& read = static_cast<const read_file_operation&>(op);
     result = of.descriptor < 0 ? outcome::from_errno(EBADF) : associate(of);
     if (result < 0) return attempt::finished;
-    iocp_stream_request& request = lend(iocp_request::kind::read_file, slot, of);
+    iocp_stream_request* const request = lend(iocp_request::kind::read_file, slot, of, result);
+    if (request == nullptr) return attempt::finished;
     const iocp_started start =
-        port_.read_file(of.descriptor, {read.data, read.count}, read.offset, request, of.skips);
-    return began(start, request, of, result);
+        port_.read_file(of.descriptor, {read.data, read.count}, read.offset, *request, of.skips);
+    return began(start, *request, of, result);
 }
 
 }  // namespace naru

@@ -4,6 +4,7 @@
 #include <naru/backend/system_calls.hpp>
 
 #include <algorithm>
+#include <cerrno>
 
 namespace naru {
 
@@ -64,9 +65,10 @@ iocp_backend::attempt iocp_backend::wait_writable(std::uint32_t slot, record& of
     of.write_ready = false;
     result = associate(of);
     if (result < 0) return attempt::finished;
-    iocp_stream_request& request = lend(iocp_request::kind::wait_writable, slot, of);
+    iocp_stream_request* const request = lend(iocp_request::kind::wait_writable, slot, of, result);
+    if (request == nullptr) return attempt::finished;
     const attempt outcome = began(
-        port_.wait_for(of.descriptor, iocp_port::writable_events, request, of.skips), request, of, result);
+        port_.wait_for(of.descriptor, iocp_port::writable_events, *request, of.skips), *request, of, result);
     if (outcome != attempt::finished || result < 0) return outcome;
     of.write_ready = true;
     return attempt::paused;
@@ -84,18 +86,23 @@ iocp_backend::attempt iocp_backend::try_connect(std::uint32_t slot, record& of, 
                                                 std::int64_t& result) noexcept {
     result = associate(of);
     if (result < 0) return attempt::finished;
-    iocp_stream_request& request = lend(iocp_request::kind::connect, slot, of);
+    iocp_stream_request* const request = lend(iocp_request::kind::connect, slot, of, result);
+    if (request == nullptr) return attempt::finished;
     const attempt outcome =
-        began(port_.connect(of.descriptor, op.address, op.count, request, of.skips), request, of, result);
-    if (outcome == attempt::finished) result = connected(of, result);
+        began(port_.connect(of.descriptor, op.address, op.count, *request, of.skips), *request, of, result);
+    if (outcome == attempt::finished) result = connected(of, op, result);
     return outcome;
 }
 
 // Until SO_UPDATE_CONNECT_CONTEXT shutdown, getpeername and the like do not know that there is a connection.
-std::int64_t iocp_backend::connected(record& of, std::int64_t result) noexcept {
+std::int64_t iocp_backend::connected(record& of, const operation& op, std::int64_t result) noexcept {
     if (result == 0 &&
         setsockopt(windows::socket_of(of.descriptor), SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT, nullptr, 0) != 0)
         result = windows::last_socket_outcome();
+    if (result == 0 && system_calls::is_connected_to_itself(of.descriptor, op.address, op.count)) {
+        system_calls::disconnect(of.descriptor);
+        result = outcome::from_errno(ECONNREFUSED);
+    }
     of.kind = descriptor_kind::stream;  // if it has failed, reads that waited for it are to hear of it
     of.write_ready = true;
     return result;

@@ -4,6 +4,7 @@
 #include <naru/backend/uring_backend.hpp>
 
 #include <array>
+#include <utility>
 
 namespace naru {
 
@@ -20,15 +21,18 @@ std::span<const engine> automatic_order() noexcept { return best_first; }
 
 std::unique_ptr<backend> make_backend(engine which, uring_options options, backend_choice& choice) {
     using reporting = poller::reporting;
+    const auto readiness = [&options](std::unique_ptr<poller> reports) {
+        return std::make_unique<readiness_backend>(std::move(reports), options.pool_buffers);
+    };
     switch (which) {
         case engine::select:
-            return std::make_unique<readiness_backend>(make_select_poller());
+            return readiness(make_select_poller());
         case engine::poll:
-            return std::make_unique<readiness_backend>(make_poll_poller());
+            return readiness(make_poll_poller());
         case engine::epoll_level:
-            return std::make_unique<readiness_backend>(make_epoll_poller(reporting::level));
+            return readiness(make_epoll_poller(reporting::level));
         case engine::epoll_oneshot:
-            return std::make_unique<readiness_backend>(make_epoll_poller(reporting::one_shot));
+            return readiness(make_epoll_poller(reporting::one_shot));
         case engine::io_uring:
         case engine::io_uring_sqpoll: {
             options.sqpoll = which == engine::io_uring_sqpoll;
@@ -42,7 +46,7 @@ std::unique_ptr<backend> make_backend(engine which, uring_options options, backe
         case engine::iocp:
             break;
     }
-    return std::make_unique<readiness_backend>(make_epoll_poller(reporting::edge));
+    return readiness(make_epoll_poller(reporting::edge));
 }
 
 }  // namespace naru

@@ -17,14 +17,14 @@ constexpr std::array best_first{engine::iocp};
 std::span<const engine> all_engines() noexcept { return engines; }
 std::span<const engine> automatic_order() noexcept { return best_first; }
 
-std::unique_ptr<backend> make_backend(engine which, uring_options /*options*/, backend_choice& /*choice*/) {
+std::unique_ptr<backend> make_backend(engine which, uring_options options, backend_choice& /*choice*/) {
     switch (which) {
         case engine::select:
-            return std::make_unique<readiness_backend>(make_select_poller());
+            return std::make_unique<readiness_backend>(make_select_poller(), options.pool_buffers);
         case engine::poll:
-            return std::make_unique<readiness_backend>(make_poll_poller());
+            return std::make_unique<readiness_backend>(make_poll_poller(), options.pool_buffers);
         default:
-            return std::make_unique<iocp_backend>();
+            return std::make_unique<iocp_backend>(options.pool_buffers);
     }
 }
 

@@ -19,6 +19,7 @@ class poll_poller final : public poller {
 
     std::error_code set_interest(int descriptor, std::uint64_t token, interest was,
                                  interest want) noexcept override {
+        if (descriptor < 0) return {EBADF, std::system_category()};
         try {
             if (was == interest::none && want != interest::none) add(descriptor, token);
         } catch (const std::bad_alloc&) {
@@ -49,6 +50,7 @@ class poll_poller final : public poller {
             report.hangup = (entry.revents & (POLLHUP | POLLERR | POLLRDHUP | POLLNVAL)) != 0;
             report.readable = (entry.revents & POLLIN) != 0 || report.hangup;
             report.writable = (entry.revents & (POLLOUT | POLLHUP | POLLERR)) != 0;
+            report.gone = (entry.revents & POLLNVAL) != 0;
             reports_.push_back(report);
             if (reports_.size() == limits::events_per_wait) break;
         }
@@ -70,10 +72,15 @@ class poll_poller final : public poller {
             tokens_[positions_[key]] = token;
             return;
         }
-        tokens_.push_back(token);
         pollfd entry{};
         entry.fd = descriptor;
-        entries_.push_back(entry);
+        try {
+            entries_.push_back(entry);
+            tokens_.push_back(token);
+        } catch (const std::bad_alloc&) {
+            entries_.resize(tokens_.size());
+            throw;
+        }
         positions_[key] = static_cast<std::uint32_t>(entries_.size() - 1);
     }
 

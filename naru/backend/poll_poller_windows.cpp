@@ -55,6 +55,7 @@ class poll_poller final : public poller {
             report.hangup = (entry.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
             report.readable = (entry.revents & POLLRDNORM) != 0 || report.hangup;
             report.writable = (entry.revents & (POLLWRNORM | POLLHUP | POLLERR | POLLNVAL)) != 0;
+            report.gone = (entry.revents & POLLNVAL) != 0;
             reports_.push_back(report);
             if (reports_.size() == limits::events_per_wait) break;
         }
@@ -73,10 +74,16 @@ class poll_poller final : public poller {
             tokens_[place->second] = token;
             return;
         }
-        tokens_.push_back(token);
         WSAPOLLFD entry{};
         entry.fd = socket;
-        entries_.push_back(entry);
+        try {
+            entries_.push_back(entry);
+            tokens_.push_back(token);
+        } catch (const std::bad_alloc&) {
+            entries_.resize(tokens_.size());
+            positions_.erase(place);
+            throw;
+        }
     }
 
     void remove(std::size_t gap) noexcept {  // the last entry moves into the gap: O(1)

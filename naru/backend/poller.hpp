@@ -29,12 +29,15 @@ constexpr bool has(interest set, interest member) noexcept { return (set & membe
 /// One report. `hangup`: the peer has ended its direction or the connection has failed; a read will tell.
 /// `urgent`: there is urgent data (TCP's), at whose mark a read stops although more is behind it. Said by
 /// `edge` only: the others tell again of what is behind the mark, and would tell of the mark for ever.
+/// `gone`: the number names no open file. Said by `select` and `poll` at the wait; the others refuse the
+/// interest.
 struct readiness {
     std::uint64_t token = 0;
     bool readable = false;
     bool writable = false;
     bool hangup = false;
     bool urgent = false;
+    bool gone = false;
 };
 
 class poller {
@@ -49,7 +52,9 @@ class poller {
     poller& operator=(const poller&) = delete;
 
     /// Changes the interest in a descriptor from `was` to `want`; none means not registered. `was == want`
-    /// asks to be told again what holds already (edge, one_shot).
+    /// asks to be told again what holds already (edge, one_shot). Errors: select_descriptor_limit, EBADF,
+    /// EPERM (epoll: not of a kind that can be watched), ENOMEM and the rest of epoll_ctl(2). After one the
+    /// poller knows of the descriptor what it knew before.
     virtual std::error_code set_interest(int descriptor, std::uint64_t token, interest was,
                                          interest want) noexcept = 0;
 

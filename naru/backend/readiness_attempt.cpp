@@ -24,7 +24,10 @@ readiness_backend::attempt readiness_backend::try_now(std::uint32_t slot, record
         case operation_kind::recv_into: {
             if (!of.read_ready) return attempt::blocked;
             const attempt outcome = try_recv(of, op, result);
-            if (of.starved) starved_.push_back(slot);
+            if (of.starved && !of.in_starved) {
+                of.in_starved = true;
+                starved_.push_back(slot);
+            }
             return outcome;
         }
         case operation_kind::readable:
@@ -48,7 +51,7 @@ readiness_backend::attempt readiness_backend::try_now(std::uint32_t slot, record
             const attempt outcome = try_send_file(of, op, result);
             if (outcome == attempt::paused && !of.paused) {
                 of.paused = true;
-                paused_.push_back(op.target);
+                paused_.push_back(slot);
             }
             return outcome;
         }
@@ -75,12 +78,13 @@ readiness_backend::attempt readiness_backend::try_accept(record& of, std::int64_
         return attempt::blocked;
     }
     if (result >= 0) {
-        const auto attached = attach(static_cast<int>(result), descriptor_kind::stream);
+        const auto attached = attach(static_cast<int>(result), descriptor_kind::stream, ownership::own);
         result = attached ? attached->pack() : outcome::from(attached.error());
-        if (attached && guess_readable()) {
-            record& fresh = records_.at(attached->slot);
-            fresh.read_ready = fresh.guessed = true;
-        }
+        if (!attached) return attempt::finished;
+        record& fresh = records_.at(attached->slot);
+        fresh.is_tcp = counts_tell(of);
+        fresh.kind_known = true;
+        if (guess_readable()) fresh.read_ready = fresh.guessed = true;
     }
     return attempt::finished;
 }
@@ -115,8 +119,19 @@ readiness_backend::attempt readiness_backend::try_recv(record& of, operation& op
         of.read_ready = of.urgent = false;
         return attempt::blocked;
     }
-    if (result > 0 && is_short && !of.hangup && !of.urgent) of.read_ready = false;
+    if (result > 0 && is_short && !of.hangup && !of.urgent && counts_tell(of)) of.read_ready = false;
     return attempt::finished;
+}
+
+// Whether a count below what was asked for says that there is no more, or no more room, and the next report
+// comes when that changes: true of TCP (tcp(7): a stream without borders; urgent data is looked for apart).
+// Asked once, of the socket or of the listener that it comes from, when it is first of use.
+bool readiness_backend::counts_tell(record& of) noexcept {
+    if (!of.kind_known) {
+        of.kind_known = true;
+        of.is_tcp = system_calls::is_tcp(of.descriptor);
+    }
+    return of.is_tcp;
 }
 
 readiness_backend::attempt readiness_backend::try_send(record& of, operation& op,
@@ -126,6 +141,7 @@ readiness_backend::attempt readiness_backend::try_send(record& of, operation& op
         while (left.size() > 1 && left.front().size == 0)
             left = left.subspan(1);
         const std::uint64_t wanted = total_size(left);
+        const std::uint64_t asked = std::min<std::uint64_t>(wanted, limits::bytes_per_call);
         result = wanted == 0
                      ? 0
                      : system_calls::send(of.descriptor, left, (op.flags & operation_flags::more) != 0);
@@ -141,7 +157,8 @@ readiness_backend::attempt readiness_backend::try_send(record& of, operation& op
             result = static_cast<std::int64_t>(op.progress);
             return attempt::finished;
         }
-        if (left.size() <= limits::slices_per_send) {  // the send buffer is full: the next call would say so
+        // The send buffer is full: the next call would say so.
+        if (sent < asked && left.size() <= limits::slices_per_send && counts_tell(of)) {
             of.write_ready = false;
             return attempt::blocked;
         }
@@ -155,7 +172,9 @@ readiness_backend::attempt readiness_backend::try_send_file(record& of, operatio
     while (transfer.remaining > 0) {
         if (turn == 0) return attempt::paused;
         const std::uint64_t wanted = std::min(transfer.remaining, turn);
-        result = system_calls::send_file(of.descriptor, transfer.file, transfer.offset, wanted);
+        // sendfile(2) waits on a descriptor in blocking mode, and has no flag against it.
+        const auto send = of.blocking ? system_calls::send_file_by_copy : system_calls::send_file;
+        result = send(of.descriptor, transfer.file, transfer.offset, wanted);
         if (result == system_calls::would_block) {
             of.write_ready = false;
             return attempt::blocked;
@@ -197,6 +216,10 @@ readiness_backend::attempt readiness_backend::try_connect(record& of, operation&
         if (!of.write_ready) return attempt::blocked;
         result = system_calls::socket_error(of.descriptor);
     }
+    if (result == 0 && system_calls::is_connected_to_itself(of.descriptor, op.address, op.count)) {
+        system_calls::disconnect(of.descriptor);
+        result = outcome::from_errno(ECONNREFUSED);
+    }
     if (result == 0) {
         of.kind = descriptor_kind::stream;
         of.write_ready = true;
@@ -213,9 +236,7 @@ bool readiness_backend::is_connecting(const record& of) noexcept {
 // Files are always ready: the call is made here, and may wait for the disk.
 readiness_backend::attempt readiness_backend::try_file(record& of, operation& op,
                                                        std::int64_t& result) noexcept {
-    if (of.kind != descriptor_kind::file) {
-        result = outcome::from_errno(EINVAL);
-    } else if (op.kind == operation_kind::open_file) {
+    if (op.kind == operation_kind::open_file) {
         const auto& open = static_cast<const open_file_operation&>(op);
         result = system_calls::open_file(open.directory, open.path, open.open_flags, open.mode);
         if (result >= 0) {

@@ -4,6 +4,7 @@
 #include <naru/backend/wait_time.hpp>
 #include <naru/backend/wake_descriptor.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <new>
 
@@ -19,7 +20,9 @@ readiness_backend::readiness_backend(std::unique_ptr<poller> reports, std::size_
     : backend(pool_buffers), poller_(std::move(reports)), wake_descriptor_(make_wake_descriptor()) {
     const std::error_code error =
         poller_->set_interest(wake_descriptor_, wake_token, interest::none, interest::read);
-    if (error) throw std::system_error(error, "cannot watch the wake-up descriptor");
+    if (!error) return;
+    system_calls::close(wake_descriptor_);
+    throw std::system_error(error, "cannot watch the descriptor that wakes the loop");
 }
 
 readiness_backend::~readiness_backend() {
@@ -31,13 +34,20 @@ readiness_backend::~readiness_backend() {
     system_calls::close(wake_descriptor_);
 }
 
-result<handle> readiness_backend::attach(int descriptor, descriptor_kind kind) noexcept {
+result<handle> readiness_backend::attach(int descriptor, descriptor_kind kind, ownership whose) noexcept {
+    if (descriptor < 0) return fail_errno(EBADF);
     if (descriptor >= poller_->descriptor_limit()) {
         system_calls::close(descriptor);
         return fail(errc::select_descriptor_limit);
     }
+    const bool blocking = whose == ownership::shared && system_calls::is_blocking(descriptor);
+    if (blocking && needs_non_blocking(kind)) {
+        system_calls::close(descriptor);
+        return fail(errc::blocking_descriptor);
+    }
     const auto made = name_descriptor(descriptor, kind);
-    if (!made && descriptor >= 0) system_calls::close(descriptor);
+    if (!made) system_calls::close(descriptor);
+    if (made) records_.at(made->slot).blocking = blocking;
     return made;
 }
 
@@ -49,7 +59,9 @@ result<handle> readiness_backend::name_descriptor(int descriptor, descriptor_kin
     handle made;
     try {
         made = records_.acquire();
+        if (made) reserve_lists();
     } catch (const std::bad_alloc&) {
+        if (made) records_.release(made.slot);
         return fail_errno(ENOMEM);
     }
     if (!made) return fail(errc::handle_limit);
@@ -57,11 +69,19 @@ result<handle> readiness_backend::name_descriptor(int descriptor, descriptor_kin
     fresh.descriptor = descriptor;
     fresh.kind = kind;
     fresh.armed = interest::none;
-    fresh.registered = fresh.read_ready = fresh.hangup = fresh.urgent = fresh.listed = fresh.retell =
-        fresh.starved = fresh.guessed = fresh.paused = false;
+    fresh.registered = fresh.read_ready = fresh.hangup = fresh.urgent = fresh.retell = fresh.starved =
+        fresh.guessed = fresh.blocking = fresh.kind_known = fresh.is_tcp = false;
     // An empty send buffer: the first send is worth trying.
     fresh.write_ready = kind == descriptor_kind::stream || kind == descriptor_kind::datagram;
     return made;
+}
+
+// Room for every slot in every list. Only what is used of it is ever touched.
+void readiness_backend::reserve_lists() {
+    for (std::vector<std::uint32_t>* each : {&changed_, &starved_, &paused_, &scratch_}) {
+        if (each->capacity() < records_.size())
+            each->reserve(std::max<std::size_t>(records_.size(), 2 * each->capacity()));
+    }
 }
 
 int readiness_backend::descriptor(handle of) noexcept {
@@ -91,8 +111,8 @@ void readiness_backend::start(operation& op, operation_queue& done) noexcept {
         close(op.target.slot, *found, op, done);
         return;
     }
-    if (!datagram_kinds_match(op.kind, found->kind)) {
-        complete(op, outcome::from_errno(EINVAL), done);
+    if (const std::int64_t refusal = refusal_of(op, found->kind); refusal < 0) {
+        complete(op, refusal, done);
         return;
     }
     const direction way = direction_of(op.kind);
@@ -162,13 +182,17 @@ void readiness_backend::apply_changes(operation_queue& done) noexcept {
         of.listed = false;
         if (of.descriptor < 0) continue;
         const std::error_code error = apply_interest(slot, of);
-        if (!error) continue;
-        for (const direction way : {direction::read, direction::write}) {
-            while (operation* op = of.waiting(way).pop())
-                complete(*op, outcome::from(error), done);
-        }
+        if (error) end_all(of, outcome::from(error), done);
     }
     scratch_.clear();
+}
+
+// The descriptor cannot be watched: nothing that waits for it will ever have its turn.
+void readiness_backend::end_all(record& of, std::int64_t result, operation_queue& done) noexcept {
+    for (const direction way : {direction::read, direction::write}) {
+        while (operation* op = of.waiting(way).pop())
+            complete(*op, result, done);
+    }
 }
 
 std::error_code readiness_backend::apply_interest(std::uint32_t slot, record& of) noexcept {
@@ -208,6 +232,7 @@ void readiness_backend::retry_starved(operation_queue& done) noexcept {
     scratch_.swap(starved_);
     for (const std::uint32_t slot : scratch_) {
         record& of = records_.at(slot);
+        of.in_starved = false;
         if (!of.starved) continue;
         of.starved = false;
         advance(slot, direction::read, done);
@@ -217,14 +242,12 @@ void readiness_backend::retry_starved(operation_queue& done) noexcept {
 
 void readiness_backend::resume_paused(operation_queue& done) noexcept {
     if (paused_.empty()) return;
-    resumed_.swap(paused_);
-    for (const handle each : resumed_) {
-        record* const found = records_.find(each);
-        if (found == nullptr) continue;
-        found->paused = false;
-        advance(each.slot, direction::write, done);
+    scratch_.swap(paused_);
+    for (const std::uint32_t slot : scratch_) {
+        records_.at(slot).paused = false;  // of a slot that was given up meanwhile nothing waits
+        advance(slot, direction::write, done);
     }
-    resumed_.clear();
+    scratch_.clear();
 }
 
 void readiness_backend::wait(instant until, operation_queue& done) noexcept {
@@ -256,6 +279,7 @@ void readiness_backend::handle_report(const readiness& report, operation_queue& 
         of.armed = interest::none;
         mark_changed(slot, of);
     }
+    if (report.gone) end_all(of, outcome::from_errno(EBADF), done);
     // A datagram socket has no end: what is reported as one is an error that the next call takes away.
     if (report.hangup && of.kind != descriptor_kind::datagram) of.hangup = true;
     if (report.urgent) of.urgent = true;

@@ -14,12 +14,13 @@ namespace naru {
 
 class readiness_backend final : public backend {
  public:
-    /// Throws std::system_error when the kernel refuses the descriptor that wakes the wait.
+    /// Throws std::system_error when the kernel refuses the descriptor that wakes the wait, or the poller
+    /// cannot watch one with its number (select).
     explicit readiness_backend(std::unique_ptr<poller> reports,
                                std::size_t pool_buffers = limits::pool_buffers);
     ~readiness_backend() override;
 
-    result<handle> attach(int descriptor, descriptor_kind kind) noexcept override;
+    result<handle> attach(int descriptor, descriptor_kind kind, ownership whose) noexcept override;
     result<handle> reserve_file() noexcept override;
     int descriptor(handle of) noexcept override;
     void submit(operation_queue& batch, operation_queue& done) noexcept override;
@@ -31,10 +32,11 @@ class readiness_backend final : public backend {
     enum class attempt : std::uint8_t { finished, blocked, paused };
 
     // What is known of a handle, in 32 bytes. A ready bit says that a call is worth trying: it is set by a
-    // report and cleared by EAGAIN, or by a short read unless a hang-up was seen (then the end is still to be
-    // read) or urgent data (then the read may have stopped at its mark, with more behind it). So a request
-    // costs no call that only says EAGAIN. (A datagram does not tell whether more are behind it: of those
-    // only EAGAIN says that there are none.)
+    // report and cleared by EAGAIN, or on TCP by a short read unless a hang-up was seen (then the end is
+    // still to be read) or urgent data (then the read may have stopped at its mark, with more behind it). So
+    // a request costs no call that only says EAGAIN. Of all others only EAGAIN says that there is no more: a
+    // read of a UNIX-domain socket also ends where the sender changes or descriptors were passed, one of a
+    // SEQPACKET socket at the end of a packet, and a datagram does not tell what is behind it.
     struct record {
         std::uint32_t generation = 0;
         std::uint32_t next_free = 0;
@@ -45,12 +47,16 @@ class readiness_backend final : public backend {
         bool read_ready : 1 = false;
         bool write_ready : 1 = false;
         bool hangup : 1 = false;
-        bool urgent : 1 = false;   // edge: there was urgent data, and not all is read yet
-        bool listed : 1 = false;   // in changed_
-        bool retell : 1 = false;   // edge: a `readable` or `writable` was told, ask to be told again
-        bool starved : 1 = false;  // a recv waits for a buffer, not for the peer
-        bool guessed : 1 = false;  // just accepted, and taken to have data already
-        bool paused : 1 = false;   // in paused_
+        bool urgent : 1 = false;      // edge: there was urgent data, and not all is read yet
+        bool listed : 1 = false;      // in changed_
+        bool retell : 1 = false;      // edge: a `readable` or `writable` was told, ask to be told again
+        bool starved : 1 = false;     // a recv waits for a buffer, not for the peer
+        bool guessed : 1 = false;     // just accepted, and taken to have data already
+        bool paused : 1 = false;      // in paused_
+        bool in_starved : 1 = false;  // in starved_; like listed and paused it stays when the slot is reused
+        bool blocking : 1 = false;    // in blocking mode, which is not ours to change
+        bool kind_known : 1 = false;  // is_tcp has been asked for
+        bool is_tcp : 1 = false;
         intrusive_chain<operation> reads;
         intrusive_chain<operation> writes;
 
@@ -66,6 +72,9 @@ class readiness_backend final : public backend {
     }
 
     result<handle> name_descriptor(int descriptor, descriptor_kind kind) noexcept;
+    void reserve_lists();
+    static bool counts_tell(record& of) noexcept;
+    void end_all(record& of, std::int64_t result, operation_queue& done) noexcept;
     void start(operation& op, operation_queue& done) noexcept;
     attempt try_now(std::uint32_t slot, record& of, operation& op, std::int64_t& result) noexcept;
     attempt try_recv(record& of, operation& op, std::int64_t& result) noexcept;
@@ -97,11 +106,11 @@ class readiness_backend final : public backend {
     int guess_score_ = score_max / 2;
     unsigned unguessed_ = 0;
 
-    std::vector<std::uint32_t> changed_;  // slots whose interest is to be looked at before the wait
-    std::vector<std::uint32_t> scratch_;  // changed_ or starved_ while they are worked through
+    // Slots, each at most once in each list, so that with room for all slots no push allocates.
+    std::vector<std::uint32_t> changed_;  // whose interest is to be looked at before the wait
     std::vector<std::uint32_t> starved_;
-    std::vector<handle> paused_;  // a send_file has had its turn and goes on in the next tick
-    std::vector<handle> resumed_;
+    std::vector<std::uint32_t> paused_;   // a send_file has had its turn and goes on in the next tick
+    std::vector<std::uint32_t> scratch_;  // one of these while it is worked through
     int wake_descriptor_;
 };
 

@@ -1,12 +1,13 @@
 // select(2): three bit sets, copied to the kernel and scanned by it and by us at each call; descriptors past
-// FD_SETSIZE do not fit and are refused before they get here.
+// FD_SETSIZE do not fit and are refused.
 #include <naru/backend/poller.hpp>
-#include <naru/core/check.hpp>
+#include <naru/core/result.hpp>
 
 #include <array>
 #include <cerrno>
 #include <vector>
 
+#include <fcntl.h>
 #include <sys/select.h>
 
 namespace naru {
@@ -23,7 +24,8 @@ class select_poller final : public poller {
 
     std::error_code set_interest(int descriptor, std::uint64_t token, interest /*was*/,
                                  interest want) noexcept override {
-        NARU_ASSERT(descriptor >= 0 && descriptor < FD_SETSIZE);
+        if (descriptor < 0) return {EBADF, std::system_category()};
+        if (descriptor >= FD_SETSIZE) return make_error_code(errc::select_descriptor_limit);
         tokens_[static_cast<std::size_t>(descriptor)] = token;
         assign(reads_, descriptor, has(want, interest::read));
         assign(writes_, descriptor, has(want, interest::write));
@@ -41,6 +43,7 @@ class select_poller final : public poller {
         limit.tv_sec = milliseconds / 1000;
         limit.tv_usec = (milliseconds % 1000) * 1000;
         int left = select(highest_ + 1, &reads, &writes, nullptr, milliseconds < 0 ? nullptr : &limit);
+        if (left < 0 && errno == EBADF) return find_gone();
         for (int descriptor = 0; left > 0 && descriptor <= highest_; ++descriptor) {
             readiness report;
             report.readable = FD_ISSET(descriptor, &reads);
@@ -54,6 +57,19 @@ class select_poller final : public poller {
     }
 
  private:
+    // One number that names no open file hides what is ready on all others: select does not say which it is.
+    std::span<const readiness> find_gone() noexcept {
+        for (int descriptor = 0; descriptor <= highest_; ++descriptor) {
+            if (!FD_ISSET(descriptor, &reads_) && !FD_ISSET(descriptor, &writes_)) continue;
+            if (fcntl(descriptor, F_GETFD) >= 0) continue;
+            readiness report;
+            report.token = tokens_[static_cast<std::size_t>(descriptor)];
+            report.readable = report.writable = report.hangup = report.gone = true;
+            reports_.push_back(report);
+        }
+        return reports_;
+    }
+
     static void assign(fd_set& set, int descriptor, bool member) noexcept {
         if (member) {
             FD_SET(descriptor, &set);

@@ -22,7 +22,10 @@ namespace {
 
 class select_poller final : public poller {
  public:
-    select_poller() : poller(reporting::level) {}
+    select_poller() : poller(reporting::level) {
+        reported_.reserve(FD_SETSIZE);
+        reports_.reserve(FD_SETSIZE);
+    }
 
     std::error_code set_interest(int descriptor, std::uint64_t token, interest was,
                                  interest want) noexcept override {
@@ -104,7 +107,12 @@ class select_poller final : public poller {
         entry made;
         made.socket = socket;
         made.token = token;
-        entries_.push_back(made);
+        try {
+            entries_.push_back(made);
+        } catch (const std::bad_alloc&) {
+            positions_.erase(place);
+            throw;
+        }
         return {};
     }
 

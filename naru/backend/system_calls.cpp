@@ -7,16 +7,22 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstddef>
+#include <cstring>
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <pthread.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
 #if defined(__linux__)
+#include <sys/epoll.h>
 #include <sys/sendfile.h>
 #endif
 
@@ -49,14 +55,16 @@ std::int64_t accept(int listener) noexcept {
 }
 
 std::int64_t recv(int socket, mutable_bytes into) noexcept {
-    const std::int64_t got = restarted([&] { return ::recv(socket, into.data(), into.size(), 0); });
+    const std::size_t size = std::min(into.size(), limits::bytes_per_call);
+    const std::int64_t got = restarted([&] { return ::recv(socket, into.data(), size, MSG_DONTWAIT); });
     return got == 0 && !into.empty() ? outcome::end_of_stream : got;
 }
 
 std::int64_t send(int socket, std::span<const slice> slices, bool more) noexcept {
-    const int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
+    const int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0);
     if (slices.size() == 1) {
-        return restarted([&] { return ::send(socket, slices[0].data, slices[0].size, flags); });
+        const std::size_t size = std::min(slices[0].size, limits::bytes_per_call);
+        return restarted([&] { return ::send(socket, slices[0].data, size, flags); });
     }
     msghdr message{};
     message.msg_iov = reinterpret_cast<iovec*>(const_cast<slice*>(slices.data()));
@@ -66,14 +74,14 @@ std::int64_t send(int socket, std::span<const slice> slices, bool more) noexcept
 
 std::int64_t receive_from(int socket, receive_from_operation& op) noexcept {
     datagram_message message(op);
-    const std::int64_t result = restarted([&] { return ::recvmsg(socket, &message.header, 0); });
+    const std::int64_t result = restarted([&] { return ::recvmsg(socket, &message.header, MSG_DONTWAIT); });
     if (result >= 0) message.report_to(op);
     return result;
 }
 
 std::int64_t send_to(int socket, const send_to_operation& op) noexcept {
     const msghdr message = message_of(op);
-    return restarted([&] { return ::sendmsg(socket, &message, MSG_NOSIGNAL); });
+    return restarted([&] { return ::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT); });
 }
 
 std::int64_t connect(int socket, const void* address, std::uint32_t size) noexcept {
@@ -105,7 +113,8 @@ std::int64_t send_file_by_copy(int socket, int file, std::uint64_t offset, std::
 
 std::int64_t send_file(int socket, int file, std::uint64_t offset, std::uint64_t count) noexcept {
     off_t from = static_cast<off_t>(offset);
-    const std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(count, 0x7ffff000));
+    const std::size_t wanted =
+        static_cast<std::size_t>(std::min<std::uint64_t>(count, limits::bytes_per_call));
     const std::int64_t sent = restarted([&] { return ::sendfile(socket, file, &from, wanted); });
     if (sent == 0) return outcome::end_of_stream;
     // EINVAL and ENOSYS: the file's system cannot be mapped or spliced (some FUSE and /proc files).
@@ -153,13 +162,85 @@ std::int64_t open_file(int directory, const char* path, int flags, unsigned mode
 }
 
 std::int64_t read_file(int file, mutable_bytes into, std::uint64_t offset) noexcept {
-    return restarted([&] { return pread(file, into.data(), into.size(), static_cast<off_t>(offset)); });
+    const std::size_t size = std::min(into.size(), limits::bytes_per_call);
+    return restarted([&] { return pread(file, into.data(), size, static_cast<off_t>(offset)); });
 }
 
 void set_blocking(int descriptor, bool blocking) noexcept {
     const int flags = fcntl(descriptor, F_GETFL);
     if (flags < 0) return;
     (void)fcntl(descriptor, F_SETFL, blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK);
+}
+
+bool is_blocking(int descriptor) noexcept {
+    const int flags = fcntl(descriptor, F_GETFL);
+    return flags >= 0 && (flags & O_NONBLOCK) == 0;
+}
+
+bool is_tcp(int socket) noexcept {
+#if defined(SO_DOMAIN) && defined(SO_PROTOCOL)
+    int domain = 0;
+    int protocol = 0;
+    socklen_t size = sizeof domain;
+    return getsockopt(socket, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 && protocol == IPPROTO_TCP &&
+           getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 &&
+           (domain == AF_INET || domain == AF_INET6);
+#else
+    (void)socket;  // not told: only EAGAIN says that there is no more
+    return false;
+#endif
+}
+
+bool is_connected_to_itself(int socket, const void* address, std::uint32_t size) noexcept {
+    sockaddr_in6 own{};  // the port is at the same place in both families
+    sockaddr_in6 peer{};
+    socklen_t own_size = sizeof own;
+    socklen_t peer_size = sizeof peer;
+    if (size < sizeof(sockaddr_in) || size > sizeof peer) return false;
+    std::memcpy(&peer, address, size);
+    if (peer.sin6_family != AF_INET && peer.sin6_family != AF_INET6) return false;
+    return getsockname(socket, reinterpret_cast<sockaddr*>(&own), &own_size) == 0 &&
+           own.sin6_port == peer.sin6_port &&
+           getpeername(socket, reinterpret_cast<sockaddr*>(&peer), &peer_size) == 0 &&
+           own_size == peer_size && std::memcmp(&own, &peer, own_size) == 0;
+}
+
+void disconnect(int socket) noexcept {
+    sockaddr nobody{};
+    nobody.sa_family = AF_UNSPEC;
+    (void)::connect(socket, &nobody, sizeof nobody);
+}
+
+bool can_be_watched(int descriptor) noexcept {
+    struct stat about{};
+    if (fstat(descriptor, &about) != 0) return true;  // who watches it is told why not
+    if (S_ISSOCK(about.st_mode) || S_ISFIFO(about.st_mode)) return true;
+    if (S_ISREG(about.st_mode) || S_ISDIR(about.st_mode) || S_ISBLK(about.st_mode)) return false;
+#if defined(__linux__)
+    // A terminal can be, /dev/null cannot: an epoll set takes the one and not the other.
+    const int set = epoll_create1(EPOLL_CLOEXEC);
+    epoll_event nothing{};
+    const bool refused =
+        set >= 0 && epoll_ctl(set, EPOLL_CTL_ADD, descriptor, &nothing) != 0 && errno == EPERM;
+    if (set >= 0) close(set);
+    return !refused;
+#else
+    return true;
+#endif
+}
+
+namespace {
+
+// Counted by the fork, because a fork is rare and a look at this is not.
+std::atomic<unsigned> forks{0};
+
+}  // namespace
+
+unsigned forks_counted() noexcept {
+    static const int counting =
+        pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1, std::memory_order_relaxed); });
+    (void)counting;
+    return forks.load(std::memory_order_relaxed);
 }
 
 void close(int descriptor) noexcept {

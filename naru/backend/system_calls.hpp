@@ -1,5 +1,6 @@
-// The socket calls, one contract for all platforms: non-blocking, restarted after EINTR, never a SIGPIPE,
-// results as an operation's outcome (see core/result.hpp). EAGAIN is an outcome like any other.
+// The socket calls, one contract for all platforms: non-blocking whatever the descriptor's mode (accept,
+// connect and send_file excepted), restarted after EINTR, never a SIGPIPE, results as an operation's outcome
+// (see core/result.hpp). No call moves more than limits::bytes_per_call. EAGAIN is an outcome like any other.
 #pragma once
 
 #include <naru/core/bytes.hpp>
@@ -16,7 +17,7 @@ namespace naru::system_calls {
 
 inline constexpr std::int64_t would_block = -11;  // -EAGAIN, checked in the .cpp
 
-/// accept4(2): a non-blocking, close-on-exec descriptor.
+/// accept4(2): a non-blocking, close-on-exec descriptor. Waits on a listener in blocking mode.
 std::int64_t accept(int listener) noexcept;
 
 /// recv(2). 0 bytes is end of stream, and reported as such.
@@ -32,7 +33,7 @@ std::int64_t receive_from(int socket, receive_from_operation& op) noexcept;
 /// sendmsg(2): one datagram, whole or not at all.
 std::int64_t send_to(int socket, const send_to_operation& op) noexcept;
 
-/// Begins to connect: 0, EINPROGRESS, or an error.
+/// Begins to connect: 0, EINPROGRESS, or an error. Waits on a socket in blocking mode.
 std::int64_t connect(int socket, const void* address, std::uint32_t size) noexcept;
 
 /// SO_ERROR: 0 or the pending error, negated.
@@ -55,8 +56,28 @@ std::int64_t open_file(int directory, const char* path, int flags, unsigned mode
 /// pread(2): 0 is the end of the file.
 std::int64_t read_file(int file, mutable_bytes into, std::uint64_t offset) noexcept;
 
-/// io_uring waits by itself only on descriptors in blocking mode, sendfile(2) returns only from others.
+/// io_uring waits by itself only on descriptors in blocking mode, sendfile(2) returns only from others. The
+/// mode is of the open file description: only for one that nobody else holds.
 void set_blocking(int descriptor, bool blocking) noexcept;
+/// False where the system does not tell (Windows).
+bool is_blocking(int descriptor) noexcept;
+
+/// Whether it is a TCP socket (socket(7), SO_DOMAIN and SO_PROTOCOL).
+bool is_tcp(int socket) noexcept;
+
+/// Whether a connect to `address` has connected the socket to itself: what TCP makes of it when nobody
+/// listens on a port of the ephemeral range and that very port is chosen for the connecting side.
+bool is_connected_to_itself(int socket, const void* address, std::uint32_t size) noexcept;
+
+/// Whether poll, epoll and their like can say anything of it: not of regular files, directories and devices
+/// that are always ready.
+bool can_be_watched(int descriptor) noexcept;
+
+/// Undoes a connect: the peer is reset, and what is sent fails.
+void disconnect(int socket) noexcept;
+
+/// How often this process is a child, made by fork, of the one that first asked. 0 on Windows.
+unsigned forks_counted() noexcept;
 
 void close(int descriptor) noexcept;
 

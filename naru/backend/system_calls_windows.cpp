@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 
 namespace naru::system_calls {
 
@@ -48,7 +49,7 @@ std::int64_t accept(int listener) noexcept {
 
 std::int64_t recv(int socket, mutable_bytes into) noexcept {
     if (socket < 0) return bad_descriptor;
-    const auto size = static_cast<int>(std::min<std::size_t>(into.size(), 0x7fff'ffff));
+    const auto size = static_cast<int>(std::min(into.size(), limits::bytes_per_call));
     const int got = ::recv(socket_of(socket), reinterpret_cast<char*>(into.data()), size, 0);
     if (got < 0) return windows::last_socket_outcome();
     return got == 0 && !into.empty() ? outcome::end_of_stream : got;
@@ -73,7 +74,8 @@ std::int64_t send(int socket, std::span<const slice> slices, bool /*more*/) noex
 
 std::int64_t receive_from(int socket, receive_from_operation& op) noexcept {
     if (socket < 0) return bad_descriptor;
-    WSABUF memory{op.count, reinterpret_cast<char*>(op.data)};
+    WSABUF memory{static_cast<ULONG>(std::min<std::size_t>(op.count, limits::bytes_per_call)),
+                  reinterpret_cast<char*>(op.data)};
     for (int tries = 0; tries < datagram_tries; ++tries) {
         DWORD got = 0;
         DWORD flags = 0;
@@ -96,6 +98,7 @@ std::int64_t send_to(int socket, const send_to_operation& op) noexcept {
     if (socket < 0) return bad_descriptor;
     wsa_buffers pieces;
     if (op.count > pieces.size()) return outcome::from_errno(EMSGSIZE);
+    if (total_size({op.slices, op.count}) > limits::bytes_per_call) return outcome::from_errno(EMSGSIZE);
     for (std::uint32_t index = 0; index < op.count; ++index)
         pieces[index] = windows::buffer_of(op.slices[index]);
     int tries = 0;
@@ -163,7 +166,7 @@ std::int64_t read_file(int file, mutable_bytes into, std::uint64_t offset) noexc
     OVERLAPPED where{};
     where.Offset = static_cast<DWORD>(offset);
     where.OffsetHigh = static_cast<DWORD>(offset >> 32);
-    const auto wanted = static_cast<DWORD>(std::min<std::size_t>(into.size(), 0x7fff'ffff));
+    const auto wanted = static_cast<DWORD>(std::min(into.size(), limits::bytes_per_call));
     DWORD got = 0;
     if (ReadFile(handle_of(file), into.data(), wanted, &got, &where)) return got;
     return GetLastError() == ERROR_HANDLE_EOF ? 0 : windows::last_file_outcome();
@@ -173,6 +176,38 @@ void set_blocking(int descriptor, bool blocking) noexcept {
     u_long on = blocking ? 0 : 1;
     (void)ioctlsocket(socket_of(descriptor), static_cast<long>(FIONBIO), &on);
 }
+
+// The system does not tell a socket's mode. It is the socket's own all the same.
+bool is_blocking(int /*descriptor*/) noexcept { return false; }
+
+bool is_tcp(int socket) noexcept {
+    WSAPROTOCOL_INFOW provider{};
+    int size = sizeof provider;
+    return getsockopt(socket_of(socket), SOL_SOCKET, SO_PROTOCOL_INFOW, reinterpret_cast<char*>(&provider),
+                      &size) == 0 &&
+           provider.iProtocol == IPPROTO_TCP;
+}
+
+bool is_connected_to_itself(int socket, const void* address, std::uint32_t size) noexcept {
+    sockaddr_in6 own{};  // the port is at the same place in both families
+    sockaddr_in6 peer{};
+    int own_size = sizeof own;
+    int peer_size = sizeof peer;
+    const SOCKET native = socket_of(socket);
+    if (size < sizeof(sockaddr_in) || size > sizeof peer) return false;
+    std::memcpy(&peer, address, size);
+    return getsockname(native, reinterpret_cast<sockaddr*>(&own), &own_size) == 0 &&
+           own.sin6_port == peer.sin6_port &&
+           getpeername(native, reinterpret_cast<sockaddr*>(&peer), &peer_size) == 0 &&
+           own_size == peer_size && std::memcmp(&own, &peer, static_cast<std::size_t>(own_size)) == 0;
+}
+
+void disconnect(int socket) noexcept { (void)shutdown(socket_of(socket), SD_BOTH); }
+
+// Sockets can. Of anything else the poller itself says that it is none.
+bool can_be_watched(int /*descriptor*/) noexcept { return true; }
+
+unsigned forks_counted() noexcept { return 0; }
 
 void close(int descriptor) noexcept {
     if (descriptor < 0) return;

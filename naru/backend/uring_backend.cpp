@@ -106,7 +106,21 @@ void uring_backend::start_ring() noexcept {
     arm_wake();
 }
 
-result<handle> uring_backend::attach(int descriptor, descriptor_kind kind) noexcept {
+result<handle> uring_backend::attach(int descriptor, descriptor_kind kind, ownership whose) noexcept {
+    if (descriptor < 0) return fail_errno(EBADF);
+    if (whose == ownership::shared) {
+        const bool blocking = system_calls::is_blocking(descriptor);
+        if (blocking && needs_non_blocking(kind)) {
+            system_calls::close(descriptor);
+            return fail(errc::blocking_descriptor);
+        }
+        const auto made = name_descriptor(descriptor, kind, false);
+        if (made) {
+            records_.at(made->slot).shared = true;
+            records_.at(made->slot).blocking = blocking;
+        }
+        return made;
+    }
     // A ring that has not been started yet may belong to another thread later.
     const bool connection = kind == descriptor_kind::stream || kind == descriptor_kind::socket;
     if (connection && direct_now_ && started_) {
@@ -198,6 +212,14 @@ io_uring_sqe& uring_backend::entry_for(operation& op, record& of, std::uint8_t o
     return submission;
 }
 
+// An operation that the kernel has not let wait (EAGAIN): of a descriptor in non-blocking mode that is the
+// rule. It waits by a poll and tries again.
+void uring_backend::put_poll(operation& op, record& of) noexcept {
+    const bool reads = direction_of(op.kind) == direction::read;
+    entry_for(op, of, IORING_OP_POLL_ADD).poll32_events = reads ? POLLIN | POLLRDHUP : POLLOUT;
+    op.backend_bits |= polls;
+}
+
 // Submits one operation that never waits for anything outside, and returns its result. What else completes
 // meanwhile is set aside.
 int uring_backend::command(const io_uring_sqe& prepared) noexcept {
@@ -249,8 +271,8 @@ void uring_backend::start(operation& op, operation_queue& done) noexcept {
         complete(op, outcome::from_errno(EBADF), done);
         return;
     }
-    if (!datagram_kinds_match(op.kind, of->kind)) {
-        complete(op, outcome::from_errno(EINVAL), done);
+    if (const std::int64_t refusal = refusal_of(op, of->kind); refusal < 0) {
+        complete(op, refusal, done);
         return;
     }
     if (op.link != nullptr && start_chain(op)) return;
@@ -274,9 +296,6 @@ void uring_backend::start(operation& op, operation_queue& done) noexcept {
         case operation_kind::recv_into:
         case operation_kind::receive_from:
         case operation_kind::readable: {
-            const bool accepts = op.kind == operation_kind::accept;
-            if (op.kind != operation_kind::readable && accepts != (of->kind == descriptor_kind::listener))
-                break;
             const bool first = of->reads.empty();
             of->reads.push(op);
             if (first) serve_reads(op.target.slot, *of, done);
@@ -284,7 +303,6 @@ void uring_backend::start(operation& op, operation_queue& done) noexcept {
         }
         case operation_kind::open_file:
         case operation_kind::read_file:
-            if (of->kind != descriptor_kind::file) break;
             start_file(*of, op, done);
             return;
         case operation_kind::work:
@@ -367,8 +385,9 @@ void uring_backend::on_operation(operation& op, const io_uring_cqe& completion,
         return;
     }
     const bool owes_notice = (completion.flags & IORING_CQE_F_MORE) != 0;
+    if ((op.backend_bits & polls) != 0 && result > 0) result = -EINTR;  // no count of bytes: try again
     op.backend_bits =
-        static_cast<std::uint8_t>((op.backend_bits & ~state_mask) + (owes_notice ? one_notice : 0));
+        static_cast<std::uint8_t>((op.backend_bits & ~(state_mask | polls)) + (owes_notice ? one_notice : 0));
     if (!owes_notice) left_kernel(of);
     switch (op.kind) {
         case operation_kind::close:
@@ -381,13 +400,14 @@ void uring_backend::on_operation(operation& op, const io_uring_cqe& completion,
             op.result = result;
             return;
         case operation_kind::send_file:
-            if (!on_file_sent(of, static_cast<send_file_operation&>(op), completion.res, result)) return;
+            if (!on_file_sent(of, static_cast<send_file_operation&>(op), static_cast<int>(result), result))
+                return;
             break;
         case operation_kind::recv_into:
             if (result == 0 && op.count > 0)
                 result = of.ended = static_cast<std::int32_t>(outcome::end_of_stream);
             if (result == -EAGAIN && op.state == operation_state::canceling) result = outcome::canceled;
-            if (result == -EAGAIN && !of.closing) {  // a send_file has made the descriptor non-blocking
+            if (result == -EAGAIN && !of.closing) {  // the descriptor is non-blocking, for good or for now
                 of.polled = true;
                 arm(slot, of);
                 return;
@@ -398,6 +418,7 @@ void uring_backend::on_operation(operation& op, const io_uring_cqe& completion,
             if (!on_datagram(of, op, result)) return;
             break;
         case operation_kind::connect:
+            if (result == 0) result = refuse_itself(of, op);
             if (result == 0) of.kind = descriptor_kind::stream;
             break;
         case operation_kind::open_file:

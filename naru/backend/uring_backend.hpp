@@ -36,7 +36,7 @@ class uring_backend final : public backend {
     explicit uring_backend(const uring_options& options = {});
     ~uring_backend() override;
 
-    result<handle> attach(int descriptor, descriptor_kind kind) noexcept override;
+    result<handle> attach(int descriptor, descriptor_kind kind, ownership whose) noexcept override;
     result<handle> reserve_file() noexcept override;
     int descriptor(handle of) noexcept override;
     borrowed_descriptor borrow(handle of) noexcept override;
@@ -68,10 +68,12 @@ class uring_backend final : public backend {
     static constexpr std::uint8_t in_kernel = 1;  // its completion will come from the kernel
     static constexpr std::uint8_t chained = 2;    // and it was submitted linked to others
     static constexpr std::uint8_t owed = 3;       // only notifications are still to come
-    // Above these two bits: notifications that zero-copy sends of the operation still owe.
+    // Above these two bits: notifications that zero-copy sends of the operation still owe, and whether what
+    // is in the kernel is a poll after which it tries again.
     static constexpr std::uint8_t state_mask = 3;
     static constexpr std::uint8_t one_notice = 4;
-    static constexpr std::uint8_t most_notices = 60 * one_notice;
+    static constexpr std::uint8_t most_notices = 30 * one_notice;
+    static constexpr std::uint8_t polls = 128;
 
     static constexpr std::uint32_t none = ~0u;
 
@@ -86,10 +88,12 @@ class uring_backend final : public backend {
         bool fresh : 1 = false;         // just accepted: nothing has been received yet
         bool stopping : 1 = false;      // and has been asked to end
         bool starved : 1 = false;       // waits for buffers
-        bool polled : 1 = false;   // what is armed is a poll, because the descriptor is non-blocking for now
-        bool closing : 1 = false;  // the close operation is at the front of reads
-        bool direct : 1 = false;   // lives in the ring's table
-        bool copies : 1 = false;   // zero-copy was refused: this kind of socket has none
+        bool polled : 1 = false;        // what is armed is a poll, because the descriptor is non-blocking
+        bool closing : 1 = false;       // the close operation is at the front of reads
+        bool direct : 1 = false;        // lives in the ring's table
+        bool shared : 1 = false;        // came from outside: its mode is not ours to change
+        bool blocking : 1 = false;      // and is blocking
+        bool copies : 1 = false;        // zero-copy was refused: this kind of socket has none
         bool copies_first : 1 = false;  // and for the first of writes alone, for want of memory
         bool zero_copy : 1 = false;     // the send in the kernel is one
         bool send_begun : 1 = false;    // the turn of a linked send has come
@@ -133,6 +137,7 @@ class uring_backend final : public backend {
     void make_room() noexcept;
     void set_aside_completions() noexcept;
     io_uring_sqe& entry_for(operation& op, record& of, std::uint8_t opcode) noexcept;
+    void put_poll(operation& op, record& of) noexcept;
     int command(const io_uring_sqe& prepared) noexcept;
     void arm_wake() noexcept;
     void start(operation& op, operation_queue& done) noexcept;
@@ -164,6 +169,7 @@ class uring_backend final : public backend {
     void start_write(record& of, operation_queue& done) noexcept;
     bool put_write(record& of, operation& op, std::int64_t& result) noexcept;
     bool put_send(record& of, operation& op) noexcept;
+    std::int64_t refuse_itself(const record& of, const operation& op) noexcept;
     bool on_sent(record& of, operation& op, std::int64_t& result) noexcept;
     bool step_send_file(record& of, send_file_operation& op, std::int64_t& result) noexcept;
     bool step_copied_file(record& of, send_file_operation& op, std::int64_t& result) noexcept;

@@ -11,12 +11,6 @@
 
 namespace naru {
 
-namespace {
-
-constexpr std::size_t largest_send = 0x7ffff000;  // MAX_RW_COUNT: what one call sends at most
-
-}  // namespace
-
 // A chain that the kernel cannot take is the loop's (see loop::submit): one after the other, same results.
 bool uring_backend::can_link(const operation& op, bool first) noexcept {
     record* of = records_.find(op.target);
@@ -31,9 +25,9 @@ bool uring_backend::can_link(const operation& op, bool first) noexcept {
             return of->kind == descriptor_kind::file && of->direct && of->reads.empty();
         case operation_kind::send:
             // What waits before it would come after it; slices that are sent in parts are no single
-            // operation.
+            // operation; and on a descriptor in non-blocking mode the kernel does not wait for all of it.
             return of->kind == descriptor_kind::stream && of->writes.empty() && op.count == 1 &&
-                   op.slices->size > 0 && op.slices->size <= largest_send;
+                   op.slices->size > 0 && op.slices->size <= limits::bytes_per_call && !of->shared;
         default:
             return false;
     }

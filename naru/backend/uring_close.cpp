@@ -112,6 +112,7 @@ void uring_backend::finish_close_if_quiet(std::uint32_t slot, record& of, operat
     }
     of.reads.pop();
     drop_kept(of);
+    const bool shared = of.shared;
     int descriptor = std::exchange(of.descriptor, -1);
     if (of.direct) {
         const int place = descriptor;
@@ -124,7 +125,7 @@ void uring_backend::finish_close_if_quiet(std::uint32_t slot, record& of, operat
     records_.release(slot);
     std::int64_t result = 0;
     if (op.kind == operation_kind::release) {
-        if (descriptor >= 0) system_calls::set_blocking(descriptor, false);
+        if (descriptor >= 0 && !shared) system_calls::set_blocking(descriptor, false);
         result = descriptor >= 0 ? descriptor : outcome::from_errno(EMFILE);
     }
     complete(op, result, done);

@@ -1,5 +1,5 @@
-// Datagrams: a receive and a send at a time are in the kernel, so that their order is kept. Sockets are in
-// blocking mode like all others here, so both wait there.
+// Datagrams: a receive and a send at a time are in the kernel, so that their order is kept. Both wait there
+// if their socket is in blocking mode.
 #include <naru/backend/datagram_message.hpp>
 #include <naru/backend/uring_backend.hpp>
 
@@ -39,8 +39,8 @@ void uring_backend::put_send_to(record& of, send_to_operation& op) noexcept {
     submission.len = 1;
 }
 
-// True if the operation has ended, with `result`. Otherwise it was interrupted, or met its descriptor while
-// somebody had made it non-blocking for a moment, and goes on.
+// True if the operation has ended, with `result`. Otherwise it was interrupted, or met a descriptor in
+// non-blocking mode, and goes on.
 bool uring_backend::on_datagram(record& of, operation& op, std::int64_t& result) noexcept {
     const bool receives = op.kind == operation_kind::receive_from;
     if (result != -EINTR && result != -EAGAIN) {
@@ -54,7 +54,9 @@ bool uring_backend::on_datagram(record& of, operation& op, std::int64_t& result)
         result = outcome::canceled;
         return true;
     }
-    if (receives) {
+    if (result == -EAGAIN) {
+        put_poll(op, of);
+    } else if (receives) {
         put_receive_from(of, static_cast<receive_from_operation&>(op));
     } else {
         put_send_to(of, static_cast<send_to_operation&>(op));

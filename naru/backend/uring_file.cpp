@@ -3,6 +3,7 @@
 #include <naru/backend/system_calls.hpp>
 #include <naru/backend/uring_backend.hpp>
 
+#include <algorithm>
 #include <cerrno>
 
 #include <fcntl.h>
@@ -29,7 +30,7 @@ void uring_backend::prepare_file(io_uring_sqe& submission, const record& of, con
     if (op.kind == operation_kind::read_file) {
         submission.opcode = IORING_OP_READ;
         submission.addr = reinterpret_cast<std::uint64_t>(op.data);
-        submission.len = op.count;
+        submission.len = static_cast<std::uint32_t>(std::min<std::size_t>(op.count, limits::bytes_per_call));
         submission.off = static_cast<const read_file_operation&>(op).offset;
         return;
     }

@@ -1,4 +1,4 @@
-// How an io_uring loop is set up.
+// How an io_uring loop is set up. What other engines take of it, says so.
 #pragma once
 
 #include <naru/core/limits.hpp>
@@ -33,6 +33,7 @@ struct uring_options {
     int sqpoll_cpu = -1;
     unsigned entries = limits::uring_entries;
     unsigned completions = limits::uring_completions;
+    /// Of every engine: buffers in the loop's pool, at most limits::pool_buffers_max.
     std::size_t pool_buffers = limits::pool_buffers;
 };
 

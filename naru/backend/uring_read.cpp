@@ -46,7 +46,7 @@ bool uring_backend::serve_read(std::uint32_t slot, record& of, operation& op, st
     } else if (op.kind == operation_kind::recv_into && !of.armed) {
         io_uring_sqe& submission = entry_for(op, of, IORING_OP_RECV);
         submission.addr = reinterpret_cast<std::uint64_t>(op.data);
-        submission.len = op.count;
+        submission.len = static_cast<std::uint32_t>(std::min<std::size_t>(op.count, limits::bytes_per_call));
     } else if (op.kind == operation_kind::receive_from) {
         put_receive_from(of, static_cast<receive_from_operation&>(op));
     } else if (of.kind == descriptor_kind::listener && !of.armed && direct_now_ && table_is_full()) {
@@ -66,6 +66,11 @@ void uring_backend::arm(std::uint32_t slot, record& of) noexcept {
     submission.fd = of.descriptor;
     if (of.direct) submission.flags = IOSQE_FIXED_FILE;
     submission.user_data = armed_word(slot, of);
+    if (of.polled) {
+        submission.opcode = IORING_OP_POLL_ADD;
+        submission.poll32_events = POLLIN | POLLRDHUP;
+        return;
+    }
     if (of.kind == descriptor_kind::listener) {
         submission.opcode = IORING_OP_ACCEPT;
         of.armed_direct = direct_now_;
@@ -76,11 +81,6 @@ void uring_backend::arm(std::uint32_t slot, record& of) noexcept {
         }
         const bool one = !options_.multishot_accept || (direct_now_ && table_is_nearly_full());
         if (!one) submission.ioprio = IORING_ACCEPT_MULTISHOT;
-        return;
-    }
-    if (of.polled) {
-        submission.opcode = IORING_OP_POLL_ADD;
-        submission.poll32_events = POLLIN | POLLRDHUP;
         return;
     }
     submission.opcode = IORING_OP_RECV;
@@ -116,7 +116,9 @@ void uring_backend::on_armed(std::uint32_t slot, record& of, const io_uring_cqe&
                              operation_queue& done) noexcept {
     const bool accepts = of.kind == descriptor_kind::listener;
     if ((completion.flags & IORING_CQE_F_MORE) == 0) of.armed = of.stopping = false;
-    if (accepts) {
+    if (of.polled) {
+        of.polled = false;  // worth a try now
+    } else if (accepts) {
         on_accepted(slot, of, completion.res);
     } else {
         on_received(slot, of, completion);
@@ -154,6 +156,10 @@ void uring_backend::on_accepted(std::uint32_t slot, record& of, int outcome) noe
         return;
     }
     if (outcome == -ECANCELED || outcome == -EINTR) return;
+    if (outcome == -EAGAIN) {  // whoever shares the listener has it in non-blocking mode
+        of.polled = true;
+        return;
+    }
     if (outcome == -EMFILE && !of.armed_direct && may_go_direct()) {
         direct_now_ = true;
         return;
@@ -167,10 +173,6 @@ void uring_backend::on_received(std::uint32_t slot, record& of, const io_uring_c
     const bool has_buffer = (completion.flags & IORING_CQE_F_BUFFER) != 0;
     const std::uint32_t index = completion.flags >> IORING_CQE_BUFFER_SHIFT;
     const int outcome = completion.res;
-    if (of.polled) {
-        of.polled = false;  // worth a receive now
-        return;
-    }
     if (outcome > 0) {
         of.bulk = static_cast<std::size_t>(outcome) >= limits::buffer_bytes;
         // One buffer, or a bundle of those lent behind it.
@@ -193,7 +195,7 @@ void uring_backend::on_received(std::uint32_t slot, record& of, const io_uring_c
         of.ended = static_cast<std::int32_t>(outcome::end_of_stream);
     } else if (outcome == -ENOBUFS) {
         starve(slot, of);
-    } else if (outcome == -EAGAIN) {  // a send_file has made the descriptor non-blocking
+    } else if (outcome == -EAGAIN) {  // the descriptor is non-blocking, for good or for now
         of.polled = true;
     } else if (outcome != -ECANCELED && outcome != -EINTR) {
         of.ended = outcome;

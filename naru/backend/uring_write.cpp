@@ -91,7 +91,7 @@ bool uring_backend::put_send(record& of, operation& op) noexcept {
     submission.msg_flags = MSG_NOSIGNAL | ((op.flags & operation_flags::more) != 0 ? MSG_MORE : 0);
     if (one) {
         submission.addr = reinterpret_cast<std::uint64_t>(left.front().data);
-        submission.len = static_cast<std::uint32_t>(std::min<std::size_t>(left.front().size, 0x7ffff000));
+        submission.len = static_cast<std::uint32_t>(std::min(left.front().size, limits::bytes_per_call));
         return true;
     }
     // The kernel copies the header when it takes the entry (IORING_FEAT_SUBMIT_STABLE): until then it lives
@@ -107,7 +107,8 @@ bool uring_backend::put_send(record& of, operation& op) noexcept {
 
 // `result` is what the kernel has sent, and becomes the operation's. False if the rest is on its way.
 bool uring_backend::on_sent(record& of, operation& op, std::int64_t& result) noexcept {
-    if (result == -EAGAIN || result == -EINTR) result = 0;
+    const bool must_wait = result == -EAGAIN;
+    if (must_wait || result == -EINTR) result = 0;
     if (of.zero_copy && result == -EOPNOTSUPP) {  // none on this kind of socket
         of.copies = true;
         result = 0;
@@ -128,7 +129,21 @@ bool uring_backend::on_sent(record& of, operation& op, std::int64_t& result) noe
         result = outcome::canceled;
         return true;
     }
+    if (must_wait) {
+        put_poll(op, of);
+        return false;
+    }
     return !put_send(of, op);
+}
+
+// A connect that has succeeded: 0, or ECONNREFUSED if it is to ourselves.
+std::int64_t uring_backend::refuse_itself(const record& of, const operation& op) noexcept {
+    const int socket = of.direct ? install(of.descriptor) : of.descriptor;
+    if (socket < 0) return 0;
+    const bool itself = system_calls::is_connected_to_itself(socket, op.address, op.count);
+    if (itself) system_calls::disconnect(socket);
+    if (of.direct) system_calls::close(socket);
+    return itself ? outcome::from_errno(ECONNREFUSED) : 0;
 }
 
 // ---------------------------------------------------------------------------------------- files
@@ -139,12 +154,13 @@ bool uring_backend::on_sent(record& of, operation& op, std::int64_t& result) noe
 bool uring_backend::step_send_file(record& of, send_file_operation& op, std::int64_t& result) noexcept {
     if (op.progress == 0 && op.backend_word == 0) {
         int socket = of.descriptor;
+        if (of.blocking) return step_copied_file(of, op, result);
         if (of.direct) {
             socket = install(of.descriptor);
             if (socket < 0) return step_copied_file(of, op, result);
             op.backend_word = installed_word(socket);
         }
-        system_calls::set_blocking(socket, false);  // sendfile(2) has no other way
+        if (!of.shared) system_calls::set_blocking(socket, false);  // sendfile(2) has no other way
     }
     if (op.backend_word != 0 && !is_installed(op.backend_word)) return step_copied_file(of, op, result);
     const int socket = op.backend_word != 0 ? installed_in(op.backend_word) : of.descriptor;
@@ -193,8 +209,12 @@ bool uring_backend::step_copied_file(record& of, send_file_operation& op, std::i
 
 bool uring_backend::on_file_sent(record& of, send_file_operation& op, int outcome,
                                  std::int64_t& result) noexcept {
-    if (outcome == -EAGAIN || outcome == -EINTR) outcome = 0;
     const bool copied = op.backend_word != 0 && !is_installed(op.backend_word);
+    if (outcome == -EAGAIN && copied && op.state != operation_state::canceling) {
+        put_poll(op, of);
+        return false;
+    }
+    if (outcome == -EAGAIN || outcome == -EINTR) outcome = 0;
     if (outcome > 0 && copied) op.advance(static_cast<std::uint64_t>(outcome));
     result = outcome;
     if (op.state == operation_state::canceling)
@@ -209,7 +229,7 @@ void uring_backend::end_send_file(record& of, send_file_operation& op) noexcept 
     const std::uint64_t word = std::exchange(op.backend_word, 0);
     if (word == 0) {
         // Of a closing handle the number may be somebody else's by now.
-        if (!of.direct && !of.closing) system_calls::set_blocking(of.descriptor, true);
+        if (!of.direct && !of.shared && !of.closing) system_calls::set_blocking(of.descriptor, true);
     } else if (is_installed(word)) {
         system_calls::set_blocking(installed_in(word), true);
         system_calls::close(installed_in(word));

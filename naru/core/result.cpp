@@ -23,6 +23,9 @@ class category final : public std::error_category {
                 return "this loop has as many open handles as it can name";
             case errc::direct_descriptor_limit:
                 return "this thread's table of direct descriptors is full (more threads have more)";
+            case errc::blocking_descriptor:
+                return "the descriptor came from outside in blocking mode, which would stop the loop: set "
+                       "O_NONBLOCK on it first (all who share it will see that)";
         }
         return "unknown naru error";
     }

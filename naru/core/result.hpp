@@ -17,6 +17,7 @@ enum class errc : int {
     select_descriptor_limit,  ///< the descriptor is past FD_SETSIZE and this loop runs on select
     handle_limit,             ///< limits::handles are open in this loop
     direct_descriptor_limit,  ///< this loop's table of direct descriptors is full
+    blocking_descriptor,      ///< a listener, or a socket to be connected, from outside is in blocking mode
 };
 
 const std::error_category& naru_category() noexcept;

@@ -133,7 +133,8 @@ void server::state::listen() {
         if (!socket) throw std::runtime_error(listen_error(local, socket.error()));
         // Port 0: the first listener's choice is the others', too.
         if (const auto chosen = address::local_of(socket->get())) local = *chosen;
-        const auto attached = each.own_loop->attach(socket->release(), descriptor_kind::listener);
+        const auto attached =
+            each.own_loop->attach(socket->release(), descriptor_kind::listener, ownership::own);
         if (!attached) throw std::runtime_error(listen_error(local, attached.error()));
         each.listener = *attached;
         if (!listening.reuse_port) break;

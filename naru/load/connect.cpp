@@ -66,7 +66,7 @@ result<handle> client::make_socket() noexcept {
     if (const address* source = generator_.source_of(index_)) {
         if (const int error = bind_source(made->get(), *source); error != 0) return fail_errno(error);
     }
-    return generator_.loop().attach(made->release(), descriptor_kind::socket);
+    return generator_.loop().attach(made->release(), descriptor_kind::socket, ownership::own);
 }
 
 void client::open() noexcept {

@@ -45,7 +45,7 @@ result<void> probe(const address& target, duration limit) {
     loop on(choose_backend(engine::poll));
     auto made = stream_socket_for(target);
     if (!made) return fail(made.error());
-    const auto socket = on.attach(made->release(), descriptor_kind::socket);
+    const auto socket = on.attach(made->release(), descriptor_kind::socket, ownership::own);
     if (!socket) return fail(socket.error());
     operation connecting(operation_kind::connect, [](operation&) noexcept {});
     connecting.target = *socket;

@@ -7,6 +7,8 @@
 #include <naru/loop/buffer_pool.hpp>
 #include <naru/loop/operation.hpp>
 
+#include <cerrno>
+
 namespace naru {
 
 /// What an attached descriptor is: decides which system calls apply to it.
@@ -19,22 +21,54 @@ enum class descriptor_kind : std::uint8_t {
     other,     ///< anything that can be polled (pipe, eventfd, terminal): readable and writable only
 };
 
-/// False for a stream's operations on a datagram socket, and the other way round: those are EINVAL on every
-/// backend. For backends.
-constexpr bool datagram_kinds_match(operation_kind kind, descriptor_kind of) noexcept {
+/// Whether an operation is one of a kind of descriptor. Any other is EINVAL on every backend, at once: it
+/// must not wait for what cannot come. For backends.
+constexpr bool kinds_match(operation_kind kind, descriptor_kind of) noexcept {
     switch (kind) {
+        case operation_kind::accept:
+            return of == descriptor_kind::listener;
+        case operation_kind::recv:
+        case operation_kind::recv_into:
+        case operation_kind::connect:
+        case operation_kind::send:
+        case operation_kind::send_file:
+            return of == descriptor_kind::stream || of == descriptor_kind::socket;
         case operation_kind::receive_from:
         case operation_kind::send_to:
             return of == descriptor_kind::datagram;
         case operation_kind::readable:
         case operation_kind::writable:
+            return of != descriptor_kind::file;
+        case operation_kind::open_file:
+        case operation_kind::read_file:
+            return of == descriptor_kind::file;
         case operation_kind::close:
         case operation_kind::release:
-        case operation_kind::work:
             return true;
-        default:
-            return of != descriptor_kind::datagram;
+        case operation_kind::work:
+            return false;
     }
+    return false;
+}
+
+/// What can be seen of an operation itself, before anything is done: EINVAL, or 0. For backends.
+constexpr std::int64_t refusal_of(const operation& op, descriptor_kind of) noexcept {
+    if (!kinds_match(op.kind, of)) return outcome::from_errno(EINVAL);
+    // A result of "at least one byte" needs room for one.
+    if (op.kind == operation_kind::recv_into && op.count == 0) return outcome::from_errno(EINVAL);
+    return 0;
+}
+
+/// Who else may hold the open file description behind a descriptor that is attached.
+enum class ownership : std::uint8_t {
+    own,    ///< nobody: the program has just made it, in non-blocking mode. The backend may change that mode.
+    shared  ///< perhaps another process: it was inherited or received. Its flags stay as they are, always.
+};
+
+/// The kinds on which a call is made that has no flag against waiting (accept, connect): in blocking mode
+/// somebody else's taking what was there would stop the loop. For backends.
+constexpr bool needs_non_blocking(descriptor_kind kind) noexcept {
+    return kind == descriptor_kind::listener || kind == descriptor_kind::socket;
 }
 
 class backend {
@@ -43,9 +77,11 @@ class backend {
     backend(const backend&) = delete;
     backend& operator=(const backend&) = delete;
 
-    /// Takes a non-blocking descriptor into the loop, which owns it from here on (also when this fails: it is
-    /// then closed). Errors: the system's, select_descriptor_limit, handle_limit.
-    virtual result<handle> attach(int descriptor, descriptor_kind kind) noexcept = 0;
+    /// Takes a descriptor into the loop, which owns it from here on (also when this fails: it is then
+    /// closed). One that is shared and in blocking mode is taken unless it is a listener or still to be
+    /// connected; the same on every backend. Errors: the system's (EBADF, ENOMEM), blocking_descriptor,
+    /// select_descriptor_limit, handle_limit.
+    virtual result<handle> attach(int descriptor, descriptor_kind kind, ownership whose) noexcept = 0;
 
     /// A handle for a file that open_file will open. Errors: handle_limit, ENOMEM.
     virtual result<handle> reserve_file() noexcept = 0;
@@ -73,6 +109,7 @@ class backend {
     buffer_pool& buffers() noexcept { return buffers_; }
 
  protected:
+    /// Throws std::length_error if `pool_buffers` is 0 or more than limits::pool_buffers_max.
     explicit backend(std::size_t pool_buffers) : buffers_(pool_buffers) {}
     buffer_pool buffers_;
 };

@@ -4,6 +4,8 @@
 #include <naru/core/check.hpp>
 
 #include <algorithm>
+#include <stdexcept>
+#include <string>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define NARU_POISONS 1
@@ -38,8 +40,12 @@ void permit([[maybe_unused]] const std::byte* from, [[maybe_unused]] std::size_t
 }  // namespace
 
 buffer_pool::buffer_pool(std::size_t buffers) : capacity_(buffers) {
-    base_ = map_pages(buffers * limits::buffer_bytes);
+    if (buffers == 0 || buffers > limits::pool_buffers_max)
+        throw std::length_error("pool_buffers: a loop has between 1 and " +
+                                std::to_string(limits::pool_buffers_max) + ", not " +
+                                std::to_string(buffers));
     free_.reserve(buffers);
+    base_ = map_pages(buffers * limits::buffer_bytes);
     forbid(base_, limits::buffer_bytes);
 }
 

@@ -16,7 +16,8 @@ namespace naru {
 /// to be in a cache, and pages beyond the busiest moment are never touched. Not thread-safe.
 class buffer_pool {
  public:
-    /// Throws std::bad_alloc if the address space cannot be reserved.
+    /// Throws std::length_error if `buffers` is 0 or more than limits::pool_buffers_max, std::bad_alloc if
+    /// the address space cannot be reserved.
     explicit buffer_pool(std::size_t buffers = limits::pool_buffers);
     ~buffer_pool();
     buffer_pool(const buffer_pool&) = delete;

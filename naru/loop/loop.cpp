@@ -1,15 +1,20 @@
 #include <naru/loop/loop.hpp>
 
+#include <naru/backend/system_calls.hpp>
+#include <naru/core/check.hpp>
 #include <naru/loop/worker_pool.hpp>
 
 #include <algorithm>
+#include <new>
 #include <thread>
 #include <utility>
 
 namespace naru {
 
 loop::loop(std::unique_ptr<naru::backend> completions)
-    : backend_(std::move(completions)), timers_(clock::now()), now_(clock::now()) {}
+    : backend_(std::move(completions)), timers_(clock::now()), now_(clock::now()) {
+    (void)system_calls::forks_counted();  // from here on
+}
 
 loop::~loop() {
     while (callers_.load(std::memory_order_acquire) != 0)
@@ -29,6 +34,7 @@ loop::~loop() {
 
 // Without the posted tasks: one that closes a handle and posts itself again would go on for ever.
 void loop::finish_closes() {
+    const running_here scope(*this);
     while (closes_.live() != 0) {
         submit_and_dispatch();
         end_tick(closes_.live() == 0 ? instant::min() : never);
@@ -49,16 +55,32 @@ void loop::stop() noexcept {
     callers_.fetch_sub(1, std::memory_order_release);
 }
 
-void loop::submit(operation& op) noexcept {
-    for (operation* each = &op; each != nullptr; each = each->link) {
+// Two threads in one loop end in lists that nobody can read. Said at once, where it is done.
+void loop::must_run_here() const noexcept {
+    if (!runs_elsewhere()) [[likely]]
+        return;
+    fatal(
+        "an operation was submitted or cancelled outside the thread that runs its loop; hand it over with "
+        "loop::post");
+}
+
+// All of a chain are in flight from here on.
+void loop::count(operation& first) noexcept {
+    for (operation* each = &first; each != nullptr; each = each->link) {
         NARU_ASSERT(each->state == operation_state::idle);
         each->state = operation_state::queued;
         ++in_flight_;
     }
+}
+
+void loop::submit(operation& op) noexcept {
+    must_run_here();
+    count(op);
     batch_.push(op);
 }
 
 void loop::cancel(operation& op) noexcept {
+    must_run_here();
     switch (op.state) {
         case operation_state::queued:
             op.state = operation_state::canceling;  // the backend will see it in the batch
@@ -87,12 +109,23 @@ loop::detached_close::detached_close(loop& of) noexcept
       owner(of) {}
 
 void loop::close(handle closing) noexcept {
-    detached_close& op = closes_.make(*this);
-    op.target = closing;
-    submit(op);
+    try {
+        detached_close& op = closes_.make(*this);
+        op.target = closing;
+        submit(op);
+    } catch (const std::bad_alloc&) {
+        fatal("out of memory: a handle cannot be closed");
+    }
 }
 
 void loop::begin_tick() {
+    const unsigned here = system_calls::forks_counted();
+    if (began_in_ == none) began_in_ = here;  // it may be made on one side of a fork and run on the other
+    if (began_in_ != here) [[unlikely]]
+        fatal(
+            "a loop was used in a child made by fork: what it waits for is its parent's; let the child exec "
+            "or "
+            "make its own");
     run_posted();
     submit_and_dispatch();
 }

@@ -9,8 +9,10 @@
 #include <naru/loop/timers.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <thread>
 
 namespace naru {
 
@@ -53,13 +55,16 @@ class loop {
     /// Runs ticks until `done()` is true, asked after each tick and before it would block.
     template <class Predicate>
     void run_until(Predicate done) {
+        const running_here scope(*this);
         while (!done()) {
             begin_tick();
             end_tick(done() ? instant::min() : never);
         }
     }
     /// One tick that blocks no longer than `at_most`.
-    void run_for_one_tick(duration at_most) {
+    template <class Rep, class Period>
+    void run_for_one_tick(std::chrono::duration<Rep, Period> at_most) {
+        const running_here scope(*this);
         begin_tick();
         end_tick(saturating_add(clock::now(), at_most));
     }
@@ -67,13 +72,21 @@ class loop {
     void stop() noexcept;
 
     /// Hands an idle operation over, and the chain that begins with it (operation::link). Handlers run in a
-    /// later tick (or round), never inside this call.
+    /// later tick (or round), never inside this call. Another thread than the one that runs the loop has
+    /// `post`: here, and in cancel, it ends the program with a sentence.
     void submit(operation& op) noexcept;
     /// Asks an operation to end early; without effect on one that is idle or has completed already.
     void cancel(operation& op) noexcept;
 
-    void arm(timer& each, instant deadline) noexcept { timers_.arm(each, deadline); }
-    void disarm(timer& each) noexcept { timers_.disarm(each); }
+    template <class Duration>
+    void arm(timer& each, std::chrono::time_point<clock, Duration> deadline) noexcept {
+        NARU_ASSERT(!runs_elsewhere());
+        timers_.arm(each, saturate(deadline));
+    }
+    void disarm(timer& each) noexcept {
+        NARU_ASSERT(!runs_elsewhere());
+        timers_.disarm(each);
+    }
 
     /// The time of this tick: read once after the wait, good to about a millisecond.
     instant now() const noexcept { return now_; }
@@ -85,12 +98,15 @@ class loop {
     void post(std::move_only_function<void()> task);
 
     /// Closes a handle without anybody waiting for it: what is in flight on it is cancelled and joined first.
-    /// Allocates only when more closes are under way than ever before.
+    /// Allocates only when more closes are under way than ever before. Without the memory for that the
+    /// program ends with a sentence: nobody is there to be told, and a descriptor that stays open is no
+    /// answer.
     void close(handle closing) noexcept;
 
-    /// Takes a non-blocking descriptor into the loop; see backend::attach.
-    result<handle> attach(int descriptor, descriptor_kind kind) noexcept {
-        return backend_->attach(descriptor, kind);
+    /// Takes a descriptor into the loop; see backend::attach.
+    result<handle> attach(int descriptor, descriptor_kind kind,
+                          ownership whose = ownership::shared) noexcept {
+        return backend_->attach(descriptor, kind, whose);
     }
     int descriptor(handle of) noexcept { return backend_->descriptor(of); }
     /// For socket options, addresses and other calls of one's own; see borrowed_descriptor.
@@ -108,11 +124,28 @@ class loop {
     friend class worker_pool;
     friend struct work_operation;
 
+    // While it exists the loop belongs to this thread, whatever thread made it or ran it before.
+    struct running_here {
+        explicit running_here(loop& on) noexcept
+            : of(on), before(on.runs_on_.exchange(std::this_thread::get_id(), std::memory_order_relaxed)) {}
+        ~running_here() { of.runs_on_.store(before, std::memory_order_relaxed); }
+        running_here(const running_here&) = delete;
+        running_here& operator=(const running_here&) = delete;
+        loop& of;
+        std::thread::id before;
+    };
+    bool runs_elsewhere() const noexcept {
+        const std::thread::id where = runs_on_.load(std::memory_order_relaxed);
+        return where != std::this_thread::get_id() && where != std::thread::id();
+    }
+    void must_run_here() const noexcept;
+
     struct detached_close : operation {
         explicit detached_close(loop& of) noexcept;
         loop& owner;
     };
 
+    void count(operation& first) noexcept;
     /// Posted tasks, and what completes without waiting.
     void begin_tick();
     /// The latter alone.
@@ -127,12 +160,16 @@ class loop {
     /// For worker_pool: an operation that another part of the loop has finished, on the loop's thread.
     void finish(operation& op, std::int64_t result) noexcept { complete(op, result, done_); }
 
+    static constexpr unsigned none = ~0u;
+
     std::unique_ptr<naru::backend> backend_;
     timer_wheel timers_;
     operation_queue batch_;  // submitted in this tick
     operation_queue done_;   // completed, to be dispatched
     instant now_;
     std::size_t in_flight_ = 0;
+    std::atomic<std::thread::id> runs_on_{std::thread::id()};  // none while nobody runs it
+    unsigned began_in_ = none;  // system_calls::forks_counted at its first tick
     object_pool<detached_close> closes_;
     intrusive_queue<posted> posts_;           // taken over from incoming_, in order
     std::atomic<posted*> incoming_{nullptr};  // newest first

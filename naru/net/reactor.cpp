@@ -3,6 +3,7 @@
 #include <naru/backend/system_calls.hpp>
 
 #include <cerrno>
+#include <new>
 
 namespace naru {
 
@@ -24,18 +25,38 @@ reactor::~reactor() { NARU_ASSERT(quiet()); }
 
 result<handle> reactor::add(int descriptor, void* object, const functions& calls,
                             event_interest wanted) noexcept {
-    const auto attached = loop_.attach(descriptor, descriptor_kind::other);
-    if (!attached) return fail(attached.error());
-    registration& made = registrations_.make(*this);
-    made.object = object;
-    made.calls = &calls;
-    made.socket = *attached;
-    made.readable.target = made.writable.target = made.close.target = *attached;
-    made.wanted = wanted;
-    made.name = table_.acquire();
-    table_.at(made.name.slot).registered = &made;
-    watch(made);
-    return made.name;
+    registration* made = nullptr;
+    handle name;
+    std::error_code refused = errc::handle_limit;
+    try {
+        made = &registrations_.make(*this);
+        name = table_.acquire();
+    } catch (const std::bad_alloc&) {
+        refused = std::error_code(ENOMEM, errno_category());
+    }
+    bool attached = false;
+    if (name) {
+        made->watchable = system_calls::can_be_watched(descriptor);
+        const auto socket = loop_.attach(descriptor, descriptor_kind::other);
+        attached = socket.has_value();
+        if (attached) made->socket = *socket;
+        if (!attached) refused = socket.error();
+    } else if (descriptor >= 0) {
+        system_calls::close(descriptor);
+    }
+    if (!attached) {
+        if (name) table_.release(name.slot);
+        if (made != nullptr) registrations_.destroy(*made);
+        return fail(refused);
+    }
+    made->object = object;
+    made->calls = &calls;
+    made->readable.target = made->writable.target = made->close.target = made->socket;
+    made->wanted = wanted;
+    made->name = name;
+    table_.at(name.slot).registered = made;
+    watch(*made);
+    return name;
 }
 
 void reactor::watch(registration& each) noexcept {
@@ -70,19 +91,15 @@ void reactor::on_event(registration& of, watch_operation& op) noexcept {
         return;
     }
     if (of.object == nullptr) return;
-    if (op.failed()) {
-        if (op.result == outcome::canceled) {
-            watch(of);  // the interest may have come back meanwhile
-        } else {
-            of.wanted = event_interest::none;
-            of.calls->error(of.object, op.error());
-        }
+    const bool read = op.kind == operation_kind::readable;
+    if (op.result == outcome::canceled) {
+        watch(of);  // the interest may have come back meanwhile
         return;
     }
-    const bool read = op.kind == operation_kind::readable;
     if (!includes(of.wanted, read ? event_interest::readable : event_interest::writable)) return;
-    const std::int64_t error = system_calls::socket_error(loop_.descriptor(of.socket));
-    if (error != 0 && error != -ENOTSOCK) {
+    std::int64_t error = op.failed() ? op.result : system_calls::socket_error(loop_.descriptor(of.socket));
+    if (error == -ENOTSOCK && !op.failed()) error = of.watchable ? 0 : outcome::from_errno(EPERM);
+    if (error != 0) {
         of.wanted = event_interest::none;
         of.calls->error(of.object, outcome::to_error(error));
     } else if (read) {

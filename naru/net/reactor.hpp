@@ -11,7 +11,9 @@
 
 namespace naru {
 
-/// What an object wants to hear of. Errors are always reported.
+/// What an object wants to hear of. Errors (a reset, a failed connect) are reported while there is any
+/// interest, whichever; with `none` nothing is, and the error is told when an interest comes back: select
+/// knows no other way, and all engines are alike.
 enum class event_interest : std::uint8_t { none = 0, readable = 1, writable = 2, both = 3 };
 
 constexpr bool includes(event_interest set, event_interest member) noexcept {
@@ -36,9 +38,10 @@ class reactor {
     reactor(const reactor&) = delete;
     reactor& operator=(const reactor&) = delete;
 
-    /// Registers `object` for events on a non-blocking descriptor, which the reactor owns until remove. The
-    /// object is borrowed. Errors: those of loop::attach. Descriptors that cannot be watched (regular files)
-    /// are reported through on_error.
+    /// Registers `object` for events on a non-blocking descriptor, which the reactor owns until remove (and
+    /// closes if this fails). The object is borrowed. Errors: those of loop::attach, ENOMEM, handle_limit.
+    /// Descriptors that cannot be watched (regular files, directories, devices such as /dev/null) are
+    /// reported through on_error, with EPERM, when there is an interest.
     template <event_handler Object>
     result<handle> add(int descriptor, Object& object, event_interest wanted) noexcept {
         static constexpr functions calls{
@@ -78,6 +81,7 @@ class reactor {
         handle name;    // in table_
         handle socket;  // in the loop
         event_interest wanted = event_interest::none;
+        bool watchable = true;
         watch_operation readable;
         watch_operation writable;
         watch_operation close;

@@ -8,7 +8,7 @@ result<tcp_listener> tcp_listener::bind(loop& on, const address& where,
                                         const listen_options& options) noexcept {
     auto made = listen_on(where, options);
     if (!made) return fail(made.error());
-    const auto attached = on.attach(made->release(), descriptor_kind::listener);
+    const auto attached = on.attach(made->release(), descriptor_kind::listener, ownership::own);
     if (!attached) return fail(attached.error());
     return tcp_listener(on, *attached);
 }

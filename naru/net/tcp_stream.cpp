@@ -11,7 +11,7 @@ tcp_stream::connect_awaiter::connect_awaiter(loop& on, const address& peer) noex
         error_ = made.error();
         return;
     }
-    const auto attached = on.attach(made->release(), descriptor_kind::socket);
+    const auto attached = on.attach(made->release(), descriptor_kind::socket, ownership::own);
     if (!attached) {
         error_ = attached.error();
         return;

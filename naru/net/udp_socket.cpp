@@ -5,7 +5,7 @@ namespace naru {
 result<udp_socket> udp_socket::bind(loop& on, const address& where, const udp_options& options) noexcept {
     auto made = bind_datagram(where, options);
     if (!made) return fail(made.error());
-    const auto attached = on.attach(made->release(), descriptor_kind::datagram);
+    const auto attached = on.attach(made->release(), descriptor_kind::datagram, ownership::own);
     if (!attached) return fail(attached.error());
     return udp_socket(on, *attached);
 }

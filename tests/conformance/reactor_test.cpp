@@ -5,6 +5,7 @@
 #include <vector>
 
 #if defined(__linux__)
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #endif
 
@@ -288,17 +289,63 @@ TEST_P(Reactor, AnObjectMayRemoveItselfInOnError) {
     EXPECT_FALSE(shown_as_end);
 }
 
-TEST_P(Reactor, ARegularFileIsReportedOneWayOrTheOther) {
-    unique_descriptor file = file_with("text");
-    watcher object;
-    object.readable = [&] { events_->modify(object.name, event_interest::none); };
-    add(object, file, event_interest::readable);
-    ASSERT_TRUE(run_until([&] { return object.reads + object.errors > 0; }));
-    if (GetParam().name.starts_with("epoll")) {
-        EXPECT_EQ(object.errors, 1);
-        EXPECT_EQ(object.error, std::errc::operation_not_permitted);
+#if defined(__linux__)
+TEST_P(Reactor, WhatCannotBeWatchedIsAnErrorOnEveryEngine) {
+    for (const event_interest wanted :
+         {event_interest::readable, event_interest::writable, event_interest::both}) {
+        std::vector<unique_descriptor> all;
+        all.push_back(file_with("text"));
+        all.emplace_back(checked(::open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC), "a directory"));
+        all.emplace_back(checked(::open("/dev/null", O_RDWR | O_CLOEXEC), "/dev/null"));
+        for (unique_descriptor& each : all) {
+            watcher object;
+            add(object, each, event_interest::none);
+            ticks(3);
+            EXPECT_EQ(object.reads + object.writes + object.errors, 0);
+            events_->modify(object.name, wanted);
+            ASSERT_TRUE(run_until([&] { return object.reads + object.writes + object.errors > 0; }));
+            ticks(3);
+            EXPECT_EQ(object.errors, 1);
+            EXPECT_EQ(object.reads + object.writes, 0);
+            EXPECT_EQ(object.error, std::errc::operation_not_permitted);
+            events_->remove(object.name);
+        }
     }
+}
+
+TEST_P(Reactor, ATerminalIsWatched) {
+    unique_descriptor master(::open("/dev/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
+    if (!master || ::unlockpt(master.get()) != 0) GTEST_SKIP() << "no terminals here";
+    unique_descriptor terminal(
+        checked(::open(::ptsname(master.get()), O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC), "the terminal"));
+    watcher object;
+    add(object, terminal, event_interest::readable);
+    ticks(3);
+    EXPECT_EQ(object.reads + object.errors, 0);
+    ASSERT_EQ(::write(master.get(), "line\n", 5), 5);
+    ASSERT_TRUE(run_until([&] { return object.reads > 0; }));
+    EXPECT_EQ(object.errors, 0);
     events_->remove(object.name);
+}
+#endif
+
+TEST_P(Reactor, AnErrorWaitsForAnInterest) {
+    auto sockets = tcp_pair();
+    const int number = sockets.ours.get();
+    watcher object;
+    add(object, sockets.ours, event_interest::readable);
+    ticks(2);
+    events_->modify(object.name, event_interest::none);
+    ticks(2);
+    reset_connection(sockets.peer);
+    ASSERT_TRUE(wait_readable(number, 10'000));  // it has come
+    ticks(5);
+    EXPECT_EQ(object.reads + object.writes + object.errors, 0);
+    events_->modify(object.name, event_interest::writable);
+    ASSERT_TRUE(run_until([&] { return object.reads + object.writes + object.errors > 0; }));
+    events_->remove(object.name);
+    if (object.errors == 0 && !system_tells_resets()) GTEST_SKIP() << "this system shows a reset as an end";
+    EXPECT_EQ(object.error, std::errc::connection_reset);
 }
 
 TEST_P(Reactor, PipesAndEventCountersWork) {

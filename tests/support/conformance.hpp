@@ -99,8 +99,10 @@ class conformance : public ::testing::TestWithParam<backend_variant> {
         ticks(2);
     }
 
-    handle adopt(unique_descriptor& socket, descriptor_kind kind = descriptor_kind::stream) {
-        return loop_->attach(socket.release(), kind).value();
+    /// A socket that the test has made itself. What comes from outside: ownership::shared.
+    handle adopt(unique_descriptor& socket, descriptor_kind kind = descriptor_kind::stream,
+                 ownership whose = ownership::own) {
+        return loop_->attach(socket.release(), kind, whose).value();
     }
     tcp_stream stream_of(unique_descriptor& socket) { return tcp_stream(*loop_, adopt(socket)); }
 
