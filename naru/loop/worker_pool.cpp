@@ -1,6 +1,7 @@
 #include <naru/loop/worker_pool.hpp>
 
 #include <cerrno>
+#include <new>
 
 namespace naru {
 
@@ -23,12 +24,12 @@ void worker_pool::start_threads() {
 }
 
 void worker_pool::submit(loop& from, work_operation& work) noexcept {
-    NARU_ASSERT(work.state == operation_state::idle);
+    from.must_run_here();
+    from.count(work);
     work.state = operation_state::pending;
     work.pool.store(this, std::memory_order_relaxed);  // read elsewhere only by who got it through the mutex
     work.submitter = &from;
     work.exception = nullptr;
-    ++from.in_flight_;
 
     std::int64_t refused = 0;
     {
@@ -41,6 +42,8 @@ void worker_pool::submit(loop& from, work_operation& work) noexcept {
             if (threads_.empty()) {
                 try {
                     start_threads();
+                } catch (const std::bad_alloc&) {
+                    if (threads_.empty()) refused = outcome::from_errno(ENOMEM);
                 } catch (const std::system_error&) {
                     // Some threads are enough; none at all is a refusal.
                     if (threads_.empty()) refused = outcome::from_errno(EAGAIN);

@@ -16,7 +16,9 @@
 namespace naru {
 
 /// Blocking work as an operation: `run` is called on a worker thread, `on_complete` on the loop's.
-/// Result: 0; ECANCELED if cancelled before a worker took it; EAGAIN if the pool's queue was full.
+/// Result: 0; ECANCELED if cancelled before a worker took it; EAGAIN if the pool's queue was full or it can
+/// have no thread, ENOMEM if it can have none for want of memory. What is linked behind it begins when it has
+/// succeeded.
 struct work_operation : operation {
     using function = void (*)(work_operation&);
     work_operation(function on_worker, handler on_completion) noexcept

@@ -111,6 +111,64 @@ TEST_P(Coroutine, SleepIsNeverShort) {
     EXPECT_GE(clock::now() - start, 7ms);
 }
 
+template <class Span>
+task<result<void>> sleeper_of(naru::loop& on, Span span) {
+    co_return co_await sleep_for(on, span);
+}
+template <class When>
+task<result<void>> sleeper_until(naru::loop& on, When when) {
+    co_return co_await sleep_until(on, when);
+}
+template <class When>
+task<result<std::string>> bounded_recv(tcp_stream& from, When when) {
+    auto data = co_await with_deadline(when, from.recv());
+    if (!data) co_return fail(data.error());
+    co_return std::string(data->text());
+}
+template <class When>
+task<result<std::string>> bounded_task(naru::loop& on, tcp_stream& from, When when) {
+    task<result<std::string>> inner = recv_text(from);
+    co_return co_await with_deadline(on, when, std::move(inner));
+}
+task<> into(task<result<void>> what, bool& ended) {
+    (void)co_await std::move(what);
+    ended = true;
+}
+
+// What nanoseconds cannot count has no end: it must not wrap round into the past.
+TEST_P(Coroutine, ASpanThatCannotBeCountedDoesNotEnd) {
+    task_group group;
+    bool ended[7] = {};
+    using years = std::chrono::duration<std::int64_t, std::ratio<31'556'952>>;
+    using far = std::chrono::time_point<clock, std::chrono::seconds>;
+    group.spawn(into(sleeper_of(loop(), std::chrono::seconds::max()), ended[0]));
+    group.spawn(into(sleeper_of(loop(), std::chrono::milliseconds::max()), ended[1]));
+    group.spawn(into(sleeper_of(loop(), years(300)), ended[2]));
+    group.spawn(into(sleeper_of(loop(), duration::max()), ended[3]));
+    group.spawn(into(sleeper_of(loop(), std::chrono::duration<double>(1e300)), ended[4]));
+    group.spawn(into(sleeper_until(loop(), far::max()), ended[5]));
+    group.spawn(into(sleeper_of(loop(), std::chrono::hours::max()), ended[6]));
+    ticks(20);
+    for (const bool each : ended)
+        EXPECT_FALSE(each);
+    bool in_the_past = false;
+    group.spawn(into(sleeper_of(loop(), std::chrono::seconds::min()), in_the_past));
+    ASSERT_TRUE(run_until([&] { return in_the_past; }));
+    group.stop();
+    ASSERT_TRUE(run_until(
+        [&] { return ended[0] && ended[1] && ended[2] && ended[3] && ended[4] && ended[5] && ended[6]; }));
+}
+
+TEST_P(Coroutine, ADeadlineThatCannotBeCountedDoesNotCome) {
+    auto sockets = local_pair();
+    tcp_stream stream = stream_of(sockets.ours);
+    using far = std::chrono::time_point<clock, std::chrono::seconds>;
+    loop().post([&] { write_all(sockets.peer.get(), "x"); });
+    EXPECT_TRUE(run_task(loop(), bounded_recv(stream, far::max())));
+    loop().post([&] { write_all(sockets.peer.get(), "x"); });
+    EXPECT_TRUE(run_task(loop(), bounded_task(loop(), stream, far::max())));
+}
+
 task<> note(task<result<std::string>> what, result<std::string>& into) { into = co_await std::move(what); }
 task<> note_sleep(task<result<void>> what, result<void>& into) { into = co_await std::move(what); }
 

@@ -23,6 +23,25 @@ struct noting_timer : timer {
     std::function<void()> then;
 };
 
+TEST_P(Timer, ADeadlineThatCannotBeCountedIsNever) {
+    using far = std::chrono::time_point<clock, std::chrono::seconds>;
+    noting_timer late;
+    loop().arm(late, far::max());
+    EXPECT_FALSE(late.armed());
+    loop().arm(late, saturating_add(clock::now(), std::chrono::hours::max()));
+    EXPECT_FALSE(late.armed());
+    loop().arm(late, instant::max() - 1ns);
+    ticks(5);
+    EXPECT_EQ(late.expiries, 0);
+    loop().arm(late, far::min());
+    ASSERT_TRUE(run_until([&] { return late.expiries == 1; }));
+    // A tick of any length ends with what happens.
+    bool ran = false;
+    loop().post([&] { ran = true; });
+    loop().run_for_one_tick(std::chrono::hours::max());
+    EXPECT_TRUE(ran);
+}
+
 TEST_P(Timer, NeverEarlyAndInOrder) {
     std::vector<int> order;
     noting_timer timers[5];

@@ -56,6 +56,33 @@ class gate {
     bool open_ = false;
 };
 
+TEST_P(Workers, WhatIsLinkedBehindWorkBeginsWhenItHasSucceeded) {
+    worker_pool pool(1);
+    auto sockets = local_pair();
+    const handle ours = adopt(sockets.ours);
+    for (const bool fails : {false, true}) {
+        some_work work;
+        if (fails) work.job = [] { throw std::runtime_error("no"); };
+        a_send first(ours, "one");
+        a_send second(ours, "two");
+        work.link = &first;
+        first.link = &second;
+        pool.submit(loop(), work);
+        EXPECT_EQ(loop().in_flight(), 3u);
+        ASSERT_TRUE(run_until(second));
+        EXPECT_EQ(loop().in_flight(), 0u);
+        EXPECT_EQ(work.completions + first.completions + second.completions, 3);
+        received_text got;
+        got.read_from(sockets.peer.get());
+        EXPECT_EQ(got.data, fails ? "" : "onetwo");
+        if (fails) {
+            EXPECT_EQ(first.error(), std::errc::operation_canceled);
+            EXPECT_EQ(second.error(), std::errc::operation_canceled);
+        }
+    }
+    loop().close(ours);
+}
+
 TEST_P(Workers, WorkRunsElsewhereAndCompletesHere) {
     worker_pool pool(2);
     some_work works[20];
