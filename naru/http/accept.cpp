@@ -1,8 +1,10 @@
 // Accept: the first step of the data path. Connections come in; when the server stops, they end here, too.
 #include <naru/http/worker.hpp>
 
+#include <cerrno>
 #include <chrono>
 #include <ctime>
+#include <new>
 
 #include <fmt/format.h>
 
@@ -48,14 +50,30 @@ void worker::serve(handle listener) noexcept {
 
 void worker::on_connection(handle accepted) noexcept {
     if (worker* const other = next_share()) return hand_on(accepted, *other);
-    connections_.make(*this, accepted).start();
+    make_connection(accepted);
+}
+
+// Without the memory for one, this connection is refused and the others are served.
+void worker::make_connection(handle accepted) noexcept {
+    connection* made = nullptr;
+    try {
+        made = &connections_.make(*this, accepted);
+    } catch (const std::bad_alloc&) {
+        loop_.close(accepted);
+        return on_pause(std::error_code(ENOMEM, errno_category()));
+    }
+    made->start();
 }
 
 // Once a second at most: the shortage may last.
 void worker::on_pause(std::error_code why) noexcept {
     if (reported_pause_ != instant::min() && loop_.now() - reported_pause_ < std::chrono::seconds(1)) return;
     reported_pause_ = loop_.now();
-    report_(fmt::format("accepting pauses with {} connections open: {}", connections_.live(), why.message()));
+    try {
+        report_(
+            fmt::format("accepting pauses with {} connections open: {}", connections_.live(), why.message()));
+    } catch (const std::bad_alloc&) {  // the line is lost
+    }
 }
 
 void worker::drain() noexcept {

@@ -110,14 +110,15 @@ class connection : operation, timer {
     void receive() noexcept;
     static void received(operation& op) noexcept;
     void on_received() noexcept;
-    void take_input(std::byte* bytes, std::size_t size) noexcept;
+    bool take_input(std::byte* bytes, std::size_t size) noexcept;
     bool refill() noexcept;
-    void keep_head() noexcept;
+    bool keep_head() noexcept;
     void process() noexcept;
     bool read_body() noexcept;
     bool begin_request() noexcept;
     void put_aside() noexcept;
-    void take_back() noexcept;
+    bool take_back() noexcept;
+    bool make_exchange() noexcept;
     void wait_for_more() noexcept;
     static void deadline_passed(timer& expired) noexcept;
     void on_deadline() noexcept;

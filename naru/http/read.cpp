@@ -39,12 +39,12 @@ void connection::on_received() noexcept {
             return receive();
         }
         timed_out_ = false;  // it came in time after all
-        take_input(data, size);
+        if (!take_input(data, size)) return close();
         process();
         return;
     }
     if (timed_out_ && (phase_ == phase::head || phase_ == phase::body)) {
-        if (is_aside_) take_back();
+        if (is_aside_ && !take_back()) return close();
         exchange_->reading_body = false;
         keep_alive_ = false;
         dirty_close_ = true;
@@ -55,8 +55,8 @@ void connection::on_received() noexcept {
 }
 
 // Received bytes become the exchange's input: in their own buffer, behind what was set aside, or behind what
-// is there already.
-void connection::take_input(std::byte* bytes, std::size_t size) noexcept {
+// is there already. False, and they are gone, without the memory for an exchange.
+bool connection::take_input(std::byte* bytes, std::size_t size) noexcept {
     if (!has_exchange_) {
         std::uint32_t before = 0;
         set_aside* aside = nullptr;
@@ -65,13 +65,22 @@ void connection::take_input(std::byte* bytes, std::size_t size) noexcept {
             is_aside_ = false;
             before = aside->size;
         }
-        exchange_ = &worker_.exchanges_.make(*this);
-        has_exchange_ = true;
+        if (!make_exchange()) {
+            std::free(aside);
+            worker_.loop_.buffers().release(bytes);
+            return false;
+        }
         std::byte* const first = worker_.loop_.buffers().begin_of(bytes);
         const std::size_t room = naru::limits::buffer_bytes - before;
         const std::size_t taken = std::min(size, room);
         if (before > 0) {
-            exchange_->surplus.assign(reinterpret_cast<const char*>(bytes) + taken, size - taken);
+            try {
+                exchange_->surplus.assign(reinterpret_cast<const char*>(bytes) + taken, size - taken);
+            } catch (const std::bad_alloc&) {
+                std::free(aside);
+                worker_.loop_.buffers().release(bytes);
+                return false;
+            }
             std::memmove(first + before, bytes, taken);
             std::memcpy(first, aside->bytes(), before);
             std::free(aside);
@@ -80,7 +89,7 @@ void connection::take_input(std::byte* bytes, std::size_t size) noexcept {
         exchange_->input = first;
         exchange_->begin = static_cast<std::uint32_t>(bytes - first);
         exchange_->end = exchange_->begin + before + static_cast<std::uint32_t>(taken);
-        return;
+        return true;
     }
     // The rest of a body: its beginning, if any, has been used up.
     exchange& x = *exchange_;
@@ -88,6 +97,17 @@ void connection::take_input(std::byte* bytes, std::size_t size) noexcept {
     x.input = worker_.loop_.buffers().begin_of(bytes);
     x.begin = static_cast<std::uint32_t>(bytes - x.input);
     x.end = x.begin + static_cast<std::uint32_t>(size);
+    return true;
+}
+
+bool connection::make_exchange() noexcept {
+    try {
+        exchange_ = &worker_.exchanges_.make(*this);
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
+    has_exchange_ = true;
+    return true;
 }
 
 /// Makes room in the input for what did not fit before. Moves what is there: no head may be in use.
@@ -104,12 +124,18 @@ bool connection::refill() noexcept {
     return true;
 }
 
-/// The head of the request whose body is being read moves out of the way of what arrives.
-void connection::keep_head() noexcept {
+/// The head of the request whose body is being read moves out of the way of what arrives. False without the
+/// memory for it.
+bool connection::keep_head() noexcept {
     exchange& x = *exchange_;
-    if (!x.kept_head.empty()) return;
-    x.kept_head = x.head;
+    if (!x.kept_head.empty()) return true;
+    try {
+        x.kept_head = x.head;
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
     x.head = x.kept_head;
+    return true;
 }
 
 // Answers one request after another, into one output, until the input is used up, the output is full, or an
@@ -228,7 +254,10 @@ bool connection::read_body() noexcept {
         return true;
     }
     if (!x.surplus.empty()) {
-        keep_head();
+        if (!keep_head()) {
+            close();
+            return false;
+        }
         (void)refill();
         return read_body();
     }
@@ -243,7 +272,7 @@ bool connection::read_body() noexcept {
 // More of a body is to come: its head moves out of the way of what arrives.
 void connection::wait_for_more() noexcept {
     exchange& x = *exchange_;
-    keep_head();
+    if (!keep_head()) return close();
     if (x.input != nullptr) {
         worker_.loop_.buffers().release(x.input);
         x.input = nullptr;
@@ -277,11 +306,12 @@ void connection::put_aside() noexcept {
 }
 
 // A request that timed out gets an answer, so it needs an exchange again; its bytes do not matter any more.
-void connection::take_back() noexcept {
-    std::free(std::exchange(aside_, nullptr));
-    is_aside_ = false;
-    exchange_ = &worker_.exchanges_.make(*this);
-    has_exchange_ = true;
+bool connection::take_back() noexcept {
+    set_aside* const aside = std::exchange(aside_, nullptr);
+    is_aside_ = false;  // exchange_ is in the same place
+    const bool made = make_exchange();
+    std::free(aside);
+    return made;
 }
 
 void connection::deadline_passed(timer& expired) noexcept { static_cast<connection&>(expired).on_deadline(); }

@@ -4,6 +4,9 @@
 
 #include <naru/backend/system_calls.hpp>
 
+#include <cerrno>
+#include <new>
+
 namespace naru::http {
 
 // A connection between two loops. `arriving_` of its destination counts it from the beginning, so that a
@@ -29,9 +32,10 @@ struct worker::transfer : operation, posted {
         const std::unique_ptr<transfer> ended(this);
         worker& taking = destination;
         if (!failed()) {
-            const auto attached = taking.loop_.attach(static_cast<int>(result), descriptor_kind::stream);
+            const auto attached =
+                taking.loop_.attach(static_cast<int>(result), descriptor_kind::stream, ownership::own);
             if (attached) {
-                taking.connections_.make(taking, *attached).start();
+                taking.make_connection(*attached);
             } else {
                 taking.on_pause(attached.error());  // it has been closed
             }
@@ -55,9 +59,14 @@ worker* worker::next_share() noexcept {
 }
 
 void worker::hand_on(handle connection, worker& to) noexcept {
+    auto* const moving = new (std::nothrow) transfer(*this, to, connection);
+    if (moving == nullptr) {
+        loop_.close(connection);
+        return on_pause(std::error_code(ENOMEM, errno_category()));
+    }
     ++leaving_;
     to.arriving_.fetch_add(1, std::memory_order_acq_rel);
-    loop_.submit(*new transfer(*this, to, connection));
+    loop_.submit(*moving);
 }
 
 void worker::drain_others() noexcept {

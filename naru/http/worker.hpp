@@ -58,6 +58,7 @@ class worker {
     void hand_on(handle connection, worker& to) noexcept;
     void drain_others() noexcept;
     void on_connection(handle accepted) noexcept;
+    void make_connection(handle accepted) noexcept;
     void on_pause(std::error_code why) noexcept;
     void destroy(connection& ended) noexcept;
     void stop_if_drained() noexcept;
