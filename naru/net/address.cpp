@@ -8,44 +8,95 @@
 
 namespace naru {
 
-static_assert(sizeof(sockaddr_in6) == 28);
+static_assert(sizeof(sockaddr_in6) == 28 && sizeof(address) == 32);
+
+namespace {
+
+// The number of an interface. 0, and an error, if there is none.
+result<std::uint32_t> zone_of(std::string_view text) noexcept {
+    std::uint32_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error == std::errc() && end == text.data() + text.size()) return number;
+#if defined(_WIN32)
+    return fail_errno(EINVAL);
+#else
+    char name[IF_NAMESIZE] = {};
+    if (text.empty() || text.size() >= sizeof name) return fail_errno(EINVAL);
+    std::memcpy(name, text.data(), text.size());
+    number = if_nametoindex(name);
+    if (number == 0) return fail_errno(ENODEV);
+    return number;
+#endif
+}
+
+std::string zone_text(std::uint32_t number) {
+#if !defined(_WIN32)
+    char name[IF_NAMESIZE] = {};
+    if (if_indextoname(number, name) != nullptr) return name;
+#endif
+    return std::to_string(number);
+}
+
+result<sockaddr_in6> parse_ipv6(std::string_view host) noexcept {
+    sockaddr_in6 six{};
+    six.sin6_family = AF_INET6;
+    if (const std::size_t percent = host.find('%'); percent != std::string_view::npos) {
+        const auto zone = zone_of(host.substr(percent + 1));
+        if (!zone) return fail(zone.error());
+        six.sin6_scope_id = *zone;
+        host = host.substr(0, percent);
+    }
+    char terminated[INET6_ADDRSTRLEN] = {};
+    if (host.size() >= sizeof terminated) return fail_errno(EINVAL);
+    std::memcpy(terminated, host.data(), host.size());
+    if (inet_pton(AF_INET6, terminated, &six.sin6_addr) != 1) return fail_errno(EINVAL);
+    return six;
+}
+
+result<sockaddr_in> parse_ipv4(std::string_view host) noexcept {
+    sockaddr_in four{};
+    four.sin_family = AF_INET;
+    if (host == "localhost") host = "127.0.0.1";
+    char terminated[INET_ADDRSTRLEN] = {};
+    if (host.size() >= sizeof terminated) return fail_errno(EINVAL);
+    std::memcpy(terminated, host.data(), host.size());
+    if (inet_pton(AF_INET, terminated, &four.sin_addr) != 1) return fail_errno(EINVAL);
+    return four;
+}
+
+}  // namespace
 
 result<address> address::parse(std::string_view text) noexcept {
     const std::size_t colon = text.rfind(':');
-    if (colon == std::string_view::npos) return fail_errno(EINVAL);
+    // A NUL would end what the system reads before what was written.
+    if (colon == std::string_view::npos || text.find('\0') != std::string_view::npos)
+        return fail_errno(EINVAL);
     const std::string_view digits = text.substr(colon + 1);
-    std::string_view host = text.substr(0, colon);
+    const std::string_view host = text.substr(0, colon);
     std::uint16_t port = 0;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
     if (error != std::errc() || end != digits.data() + digits.size()) return fail_errno(EINVAL);
 
-    address made;
-    if (host.empty() || host == "*") {
-        sockaddr_in6 any{};
-        any.sin6_family = AF_INET6;
-        any.sin6_port = htons(port);
-        std::memcpy(made.storage_.data(), &any, sizeof any);
-        made.size_ = sizeof any;
+    const bool every = host.empty() || host == "*";
+    if (every || (host.size() >= 2 && host.front() == '[' && host.back() == ']')) {
+        auto six = parse_ipv6(every ? "::" : host.substr(1, host.size() - 2));
+        if (!six) return fail(six.error());
+        six->sin6_port = htons(port);
+        auto made = of(&*six, sizeof *six);
+        if (made) made->every_ = every;
         return made;
     }
-    const bool bracketed = host.front() == '[' && host.back() == ']';
-    if (bracketed) host = host.substr(1, host.size() - 2);
-    char terminated[INET6_ADDRSTRLEN] = {};
-    if (host.size() >= sizeof terminated) return fail_errno(EINVAL);
-    std::memcpy(terminated, host.data(), host.size());
-    sockaddr_in6 six{};
-    if (bracketed && inet_pton(AF_INET6, terminated, &six.sin6_addr) == 1) {
-        six.sin6_family = AF_INET6;
-        six.sin6_port = htons(port);
-        std::memcpy(made.storage_.data(), &six, sizeof six);
-        made.size_ = sizeof six;
-        return made;
-    }
-    if (host == "localhost") std::memcpy(terminated, "127.0.0.1", 10);
+    auto four = parse_ipv4(host);
+    if (!four) return fail(four.error());
+    four->sin_port = htons(port);
+    return of(&*four, sizeof *four);
+}
+
+address address::every_ipv4() const noexcept {
     sockaddr_in four{};
-    if (bracketed || inet_pton(AF_INET, terminated, &four.sin_addr) != 1) return fail_errno(EINVAL);
     four.sin_family = AF_INET;
-    four.sin_port = htons(port);
+    four.sin_port = htons(port());
+    address made;
     std::memcpy(made.storage_.data(), &four, sizeof four);
     made.size_ = sizeof four;
     return made;
@@ -55,7 +106,7 @@ result<address> address::of(const void* sockaddr_bytes, std::uint32_t size) noex
     address made;
     if (size != sizeof(sockaddr_in) && size != sizeof(sockaddr_in6)) return fail_errno(EAFNOSUPPORT);
     std::memcpy(made.storage_.data(), sockaddr_bytes, size);
-    made.size_ = size;
+    made.size_ = static_cast<std::uint8_t>(size);
     const bool fits = made.family() == (size == sizeof(sockaddr_in) ? AF_INET : AF_INET6);
     if (!fits) return fail_errno(EAFNOSUPPORT);
     return made;
@@ -63,22 +114,20 @@ result<address> address::of(const void* sockaddr_bytes, std::uint32_t size) noex
 
 result<address> address::local_of(int socket) noexcept {
     if (socket < 0) return fail_errno(EBADF);
-    address made;
-    socklen_t size = static_cast<socklen_t>(made.storage_.size());
-    if (getsockname(socket, reinterpret_cast<sockaddr*>(made.storage_.data()), &size) != 0)
+    sockaddr_storage told{};
+    socklen_t size = sizeof told;
+    if (getsockname(socket, reinterpret_cast<sockaddr*>(&told), &size) != 0)
         return fail_errno(last_socket_error());
-    made.size_ = static_cast<std::uint32_t>(size);
-    return made;
+    return of(&told, static_cast<std::uint32_t>(size));
 }
 
 result<address> address::peer_of(int socket) noexcept {
     if (socket < 0) return fail_errno(EBADF);
-    address made;
-    socklen_t size = static_cast<socklen_t>(made.storage_.size());
-    if (getpeername(socket, reinterpret_cast<sockaddr*>(made.storage_.data()), &size) != 0)
+    sockaddr_storage told{};
+    socklen_t size = sizeof told;
+    if (getpeername(socket, reinterpret_cast<sockaddr*>(&told), &size) != 0)
         return fail_errno(last_socket_error());
-    made.size_ = static_cast<std::uint32_t>(size);
-    return made;
+    return of(&told, static_cast<std::uint32_t>(size));
 }
 
 int address::family() const noexcept {
@@ -99,6 +148,9 @@ std::string address::host_text() const {
         inet_ntop(AF_INET, storage_.data() + offsetof(sockaddr_in, sin_addr), text, sizeof text);
     } else if (family() == AF_INET6) {
         inet_ntop(AF_INET6, storage_.data() + offsetof(sockaddr_in6, sin6_addr), text, sizeof text);
+        std::uint32_t zone = 0;
+        std::memcpy(&zone, storage_.data() + offsetof(sockaddr_in6, sin6_scope_id), sizeof zone);
+        if (zone != 0) return std::string(text) + '%' + zone_text(zone);
     }
     const std::string host = text;
     // A client of a socket for both families: its IPv4 address is what it is known by.

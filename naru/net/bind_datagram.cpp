@@ -19,17 +19,24 @@ result<void> apply(int socket, const udp_options& options) noexcept {
     return {};
 }
 
-}  // namespace
-
-result<unique_descriptor> bind_datagram(const address& where, const udp_options& options) noexcept {
+result<unique_descriptor> bind_at(const address& where, const udp_options& options) noexcept {
     auto made = datagram_socket_for(where);
     if (!made) return made;
     const int socket = made->get();
-    if (where.family() == AF_INET6) (void)socket_options::set_ipv6_only(socket, false);
+    if (where.family() == AF_INET6) {
+        if (auto set = socket_options::set_ipv6_only(socket, options.ipv6_only); !set && options.ipv6_only)
+            return fail(set.error());
+    }
     if (auto applied = apply(socket, options); !applied) return fail(applied.error());
     if (::bind(socket, static_cast<const sockaddr*>(where.data()), where.size()) != 0)
         return fail_errno(last_socket_error());
     return made;
+}
+
+}  // namespace
+
+result<unique_descriptor> bind_datagram(const address& where, const udp_options& options) noexcept {
+    return bind_every(where, [&](const address& at) { return bind_at(at, options); });
 }
 
 }  // namespace naru

@@ -5,6 +5,7 @@
 #include <naru/backend/windows_api.hpp>
 #else
 #include <arpa/inet.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>

@@ -44,11 +44,16 @@ result<unique_descriptor> datagram_socket_for(const address& where) noexcept {
     return make_socket(where.family(), SOCK_DGRAM);
 }
 
-result<unique_descriptor> listen_on(const address& where, const listen_options& options) noexcept {
+namespace {
+
+result<unique_descriptor> listen_at(const address& where, const listen_options& options) noexcept {
     auto made = stream_socket_for(where);
     if (!made) return made;
     const int socket = made->get();
-    if (where.family() == AF_INET6) (void)socket_options::set_ipv6_only(socket, false);
+    if (where.family() == AF_INET6) {
+        if (auto set = socket_options::set_ipv6_only(socket, options.ipv6_only); !set && options.ipv6_only)
+            return fail(set.error());
+    }
     if (auto set = socket_options::set_reuse_address(socket, true); !set) return fail(set.error());
     if (options.reuse_port) {
         if (auto set = socket_options::set_reuse_port(socket, true); !set) return fail(set.error());
@@ -85,6 +90,12 @@ result<unique_descriptor> listen_on(const address& where, const listen_options& 
     }
     if (::listen(socket, options.backlog) != 0) return fail_errno(errno);
     return made;
+}
+
+}  // namespace
+
+result<unique_descriptor> listen_on(const address& where, const listen_options& options) noexcept {
+    return bind_every(where, [&](const address& at) { return listen_at(at, options); });
 }
 
 }  // namespace naru

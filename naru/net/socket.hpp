@@ -36,6 +36,7 @@ class unique_descriptor {
 struct listen_options {
     int backlog = 4096;                    ///< bounded by net.core.somaxconn
     bool reuse_port = false;               ///< one of several listeners of the port; ENOTSUP on Windows
+    bool ipv6_only = false;                ///< an IPv6 listener takes no IPv4: 0.0.0.0 may have the same port
     bool no_delay = true;                  ///< inherited by the accepted connections
     int fast_open_queue = 0;               ///< 0: off
     std::chrono::seconds defer_accept{0};  ///< accept when data has come, or after this; 0: off. A
@@ -48,9 +49,18 @@ struct listen_options {
     listen_options() noexcept = default;
 };
 
-/// A bound, listening, non-blocking socket. Errors: EADDRINUSE, EACCES, EADDRNOTAVAIL and the rest of
-/// bind(2).
+/// A bound, listening, non-blocking socket. One that is bound to every address is for IPv4, too, unless
+/// ipv6_only says otherwise; on a system without IPv6 "*" is every IPv4 address. Errors: EADDRINUSE, EACCES,
+/// EADDRNOTAVAIL and the rest of bind(2).
 result<unique_descriptor> listen_on(const address& where, const listen_options& options) noexcept;
+
+/// Calls `bind` with `where`, and again with every IPv4 address if that is what "*" means on this system.
+template <class Bind>
+result<unique_descriptor> bind_every(const address& where, Bind bind) noexcept {
+    auto made = bind(where);
+    if (made || !where.is_every() || made.error() != std::errc::address_family_not_supported) return made;
+    return bind(where.every_ipv4());
+}
 
 /// shutdown(2) of our direction: the peer reads end of stream after what was sent.
 result<void> shutdown_send(int socket) noexcept;
@@ -68,6 +78,7 @@ result<unique_descriptor> datagram_socket_for(const address& where) noexcept;
 
 struct udp_options {
     bool reuse_port = false;  ///< one of several sockets of the port; ENOTSUP on Windows
+    bool ipv6_only = false;   ///< as in listen_options
     bool broadcast = false;   ///< may send to broadcast addresses
     int send_buffer = 0;      ///< bytes; 0: the system's default
     int receive_buffer = 0;   ///< what arrives while it is full is lost
@@ -76,8 +87,8 @@ struct udp_options {
 };
 
 /// A bound, non-blocking socket, to be attached as descriptor_kind::datagram. Bound to every address, it is
-/// for IPv4 and IPv6, and IPv4 peers have their mapped addresses. Errors: EADDRINUSE, EACCES, EADDRNOTAVAIL
-/// and the rest of bind(2).
+/// for IPv4 and IPv6 (see ipv6_only; "*" as with listen_on), and IPv4 peers have their mapped addresses.
+/// Errors: EADDRINUSE, EACCES, EADDRNOTAVAIL and the rest of bind(2).
 result<unique_descriptor> bind_datagram(const address& where, const udp_options& options = {}) noexcept;
 
 }  // namespace naru

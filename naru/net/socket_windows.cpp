@@ -71,12 +71,17 @@ result<unique_descriptor> datagram_socket_for(const address& where) noexcept {
     return made;
 }
 
-result<unique_descriptor> listen_on(const address& where, const listen_options& options) noexcept {
+namespace {
+
+result<unique_descriptor> listen_at(const address& where, const listen_options& options) noexcept {
     if (options.reuse_port) return fail_errno(ENOTSUP);
     auto made = stream_socket_for(where);
     if (!made) return made;
     const int socket = made->get();
-    if (where.family() == AF_INET6) (void)socket_options::set_ipv6_only(socket, false);
+    if (where.family() == AF_INET6) {
+        if (auto set = socket_options::set_ipv6_only(socket, options.ipv6_only); !set && options.ipv6_only)
+            return fail(set.error());
+    }
     // A port whose old connections are in TIME_WAIT can be bound all the same.
     if (auto kept = keep_port(socket); !kept) return fail(kept.error());
     // Accepted connections inherit these by SO_UPDATE_ACCEPT_CONTEXT. defer_accept: see listen_options.
@@ -108,6 +113,12 @@ result<unique_descriptor> listen_on(const address& where, const listen_options& 
     }
     if (::listen(socket_of(socket), options.backlog) != 0) return fail_errno(last_socket_error());
     return made;
+}
+
+}  // namespace
+
+result<unique_descriptor> listen_on(const address& where, const listen_options& options) noexcept {
+    return bind_every(where, [&](const address& at) { return listen_at(at, options); });
 }
 
 }  // namespace naru

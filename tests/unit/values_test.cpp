@@ -12,9 +12,20 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cstring>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
+
+#if defined(__linux__)
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#endif
 
 namespace naru::testing {
 namespace {
@@ -83,6 +94,126 @@ TEST(Address, WhatIsNoneIsRefused) {
         }
     }
     EXPECT_FALSE(address::parse(std::string(500, '1') + ":80"));
+}
+
+TEST(Address, ANulEndsNoAddress) {
+    using namespace std::string_view_literals;
+    for (const std::string_view text :
+         {"127.0.0.1\0:80"sv, "127.0.0.1\0.evil:80"sv, "[::1\0]:80"sv, "[::1]\0:80"sv, "\0:80"sv, "*\0:80"sv,
+          "localhost\0:80"sv, "127.0.0.1:80\0"sv}) {
+        const auto parsed = address::parse(text);
+        ASSERT_FALSE(parsed) << text;
+        EXPECT_EQ(parsed.error(), std::errc::invalid_argument) << text;
+    }
+}
+
+TEST(Address, AZoneIsReadAndShown) {
+    const auto numbered = address::parse("[fe80::1%4294967]:80");
+    ASSERT_TRUE(numbered) << numbered.error().message();
+    EXPECT_EQ(numbered->text(), "[fe80::1%4294967]:80");
+    EXPECT_EQ(numbered->host_text(), "fe80::1%4294967");
+    EXPECT_EQ(address::of(numbered->data(), numbered->size())->text(), numbered->text());
+    for (const char* text : {"[fe80::1%]:80", "[%1]:80", "[fe80::1%a-name-that-is-far-too-long]:80",
+                             "127.0.0.1%1:80", "[127.0.0.1%1]:80", "fe80::1%1:80"}) {
+        const auto parsed = address::parse(text);
+        ASSERT_FALSE(parsed) << text;
+        EXPECT_EQ(parsed.error(), std::errc::invalid_argument) << text;
+    }
+#if defined(__linux__)
+    const auto named = address::parse("[fe80::1%lo]:80");
+    ASSERT_TRUE(named) << named.error().message();
+    EXPECT_EQ(named->text(), "[fe80::1%lo]:80");
+    EXPECT_EQ(address::parse("[fe80::1%nosuch0]:80").error(), std::errc::no_such_device);
+#endif
+}
+
+#if defined(__linux__)
+// A path is longer than an address has room for: its length must not be believed.
+TEST(Address, OfAUnixSocketIsNone) {
+    const unique_descriptor socket(checked(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+    sockaddr_un path{};
+    path.sun_family = AF_UNIX;
+    std::memset(path.sun_path + 1, 'x', sizeof path.sun_path - 1);  // an abstract name, as long as they go
+    const std::string own = std::to_string(::getpid());
+    std::memcpy(path.sun_path + 1, own.data(), own.size());
+    ASSERT_EQ(::bind(socket.get(), reinterpret_cast<sockaddr*>(&path), sizeof path), 0);
+    const auto local = address::local_of(socket.get());
+    ASSERT_FALSE(local);
+    EXPECT_EQ(local.error(), std::errc::address_family_not_supported);
+}
+
+/// What a child prints in which the system has no IPv6.
+std::string without_ipv6(const std::function<std::string()>& function) {
+    int ends[2];
+    checked(::pipe(ends), "pipe");
+    const unique_descriptor read_end(ends[0]);
+    unique_descriptor write_end(ends[1]);
+    const pid_t child = ::fork();
+    checked(child, "fork");
+    if (child == 0) {
+        sock_filter filter[] = {
+            BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_socket, 0, 3),
+            BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[0])),
+            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 0, 1),
+            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAFNOSUPPORT),
+            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        };
+        const sock_fprog program{.len = std::size(filter), .filter = filter};
+        std::string said = "no seccomp";
+        if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+            ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0)
+            said = function();
+        (void)!::write(write_end.get(), said.data(), said.size());
+        ::_exit(0);
+    }
+    write_end.reset();
+    char text[512] = {};
+    (void)!::read(read_end.get(), text, sizeof text - 1);
+    ::waitpid(child, nullptr, 0);
+    return text;
+}
+
+TEST(Address, EveryAddressIsEveryIPv4AddressWithoutIPv6) {
+    for (const char* text : {"*:0", ":0"}) {
+        const std::string said = without_ipv6([&] {
+            const address every = address::parse(text).value();
+            const auto listener = listen_on(every, {});
+            const auto datagrams = bind_datagram(every);
+            const auto none = listen_on(address::parse("[::]:0").value(), {});
+            const auto shown = [](const result<unique_descriptor>& made) {
+                return made ? address::local_of(made->get())->host_text() : made.error().message();
+            };
+            return shown(listener) + ", " + shown(datagrams) + ", " + (none ? "IPv6" : "no IPv6");
+        });
+        if (said == "no seccomp") GTEST_SKIP() << said;
+        EXPECT_EQ(said, "0.0.0.0, 0.0.0.0, no IPv6");
+    }
+}
+#endif
+
+TEST(Listening, AnIPv6ListenerLeavesIPv4ToAnotherIfItIsTold) {
+    listen_options only;
+    only.ipv6_only = true;
+    udp_options only_datagrams;
+    only_datagrams.ipv6_only = true;
+    bool listens = false;
+    bool receives = false;
+    for (int tries = 0; tries < 50 && !(listens && receives);
+         ++tries) {  // others may have the port of the other family
+        const auto six = listen_on(address::parse("[::]:0").value(), only);
+        if (!six) GTEST_SKIP() << "no IPv6 here: " << six.error().message();
+        const auto datagrams = bind_datagram(address::parse("[::]:0").value(), only_datagrams);
+        ASSERT_TRUE(datagrams);
+        const auto beside = [](const unique_descriptor& socket) {
+            return address::parse("0.0.0.0:" + std::to_string(address::local_of(socket.get())->port()))
+                .value();
+        };
+        listens = listens || listen_on(beside(*six), {}).has_value();
+        receives = receives || bind_datagram(beside(*datagrams)).has_value();
+    }
+    EXPECT_TRUE(listens);
+    EXPECT_TRUE(receives);
 }
 
 TEST(Address, AnIPv4ClientOfASocketForBothFamiliesIsShownAsSuch) {
