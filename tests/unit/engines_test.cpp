@@ -30,5 +30,23 @@ TEST(Engines, EachIsMadeOrSaysWhyNot) {
     }
 }
 
+TEST(Engines, ThePoolsSizeHoldsForAllAndHasALimit) {
+    for (const engine each : all_engines()) {
+        uring_options options;
+        options.pool_buffers = 8;
+        const backend_choice small = try_backend(each, options);
+        if (small.backend == nullptr) continue;
+        EXPECT_EQ(small.backend->buffers().capacity(), 8u) << name_of(each);
+        options.pool_buffers = limits::pool_buffers_max;
+        EXPECT_NE(try_backend(each, options).backend, nullptr) << name_of(each);
+        for (const std::size_t none : {std::size_t{0}, limits::pool_buffers_max + 1}) {
+            options.pool_buffers = none;
+            const backend_choice refused = try_backend(each, options);
+            EXPECT_EQ(refused.backend, nullptr) << name_of(each);
+            EXPECT_NE(refused.reason.find("65536"), std::string::npos) << refused.reason;
+        }
+    }
+}
+
 }  // namespace
 }  // namespace naru::testing
