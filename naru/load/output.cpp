@@ -98,10 +98,11 @@ std::string effort_members(const report& of) {
             known(each.wait_share));
     }
     return fmt::format(
-        "\"generator\": {{\"cpu_us_per_request\": {:.3f}, \"lag_us\": {}, \"backlog_max\": {}, "
+        "\"generator\": {{\"cpu_us_per_request\": {:.3f}, \"lag_us\": {}, \"waited_for_connection\": {}, "
+        "\"backlog_max\": {}, "
         "\"backlog_overflowed\": {}, \"threads\": [{}]}}, \"machine\": {{\"steal_share\": {}, "
         "\"listen_overflows\": {}, \"listen_drops\": {}}}",
-        of.cpu_microseconds_per_request(), latency_object(of.lag), of.counts.backlog_max,
+        of.cpu_microseconds_per_request(), latency_object(of.lag), of.counts.waited, of.counts.backlog_max,
         of.counts.overflowed, threads, known(of.machine.steal_share), known(of.machine.listen_overflows),
         known(of.machine.listen_drops));
 }

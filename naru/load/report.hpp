@@ -35,6 +35,7 @@ struct totals {
     std::uint64_t unsent = 0;      ///< of those, never sent: no connection became free
     std::uint64_t overflowed = 0;  ///< scheduled requests dropped because the backlog was full
     std::uint64_t scheduled = 0;   ///< open loop: requests whose time came
+    std::uint64_t waited = 0;      ///< of those, found every connection busy and were sent when one was free
     std::uint64_t backlog_max = 0;
     std::uint64_t bytes_received = 0;  ///< by active connections in the measured time
     std::array<std::uint64_t, failures> errors{};

@@ -60,8 +60,10 @@ void generator::on_room(client& which, instant now) noexcept {
         return;
     }
     // Its answer may have lain there while the generator was busy with others: that long at most.
-    while (is_due(now) && which.room() > 0)
+    while (is_due(now) && which.room() > 0) {
+        if (next_due_ >= window_start_) ++counts_.waited;
         assign(which, now, tick_lag(now));
+    }
     if (which.room() == 0) {
         if (which.linked()) which.unlink();
     } else if (!which.linked()) {

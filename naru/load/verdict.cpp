@@ -17,6 +17,8 @@ constexpr double steal_max = 0.01;
 // The generator's own delay: what is below a millisecond, or small beside the latency, does not matter.
 constexpr duration lag_allowed = std::chrono::milliseconds(1);
 constexpr double lag_part = 0.1;
+// Requests that waited for a connection, of those that were due: fewer are not worth a word.
+constexpr double waited_max = 0.01;
 
 double milliseconds(duration value) { return std::chrono::duration<double, std::milli>(value).count(); }
 
@@ -159,6 +161,7 @@ void totals::merge(const totals& other) {
     unsent += other.unsent;
     overflowed += other.overflowed;
     scheduled += other.scheduled;
+    waited += other.waited;
     backlog_max += other.backlog_max;
     bytes_received += other.bytes_received;
     for (std::size_t index = 0; index < errors.size(); ++index)
@@ -227,6 +230,15 @@ std::vector<std::string> remarks_on(const report& of) {
                         "corrected latency grows with the length of the run",
                         judge(of).empty() ? "the target did not keep up with" : "this run did not reach",
                         of.rate, counts.in_time, counts.scheduled));
+    }
+    // Without this a slow server and a generator that is late look alike in the corrected latency.
+    if (counts.waited > 0 &&
+        static_cast<double>(counts.waited) > waited_max * static_cast<double>(counts.scheduled)) {
+        remarks.push_back(fmt::format(
+            "{} of {} requests found every connection busy and waited for one, which is in their corrected "
+            "latency and "
+            "not the generator's delay: the target takes longer than {} connections allow for this rate",
+            counts.waited, counts.scheduled, of.connections_wanted));
     }
     if (counts.unfinished > 0) {
         remarks.push_back(
