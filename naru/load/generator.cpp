@@ -92,11 +92,23 @@ void generator::run() {
 // Sees to it that there is a tick when something is due, even if nothing happens.
 void generator::keep_time() noexcept {
     const instant now = clock::now();
+    note_pause(now);
     instant next = now + (phase_ == phase::opening ? beat_while_opening : beat);
     for (const instant each : {start_, window_start_, window_end_, drain_end_, second_end_}) {
         if (each > now) next = std::min(next, each);
     }
+    beat_due_ = next;
     if (phase_ != phase::closing) loop_.arm(metronome_, next);
+}
+
+// A beat that is late by more than the next one: the thread did not run (it was stopped, or had no core), or
+// did something else all the time. The few requests that a few connections had under way say nothing of it.
+void generator::note_pause(instant now) noexcept {
+    if (window_start_ == never || window_is_over_) return;
+    const duration late = std::min(now, window_end_) - std::max(beat_due_, window_start_);
+    if (late <= beat) return;
+    paused_ += late;
+    effort_.longest_pause = std::max(effort_.longest_pause, late);
 }
 
 void generator::before_wait() noexcept {
@@ -272,6 +284,7 @@ void generator::begin_drain(instant now) noexcept {
     effort_.cpu_share =
         std::max(0.0, seconds_of(counters.on_cpu - counters_at_start_.on_cpu - spun_) / whole);
     effort_.away_share = seconds_of(away_) / whole;
+    effort_.paused_share = seconds_of(paused_) / whole;
     if (counters.waiting_cpu && counters_at_start_.waiting_cpu)
         effort_.wait_share = seconds_of(*counters.waiting_cpu - *counters_at_start_.waiting_cpu) / whole;
 }

@@ -110,6 +110,7 @@ class generator {
     void begin_drain(instant now) noexcept;
     void begin_close(instant now) noexcept;
     void keep_time() noexcept;
+    void note_pause(instant now) noexcept;
     void publish() noexcept;
     void when_ready() noexcept;
 
@@ -188,10 +189,12 @@ class generator {
     duration last_work_{0};  // between the last two waits
     duration away_{0};
     duration spun_{0};
+    duration paused_{0};  // of beats that came late
     instant last_tick_{};
-    bool active_ = false;      // something was sent or received in this tick
-    bool was_active_ = false;  // or in the last one
-    bool spins_ = false;       // the last wait did not sleep
+    instant beat_due_ = never;  // when the metronome is to strike next
+    bool active_ = false;       // something was sent or received in this tick
+    bool was_active_ = false;   // or in the last one
+    bool spins_ = false;        // the last wait did not sleep
     thread_counters counters_at_start_;
     thread_effort effort_;
     double measured_seconds_ = 0;

@@ -93,9 +93,10 @@ std::string effort_members(const report& of) {
     std::string threads;
     for (const thread_effort& each : of.threads) {
         threads += fmt::format(
-            "{}{{\"cpu_share\": {:.4f}, \"spin_share\": {:.4f}, \"away_share\": {:.4f}, \"wait_share\": {}}}",
+            "{}{{\"cpu_share\": {:.4f}, \"spin_share\": {:.4f}, \"away_share\": {:.4f}, \"wait_share\": {}, "
+            "\"paused_share\": {:.4f}, \"longest_pause_us\": {:.1f}}}",
             threads.empty() ? "" : ", ", each.cpu_share, each.spin_share, each.away_share,
-            known(each.wait_share));
+            known(each.wait_share), each.paused_share, microseconds(each.longest_pause));
     }
     return fmt::format(
         "\"generator\": {{\"cpu_us_per_request\": {:.3f}, \"lag_us\": {}, \"waited_for_connection\": {}, "

@@ -64,8 +64,10 @@ struct thread_effort {
     double cpu_share = 0;  ///< of one core, without the next
     double spin_share =
         0;  ///< of one core, spent looking for events instead of sleeping for a few microseconds
-    double away_share = 0;   ///< of the time, in which it did not look for events
-    double wait_share = -1;  ///< of the time, in which it wanted to run and had no core; -1: not known
+    double away_share = 0;    ///< of the time, in which it did not look for events
+    double wait_share = -1;   ///< of the time, in which it wanted to run and had no core; -1: not known
+    double paused_share = 0;  ///< of the time, in which it stood still for more than a twentieth of a second
+    duration longest_pause{0};
 };
 
 /// What the rest of the machine did meanwhile. -1: not known.

@@ -14,6 +14,8 @@ constexpr double busy_max = 0.9;
 // Waiting for a core, and losing cores to the hypervisor, beyond what a quiet machine shows.
 constexpr double wait_max = 0.10;
 constexpr double steal_max = 0.01;
+// Standing still: as much of the time as the share of the requests that a p99 leaves out.
+constexpr double paused_max = 0.01;
 // The generator's own delay: what is below a millisecond, or small beside the latency, does not matter.
 constexpr duration lag_allowed = std::chrono::milliseconds(1);
 constexpr double lag_part = 0.1;
@@ -21,6 +23,24 @@ constexpr double lag_part = 0.1;
 constexpr double waited_max = 0.01;
 
 double milliseconds(duration value) { return std::chrono::duration<double, std::milli>(value).count(); }
+
+// With few connections a pause is in few latencies, and in the open loop it is in many that look like the
+// server's.
+void judge_pauses(const report& of, std::vector<reason>& reasons) {
+    double share = 0;
+    duration longest{0};
+    for (const thread_effort& each : of.threads) {
+        share = std::max(share, each.paused_share);
+        longest = std::max(longest, each.longest_pause);
+    }
+    if (share <= paused_max) return;
+    reasons.push_back(
+        {"generator_paused",
+         fmt::format(
+             "the generator itself stood still for {:.1f}% of the time (more than {:.0f}%), at most for "
+             "{:.0f} ms together: it was stopped, or had no core; stop what else runs, and repeat the run",
+             share * 100, paused_max * 100, milliseconds(longest))});
+}
 
 void judge_generator(const report& of, std::vector<reason>& reasons) {
     double taken = 0;  // working or waiting for a core, or kept from looking for events
@@ -52,6 +72,7 @@ void judge_generator(const report& of, std::vector<reason>& reasons) {
                          "stop what else runs, or pin server and generator to cores of their own (taskset)",
                          wait * 100, wait_max * 100)});
     }
+    judge_pauses(of, reasons);
     if (enough_for(of.lag.count(), 99)) {
         const duration late = of.lag.percentile(99);
         const duration whole = of.latency().percentile(99);

@@ -142,6 +142,31 @@ TEST_P(throttled_test, a_generator_that_is_busy_with_something_else_is_called_in
     EXPECT_TRUE(has_reason(carry_out(asked), "generator_saturated"));
 }
 
+// Once, with so few connections that hardly a request was under way meanwhile.
+TEST_P(throttled_test, a_generator_that_stood_still_once_is_called_invalid) {
+    for (const bool open : {true, false}) {
+        std::atomic<unsigned> seen{0};
+        scripted_server server([&](conversation& client) {
+            while (client.read_request()) {
+                ++seen;
+                client.answer();
+            }
+        });
+        run_options asked = options(server.where());
+        asked.connections = 2;
+        if (open) asked.rate = 1000;
+        asked.run_time = 2s;
+        bool stood_still = false;
+        asked.every_tick = [&](unsigned) {
+            if (seen < 100 || std::exchange(stood_still, true)) return;
+            std::this_thread::sleep_for(400ms);  // the fault that is to be found
+        };
+        const report got = carry_out(asked);
+        EXPECT_TRUE(has_reason(got, "generator_paused")) << (open ? "open" : "closed");
+        EXPECT_GE(got.threads[0].longest_pause, 300ms);
+    }
+}
+
 // It has time to spare in total, but not when it matters: every twenty milliseconds it looks away for eight.
 TEST_P(throttled_test, a_generator_that_misses_its_schedule_is_called_invalid) {
     scripted_server server(answer_all);

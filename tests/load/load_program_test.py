@@ -290,6 +290,24 @@ class Runs(Case):
                 self.assertGreater(found["answered"], 50)
                 self.assertLess(found["measured_s"], 50)
 
+    def test_a_generator_that_was_stopped(self):
+        """SIGSTOP and SIGCONT in the middle of a run with few connections: the server did nothing wrong, and the run is invalid."""
+        with Answerer() as server:
+            process = subprocess.Popen([PROGRAM, "load", server.url, "-c", "2", "-r", "500", "-d", "5", "--warmup", "0", "--json", "-q"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            end = time.monotonic() + PATIENCE
+            while len(server.requests) < 200 and time.monotonic() < end:
+                time.sleep(0.005)
+            process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+            time.sleep(0.7)  # the fault that is to be found
+            process.send_signal(signal.SIGCONT)
+            out, err = process.communicate(timeout=PATIENCE)
+        self.assertEqual(err, "")
+        found = json.loads(out)
+        self.assertFalse(found["verdict"]["valid"])
+        self.assertIn("generator_paused", [each["kind"] for each in found["verdict"]["reasons"]])
+        self.assertGreater(found["generator"]["threads"][0]["longest_pause_us"], 500e3)
+
     def read_terminal(self, arguments, environment, until_exit=True):
         """What the program writes to a terminal."""
         try:

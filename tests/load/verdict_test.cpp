@@ -76,6 +76,12 @@ TEST(Verdict, each_reason) {
     report descheduled = good();
     descheduled.threads[0].wait_share = 0.3;
     EXPECT_EQ(kinds(descheduled), "generator_descheduled ");
+    report paused = good();
+    paused.threads[0].paused_share = 0.07;
+    paused.threads[0].longest_pause = 700ms;
+    EXPECT_EQ(kinds(paused), "generator_paused ");
+    paused.threads[0].paused_share = 0.009;
+    EXPECT_EQ(kinds(paused), "") << "less than p99 shows";
     report stolen = good();
     stolen.machine.steal_share = 0.05;
     EXPECT_EQ(kinds(stolen), "clock_steal ");
