@@ -16,7 +16,7 @@ class generator;
 /// A request under way.
 struct flight {
     instant intended;  ///< open loop: when the schedule wanted it sent; closed loop: as `sent`
-    instant sent;      ///< when it was handed to the engine, which sends in the same tick
+    instant sent;      ///< when it was handed to the engine for the first time; that sends in the same tick
 };
 
 /// Owned by its generator and used on its thread only; pinned. While it has room for a request in an open
@@ -83,6 +83,7 @@ class client : public list_node {
     void on_deadline() noexcept;
 
     // send.cpp
+    void send_again() noexcept;
     void on_written() noexcept;
 
     // read.cpp
@@ -91,7 +92,7 @@ class client : public list_node {
     void take(std::string_view input) noexcept;
     void on_response(instant now) noexcept;
     void on_end() noexcept;
-    void finish(instant now) noexcept;
+    void finish() noexcept;
     flight pop_flight() noexcept;
 
     generator& generator_;

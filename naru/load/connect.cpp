@@ -71,7 +71,6 @@ result<handle> client::make_socket() noexcept {
 
 void client::open() noexcept {
     state_ = state::connecting;
-    first_ = 0;
     carried_ = false;
     generator_.on_connecting();
     const auto made = make_socket();
@@ -95,6 +94,7 @@ void client::on_connected() noexcept {
     state_ = state::open;
     reader_.reset();
     receive();
+    if (in_flight_ > 0) send_again();
     generator_.on_connected(*this);
 }
 

@@ -232,8 +232,7 @@ void generator::begin(instant start) {
         if (open_loop_ && options_.requests) {
             const double length = static_cast<double>(*options_.requests) * interval_;
             if (length < static_cast<double>(options_.run_time.count()))
-                window_end_ =
-                    std::min(window_end_, window_start_ + duration(static_cast<std::int64_t>(length)));
+                window_end_ = std::min(window_end_, time_of_place(first_measured() + *options_.requests));
         }
         if (open_loop_) next_due_ = time_of(0);
         keep_time();

@@ -80,6 +80,7 @@ class generator {
         ++in_flight_;
         active_ = true;
     }
+    void on_sent_again(unsigned requests) noexcept { counts_.sent_again += requests; }
     void settle(client& which) noexcept;
 
     // record.cpp
@@ -115,7 +116,11 @@ class generator {
     void when_ready() noexcept;
 
     // schedule.cpp
-    instant time_of(std::uint64_t index) const noexcept;
+    instant time_of_place(std::uint64_t place) const noexcept;
+    instant time_of(std::uint64_t index) const noexcept {
+        return time_of_place(index * options_.threads + index_);
+    }
+    std::uint64_t first_measured() const noexcept;
     bool is_due(instant now) const noexcept { return next_due_ <= now && next_due_ < window_end_; }
     void send_due(instant now) noexcept;
     void assign(client& to, instant now, duration lag_of) noexcept;

@@ -72,10 +72,10 @@ std::string counts_members(const report& of) {
     std::string out = fmt::format(
         "\"measured_s\": {:.6f}, \"requests\": {}, \"requests_per_s\": {:.2f}, \"answered\": {}, "
         "\"scheduled\": {}, "
-        "\"unfinished\": {}, \"bytes_received\": {}, ",
+        "\"failed\": {}, \"unfinished\": {}, \"sent_again\": {}, \"bytes_received\": {}, ",
         of.measured_seconds, counts.in_time, of.requests_per_second(), counts.completed,
-        of.open_loop ? fmt::format("{}", counts.scheduled) : "null", counts.unfinished,
-        counts.bytes_received);
+        of.open_loop ? fmt::format("{}", counts.scheduled) : "null", counts.failed, counts.unfinished,
+        counts.sent_again, counts.bytes_received);
     out += fmt::format("\"errors\": {{\"total\": {}", counts.errors_in_all());
     for (std::size_t kind = 0; kind < failures; ++kind)
         out += fmt::format(", {}: {}", json_text(name_of(static_cast<failure>(kind))), counts.errors[kind]);

@@ -17,7 +17,8 @@ void client::on_received() noexcept {
     const std::byte* const bytes = receive_.data;
     if (state_ == state::finishing) {
         generator_.loop().buffers().release(bytes);
-        return fail(failure::bad_response, "bytes behind the last response");
+        generator_.count_failure(failure::bad_response, "bytes behind the last response");
+        return drop(duration(0));
     }
     take(as_text(bytes_view(bytes, static_cast<std::size_t>(receive_.result))));
     generator_.loop().buffers().release(bytes);
@@ -59,14 +60,13 @@ void client::on_response(instant now) noexcept {
         return;
     }
     generator_.record(answered, reader_.status(), now);
-    if (!reader_.keep_alive() || generator_.options().close) finish(now);
+    if (!reader_.keep_alive() || generator_.options().close) finish();
 }
 
 // The server said that it will end the connection. It is left to do so, as the side that ends a connection
-// keeps its port for a minute (TIME_WAIT).
-void client::finish(instant now) noexcept {
-    while (in_flight_ > 0)
-        generator_.record_failure(pop_flight(), failure::closed_early, "", now);
+// keeps its port for a minute (TIME_WAIT). Requests behind its last response were not looked at (RFC 9112,
+// section 9.6): they stay, and are sent again on the connection that follows.
+void client::finish() noexcept {
     unsent_ = 0;
     if (linked()) unlink();
     state_ = state::finishing;

@@ -42,6 +42,7 @@ void generator::record_latency(const flight& ended, instant now) noexcept {
 void generator::record_failure(const flight& failed, failure kind, const char* what, instant now) noexcept {
     --in_flight_;
     if (!is_measured(failed)) return;
+    ++counts_.failed;
     ++counts_.errors[static_cast<std::size_t>(kind)];
     if (counts_.first_problem.empty()) counts_.first_problem = what;
     if (now < window_end_) ++second_errors_;

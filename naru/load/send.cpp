@@ -31,6 +31,14 @@ void client::flush() noexcept {
     generator_.loop().submit(write_);
 }
 
+// What the last connection took and ended without an answer, before anything new. The time of its first
+// sending stays: that is when somebody began to wait for it.
+void client::send_again() noexcept {
+    generator_.on_sent_again(in_flight_);
+    unsent_ = in_flight_;
+    flush();
+}
+
 void client::on_written() noexcept {
     if (state_ == state::ending) return settle();
     if (!write_.failed()) return flush();

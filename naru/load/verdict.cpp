@@ -178,6 +178,7 @@ std::string_view name_of(failure which) noexcept {
 void totals::merge(const totals& other) {
     completed += other.completed;
     in_time += other.in_time;
+    failed += other.failed;
     unfinished += other.unfinished;
     unsent += other.unsent;
     overflowed += other.overflowed;
@@ -189,6 +190,7 @@ void totals::merge(const totals& other) {
         errors[index] += other.errors[index];
     for (std::size_t index = 0; index < statuses.size(); ++index)
         statuses[index] += other.statuses[index];
+    sent_again += other.sent_again;
     opened += other.opened;
     reopened += other.reopened;
     idle_open += other.idle_open;
@@ -267,6 +269,17 @@ std::vector<std::string> remarks_on(const report& of) {
                         "had waited, which "
                         "is less than what they would have",
                         counts.unfinished));
+    }
+    if (of.requests_wanted && counts.requests() < *of.requests_wanted) {
+        remarks.push_back(
+            fmt::format("{} of {} requests were made: {}", counts.requests(), *of.requests_wanted,
+                        of.interrupted ? "the run was interrupted" : "its time was over (--duration)"));
+    }
+    if (counts.sent_again > 0) {
+        remarks.push_back(fmt::format(
+            "{} requests were sent again: the server ended their connection with a response to an earlier "
+            "one (Connection: close); their latency begins with their first sending",
+            counts.sent_again));
     }
     const std::uint64_t timeouts = counts.errors[static_cast<std::size_t>(failure::timed_out)];
     if (timeouts > 0) {

@@ -55,22 +55,6 @@ TEST_P(failure_test, closed_before_the_response_or_in_its_middle) {
     EXPECT_EQ(errors_of(got, failure::closed_early), 20u);
 }
 
-TEST_P(failure_test, requests_behind_a_last_response_were_closed_early) {
-    scripted_server server([](conversation& client) {
-        for (int each = 0; each < 4; ++each) {
-            if (!client.read_request()) return;
-        }
-        client.answer("hello", "Connection: close\r\n");
-    });
-    run_options asked = options(server.where());
-    asked.pipeline = 4;
-    asked.connections = 1;
-    asked.requests = 40;
-    const report got = carry_out(asked);
-    EXPECT_EQ(got.counts.completed, 10u);
-    EXPECT_EQ(errors_of(got, failure::closed_early), 30u);
-}
-
 TEST_P(failure_test, timeouts_are_errors_and_latencies_too) {
     scripted_server server([](conversation& client) {
         for (int each = 0; each < 3; ++each) {
