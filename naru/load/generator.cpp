@@ -72,7 +72,7 @@ const address* generator::source_of(std::uint32_t client_index) const noexcept {
 }
 
 void generator::run() {
-    opening_began_ = clock::now();
+    opening_began_ = last_opened_ = clock::now();
     if (open_loop_) {
         if (const auto opened = alarm_.open(); !opened)
             count_failure(failure::other, "no descriptor for a timer");
@@ -144,9 +144,10 @@ void generator::on_tick() {
     const instant now = open_loop_ || phase_ != phase::running ? clock::now() : loop_.now();
     while (!waiting_.empty() && connecting_ < limits::connects_in_flight)
         static_cast<client&>(*waiting_.pop_front()).open();
+    if (next_to_open_ < clients_.size() && phase_ != phase::closing) open_more(now);
     switch (phase_) {
         case phase::opening:
-            open_more(now);
+            look_whether_all_are_there(now);
             break;
         case phase::ready:
             if (now >= start_) start_requests(now);
@@ -180,7 +181,15 @@ void generator::open_more(instant now) noexcept {
         }
         clients_[next_to_open_++].open();
     }
-    if (settled_ < clients_.size()) return;
+    if (connecting_ == 0) last_opened_ = now;  // the ramp lets it wait
+}
+
+// Or whether nothing comes any more: a target that lets connection attempts run into their timeout would hold
+// the run up for that long with each of them.
+void generator::look_whether_all_are_there(instant now) noexcept {
+    const bool stands_still = now - last_opened_ >= limits::opening_standstill;
+    if (settled_ < clients_.size() && !stands_still) return;
+    counts_.not_opened = clients_.size() - settled_;
     opening_seconds_ = seconds_of(now - opening_began_);
     phase_ = phase::ready;
     told_ready_ = true;
@@ -196,6 +205,7 @@ void generator::settle(client& which) noexcept {
 void generator::on_connected(client& which) noexcept {
     --connecting_;
     ++counts_.opened;
+    last_opened_ = loop_.now();
     if (is_settled_[which.index()]) ++counts_.reopened;
     const instant now = clock::now();
     if (!which.is_idle_one()) {
@@ -211,14 +221,28 @@ void generator::on_connected(client& which) noexcept {
 
 void generator::on_idle_answered(client& which) noexcept { settle(which); }
 
-void generator::on_closed(client& which, duration pause) noexcept {
+void generator::on_closed(client& which) noexcept {
     --live_clients_;
     if (phase_ == phase::closing || which.is_lost()) return;
-    if (pause > duration(0)) {
-        which.wait_to_open(pause);
-    } else {
+    const instant now = loop_.now();
+    const instant turn = which.has_carried() ? now : turn_to_open(now);
+    if (turn <= now) {
         waiting_.push_back(which);
+        return;
     }
+    if (window_is_open_ && !window_is_over_) {
+        ++counts_.held_back;
+        counts_.held_back_for += turn - now;
+    }
+    which.wait_to_open(turn - now);
+}
+
+// Evenly spaced, with a burst after a quiet time.
+instant generator::turn_to_open(instant now) noexcept {
+    constexpr duration spacing = duration(std::chrono::seconds(1)) / limits::fruitless_connections;
+    const instant turn = std::max(fruitless_turn_, now - limits::fruitless_burst);
+    fruitless_turn_ = turn + spacing;
+    return turn;
 }
 
 void generator::on_pause_over(client& which) noexcept { waiting_.push_back(which); }

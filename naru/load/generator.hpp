@@ -70,7 +70,9 @@ class generator {
     void on_idle_answered(client& which) noexcept;
     void on_idle_lost() noexcept { ++counts_.idle_lost; }
     void on_room(client& which, instant now) noexcept;
-    void on_closed(client& which, duration pause) noexcept;
+    void on_closed(client& which) noexcept;
+    void on_close_ignored() noexcept { ++counts_.close_ignored; }
+    void on_not_ended() noexcept { ++counts_.not_ended; }
     void on_pause_over(client& which) noexcept;
     void on_bytes(std::size_t size) noexcept {
         bytes_ += size;
@@ -106,6 +108,8 @@ class generator {
     void wake_for(instant due) noexcept;
     void count_spinning() noexcept;
     void open_more(instant now) noexcept;
+    void look_whether_all_are_there(instant now) noexcept;
+    instant turn_to_open(instant now) noexcept;
     void start_requests(instant now) noexcept;
     void open_window() noexcept;
     void begin_drain(instant now) noexcept;
@@ -161,6 +165,8 @@ class generator {
     unsigned connecting_ = 0;
     std::size_t live_clients_ = 0;  // not closed
     instant opening_began_;
+    instant last_opened_;     // or opening_began_
+    instant fruitless_turn_;  // when the next connection may be opened in place of one that carried nothing
     double opening_seconds_ = 0;
     bool told_ready_ = false;
 

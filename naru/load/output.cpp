@@ -85,8 +85,12 @@ std::string counts_members(const report& of) {
         out += fmt::format("{}\"{}xx\": {}", index > 1 ? ", " : "", index + 1, counts.statuses[index]);
     return out + fmt::format(
                      "}}, \"connections\": {{\"opened\": {}, \"reopened\": {}, \"opening_s\": {:.6f}, "
-                     "\"idle_open\": {}, \"idle_lost\": {}}}",
-                     counts.opened, counts.reopened, of.opening_seconds, counts.idle_open, counts.idle_lost);
+                     "\"idle_open\": {}, \"idle_lost\": {}, \"not_opened\": {}, \"held_back\": {}, "
+                     "\"held_back_s\": {:.3f}, \"close_ignored\": {}, \"not_ended\": {}}}",
+                     counts.opened, counts.reopened, of.opening_seconds, counts.idle_open, counts.idle_lost,
+                     counts.not_opened, counts.held_back,
+                     std::chrono::duration<double>(counts.held_back_for).count(), counts.close_ignored,
+                     counts.not_ended);
 }
 
 std::string effort_members(const report& of) {

@@ -44,9 +44,15 @@ struct totals {
     std::array<std::uint64_t, 5> statuses{};       ///< 1xx (never), 2xx, 3xx, 4xx, 5xx
     std::uint64_t opened = 0;                      ///< connections, the idle ones too
     std::uint64_t reopened = 0;                    ///< of those, in place of one that had ended or failed
-    std::uint64_t idle_open = 0;                   ///< at the end
-    std::uint64_t idle_lost = 0;                   ///< idle connections that the peer ended
-    std::string first_problem;                     ///< of a bad response or an unusual error, in words
+    std::uint64_t not_opened = 0;     ///< neither open nor failed when the run began without them
+    std::uint64_t held_back = 0;      ///< times that limits::fruitless_connections held a connection back
+    duration held_back_for{0};        ///< in all
+    std::uint64_t close_ignored = 0;  ///< ended by the client: the server did not say that it would
+    std::uint64_t not_ended =
+        0;  ///< ended by the client after limits::finish: the server said so and did not
+    std::uint64_t idle_open = 0;  ///< at the end
+    std::uint64_t idle_lost = 0;  ///< idle connections that the peer ended
+    std::string first_problem;    ///< of a bad response or an unusual error, in words
 
     void merge(const totals& other);
     std::uint64_t errors_in_all() const noexcept;

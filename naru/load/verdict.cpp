@@ -1,4 +1,5 @@
 // The verdict: whether a run's figures describe the server, or something else.
+#include <naru/load/limits.hpp>
 #include <naru/load/report.hpp>
 
 #include <algorithm>
@@ -19,9 +20,11 @@ constexpr double paused_max = 0.01;
 // The generator's own delay: what is below a millisecond, or small beside the latency, does not matter.
 constexpr duration lag_allowed = std::chrono::milliseconds(1);
 constexpr double lag_part = 0.1;
-// Requests that waited for a connection, of those that were due: fewer are not worth a word.
+// Requests that waited for a connection, of those that were due, and connections' time spent waiting for
+// their end: less is not worth a word.
 constexpr double waited_max = 0.01;
 
+double seconds(duration value) { return std::chrono::duration<double>(value).count(); }
 double milliseconds(duration value) { return std::chrono::duration<double, std::milli>(value).count(); }
 
 // With few connections a pause is in few latencies, and in the open loop it is in many that look like the
@@ -115,6 +118,28 @@ void judge_machine(const report& of, std::vector<reason>& reasons) {
     }
 }
 
+// What the generator did not do because of a limit of its own.
+void judge_limits(const report& of, std::vector<reason>& reasons) {
+    const totals& counts = of.counts;
+    if (counts.held_back > 0) {
+        reasons.push_back(
+            {"reconnects_limited",
+             fmt::format(
+                 "connections that had ended without a single response were opened again only after a pause, "
+                 "{} times and for {:.1f} s in all: a thread opens {} of them in a second, so how many there "
+                 "are is the generator's doing",
+                 counts.held_back, seconds(counts.held_back_for), limits::fruitless_connections)});
+    }
+    const double waited = seconds(limits::finish) * static_cast<double>(counts.not_ended);
+    const double whole = of.measured_seconds * static_cast<double>(of.connections_wanted);
+    if (waited > waited_max * whole) {
+        reasons.push_back({"close_awaited", fmt::format("the server said that it would end connections "
+                                                        "(Connection: close) and left {} of them open: "
+                                                        "the generator waited {:g} s for each",
+                                                        counts.not_ended, seconds(limits::finish))});
+    }
+}
+
 void judge_counts(const report& of, std::vector<reason>& reasons) {
     const totals& counts = of.counts;
     if (counts.overflowed > 0) {
@@ -193,6 +218,11 @@ void totals::merge(const totals& other) {
     sent_again += other.sent_again;
     opened += other.opened;
     reopened += other.reopened;
+    not_opened += other.not_opened;
+    held_back += other.held_back;
+    held_back_for += other.held_back_for;
+    close_ignored += other.close_ignored;
+    not_ended += other.not_ended;
     idle_open += other.idle_open;
     idle_lost += other.idle_lost;
     if (first_problem.empty()) first_problem = other.first_problem;
@@ -233,6 +263,7 @@ std::vector<reason> judge(const report& of) {
     std::vector<reason> reasons;
     judge_generator(of, reasons);
     judge_machine(of, reasons);
+    judge_limits(of, reasons);
     judge_counts(of, reasons);
     return reasons;
 }
@@ -274,6 +305,16 @@ std::vector<std::string> remarks_on(const report& of) {
         remarks.push_back(
             fmt::format("{} of {} requests were made: {}", counts.requests(), *of.requests_wanted,
                         of.interrupted ? "the run was interrupted" : "its time was over (--duration)"));
+    }
+    if (counts.not_opened > 0) {
+        remarks.push_back(
+            fmt::format("the run began without {} of its connections: for {:g} s not one came to be",
+                        counts.not_opened, seconds(limits::opening_standstill)));
+    }
+    if (counts.close_ignored > 0) {
+        remarks.push_back(
+            fmt::format("{} connections were ended from this side: the server ignored Connection: close",
+                        counts.close_ignored));
     }
     if (counts.sent_again > 0) {
         remarks.push_back(fmt::format(
