@@ -155,11 +155,8 @@ void generator::on_tick() {
         case phase::running:
             if (!window_is_open_ && now >= window_start_) open_window();
             close_seconds(std::min(now, window_end_), false);
-            if (now >= window_end_ || (budget_ == 0 && in_flight_ == 0)) {
-                begin_drain(now);
-            } else if (open_loop_) {
-                send_due(now);
-            }
+            if (open_loop_) send_due(now);
+            if (now >= window_end_ || (budget_ == 0 && in_flight_ == 0)) begin_drain(now);
             break;
         case phase::draining:
             if (open_loop_) send_due(now);
@@ -280,8 +277,10 @@ void generator::start_requests(instant now) noexcept {
     phase_ = phase::running;
     if (now >= window_start_) open_window();
     for (client& each : clients_) {
-        if (!each.is_idle_one() && each.is_open()) on_room(each, now);
+        if (each.is_idle_one() || !each.is_open()) continue;
+        open_loop_ ? spare_.push_back(each) : on_room(each, now);
     }
+    if (open_loop_) send_due(now);
 }
 
 void generator::open_window() noexcept {
@@ -299,6 +298,8 @@ void generator::begin_drain(instant now) noexcept {
     if (!window_is_open_) return;
     window_is_over_ = true;
     close_seconds(window_end_, true);
+    if (open_loop_) counts_.behind_at_end = backlog(window_end_);
+    if (in_flight_ > 0 || !open_loop_) note_answer(window_end_);
     measured_seconds_ = seconds_of(window_end_ - window_start_);
     counts_.bytes_received = bytes_ - bytes_at_start_;
     const thread_counters counters = read_thread_counters();

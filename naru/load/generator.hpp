@@ -78,8 +78,8 @@ class generator {
         bytes_ += size;
         active_ = true;
     }
-    void on_sent() noexcept {
-        ++in_flight_;
+    void on_sent(instant now) noexcept {
+        if (in_flight_++ == 0 && open_loop_) quiet_since_ = now;
         active_ = true;
     }
     void on_sent_again(unsigned requests) noexcept { counts_.sent_again += requests; }
@@ -136,6 +136,7 @@ class generator {
     bool is_measured(const flight& each) const noexcept {
         return each.intended >= window_start_ && each.intended < window_end_;
     }
+    void note_answer(instant now) noexcept;
     void record_latency(const flight& ended, instant now) noexcept;
     void record_unfinished(instant now) noexcept;
     void close_seconds(instant now, bool last) noexcept;
@@ -203,6 +204,7 @@ class generator {
     duration paused_{0};  // of beats that came late
     instant last_tick_{};
     instant beat_due_ = never;  // when the metronome is to strike next
+    instant quiet_since_{};     // the last answer; open loop: or since when requests are under way
     bool active_ = false;       // something was sent or received in this tick
     bool was_active_ = false;   // or in the last one
     bool spins_ = false;        // the last wait did not sleep

@@ -72,10 +72,12 @@ std::string counts_members(const report& of) {
     std::string out = fmt::format(
         "\"measured_s\": {:.6f}, \"requests\": {}, \"requests_per_s\": {:.2f}, \"answered\": {}, "
         "\"scheduled\": {}, "
-        "\"failed\": {}, \"unfinished\": {}, \"sent_again\": {}, \"bytes_received\": {}, ",
+        "\"failed\": {}, \"unfinished\": {}, \"sent_again\": {}, \"longest_silence_s\": {:.3f}, "
+        "\"bytes_received\": {}, ",
         of.measured_seconds, counts.in_time, of.requests_per_second(), counts.completed,
         of.open_loop ? fmt::format("{}", counts.scheduled) : "null", counts.failed, counts.unfinished,
-        counts.sent_again, counts.bytes_received);
+        counts.sent_again, std::chrono::duration<double>(counts.longest_silence).count(),
+        counts.bytes_received);
     out += fmt::format("\"errors\": {{\"total\": {}", counts.errors_in_all());
     for (std::size_t kind = 0; kind < failures; ++kind)
         out += fmt::format(", {}: {}", json_text(name_of(static_cast<failure>(kind))), counts.errors[kind]);

@@ -29,19 +29,23 @@ std::string_view name_of(failure which) noexcept;
 
 /// Counted by one thread, merged at the end.
 struct totals {
-    std::uint64_t completed = 0;   ///< measured requests that were answered, whatever the status
-    std::uint64_t in_time = 0;     ///< answers within the measured time, whenever their requests were sent
-    std::uint64_t failed = 0;      ///< measured requests that ended in an error other than their status
-    std::uint64_t unfinished = 0;  ///< measured requests without an answer at the end
-    std::uint64_t unsent = 0;      ///< of those, never sent: no connection became free
-    std::uint64_t overflowed = 0;  ///< scheduled requests dropped because the backlog was full
-    std::uint64_t scheduled = 0;   ///< open loop: requests whose time came
-    std::uint64_t waited = 0;      ///< of those, found every connection busy and were sent when one was free
+    std::uint64_t completed = 0;  ///< measured requests that were answered, whatever the status
+    std::uint64_t in_time = 0;    ///< answers within the measured time, whenever their requests were sent
+    std::uint64_t failed = 0;     ///< measured requests that ended in an error other than their status
+    std::uint64_t timeouts_timed = 0;  ///< of those, timeouts, which are in the latencies too
+    std::uint64_t unfinished = 0;      ///< measured requests without an answer at the end
+    std::uint64_t unsent = 0;          ///< of those, never sent: no connection became free
+    std::uint64_t overflowed = 0;      ///< scheduled requests dropped because the backlog was full
+    std::uint64_t scheduled = 0;       ///< open loop: requests whose time came
+    std::uint64_t waited = 0;  ///< of those, found every connection busy and were sent when one was free
+    std::uint64_t behind_at_end = 0;  ///< open loop: waited for a connection when the measured time ended
     std::uint64_t backlog_max = 0;
+    duration longest_silence{0};  ///< of the measured time: requests were under way, and not one answer came
+    duration silence_began{0};    ///< from the beginning of the measured time
     std::uint64_t bytes_received = 0;              ///< by active connections in the measured time
     std::uint64_t sent_again = 0;                  ///< requests behind a last response (Connection: close)
     std::array<std::uint64_t, failures> errors{};  ///< of requests, and of connections without one
-    std::array<std::uint64_t, 5> statuses{};       ///< 1xx (never), 2xx, 3xx, 4xx, 5xx
+    std::array<std::uint64_t, 5> statuses{};       ///< of `in_time`: 1xx (never), 2xx, 3xx, 4xx, 5xx
     std::uint64_t opened = 0;                      ///< connections, the idle ones too
     std::uint64_t reopened = 0;                    ///< of those, in place of one that had ended or failed
     std::uint64_t not_opened = 0;     ///< neither open nor failed when the run began without them
@@ -56,6 +60,8 @@ struct totals {
 
     void merge(const totals& other);
     std::uint64_t errors_in_all() const noexcept;
+    /// Measured requests that were sent and had no answer when the run ended.
+    std::uint64_t unanswered() const noexcept { return unfinished - unsent; }
     /// Measured requests, each with one outcome.
     std::uint64_t requests() const noexcept { return completed + failed + unfinished + overflowed; }
 };

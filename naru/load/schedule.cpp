@@ -73,7 +73,7 @@ void generator::on_room(client& which, instant now) noexcept {
     }
     // Its answer may have lain there while the generator was busy with others: that long at most.
     while (is_due(now) && which.room() > 0) {
-        if (next_due_ >= window_start_) ++counts_.waited;
+        if (spare_.empty() && next_due_ >= window_start_) ++counts_.waited;
         assign(which, now, tick_lag(now));
     }
     if (which.room() == 0) {

@@ -17,7 +17,7 @@ void client::ask(instant intended, instant now) noexcept {
     flights_[place] = {intended, now};
     ++in_flight_;
     ++unsent_;
-    if (!idle_) generator_.on_sent();
+    if (!idle_) generator_.on_sent(now);
     if (!deadline_.armed())
         generator_.loop().arm(deadline_, saturating_add(now, generator_.options().timeout));
 }

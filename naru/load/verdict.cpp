@@ -20,9 +20,8 @@ constexpr double paused_max = 0.01;
 // The generator's own delay: what is below a millisecond, or small beside the latency, does not matter.
 constexpr duration lag_allowed = std::chrono::milliseconds(1);
 constexpr double lag_part = 0.1;
-// Requests that waited for a connection, of those that were due, and connections' time spent waiting for
-// their end: less is not worth a word.
-constexpr double waited_max = 0.01;
+// Connections' time spent waiting for their end: less is not worth a word.
+constexpr double awaited_max = 0.01;
 
 double seconds(duration value) { return std::chrono::duration<double>(value).count(); }
 double milliseconds(duration value) { return std::chrono::duration<double, std::milli>(value).count(); }
@@ -132,12 +131,35 @@ void judge_limits(const report& of, std::vector<reason>& reasons) {
     }
     const double waited = seconds(limits::finish) * static_cast<double>(counts.not_ended);
     const double whole = of.measured_seconds * static_cast<double>(of.connections_wanted);
-    if (waited > waited_max * whole) {
+    if (waited > awaited_max * whole) {
         reasons.push_back({"close_awaited", fmt::format("the server said that it would end connections "
                                                         "(Connection: close) and left {} of them open: "
                                                         "the generator waited {:g} s for each",
                                                         counts.not_ended, seconds(limits::finish))});
     }
+}
+
+std::string percent(double share) {
+    return share < 10 ? fmt::format("{:.2f}%", share) : fmt::format("{:.0f}%", share);
+}
+
+void judge_errors(const report& of, std::vector<reason>& reasons) {
+    const totals& counts = of.counts;
+    if (counts.completed == 0) {
+        reasons.push_back(
+            {"no_answers", "not one request was answered, so there is nothing to measure: see the errors"});
+    }
+    const std::uint64_t unexpected = counts.errors[static_cast<std::size_t>(failure::unexpected_status)];
+    const std::uint64_t bad = counts.errors_in_all() + counts.unanswered();
+    const std::uint64_t all = counts.completed + bad - unexpected;
+    const double share = all == 0 ? 0 : 100.0 * static_cast<double>(bad) / static_cast<double>(all);
+    if (share <= of.errors_max) return;
+    std::string text = fmt::format("{} of {} requests and connections failed ({}, more than {:g}%)", bad, all,
+                                   percent(share), of.errors_max);
+    if (counts.unanswered() > 0) {
+        text += fmt::format(", {} of them without an answer when the run ended", counts.unanswered());
+    }
+    reasons.push_back({"errors", text + ": see the errors by kind"});
 }
 
 void judge_counts(const report& of, std::vector<reason>& reasons) {
@@ -150,16 +172,7 @@ void judge_counts(const report& of, std::vector<reason>& reasons) {
                  "so the latencies are too good: lower --rate, or raise --connections",
                  counts.overflowed, counts.backlog_max)});
     }
-    const std::uint64_t errors = counts.errors_in_all();
-    const std::uint64_t unexpected = counts.errors[static_cast<std::size_t>(failure::unexpected_status)];
-    const std::uint64_t all = counts.completed + errors - unexpected;
-    const double share = all == 0 ? 0 : 100.0 * static_cast<double>(errors) / static_cast<double>(all);
-    if (share > of.errors_max) {
-        reasons.push_back(
-            {"errors", fmt::format("{} of {} requests and connections failed ({:.2g}%, more than "
-                                   "{:g}%): see the errors by kind",
-                                   errors, all, share, of.errors_max)});
-    }
+    judge_errors(of, reasons);
     if (counts.idle_lost > 0 &&
         static_cast<double>(counts.idle_lost) * 100 > of.errors_max * static_cast<double>(of.idle_wanted)) {
         reasons.push_back({"idle_lost", fmt::format("{} of {} idle connections were ended by the server: its "
@@ -176,21 +189,6 @@ void judge_counts(const report& of, std::vector<reason>& reasons) {
     }
 }
 
-// What this system does not tell, and would have made a run invalid.
-std::string unknown_to(const report& of) {
-    std::string out;
-    const auto add = [&](bool known, std::string_view what) {
-        if (!known) out.append(out.empty() ? "" : ", ").append(what);
-    };
-    add(std::all_of(of.threads.begin(), of.threads.end(),
-                    [](const auto& each) { return each.wait_share >= 0; }),
-        "whether the generator waited for a core");
-    add(of.machine.steal_share >= 0, "what the hypervisor took");
-    add(!of.local_target || of.machine.listen_drops >= 0,
-        "whether listen queues dropped connection attempts");
-    return out;
-}
-
 }  // namespace
 
 std::string_view name_of(failure which) noexcept {
@@ -204,6 +202,12 @@ void totals::merge(const totals& other) {
     completed += other.completed;
     in_time += other.in_time;
     failed += other.failed;
+    timeouts_timed += other.timeouts_timed;
+    behind_at_end += other.behind_at_end;
+    if (other.longest_silence > longest_silence) {
+        longest_silence = other.longest_silence;
+        silence_began = other.silence_began;
+    }
     unfinished += other.unfinished;
     unsent += other.unsent;
     overflowed += other.overflowed;
@@ -266,72 +270,6 @@ std::vector<reason> judge(const report& of) {
     judge_limits(of, reasons);
     judge_counts(of, reasons);
     return reasons;
-}
-
-std::vector<std::string> remarks_on(const report& of) {
-    std::vector<std::string> remarks;
-    const totals& counts = of.counts;
-    if (!of.open_loop) {
-        remarks.emplace_back(
-            "closed loop: a connection asks again only when it has its answer, so a stall of the server "
-            "delays requests instead of showing in their latency. These are service times; what a user waits "
-            "is measured with --rate");
-    } else if (counts.unsent + counts.unfinished > 0 ||
-               static_cast<double>(counts.in_time) < 0.99 * static_cast<double>(counts.scheduled)) {
-        // Whose fault it was can be said only if nothing else was wrong.
-        remarks.push_back(
-            fmt::format("{} {:.0f} requests per second: {} of {} were answered in the measured time, and "
-                        "corrected latency grows with the length of the run",
-                        judge(of).empty() ? "the target did not keep up with" : "this run did not reach",
-                        of.rate, counts.in_time, counts.scheduled));
-    }
-    // Without this a slow server and a generator that is late look alike in the corrected latency.
-    if (counts.waited > 0 &&
-        static_cast<double>(counts.waited) > waited_max * static_cast<double>(counts.scheduled)) {
-        remarks.push_back(fmt::format(
-            "{} of {} requests found every connection busy and waited for one, which is in their corrected "
-            "latency and "
-            "not the generator's delay: the target takes longer than {} connections allow for this rate",
-            counts.waited, counts.scheduled, of.connections_wanted));
-    }
-    if (counts.unfinished > 0) {
-        remarks.push_back(
-            fmt::format("{} requests had no answer when the run ended; they are counted with the time they "
-                        "had waited, which "
-                        "is less than what they would have",
-                        counts.unfinished));
-    }
-    if (of.requests_wanted && counts.requests() < *of.requests_wanted) {
-        remarks.push_back(
-            fmt::format("{} of {} requests were made: {}", counts.requests(), *of.requests_wanted,
-                        of.interrupted ? "the run was interrupted" : "its time was over (--duration)"));
-    }
-    if (counts.not_opened > 0) {
-        remarks.push_back(
-            fmt::format("the run began without {} of its connections: for {:g} s not one came to be",
-                        counts.not_opened, seconds(limits::opening_standstill)));
-    }
-    if (counts.close_ignored > 0) {
-        remarks.push_back(
-            fmt::format("{} connections were ended from this side: the server ignored Connection: close",
-                        counts.close_ignored));
-    }
-    if (counts.sent_again > 0) {
-        remarks.push_back(fmt::format(
-            "{} requests were sent again: the server ended their connection with a response to an earlier "
-            "one (Connection: close); their latency begins with their first sending",
-            counts.sent_again));
-    }
-    const std::uint64_t timeouts = counts.errors[static_cast<std::size_t>(failure::timed_out)];
-    if (timeouts > 0) {
-        remarks.push_back(
-            fmt::format("{} timeouts are in the latencies with the time they waited", timeouts));
-    }
-    if (const std::string unknown = unknown_to(of); !unknown.empty())
-        remarks.push_back("not known on this system, and not in the verdict: " + unknown);
-    if (of.latency().saturated() > 0)
-        remarks.push_back(fmt::format("{} latencies were longer than an hour", of.latency().saturated()));
-    return remarks;
 }
 
 }  // namespace naru::load

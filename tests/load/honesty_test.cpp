@@ -123,6 +123,42 @@ TEST_P(honesty_test, a_stall_that_outlasts_the_run_is_not_left_out) {
     server_.reset();
 }
 
+// In the closed loop too few requests were under way for any percentile to show it.
+TEST_P(honesty_test, a_time_without_an_answer_is_told_in_words) {
+    run_options asked = options(server_->where());
+    asked.connections = 8;
+    asked.run_time = 3s;
+    const report got = with_a_pause(asked);
+    EXPECT_GE(got.counts.longest_silence, 900ms);
+    EXPECT_LE(got.counts.silence_began, 2500ms);
+    bool is_said = false;
+    for (const std::string& each : remarks_on(got))
+        is_said = is_said || each.find("not one answer came") != std::string::npos;
+    EXPECT_TRUE(is_said);
+    server_.reset();
+}
+
+class mute_test : public engine_test {};
+NARU_LOAD_ON_BOTH_FAMILIES(mute_test);
+
+// Its requests are in the latencies with the time they waited, which are enough to look like figures.
+TEST_P(mute_test, a_server_that_never_answers_makes_the_run_invalid) {
+    const unique_descriptor listener = testing::listening_socket();  // the kernel takes connections for it
+    for (const bool open : {true, false}) {
+        run_options asked = options(*address::local_of(listener.get()));
+        asked.connections = 100;
+        if (open) asked.rate = 12'000;
+        asked.pipeline = 16;
+        asked.run_time = 100ms;
+        asked.timeout = 60s;
+        const report got = carry_out(asked);
+        EXPECT_EQ(got.counts.completed, 0u);
+        EXPECT_GT(got.counts.unanswered(), 1'000u);
+        EXPECT_TRUE(has_reason(got, "no_answers"));
+        EXPECT_TRUE(has_reason(got, "errors"));
+    }
+}
+
 class throttled_test : public engine_test {};
 NARU_LOAD_ON_BOTH_FAMILIES(throttled_test);
 

@@ -31,6 +31,17 @@ TEST_P(waiting_test, it_sleeps_while_every_connection_is_busy_and_while_it_drain
     EXPECT_LE(turns_, turns_of_a_run + 150 * turns_per_request);
 }
 
+TEST_P(waiting_test, requests_that_find_a_free_connection_are_not_counted_as_waiting) {
+    scripted_server server(answer_all);
+    run_options asked = options(server.where());
+    asked.connections = 30;
+    asked.rate = 300;
+    asked.requests = 30;  // one for each connection
+    const report got = carry_out(asked);
+    EXPECT_EQ(got.counts.completed, 30u);
+    EXPECT_EQ(got.counts.waited, 0u);
+}
+
 TEST_P(waiting_test, it_sleeps_behind_the_last_request) {
     scripted_server server(answer_all);
     run_options asked = options(server.where());
