@@ -120,7 +120,9 @@ void client::fail(failure kind, const char* what) noexcept {
 
 // A reset leaves no connection in TIME_WAIT, whose port the next connection or the next run might want.
 void client::drop_at_once() noexcept {
-    if (const borrowed_descriptor lent = generator_.loop().borrow(socket_)) reset_on_close(lent.get());
+    if (socket_) {
+        if (const borrowed_descriptor lent = generator_.loop().borrow(socket_)) reset_on_close(lent.get());
+    }
     drop();
 }
 
