@@ -9,6 +9,7 @@
 #include <naru/load/run.hpp>
 #include <naru/load/text_file.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -25,6 +26,9 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr int status_usage = 2;
+// What is printed does not follow a terminal to where lines are no longer read well.
+constexpr std::size_t narrowest_report = 60;
+constexpr std::size_t widest_report = 100;
 constexpr int status_invalid = 3;  // with --strict, and of a comparison that was refused
 
 // Opened before the run: minutes of load are not lost to a misspelt directory.
@@ -94,12 +98,13 @@ int generate(const load_settings& given) {
         made = run.finish();
     }
     const std::string object = load::to_json(made, options, NARU_VERSION, given.url);
-    fmt::print("{}", given.json
-                         ? object
-                         : report_text(made, title_of(options, given.url, made.engine), wants_colour()));
+    fmt::print("{}", given.json ? object
+                                : report_text(made, title_of(options, given.url, made.engine), wants_colour(),
+                                              std::clamp(terminal_width(), narrowest_report, widest_report)));
     std::fflush(stdout);
     write_output(json, object, given.json_file);
     write_output(hdr, load::to_hdr_text(made.latency()), given.hdr);
+    if (made.interrupted) return request_to_end.exit_status();
     return given.strict && !load::judge(made).empty() ? status_invalid : 0;
 }
 
@@ -118,6 +123,19 @@ int run_command(const load_settings& given) {
     }
 }
 
+// An empty value (of a variable in a script that is not set) is not the same as none: it would be taken for
+// the default.
+void refuse_empty_values(CLI::App& options) {
+    const CLI::Validator has_text(
+        [](const std::string& value) {
+            return value.empty() ? std::string("must not be empty") : std::string();
+        },
+        "");
+    for (CLI::Option* each :
+         options.get_options([](const CLI::Option* any) { return any->get_name() != "--body"; }))
+        each->check(has_text);
+}
+
 void add_target_options(CLI::App& command, const std::shared_ptr<load_settings>& given) {
     CLI::Option_group& what = *command.add_option_group("Request");
     what.add_option("-X,--method", given->method, "GET, or POST if there is a body");
@@ -129,6 +147,7 @@ void add_target_options(CLI::App& command, const std::shared_ptr<load_settings>&
     what.add_option("--body-file", given->body_file, "The same, from a file");
     what.add_option("--expect", given->expect, "Statuses that count as answers (default: 200-399)");
     what.add_option("--timeout", given->timeout, "For a connection, and for each response (default: 5s)");
+    refuse_empty_values(what);
 }
 
 void add_shape_options(CLI::App& command, const std::shared_ptr<load_settings>& given) {
@@ -149,6 +168,7 @@ void add_shape_options(CLI::App& command, const std::shared_ptr<load_settings>& 
                      "Source addresses: 127.0.0.2-127.0.0.9, or several with commas");
     shape.add_option("-t,--threads", given->threads, "Loops, one a thread (default: 1)");
     shape.add_option("-e,--engine", given->engine, engine_names() + " (default: auto)");
+    refuse_empty_values(shape);
 }
 
 void add_output_options(CLI::App& command, const std::shared_ptr<load_settings>& given) {
@@ -163,6 +183,7 @@ void add_output_options(CLI::App& command, const std::shared_ptr<load_settings>&
     output.add_option("--server-process", given->server_process,
                       "The server's process number: report its CPU time and memory, too");
     output.add_option("--compare", given->compare, "Two reports (JSON) side by side; no load")->expected(2);
+    refuse_empty_values(output);
 }
 
 }  // namespace

@@ -10,15 +10,13 @@ namespace naru::program {
 
 namespace {
 
-constexpr std::size_t text_width = 100;
-
 // Breaks a sentence into lines with a margin.
-std::string wrapped(std::string_view text, std::size_t margin) {
+std::string wrapped(std::string_view text, std::size_t margin, std::size_t width) {
     std::string out;
     std::size_t column = margin;
     while (!text.empty()) {
         const std::size_t space = std::min(text.find(' '), text.size());
-        if (column > margin && column + 1 + space > text_width) {
+        if (column > margin && column + 1 + space > width) {
             out += "\n" + std::string(margin, ' ');
             column = margin;
         } else if (column > margin) {
@@ -32,30 +30,34 @@ std::string wrapped(std::string_view text, std::size_t margin) {
     return out;
 }
 
-std::string latency_line(std::string_view name, const load::histogram& of) {
-    std::string out = fmt::format("  {:<12}", name);
-    for (const load::named_percentile& each : load::percentiles)
-        out += fmt::format(" {:>9}",
-                           words_if(load::enough_for(of.count(), each.percent), of.percentile(each.percent)));
-    const bool any = of.count() > 0;
-    const auto rounded = [](double nanoseconds) { return duration(static_cast<std::int64_t>(nanoseconds)); };
-    return out + fmt::format(" {:>9} {:>9} {:>9}\n", words_if(any, of.max()),
-                             words_if(any, rounded(of.mean())),
-                             words_if(any, rounded(of.standard_deviation())));
-}
-
+// Percentiles downwards: six of them and three more beside each other do not fit on a terminal of 80 columns.
 std::string latency_table(const load::report& of) {
-    std::string out = fmt::format("  {:<12}", "latency");
-    for (const load::named_percentile& each : load::percentiles)
-        out += fmt::format(" {:>9}", each.name);
-    out += fmt::format(" {:>9} {:>9} {:>9}\n", "max", "mean", "stddev");
-    if (of.open_loop) out += latency_line("corrected", of.corrected);
-    return out + latency_line("service time", of.service);
+    const auto row = [&](std::string_view name, auto value) {
+        std::string out = fmt::format("  {:<9}", name);
+        if (of.open_loop) out += fmt::format(" {:>12}", value(of.corrected));
+        return out + fmt::format(" {:>12}\n", value(of.service));
+    };
+    const auto rounded = [](double nanoseconds) { return duration(static_cast<std::int64_t>(nanoseconds)); };
+    std::string out = fmt::format("  {:<9}", "latency");
+    if (of.open_loop) out += fmt::format(" {:>12}", "corrected");
+    out += fmt::format(" {:>12}\n", "service time");
+    for (const load::named_percentile& each : load::percentiles) {
+        out += row(each.name, [&](const load::histogram& values) {
+            return words_if(load::enough_for(values.count(), each.percent), values.percentile(each.percent));
+        });
+    }
+    out +=
+        row("max", [](const load::histogram& values) { return words_if(values.count() > 0, values.max()); });
+    out += row("mean", [&](const load::histogram& values) {
+        return words_if(values.count() > 0, rounded(values.mean()));
+    });
+    return out + row("stddev", [&](const load::histogram& values) {
+               return words_if(values.count() > 0, rounded(values.standard_deviation()));
+           });
 }
 
 std::string error_words(const load::report& of) {
     const load::totals& counts = of.counts;
-    if (counts.errors_in_all() == 0) return "none";
     std::string out;
     for (std::size_t kind = 0; kind < load::failures; ++kind) {
         if (counts.errors[kind] == 0) continue;
@@ -63,7 +65,9 @@ std::string error_words(const load::report& of) {
                            load::name_of(static_cast<load::failure>(kind)));
     }
     if (!counts.first_problem.empty()) out += fmt::format(" (the first: {})", counts.first_problem);
-    return out;
+    if (counts.unanswered() > 0)
+        out += fmt::format("{}{} without an answer", out.empty() ? "" : ", ", grouped(counts.unanswered()));
+    return out.empty() ? "none" : out;
 }
 
 std::string status_words(const load::totals& counts) {
@@ -96,7 +100,7 @@ std::string server_words(const load::report& of) {
     std::string out = fmt::format("{:.0f}% of a core, {:.2f} us of CPU a request",
                                   used.seconds > 0 ? 100 * seconds / used.seconds : 0.0,
                                   of.server_microseconds_per_request());
-    if (used.user_bytes) out += fmt::format(", {:.1f} MiB", static_cast<double>(*used.user_bytes) / 1048576);
+    if (used.user_bytes) out += ", " + words_for_bytes(static_cast<double>(*used.user_bytes));
     if (used.processes > 1) out += fmt::format(", {} processes", used.processes);
     if (used.threads > used.processes) out += fmt::format(", {} threads", grouped(used.threads));
     return out;
@@ -137,17 +141,32 @@ std::string title_of(const load::run_options& options, std::string_view url, std
     return out;
 }
 
-std::string report_text(const load::report& of, std::string_view title, bool colour) {
+std::string words_for_rate(double per_second) {
+    if (per_second < 9.995) return fmt::format("{:.2f}", per_second);
+    if (per_second < 99.95) return fmt::format("{:.1f}", per_second);
+    return fmt::format("{:.0f}", per_second);
+}
+
+std::string words_for_bytes(double bytes) {
+    if (bytes < 1024) return fmt::format("{:.0f} bytes", bytes);
+    if (bytes < 1024 * 1024) return fmt::format("{:.1f} KiB", bytes / 1024);
+    return fmt::format("{:.1f} MiB", bytes / 1024 / 1024);
+}
+
+std::string report_text(const load::report& of, std::string_view title, bool colour, std::size_t width) {
     constexpr std::size_t margin = 15;
     const std::vector<load::reason> reasons = load::judge(of);
     const bool valid = reasons.empty();
     const auto line = [&](std::string_view name, std::string_view text) {
-        return fmt::format("  {:<12} {}\n", name, wrapped(text, margin));
+        return fmt::format("  {:<12} {}\n", name, wrapped(text, margin, width));
     };
-    std::string out = fmt::format("{}\n\n", title);
-    std::string requests = fmt::format("{} in {:.2f} s: {:.0f} per second", grouped(of.counts.in_time),
-                                       of.measured_seconds, of.requests_per_second());
-    if (of.open_loop) requests += fmt::format(" of {:g} asked for", of.rate);
+    std::string out = fmt::format("{}\n\n", wrapped(title, 0, width));
+    std::string requests = fmt::format("{} in {:.2f} s: {} per second", grouped(of.counts.in_time),
+                                       of.measured_seconds, words_for_rate(of.requests_per_second()));
+    if (of.open_loop) {
+        requests += fmt::format(" of {:g} asked for; {} of {} were answered in the end", of.rate,
+                                grouped(of.counts.completed), grouped(of.counts.scheduled));
+    }
     if (of.interrupted) requests += " (interrupted)";
     out += line("requests", requests);
     out += line("status", status_words(of.counts));
@@ -155,12 +174,10 @@ std::string report_text(const load::report& of, std::string_view title, bool col
     if (of.idle_wanted > 0)
         out += line("idle", fmt::format("{} still open, {} lost", grouped(of.counts.idle_open),
                                         grouped(of.counts.idle_lost)));
-    out +=
-        line("received", fmt::format("{:.1f} MiB, {:.1f} MiB per second",
-                                     static_cast<double>(of.counts.bytes_received) / 1048576,
-                                     of.measured_seconds > 0 ? static_cast<double>(of.counts.bytes_received) /
-                                                                   1048576 / of.measured_seconds
-                                                             : 0.0));
+    const auto received = static_cast<double>(of.counts.bytes_received);
+    const double per_second = of.measured_seconds > 0 ? received / of.measured_seconds : 0;
+    out += line("received",
+                fmt::format("{}, {} per second", words_for_bytes(received), words_for_bytes(per_second)));
     out += line("generator", generator_words(of));
     if (of.server) out += line("server", server_words(of));
     out += "\n" + latency_table(of) + "\n";

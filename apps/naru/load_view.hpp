@@ -46,7 +46,7 @@ bool wants_colour();
 /// One line on what the run does.
 std::string title_of(const load::run_options& options, std::string_view url, std::string_view engine);
 
-/// The report for people.
-std::string report_text(const load::report& of, std::string_view title, bool colour);
+/// The report for people, in lines of at most `width` characters (words that are longer excepted).
+std::string report_text(const load::report& of, std::string_view title, bool colour, std::size_t width);
 
 }  // namespace naru::program

@@ -12,6 +12,7 @@ struct alarm::source : operation {
         : operation(operation_kind::readable,
                     [](operation& op) noexcept {
                         auto& rung = static_cast<source&>(op);
+                        rung.arm({});
                         rung.owner.set_for_ = never;
                         if (!op.failed()) rung.owner.loop_.submit(op);
                     }),
@@ -19,6 +20,13 @@ struct alarm::source : operation {
           descriptor(number) {
         target = attached;
     }
+
+    /// At an absolute time; zero disarms. Either way an expiry that nobody has read is taken back: without
+    /// that the descriptor stays readable, and no wait of the loop sleeps.
+    void arm(const itimerspec& at) const noexcept {
+        (void)timerfd_settime(descriptor, TFD_TIMER_ABSTIME, &at, nullptr);
+    }
+
     alarm& owner;
     int descriptor;
 };
@@ -36,7 +44,6 @@ result<void> alarm::open() {
     return {};
 }
 
-// Setting a timerfd again takes back an expiry that nobody has read, so it is never read.
 void alarm::set(instant when) noexcept {
     if (source_ == nullptr || when == set_for_) return;
     set_for_ = when;
@@ -44,7 +51,7 @@ void alarm::set(instant when) noexcept {
     itimerspec at{};
     at.it_value.tv_sec = since / 1'000'000'000;
     at.it_value.tv_nsec = since % 1'000'000'000;
-    (void)timerfd_settime(source_->descriptor, TFD_TIMER_ABSTIME, &at, nullptr);
+    source_->arm(at);
 }
 
 void alarm::close() noexcept {

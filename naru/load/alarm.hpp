@@ -21,7 +21,8 @@ class alarm {
 
     /// Errors: the system's (EMFILE).
     result<void> open();
-    /// Ends the wait that comes next at `when`, or at once if that has passed.
+    /// Ends a wait at `when`, or the next one at once if that has passed. It rings once: until it is set
+    /// again the loop sleeps for as long as nothing else happens.
     void set(instant when) noexcept;
     void close() noexcept;
 

@@ -16,7 +16,7 @@ class generator;
 /// A request under way.
 struct flight {
     instant intended;  ///< open loop: when the schedule wanted it sent; closed loop: as `sent`
-    instant sent;      ///< when it was handed to the engine, which sends in the same tick
+    instant sent;      ///< when it was handed to the engine for the first time; that sends in the same tick
 };
 
 /// Owned by its generator and used on its thread only; pinned. While it has room for a request in an open
@@ -42,6 +42,8 @@ class client : public list_node {
     bool is_closed() const noexcept { return state_ == state::closed; }
     /// An idle connection that the peer has ended: it is not opened again.
     bool is_lost() const noexcept { return lost_; }
+    /// Whether a response has come since it was opened last.
+    bool has_carried() const noexcept { return carried_; }
     /// Opens it after a pause, by way of generator::on_pause_over.
     void wait_to_open(duration pause) noexcept;
     std::uint32_t index() const noexcept { return index_; }
@@ -77,12 +79,13 @@ class client : public list_node {
     void on_connected() noexcept;
     void fail(failure kind, const char* what) noexcept;
     void fail(const operation& failed) noexcept;
-    void drop(duration pause) noexcept;
-    duration next_pause() noexcept;
+    void drop() noexcept;
+    void drop_at_once() noexcept;
     void settle() noexcept;
     void on_deadline() noexcept;
 
     // send.cpp
+    void send_again() noexcept;
     void on_written() noexcept;
 
     // read.cpp
@@ -91,7 +94,9 @@ class client : public list_node {
     void take(std::string_view input) noexcept;
     void on_response(instant now) noexcept;
     void on_end() noexcept;
-    void finish(instant now) noexcept;
+    bool is_last_response() const noexcept;
+    void spoil(instant now) noexcept;
+    void finish() noexcept;
     flight pop_flight() noexcept;
 
     generator& generator_;
@@ -104,9 +109,7 @@ class client : public list_node {
     const std::uint32_t index_;
     std::uint16_t first_ = 0;  // of flights_, which is a ring
     std::uint16_t in_flight_ = 0;
-    std::uint16_t unsent_ = 0;    // of those, at the end
-    std::uint16_t pause_ms_ = 0;  // the last one after a failure
-    std::uint16_t reopen_ms_ = 0;
+    std::uint16_t unsent_ = 0;  // of those, at the end
     const bool idle_;
     bool lost_ = false;
     bool carried_ = false;  // a response, since it was opened

@@ -71,7 +71,6 @@ result<handle> client::make_socket() noexcept {
 
 void client::open() noexcept {
     state_ = state::connecting;
-    first_ = 0;
     carried_ = false;
     generator_.on_connecting();
     const auto made = make_socket();
@@ -95,6 +94,7 @@ void client::on_connected() noexcept {
     state_ = state::open;
     reader_.reset();
     receive();
+    if (in_flight_ > 0) send_again();
     generator_.on_connected(*this);
 }
 
@@ -104,7 +104,7 @@ void client::fail(const operation& failed) noexcept {
     fail(kind_of(error), system ? error.message().c_str() : "");
 }
 
-/// Whatever is under way on this connection has failed; it is opened again after a pause.
+/// Whatever is under way on this connection has failed.
 void client::fail(failure kind, const char* what) noexcept {
     const instant now = clock::now();
     if (state_ == state::connecting) generator_.on_connect_failed();
@@ -115,23 +115,23 @@ void client::fail(failure kind, const char* what) noexcept {
     while (in_flight_ > 0)
         generator_.record_failure(pop_flight(), kind, what, now);
     generator_.settle(*this);
-    drop(next_pause());
+    drop_at_once();
 }
 
-/// Twice the last one, if nothing good has come since.
-duration client::next_pause() noexcept {
-    constexpr auto first = static_cast<int>(limits::first_pause.count());
-    constexpr auto longest = static_cast<int>(limits::longest_pause.count());
-    pause_ms_ = static_cast<std::uint16_t>(std::clamp(pause_ms_ * 2, first, longest));
-    return std::chrono::milliseconds(pause_ms_);
+// A reset leaves no connection in TIME_WAIT, whose port the next connection or the next run might want.
+void client::drop_at_once() noexcept {
+    if (socket_) {
+        if (const borrowed_descriptor lent = generator_.loop().borrow(socket_)) reset_on_close(lent.get());
+    }
+    drop();
 }
 
-void client::drop(duration pause) noexcept {
+/// Ends the connection; the generator opens it again.
+void client::drop() noexcept {
     if (linked()) unlink();
     generator_.loop().disarm(deadline_);
     state_ = state::ending;
     unsent_ = 0;
-    reopen_ms_ = static_cast<std::uint16_t>(std::chrono::ceil<std::chrono::milliseconds>(pause).count());
     if (socket_) generator_.loop().close(socket_);
     socket_ = {};
     settle();
@@ -140,21 +140,19 @@ void client::drop(duration pause) noexcept {
 void client::settle() noexcept {
     if (!receive_.idle() || !write_.idle()) return;
     state_ = state::closed;
-    generator_.on_closed(*this, std::chrono::milliseconds(reopen_ms_));
+    generator_.on_closed(*this);
 }
 
 void client::wait_to_open(duration pause) noexcept {
     generator_.loop().arm(deadline_, saturating_add(generator_.loop().now(), pause));
 }
 
-// A reset leaves no connection in TIME_WAIT, whose port the next run might want.
 void client::stop() noexcept {
     if (linked()) unlink();
     generator_.loop().disarm(deadline_);
     if (state_ == state::closed || state_ == state::ending) return;
-    if (const borrowed_descriptor lent = generator_.loop().borrow(socket_)) reset_on_close(lent.get());
     in_flight_ = 0;
-    drop(duration(0));
+    drop_at_once();
 }
 
 // The deadline is set once and looked at when it has come: a request does not move it.
@@ -174,7 +172,8 @@ void client::on_deadline() noexcept {
             return;
         }
         case state::finishing:
-            drop(duration(0));
+            generator_.on_not_ended();
+            drop_at_once();
             return;
         case state::ending:
             return;

@@ -72,7 +72,7 @@ const address* generator::source_of(std::uint32_t client_index) const noexcept {
 }
 
 void generator::run() {
-    opening_began_ = clock::now();
+    opening_began_ = last_opened_ = clock::now();
     if (open_loop_) {
         if (const auto opened = alarm_.open(); !opened)
             count_failure(failure::other, "no descriptor for a timer");
@@ -92,11 +92,23 @@ void generator::run() {
 // Sees to it that there is a tick when something is due, even if nothing happens.
 void generator::keep_time() noexcept {
     const instant now = clock::now();
+    note_pause(now);
     instant next = now + (phase_ == phase::opening ? beat_while_opening : beat);
     for (const instant each : {start_, window_start_, window_end_, drain_end_, second_end_}) {
         if (each > now) next = std::min(next, each);
     }
+    beat_due_ = next;
     if (phase_ != phase::closing) loop_.arm(metronome_, next);
+}
+
+// A beat that is late by more than the next one: the thread did not run (it was stopped, or had no core), or
+// did something else all the time. The few requests that a few connections had under way say nothing of it.
+void generator::note_pause(instant now) noexcept {
+    if (window_start_ == never || window_is_over_) return;
+    const duration late = std::min(now, window_end_) - std::max(beat_due_, window_start_);
+    if (late <= beat) return;
+    paused_ += late;
+    effort_.longest_pause = std::max(effort_.longest_pause, late);
 }
 
 void generator::before_wait() noexcept {
@@ -132,9 +144,10 @@ void generator::on_tick() {
     const instant now = open_loop_ || phase_ != phase::running ? clock::now() : loop_.now();
     while (!waiting_.empty() && connecting_ < limits::connects_in_flight)
         static_cast<client&>(*waiting_.pop_front()).open();
+    if (next_to_open_ < clients_.size() && phase_ != phase::closing) open_more(now);
     switch (phase_) {
         case phase::opening:
-            open_more(now);
+            look_whether_all_are_there(now);
             break;
         case phase::ready:
             if (now >= start_) start_requests(now);
@@ -142,11 +155,8 @@ void generator::on_tick() {
         case phase::running:
             if (!window_is_open_ && now >= window_start_) open_window();
             close_seconds(std::min(now, window_end_), false);
-            if (now >= window_end_ || (budget_ == 0 && in_flight_ == 0)) {
-                begin_drain(now);
-            } else if (open_loop_) {
-                send_due(now);
-            }
+            if (open_loop_) send_due(now);
+            if (now >= window_end_ || (budget_ == 0 && in_flight_ == 0)) begin_drain(now);
             break;
         case phase::draining:
             if (open_loop_) send_due(now);
@@ -168,7 +178,15 @@ void generator::open_more(instant now) noexcept {
         }
         clients_[next_to_open_++].open();
     }
-    if (settled_ < clients_.size()) return;
+    if (connecting_ == 0) last_opened_ = now;  // the ramp lets it wait
+}
+
+// Or whether nothing comes any more: a target that lets connection attempts run into their timeout would hold
+// the run up for that long with each of them.
+void generator::look_whether_all_are_there(instant now) noexcept {
+    const bool stands_still = now - last_opened_ >= limits::opening_standstill;
+    if (settled_ < clients_.size() && !stands_still) return;
+    counts_.not_opened = clients_.size() - settled_;
     opening_seconds_ = seconds_of(now - opening_began_);
     phase_ = phase::ready;
     told_ready_ = true;
@@ -184,6 +202,7 @@ void generator::settle(client& which) noexcept {
 void generator::on_connected(client& which) noexcept {
     --connecting_;
     ++counts_.opened;
+    last_opened_ = loop_.now();
     if (is_settled_[which.index()]) ++counts_.reopened;
     const instant now = clock::now();
     if (!which.is_idle_one()) {
@@ -199,14 +218,28 @@ void generator::on_connected(client& which) noexcept {
 
 void generator::on_idle_answered(client& which) noexcept { settle(which); }
 
-void generator::on_closed(client& which, duration pause) noexcept {
+void generator::on_closed(client& which) noexcept {
     --live_clients_;
     if (phase_ == phase::closing || which.is_lost()) return;
-    if (pause > duration(0)) {
-        which.wait_to_open(pause);
-    } else {
+    const instant now = loop_.now();
+    const instant turn = which.has_carried() ? now : turn_to_open(now);
+    if (turn <= now) {
         waiting_.push_back(which);
+        return;
     }
+    if (window_is_open_ && !window_is_over_) {
+        ++counts_.held_back;
+        counts_.held_back_for += turn - now;
+    }
+    which.wait_to_open(turn - now);
+}
+
+// Evenly spaced, with a burst after a quiet time.
+instant generator::turn_to_open(instant now) noexcept {
+    constexpr duration spacing = duration(std::chrono::seconds(1)) / limits::fruitless_connections;
+    const instant turn = std::max(fruitless_turn_, now - limits::fruitless_burst);
+    fruitless_turn_ = turn + spacing;
+    return turn;
 }
 
 void generator::on_pause_over(client& which) noexcept { waiting_.push_back(which); }
@@ -220,8 +253,7 @@ void generator::begin(instant start) {
         if (open_loop_ && options_.requests) {
             const double length = static_cast<double>(*options_.requests) * interval_;
             if (length < static_cast<double>(options_.run_time.count()))
-                window_end_ =
-                    std::min(window_end_, window_start_ + duration(static_cast<std::int64_t>(length)));
+                window_end_ = std::min(window_end_, time_of_place(first_measured() + *options_.requests));
         }
         if (open_loop_) next_due_ = time_of(0);
         keep_time();
@@ -245,8 +277,10 @@ void generator::start_requests(instant now) noexcept {
     phase_ = phase::running;
     if (now >= window_start_) open_window();
     for (client& each : clients_) {
-        if (!each.is_idle_one() && each.is_open()) on_room(each, now);
+        if (each.is_idle_one() || !each.is_open()) continue;
+        open_loop_ ? spare_.push_back(each) : on_room(each, now);
     }
+    if (open_loop_) send_due(now);
 }
 
 void generator::open_window() noexcept {
@@ -264,6 +298,8 @@ void generator::begin_drain(instant now) noexcept {
     if (!window_is_open_) return;
     window_is_over_ = true;
     close_seconds(window_end_, true);
+    if (open_loop_) counts_.behind_at_end = backlog(window_end_);
+    if (in_flight_ > 0 || !open_loop_) note_answer(window_end_);
     measured_seconds_ = seconds_of(window_end_ - window_start_);
     counts_.bytes_received = bytes_ - bytes_at_start_;
     const thread_counters counters = read_thread_counters();
@@ -272,6 +308,7 @@ void generator::begin_drain(instant now) noexcept {
     effort_.cpu_share =
         std::max(0.0, seconds_of(counters.on_cpu - counters_at_start_.on_cpu - spun_) / whole);
     effort_.away_share = seconds_of(away_) / whole;
+    effort_.paused_share = seconds_of(paused_) / whole;
     if (counters.waiting_cpu && counters_at_start_.waiting_cpu)
         effort_.wait_share = seconds_of(*counters.waiting_cpu - *counters_at_start_.waiting_cpu) / whole;
 }

@@ -70,16 +70,19 @@ class generator {
     void on_idle_answered(client& which) noexcept;
     void on_idle_lost() noexcept { ++counts_.idle_lost; }
     void on_room(client& which, instant now) noexcept;
-    void on_closed(client& which, duration pause) noexcept;
+    void on_closed(client& which) noexcept;
+    void on_close_ignored() noexcept { ++counts_.close_ignored; }
+    void on_not_ended() noexcept { ++counts_.not_ended; }
     void on_pause_over(client& which) noexcept;
     void on_bytes(std::size_t size) noexcept {
         bytes_ += size;
         active_ = true;
     }
-    void on_sent() noexcept {
-        ++in_flight_;
+    void on_sent(instant now) noexcept {
+        if (in_flight_++ == 0 && open_loop_) quiet_since_ = now;
         active_ = true;
     }
+    void on_sent_again(unsigned requests) noexcept { counts_.sent_again += requests; }
     void settle(client& which) noexcept;
 
     // record.cpp
@@ -105,16 +108,23 @@ class generator {
     void wake_for(instant due) noexcept;
     void count_spinning() noexcept;
     void open_more(instant now) noexcept;
+    void look_whether_all_are_there(instant now) noexcept;
+    instant turn_to_open(instant now) noexcept;
     void start_requests(instant now) noexcept;
     void open_window() noexcept;
     void begin_drain(instant now) noexcept;
     void begin_close(instant now) noexcept;
     void keep_time() noexcept;
+    void note_pause(instant now) noexcept;
     void publish() noexcept;
     void when_ready() noexcept;
 
     // schedule.cpp
-    instant time_of(std::uint64_t index) const noexcept;
+    instant time_of_place(std::uint64_t place) const noexcept;
+    instant time_of(std::uint64_t index) const noexcept {
+        return time_of_place(index * options_.threads + index_);
+    }
+    std::uint64_t first_measured() const noexcept;
     bool is_due(instant now) const noexcept { return next_due_ <= now && next_due_ < window_end_; }
     void send_due(instant now) noexcept;
     void assign(client& to, instant now, duration lag_of) noexcept;
@@ -126,6 +136,7 @@ class generator {
     bool is_measured(const flight& each) const noexcept {
         return each.intended >= window_start_ && each.intended < window_end_;
     }
+    void note_answer(instant now) noexcept;
     void record_latency(const flight& ended, instant now) noexcept;
     void record_unfinished(instant now) noexcept;
     void close_seconds(instant now, bool last) noexcept;
@@ -155,6 +166,8 @@ class generator {
     unsigned connecting_ = 0;
     std::size_t live_clients_ = 0;  // not closed
     instant opening_began_;
+    instant last_opened_;     // or opening_began_
+    instant fruitless_turn_;  // when the next connection may be opened in place of one that carried nothing
     double opening_seconds_ = 0;
     bool told_ready_ = false;
 
@@ -188,10 +201,13 @@ class generator {
     duration last_work_{0};  // between the last two waits
     duration away_{0};
     duration spun_{0};
+    duration paused_{0};  // of beats that came late
     instant last_tick_{};
-    bool active_ = false;      // something was sent or received in this tick
-    bool was_active_ = false;  // or in the last one
-    bool spins_ = false;       // the last wait did not sleep
+    instant beat_due_ = never;  // when the metronome is to strike next
+    instant quiet_since_{};     // the last answer; open loop: or since when requests are under way
+    bool active_ = false;       // something was sent or received in this tick
+    bool was_active_ = false;   // or in the last one
+    bool spins_ = false;        // the last wait did not sleep
     thread_counters counters_at_start_;
     thread_effort effort_;
     double measured_seconds_ = 0;

@@ -40,11 +40,16 @@ inline constexpr std::size_t batch_bytes = 64 * 1024;
 /// After the end of the measured time, for what is under way.
 inline constexpr std::chrono::milliseconds drain{2000};
 
-/// For a server to end a connection that carried its last response, before the client ends it.
+/// For a server to end a connection that it said it would end, before the client ends it.
 inline constexpr std::chrono::milliseconds finish{1000};
 
-/// The pause before a connection that failed is opened again: at first, and at most.
-inline constexpr std::chrono::milliseconds first_pause{10};
-inline constexpr std::chrono::milliseconds longest_pause{1000};
+/// Connections that one thread opens again in a second after others ended without a single response, and so
+/// many at once after a quiet time. A connection that carried a response is opened again at once, always.
+inline constexpr unsigned fruitless_connections = 1000;
+inline constexpr std::chrono::milliseconds fruitless_burst{100};
+
+/// While connections are opened before a run, without one that comes to be: then the run begins with those
+/// that are there, and goes on trying.
+inline constexpr std::chrono::milliseconds opening_standstill{2000};
 
 }  // namespace naru::load::limits

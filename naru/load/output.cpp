@@ -72,9 +72,11 @@ std::string counts_members(const report& of) {
     std::string out = fmt::format(
         "\"measured_s\": {:.6f}, \"requests\": {}, \"requests_per_s\": {:.2f}, \"answered\": {}, "
         "\"scheduled\": {}, "
-        "\"unfinished\": {}, \"bytes_received\": {}, ",
+        "\"failed\": {}, \"unfinished\": {}, \"sent_again\": {}, \"longest_silence_s\": {:.3f}, "
+        "\"bytes_received\": {}, ",
         of.measured_seconds, counts.in_time, of.requests_per_second(), counts.completed,
-        of.open_loop ? fmt::format("{}", counts.scheduled) : "null", counts.unfinished,
+        of.open_loop ? fmt::format("{}", counts.scheduled) : "null", counts.failed, counts.unfinished,
+        counts.sent_again, std::chrono::duration<double>(counts.longest_silence).count(),
         counts.bytes_received);
     out += fmt::format("\"errors\": {{\"total\": {}", counts.errors_in_all());
     for (std::size_t kind = 0; kind < failures; ++kind)
@@ -85,23 +87,29 @@ std::string counts_members(const report& of) {
         out += fmt::format("{}\"{}xx\": {}", index > 1 ? ", " : "", index + 1, counts.statuses[index]);
     return out + fmt::format(
                      "}}, \"connections\": {{\"opened\": {}, \"reopened\": {}, \"opening_s\": {:.6f}, "
-                     "\"idle_open\": {}, \"idle_lost\": {}}}",
-                     counts.opened, counts.reopened, of.opening_seconds, counts.idle_open, counts.idle_lost);
+                     "\"idle_open\": {}, \"idle_lost\": {}, \"not_opened\": {}, \"held_back\": {}, "
+                     "\"held_back_s\": {:.3f}, \"close_ignored\": {}, \"not_ended\": {}}}",
+                     counts.opened, counts.reopened, of.opening_seconds, counts.idle_open, counts.idle_lost,
+                     counts.not_opened, counts.held_back,
+                     std::chrono::duration<double>(counts.held_back_for).count(), counts.close_ignored,
+                     counts.not_ended);
 }
 
 std::string effort_members(const report& of) {
     std::string threads;
     for (const thread_effort& each : of.threads) {
         threads += fmt::format(
-            "{}{{\"cpu_share\": {:.4f}, \"spin_share\": {:.4f}, \"away_share\": {:.4f}, \"wait_share\": {}}}",
+            "{}{{\"cpu_share\": {:.4f}, \"spin_share\": {:.4f}, \"away_share\": {:.4f}, \"wait_share\": {}, "
+            "\"paused_share\": {:.4f}, \"longest_pause_us\": {:.1f}}}",
             threads.empty() ? "" : ", ", each.cpu_share, each.spin_share, each.away_share,
-            known(each.wait_share));
+            known(each.wait_share), each.paused_share, microseconds(each.longest_pause));
     }
     return fmt::format(
-        "\"generator\": {{\"cpu_us_per_request\": {:.3f}, \"lag_us\": {}, \"backlog_max\": {}, "
+        "\"generator\": {{\"cpu_us_per_request\": {:.3f}, \"lag_us\": {}, \"waited_for_connection\": {}, "
+        "\"backlog_max\": {}, "
         "\"backlog_overflowed\": {}, \"threads\": [{}]}}, \"machine\": {{\"steal_share\": {}, "
         "\"listen_overflows\": {}, \"listen_drops\": {}}}",
-        of.cpu_microseconds_per_request(), latency_object(of.lag), of.counts.backlog_max,
+        of.cpu_microseconds_per_request(), latency_object(of.lag), of.counts.waited, of.counts.backlog_max,
         of.counts.overflowed, threads, known(of.machine.steal_share), known(of.machine.listen_overflows),
         known(of.machine.listen_drops));
 }

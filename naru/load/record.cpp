@@ -11,20 +11,31 @@ void generator::record(const flight& answered, unsigned status, instant now) noe
     // before it. Without them a server that takes a tenth of the time for an answer would lose a tenth of its
     // rate.
     const bool in_time = now >= window_start_ && now < window_end_;
+    const bool is_expected = status >= options_.status_from && status <= options_.status_to;
     if (in_time) {
+        note_answer(now);
         ++counts_.in_time;
+        ++counts_.statuses[status / 100 - 1];
         ++second_requests_;
+        if (!is_expected) ++second_errors_;
     }
     if (!is_measured(answered)) return;
     ++counts_.completed;
-    ++counts_.statuses[status / 100 - 1];
-    if (status < options_.status_from || status > options_.status_to) {
+    if (!is_expected) {
         ++counts_.errors[static_cast<std::size_t>(failure::unexpected_status)];
-        if (in_time) ++second_errors_;
         return;
     }
     record_latency(answered, now);
     if (!open_loop_) note_lag(tick_lag(now));
+}
+
+void generator::note_answer(instant now) noexcept {
+    const instant since = std::max(quiet_since_, window_start_);
+    if (now - since > counts_.longest_silence) {
+        counts_.longest_silence = now - since;
+        counts_.silence_began = since - window_start_;
+    }
+    quiet_since_ = now;
 }
 
 void generator::record_latency(const flight& ended, instant now) noexcept {
@@ -42,10 +53,13 @@ void generator::record_latency(const flight& ended, instant now) noexcept {
 void generator::record_failure(const flight& failed, failure kind, const char* what, instant now) noexcept {
     --in_flight_;
     if (!is_measured(failed)) return;
+    ++counts_.failed;
     ++counts_.errors[static_cast<std::size_t>(kind)];
     if (counts_.first_problem.empty()) counts_.first_problem = what;
     if (now < window_end_) ++second_errors_;
-    if (kind == failure::timed_out) record_latency(failed, now);
+    if (kind != failure::timed_out) return;
+    ++counts_.timeouts_timed;
+    record_latency(failed, now);
 }
 
 void generator::count_failure(failure kind, const char* what) noexcept {

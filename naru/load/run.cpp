@@ -224,6 +224,7 @@ report run::finish() {
     made.engine = all.engine;
     made.rate = all.options.rate.value_or(0);
     made.errors_max = all.options.errors_max;
+    made.requests_wanted = all.options.requests;
     made.connections_wanted = all.options.connections;
     made.idle_wanted = all.options.idle;
     for (const auto& each : all.generators) {

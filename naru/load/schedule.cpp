@@ -6,9 +6,21 @@
 
 namespace naru::load {
 
-instant generator::time_of(std::uint64_t index) const noexcept {
-    const double place = static_cast<double>(index * options_.threads + index_);
-    return start_ + duration(static_cast<std::int64_t>(place * interval_));
+// Of the schedule that all threads share.
+instant generator::time_of_place(std::uint64_t place) const noexcept {
+    return start_ + duration(static_cast<std::int64_t>(static_cast<double>(place) * interval_));
+}
+
+// The place of the first request that is not the warm-up's. All threads find the same, so that those from
+// here on can be counted and not only timed: a time that is computed in another way may differ by a
+// nanosecond, and the count by one.
+std::uint64_t generator::first_measured() const noexcept {
+    auto place = static_cast<std::uint64_t>(static_cast<double>(options_.warmup.count()) / interval_);
+    while (place > 0 && time_of_place(place - 1) >= window_start_)
+        --place;
+    while (time_of_place(place) < window_start_)
+        ++place;
+    return place;
 }
 
 // Requests whose time has come and that no connection has taken.
@@ -60,8 +72,10 @@ void generator::on_room(client& which, instant now) noexcept {
         return;
     }
     // Its answer may have lain there while the generator was busy with others: that long at most.
-    while (is_due(now) && which.room() > 0)
+    while (is_due(now) && which.room() > 0) {
+        if (spare_.empty() && next_due_ >= window_start_) ++counts_.waited;
         assign(which, now, tick_lag(now));
+    }
     if (which.room() == 0) {
         if (which.linked()) which.unlink();
     } else if (!which.linked()) {

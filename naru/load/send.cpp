@@ -17,7 +17,7 @@ void client::ask(instant intended, instant now) noexcept {
     flights_[place] = {intended, now};
     ++in_flight_;
     ++unsent_;
-    if (!idle_) generator_.on_sent();
+    if (!idle_) generator_.on_sent(now);
     if (!deadline_.armed())
         generator_.loop().arm(deadline_, saturating_add(now, generator_.options().timeout));
 }
@@ -29,6 +29,14 @@ void client::flush() noexcept {
     write_.kind = operation_kind::send;
     write_.set(socket_, as_bytes(generator_.request_text(sending)));
     generator_.loop().submit(write_);
+}
+
+// What the last connection took and ended without an answer, before anything new. The time of its first
+// sending stays: that is when somebody began to wait for it.
+void client::send_again() noexcept {
+    generator_.on_sent_again(in_flight_);
+    unsent_ = in_flight_;
+    flush();
 }
 
 void client::on_written() noexcept {

@@ -1,4 +1,5 @@
 // The verdict: whether a run's figures describe the server, or something else.
+#include <naru/load/limits.hpp>
 #include <naru/load/report.hpp>
 
 #include <algorithm>
@@ -14,11 +15,34 @@ constexpr double busy_max = 0.9;
 // Waiting for a core, and losing cores to the hypervisor, beyond what a quiet machine shows.
 constexpr double wait_max = 0.10;
 constexpr double steal_max = 0.01;
+// Standing still: as much of the time as the share of the requests that a p99 leaves out.
+constexpr double paused_max = 0.01;
 // The generator's own delay: what is below a millisecond, or small beside the latency, does not matter.
 constexpr duration lag_allowed = std::chrono::milliseconds(1);
 constexpr double lag_part = 0.1;
+// Connections' time spent waiting for their end: less is not worth a word.
+constexpr double awaited_max = 0.01;
 
+double seconds(duration value) { return std::chrono::duration<double>(value).count(); }
 double milliseconds(duration value) { return std::chrono::duration<double, std::milli>(value).count(); }
+
+// With few connections a pause is in few latencies, and in the open loop it is in many that look like the
+// server's.
+void judge_pauses(const report& of, std::vector<reason>& reasons) {
+    double share = 0;
+    duration longest{0};
+    for (const thread_effort& each : of.threads) {
+        share = std::max(share, each.paused_share);
+        longest = std::max(longest, each.longest_pause);
+    }
+    if (share <= paused_max) return;
+    reasons.push_back(
+        {"generator_paused",
+         fmt::format(
+             "the generator itself stood still for {:.1f}% of the time (more than {:.0f}%), at most for "
+             "{:.0f} ms together: it was stopped, or had no core; stop what else runs, and repeat the run",
+             share * 100, paused_max * 100, milliseconds(longest))});
+}
 
 void judge_generator(const report& of, std::vector<reason>& reasons) {
     double taken = 0;  // working or waiting for a core, or kept from looking for events
@@ -50,6 +74,7 @@ void judge_generator(const report& of, std::vector<reason>& reasons) {
                          "stop what else runs, or pin server and generator to cores of their own (taskset)",
                          wait * 100, wait_max * 100)});
     }
+    judge_pauses(of, reasons);
     if (enough_for(of.lag.count(), 99)) {
         const duration late = of.lag.percentile(99);
         const duration whole = of.latency().percentile(99);
@@ -92,6 +117,51 @@ void judge_machine(const report& of, std::vector<reason>& reasons) {
     }
 }
 
+// What the generator did not do because of a limit of its own.
+void judge_limits(const report& of, std::vector<reason>& reasons) {
+    const totals& counts = of.counts;
+    if (counts.held_back > 0) {
+        reasons.push_back(
+            {"reconnects_limited",
+             fmt::format(
+                 "connections that had ended without a single response were opened again only after a pause, "
+                 "{} times and for {:.1f} s in all: a thread opens {} of them in a second, so how many there "
+                 "are is the generator's doing",
+                 counts.held_back, seconds(counts.held_back_for), limits::fruitless_connections)});
+    }
+    const double waited = seconds(limits::finish) * static_cast<double>(counts.not_ended);
+    const double whole = of.measured_seconds * static_cast<double>(of.connections_wanted);
+    if (waited > awaited_max * whole) {
+        reasons.push_back({"close_awaited", fmt::format("the server said that it would end connections "
+                                                        "(Connection: close) and left {} of them open: "
+                                                        "the generator waited {:g} s for each",
+                                                        counts.not_ended, seconds(limits::finish))});
+    }
+}
+
+std::string percent(double share) {
+    return share < 10 ? fmt::format("{:.2f}%", share) : fmt::format("{:.0f}%", share);
+}
+
+void judge_errors(const report& of, std::vector<reason>& reasons) {
+    const totals& counts = of.counts;
+    if (counts.completed == 0) {
+        reasons.push_back(
+            {"no_answers", "not one request was answered, so there is nothing to measure: see the errors"});
+    }
+    const std::uint64_t unexpected = counts.errors[static_cast<std::size_t>(failure::unexpected_status)];
+    const std::uint64_t bad = counts.errors_in_all() + counts.unanswered();
+    const std::uint64_t all = counts.completed + bad - unexpected;
+    const double share = all == 0 ? 0 : 100.0 * static_cast<double>(bad) / static_cast<double>(all);
+    if (share <= of.errors_max) return;
+    std::string text = fmt::format("{} of {} requests and connections failed ({}, more than {:g}%)", bad, all,
+                                   percent(share), of.errors_max);
+    if (counts.unanswered() > 0) {
+        text += fmt::format(", {} of them without an answer when the run ended", counts.unanswered());
+    }
+    reasons.push_back({"errors", text + ": see the errors by kind"});
+}
+
 void judge_counts(const report& of, std::vector<reason>& reasons) {
     const totals& counts = of.counts;
     if (counts.overflowed > 0) {
@@ -102,16 +172,7 @@ void judge_counts(const report& of, std::vector<reason>& reasons) {
                  "so the latencies are too good: lower --rate, or raise --connections",
                  counts.overflowed, counts.backlog_max)});
     }
-    const std::uint64_t errors = counts.errors_in_all();
-    const std::uint64_t unexpected = counts.errors[static_cast<std::size_t>(failure::unexpected_status)];
-    const std::uint64_t all = counts.completed + errors - unexpected;
-    const double share = all == 0 ? 0 : 100.0 * static_cast<double>(errors) / static_cast<double>(all);
-    if (share > of.errors_max) {
-        reasons.push_back(
-            {"errors", fmt::format("{} of {} requests and connections failed ({:.2g}%, more than "
-                                   "{:g}%): see the errors by kind",
-                                   errors, all, share, of.errors_max)});
-    }
+    judge_errors(of, reasons);
     if (counts.idle_lost > 0 &&
         static_cast<double>(counts.idle_lost) * 100 > of.errors_max * static_cast<double>(of.idle_wanted)) {
         reasons.push_back({"idle_lost", fmt::format("{} of {} idle connections were ended by the server: its "
@@ -128,21 +189,6 @@ void judge_counts(const report& of, std::vector<reason>& reasons) {
     }
 }
 
-// What this system does not tell, and would have made a run invalid.
-std::string unknown_to(const report& of) {
-    std::string out;
-    const auto add = [&](bool known, std::string_view what) {
-        if (!known) out.append(out.empty() ? "" : ", ").append(what);
-    };
-    add(std::all_of(of.threads.begin(), of.threads.end(),
-                    [](const auto& each) { return each.wait_share >= 0; }),
-        "whether the generator waited for a core");
-    add(of.machine.steal_share >= 0, "what the hypervisor took");
-    add(!of.local_target || of.machine.listen_drops >= 0,
-        "whether listen queues dropped connection attempts");
-    return out;
-}
-
 }  // namespace
 
 std::string_view name_of(failure which) noexcept {
@@ -155,18 +201,32 @@ std::string_view name_of(failure which) noexcept {
 void totals::merge(const totals& other) {
     completed += other.completed;
     in_time += other.in_time;
+    failed += other.failed;
+    timeouts_timed += other.timeouts_timed;
+    behind_at_end += other.behind_at_end;
+    if (other.longest_silence > longest_silence) {
+        longest_silence = other.longest_silence;
+        silence_began = other.silence_began;
+    }
     unfinished += other.unfinished;
     unsent += other.unsent;
     overflowed += other.overflowed;
     scheduled += other.scheduled;
+    waited += other.waited;
     backlog_max += other.backlog_max;
     bytes_received += other.bytes_received;
     for (std::size_t index = 0; index < errors.size(); ++index)
         errors[index] += other.errors[index];
     for (std::size_t index = 0; index < statuses.size(); ++index)
         statuses[index] += other.statuses[index];
+    sent_again += other.sent_again;
     opened += other.opened;
     reopened += other.reopened;
+    not_opened += other.not_opened;
+    held_back += other.held_back;
+    held_back_for += other.held_back_for;
+    close_ignored += other.close_ignored;
+    not_ended += other.not_ended;
     idle_open += other.idle_open;
     idle_lost += other.idle_lost;
     if (first_problem.empty()) first_problem = other.first_problem;
@@ -207,44 +267,9 @@ std::vector<reason> judge(const report& of) {
     std::vector<reason> reasons;
     judge_generator(of, reasons);
     judge_machine(of, reasons);
+    judge_limits(of, reasons);
     judge_counts(of, reasons);
     return reasons;
-}
-
-std::vector<std::string> remarks_on(const report& of) {
-    std::vector<std::string> remarks;
-    const totals& counts = of.counts;
-    if (!of.open_loop) {
-        remarks.emplace_back(
-            "closed loop: a connection asks again only when it has its answer, so a stall of the server "
-            "delays requests instead of showing in their latency. These are service times; what a user waits "
-            "is measured with --rate");
-    } else if (counts.unsent + counts.unfinished > 0 ||
-               static_cast<double>(counts.in_time) < 0.99 * static_cast<double>(counts.scheduled)) {
-        // Whose fault it was can be said only if nothing else was wrong.
-        remarks.push_back(
-            fmt::format("{} {:.0f} requests per second: {} of {} were answered in the measured time, and "
-                        "corrected latency grows with the length of the run",
-                        judge(of).empty() ? "the target did not keep up with" : "this run did not reach",
-                        of.rate, counts.in_time, counts.scheduled));
-    }
-    if (counts.unfinished > 0) {
-        remarks.push_back(
-            fmt::format("{} requests had no answer when the run ended; they are counted with the time they "
-                        "had waited, which "
-                        "is less than what they would have",
-                        counts.unfinished));
-    }
-    const std::uint64_t timeouts = counts.errors[static_cast<std::size_t>(failure::timed_out)];
-    if (timeouts > 0) {
-        remarks.push_back(
-            fmt::format("{} timeouts are in the latencies with the time they waited", timeouts));
-    }
-    if (const std::string unknown = unknown_to(of); !unknown.empty())
-        remarks.push_back("not known on this system, and not in the verdict: " + unknown);
-    if (of.latency().saturated() > 0)
-        remarks.push_back(fmt::format("{} latencies were longer than an hour", of.latency().saturated()));
-    return remarks;
 }
 
 }  // namespace naru::load

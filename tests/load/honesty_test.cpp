@@ -123,6 +123,42 @@ TEST_P(honesty_test, a_stall_that_outlasts_the_run_is_not_left_out) {
     server_.reset();
 }
 
+// In the closed loop too few requests were under way for any percentile to show it.
+TEST_P(honesty_test, a_time_without_an_answer_is_told_in_words) {
+    run_options asked = options(server_->where());
+    asked.connections = 8;
+    asked.run_time = 3s;
+    const report got = with_a_pause(asked);
+    EXPECT_GE(got.counts.longest_silence, 900ms);
+    EXPECT_LE(got.counts.silence_began, 2500ms);
+    bool is_said = false;
+    for (const std::string& each : remarks_on(got))
+        is_said = is_said || each.find("not one answer came") != std::string::npos;
+    EXPECT_TRUE(is_said);
+    server_.reset();
+}
+
+class mute_test : public engine_test {};
+NARU_LOAD_ON_BOTH_FAMILIES(mute_test);
+
+// Its requests are in the latencies with the time they waited, which are enough to look like figures.
+TEST_P(mute_test, a_server_that_never_answers_makes_the_run_invalid) {
+    const unique_descriptor listener = testing::listening_socket();  // the kernel takes connections for it
+    for (const bool open : {true, false}) {
+        run_options asked = options(*address::local_of(listener.get()));
+        asked.connections = 100;
+        if (open) asked.rate = 12'000;
+        asked.pipeline = 16;
+        asked.run_time = 100ms;
+        asked.timeout = 60s;
+        const report got = carry_out(asked);
+        EXPECT_EQ(got.counts.completed, 0u);
+        EXPECT_GT(got.counts.unanswered(), 1'000u);
+        EXPECT_TRUE(has_reason(got, "no_answers"));
+        EXPECT_TRUE(has_reason(got, "errors"));
+    }
+}
+
 class throttled_test : public engine_test {};
 NARU_LOAD_ON_BOTH_FAMILIES(throttled_test);
 
@@ -140,6 +176,31 @@ TEST_P(throttled_test, a_generator_that_is_busy_with_something_else_is_called_in
     EXPECT_TRUE(has_reason(carry_out(asked), "generator_saturated"));
     asked.rate = 2000;
     EXPECT_TRUE(has_reason(carry_out(asked), "generator_saturated"));
+}
+
+// Once, with so few connections that hardly a request was under way meanwhile.
+TEST_P(throttled_test, a_generator_that_stood_still_once_is_called_invalid) {
+    for (const bool open : {true, false}) {
+        std::atomic<unsigned> seen{0};
+        scripted_server server([&](conversation& client) {
+            while (client.read_request()) {
+                ++seen;
+                client.answer();
+            }
+        });
+        run_options asked = options(server.where());
+        asked.connections = 2;
+        if (open) asked.rate = 1000;
+        asked.run_time = 2s;
+        bool stood_still = false;
+        asked.every_tick = [&](unsigned) {
+            if (seen < 100 || std::exchange(stood_still, true)) return;
+            std::this_thread::sleep_for(400ms);  // the fault that is to be found
+        };
+        const report got = carry_out(asked);
+        EXPECT_TRUE(has_reason(got, "generator_paused")) << (open ? "open" : "closed");
+        EXPECT_GE(got.threads[0].longest_pause, 300ms);
+    }
 }
 
 // It has time to spare in total, but not when it matters: every twenty milliseconds it looks away for eight.

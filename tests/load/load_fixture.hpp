@@ -71,6 +71,12 @@ class scripted_server {
             while (read_more()) {
             }
         }
+        /// Ends this side and takes what still comes: closing with input unread would reset the connection,
+        /// and a reset may overtake the last response.
+        void end_in_order() {
+            ::shutdown(socket_, SHUT_WR);
+            wait_for_end();
+        }
         void reset() const { reset_on_close(socket_); }
 
      private:

@@ -76,6 +76,12 @@ TEST(Verdict, each_reason) {
     report descheduled = good();
     descheduled.threads[0].wait_share = 0.3;
     EXPECT_EQ(kinds(descheduled), "generator_descheduled ");
+    report paused = good();
+    paused.threads[0].paused_share = 0.07;
+    paused.threads[0].longest_pause = 700ms;
+    EXPECT_EQ(kinds(paused), "generator_paused ");
+    paused.threads[0].paused_share = 0.009;
+    EXPECT_EQ(kinds(paused), "") << "less than p99 shows";
     report stolen = good();
     stolen.machine.steal_share = 0.05;
     EXPECT_EQ(kinds(stolen), "clock_steal ");
@@ -107,6 +113,79 @@ TEST(Verdict, errors_above_the_threshold) {
     report refused = good();
     errors(refused, failure::refused) = 2'000;
     EXPECT_EQ(kinds(refused), "errors ");
+}
+
+TEST(Verdict, requests_without_an_answer_are_errors_and_those_never_sent_are_not) {
+    report mute = good();
+    mute.counts.unfinished = 2'000;
+    EXPECT_EQ(kinds(mute), "errors ");
+    EXPECT_NE(judge(mute)[0].text.find("2000 of 102000 requests and connections failed (1.96%"),
+              std::string::npos)
+        << judge(mute)[0].text;
+    EXPECT_NE(judge(mute)[0].text.find("2000 of them without an answer"), std::string::npos);
+    mute.counts.unsent = 2'000;
+    EXPECT_EQ(kinds(mute), "") << "no connection was free for them: the target did not keep up";
+    mute.counts.completed = mute.counts.in_time = 0;
+    EXPECT_EQ(kinds(mute), "no_answers ");
+    mute.counts.unsent = 0;
+    EXPECT_EQ(kinds(mute), "no_answers errors ");
+    EXPECT_NE(judge(mute)[1].text.find("(100%"), std::string::npos) << judge(mute)[1].text;
+}
+
+bool is_said(const report& of, std::string_view part) {
+    for (const std::string& each : remarks_on(of)) {
+        if (each.find(part) != std::string::npos) return true;
+    }
+    return false;
+}
+
+TEST(Verdict, what_is_answered_after_the_measured_time_was_kept_up_with) {
+    report late = good();
+    late.open_loop = true;
+    late.rate = 150;
+    late.counts.scheduled = late.counts.completed = 300;
+    late.counts.in_time = 150;  // two seconds of a server that takes one for an answer
+    EXPECT_FALSE(is_said(late, "keep up")) << remarks_on(late)[0];
+    late.counts.behind_at_end = 10;
+    EXPECT_TRUE(is_said(late, "150 requests per second: of 300, 10 waited for a connection"));
+    late.rate = 0.3;
+    EXPECT_TRUE(is_said(late, " 0.3 requests per second"));
+}
+
+TEST(Verdict, only_timeouts_of_requests_are_in_the_latencies) {
+    report slow = good();
+    errors(slow, failure::timed_out) = 5;
+    EXPECT_FALSE(is_said(slow, "in the latencies")) << "they were connections'";
+    slow.counts.timeouts_timed = 3;
+    EXPECT_TRUE(is_said(slow, "3 timeouts are in the latencies"));
+}
+
+TEST(Verdict, a_time_without_an_answer_is_said) {
+    report dead = good();
+    dead.counts.longest_silence = 1500ms;
+    dead.counts.silence_began = 2s;
+    EXPECT_EQ(kinds(dead), "");
+    EXPECT_TRUE(is_said(dead, "for 1.50 s, from second 2.00 on, not one answer came"));
+    dead.threads[0].longest_pause = 1400ms;
+    EXPECT_FALSE(is_said(dead, "not one answer")) << "the generator's own pause is in the verdict";
+    report slow = good();
+    slow.service.clear();
+    for (int each = 0; each < 1'000; ++each)
+        slow.service.record(400ms);
+    slow.counts.longest_silence = 1500ms;
+    EXPECT_FALSE(is_said(slow, "not one answer")) << "answers take that long";
+}
+
+TEST(Verdict, limits_of_the_generators_own) {
+    report held = good();
+    held.counts.held_back = 1;
+    EXPECT_EQ(kinds(held), "reconnects_limited ");
+    report left = good();
+    left.connections_wanted = 64;
+    left.counts.not_ended = 6;
+    EXPECT_EQ(kinds(left), "") << "6 s of 640";
+    left.counts.not_ended = 7;
+    EXPECT_EQ(kinds(left), "close_awaited ");
 }
 
 TEST(Verdict, too_few_samples) {

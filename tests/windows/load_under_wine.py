@@ -128,7 +128,7 @@ class Load(unittest.TestCase):
                 break
         process.send_signal(signal.SIGTERM)
         said, _ = process.communicate(timeout=PATIENCE)
-        self.assertEqual(process.returncode, 0)
+        self.assertEqual(process.returncode, 130)
         self.assertIn("(interrupted)", said)
 
 
