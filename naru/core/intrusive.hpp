@@ -76,40 +76,53 @@ class intrusive_queue {
     T* last_ = nullptr;
 };
 
-/// The same order with one pointer instead of two: push walks to the end. For queues that hold an element or
-/// two, such as what waits in one direction of a handle.
+/// The same with one pointer instead of two: a ring of which only the last element is kept, whose `next` is
+/// the first. For what waits in one direction of a handle, of which there are many and most are empty.
 template <class T>
 class intrusive_chain {
  public:
-    bool empty() const noexcept { return first_ == nullptr; }
-    T* front() const noexcept { return first_; }
+    bool empty() const noexcept { return last_ == nullptr; }
+    T* front() const noexcept { return last_ != nullptr ? last_->next : nullptr; }
 
     void push(T& element) noexcept {
-        element.next = nullptr;
-        T** link = &first_;
-        while (*link != nullptr)
-            link = &(*link)->next;
-        *link = &element;
+        if (last_ != nullptr) {
+            element.next = last_->next;
+            last_->next = &element;
+        } else {
+            element.next = &element;
+        }
+        last_ = &element;
     }
 
-    T* pop() noexcept {
-        T* element = first_;
-        if (element != nullptr) first_ = std::exchange(element->next, nullptr);
-        return element;
-    }
+    /// Removes and returns the oldest element, or nullptr.
+    T* pop() noexcept { return last_ != nullptr ? take_behind(*last_) : nullptr; }
 
-    /// False if it is not here.
+    /// Takes one element out of the middle: O(n), for cancellation only. False if it is not here.
     bool remove(T& element) noexcept {
-        T** link = &first_;
-        while (*link != nullptr && *link != &element)
-            link = &(*link)->next;
-        if (*link == nullptr) return false;
-        *link = std::exchange(element.next, nullptr);
+        T* before = last_;
+        if (before == nullptr) return false;
+        while (before->next != &element) {
+            before = before->next;
+            if (before == last_) return false;
+        }
+        take_behind(*before);
         return true;
     }
 
  private:
-    T* first_ = nullptr;
+    T* take_behind(T& before) noexcept {
+        T* const taken = before.next;
+        if (taken == &before) {
+            last_ = nullptr;
+        } else {
+            before.next = taken->next;
+            if (taken == last_) last_ = &before;
+        }
+        taken->next = nullptr;
+        return taken;
+    }
+
+    T* last_ = nullptr;
 };
 
 /// A node of a circular doubly linked list; unlinks itself in O(1) without knowing the list.

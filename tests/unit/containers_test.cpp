@@ -62,6 +62,36 @@ void compare_with_deque(std::uint32_t seed) {
 TEST(IntrusiveQueue, BehavesLikeADeque) { compare_with_deque<intrusive_queue<element>>(1); }
 TEST(IntrusiveChain, BehavesLikeADeque) { compare_with_deque<intrusive_chain<element>>(2); }
 
+// Of what waits on a handle there may be any number: a push looks at the last element and the new one only.
+struct counted_element {
+    struct link {
+        link& operator=(counted_element* target) noexcept {
+            to = target;
+            return *this;
+        }
+        operator counted_element*() const noexcept {
+            ++looked_at;
+            return to;
+        }
+        counted_element* to = nullptr;
+    };
+    static inline unsigned looked_at = 0;
+    link next;
+};
+
+TEST(IntrusiveChain, APushCostsTheSameWhateverIsQueued) {
+    std::vector<counted_element> elements(1000);
+    intrusive_chain<counted_element> chain;
+    for (counted_element& each : elements) {
+        counted_element::looked_at = 0;
+        chain.push(each);
+        ASSERT_LE(counted_element::looked_at, 2u);
+    }
+    for (counted_element& each : elements)
+        ASSERT_EQ(chain.pop(), &each);
+    EXPECT_TRUE(chain.empty());
+}
+
 TEST(IntrusiveQueue, AppendMovesEverythingBehind) {
     element elements[6];
     for (int number = 0; number < 6; ++number)
