@@ -96,8 +96,8 @@ std::int64_t iocp_backend::connected(record& of, std::int64_t result) noexcept {
     if (result == 0 &&
         setsockopt(windows::socket_of(of.descriptor), SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT, nullptr, 0) != 0)
         result = windows::last_socket_outcome();
-    of.kind = descriptor_kind::stream;  // if it has failed, reads that waited for it are to hear of it
-    of.write_ready = true;
+    if (result == 0) of.kind = descriptor_kind::stream;
+    of.write_ready = true;  // or the next send says what is wrong
     return result;
 }
 

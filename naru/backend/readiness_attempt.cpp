@@ -11,7 +11,12 @@ namespace naru {
 
 namespace {
 
-constexpr std::uint8_t connecting = 1;  // operation::backend_bits
+// operation::backend_bits of a connect
+constexpr std::uint8_t connecting = 1;
+constexpr std::uint8_t knocking = 2;  // the listener's queue was full: tried again by the clock
+
+constexpr duration first_pause = std::chrono::milliseconds(limits::connect_pause_milliseconds);
+constexpr duration longest_pause = first_pause * (1 << (limits::connect_pauses - 1));
 
 }  // namespace
 
@@ -22,13 +27,13 @@ readiness_backend::attempt readiness_backend::try_now(std::uint32_t slot, record
             return of.read_ready ? try_accept(of, result) : attempt::blocked;
         case operation_kind::recv:
         case operation_kind::recv_into: {
-            if (!of.read_ready) return attempt::blocked;
+            if (!can_read(of)) return attempt::blocked;
             const attempt outcome = try_recv(of, op, result);
             if (of.starved) starved_.push_back(slot);
             return outcome;
         }
         case operation_kind::readable:
-            if (!of.read_ready) return attempt::blocked;
+            if (!can_read(of)) return attempt::blocked;
             of.read_ready = of.hangup;  // used up; an end of stream stays readable
             of.retell = true;
             result = 0;
@@ -184,8 +189,18 @@ readiness_backend::attempt readiness_backend::try_send_to(record& of, operation&
 
 readiness_backend::attempt readiness_backend::try_connect(record& of, operation& op,
                                                           std::int64_t& result) noexcept {
+    if (op.backend_bits == knocking) return attempt::blocked;
     if (op.backend_bits == 0) {
         result = system_calls::connect(of.descriptor, op.address, op.count);
+        // The end of one that was refused before, which Linux tells the next: the socket is free from here
+        // on.
+        if (result == -ECONNABORTED) result = system_calls::connect(of.descriptor, op.address, op.count);
+        if (result == system_calls::would_block) {
+            op.backend_bits = knocking;
+            if (knocking_.empty()) next_knock_ = saturating_add(clock::now(), knock_pause_ = first_pause);
+            knocking_.push_back(op.target);
+            return attempt::blocked;
+        }
         if (result == -EINPROGRESS) {
             op.backend_bits = connecting;
             // What has been reported so far was said of a socket that was not connecting. A read that was
@@ -207,7 +222,27 @@ readiness_backend::attempt readiness_backend::try_connect(record& of, operation&
 
 bool readiness_backend::is_connecting(const record& of) noexcept {
     const operation* const first = of.writes.front();
-    return first != nullptr && first->kind == operation_kind::connect && first->backend_bits == connecting;
+    return first != nullptr && first->kind == operation_kind::connect;
+}
+
+bool readiness_backend::is_knocking(const record& of) noexcept {
+    return is_connecting(of) && of.writes.front()->backend_bits == knocking;
+}
+
+// Connects whose listener's queue was full (AF_UNIX): no poller reports room in it.
+void readiness_backend::knock_again(operation_queue& done) noexcept {
+    if (knocking_.empty() || clock::now() < next_knock_) return;
+    resumed_.swap(knocking_);
+    for (const handle each : resumed_) {
+        record* const found = records_.find(each);
+        if (found == nullptr || !is_knocking(*found)) continue;
+        found->writes.front()->backend_bits = 0;
+        advance(each.slot, direction::write, done);
+    }
+    const bool some_got_in = knocking_.size() < resumed_.size();
+    resumed_.clear();
+    knock_pause_ = some_got_in ? first_pause : std::min(2 * knock_pause_, longest_pause);
+    next_knock_ = saturating_add(clock::now(), knock_pause_);
 }
 
 // Files are always ready: the call is made here, and may wait for the disk.

@@ -4,6 +4,7 @@
 #include <naru/backend/wait_time.hpp>
 #include <naru/backend/wake_descriptor.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <new>
 
@@ -114,6 +115,7 @@ void readiness_backend::advance(std::uint32_t slot, direction way, operation_que
         }
         of.waiting(way).pop();
         complete(*op, result, done);
+        if (op->kind == operation_kind::connect) mark_changed(slot, of);  // for the reads that wait for it
     }
 }
 
@@ -128,10 +130,8 @@ void readiness_backend::cancel(operation& op, operation_queue& done) noexcept {
 }
 
 void readiness_backend::close(std::uint32_t slot, record& of, operation& op, operation_queue& done) noexcept {
-    for (const direction way : {direction::read, direction::write}) {
-        while (operation* waiting = of.waiting(way).pop())
-            complete(*waiting, outcome::canceled, done);
-    }
+    for (const direction way : {direction::read, direction::write})
+        end_all(of.waiting(way), outcome::canceled, done);
     const int descriptor = of.descriptor;
     // Closing the last descriptor of a file takes it out of an epoll set by itself; only a level-triggered
     // report could go on for ever if it is not the last (a child forked without exec).
@@ -145,6 +145,12 @@ void readiness_backend::close(std::uint32_t slot, record& of, operation& op, ope
     records_.release(slot);
     if (op.kind == operation_kind::close && descriptor >= 0) system_calls::close(descriptor);
     complete(op, op.kind == operation_kind::close ? 0 : descriptor, done);
+}
+
+void readiness_backend::end_all(intrusive_chain<operation>& waiting, std::int64_t result,
+                                operation_queue& done) noexcept {
+    while (operation* op = waiting.pop())
+        complete(*op, result, done);
 }
 
 void readiness_backend::mark_changed(std::uint32_t slot, record& of) noexcept {
@@ -161,19 +167,19 @@ void readiness_backend::apply_changes(operation_queue& done) noexcept {
         record& of = records_.at(slot);
         of.listed = false;
         if (of.descriptor < 0) continue;
+        const bool unconnected = of.kind == descriptor_kind::socket && !is_connecting(of);
+        if (unconnected) end_all(of.reads, outcome::from_errno(ENOTCONN), done);
         const std::error_code error = apply_interest(slot, of);
         if (!error) continue;
-        for (const direction way : {direction::read, direction::write}) {
-            while (operation* op = of.waiting(way).pop())
-                complete(*op, outcome::from(error), done);
-        }
+        for (const direction way : {direction::read, direction::write})
+            end_all(of.waiting(way), outcome::from(error), done);
     }
     scratch_.clear();
 }
 
 std::error_code readiness_backend::apply_interest(std::uint32_t slot, record& of) noexcept {
-    const bool reads = !of.reads.empty() && !of.starved;
-    const bool writes = !of.writes.empty();
+    const bool reads = !of.reads.empty() && !of.starved && of.kind != descriptor_kind::socket;
+    const bool writes = !of.writes.empty() && !is_knocking(of);
     interest want = (reads ? interest::read : interest::none) | (writes ? interest::write : interest::none);
     bool again = false;
     switch (poller_->mode()) {
@@ -230,7 +236,9 @@ void readiness_backend::resume_paused(operation_queue& done) noexcept {
 void readiness_backend::wait(instant until, operation_queue& done) noexcept {
     resume_paused(done);
     retry_starved(done);
+    knock_again(done);
     apply_changes(done);
+    if (!knocking_.empty()) until = std::min(until, next_knock_);
     const bool busy = !done.empty() || !paused_.empty();
     for (const readiness& report : poller_->wait(busy ? 0 : milliseconds_until(until))) {
         handle_report(report, done);

@@ -156,12 +156,6 @@ std::int64_t read_file(int file, mutable_bytes into, std::uint64_t offset) noexc
     return restarted([&] { return pread(file, into.data(), into.size(), static_cast<off_t>(offset)); });
 }
 
-void set_blocking(int descriptor, bool blocking) noexcept {
-    const int flags = fcntl(descriptor, F_GETFL);
-    if (flags < 0) return;
-    (void)fcntl(descriptor, F_SETFL, blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK);
-}
-
 void close(int descriptor) noexcept {
     // Not restarted: on Linux the number is free even after EINTR, and another thread may have it by now.
     ::close(descriptor);

@@ -55,9 +55,6 @@ std::int64_t open_file(int directory, const char* path, int flags, unsigned mode
 /// pread(2): 0 is the end of the file.
 std::int64_t read_file(int file, mutable_bytes into, std::uint64_t offset) noexcept;
 
-/// io_uring waits by itself only on descriptors in blocking mode, sendfile(2) returns only from others.
-void set_blocking(int descriptor, bool blocking) noexcept;
-
 void close(int descriptor) noexcept;
 
 /// sendfile(2) and splice(2) raise SIGPIPE and have no flag against it: if the process still has the default

@@ -27,6 +27,7 @@ constexpr std::uint8_t used_operations[] = {
     IORING_OP_CONNECT,      IORING_OP_POLL_ADD, IORING_OP_CLOSE,
     IORING_OP_OPENAT,       IORING_OP_READ,     IORING_OP_FILES_UPDATE,
     IORING_OP_ASYNC_CANCEL, IORING_OP_RECVMSG,  uring_abi::op_fixed_fd_install,
+    IORING_OP_NOP,          IORING_OP_TIMEOUT,
 };
 
 }  // namespace
@@ -110,16 +111,13 @@ result<handle> uring_backend::attach(int descriptor, descriptor_kind kind) noexc
     // A ring that has not been started yet may belong to another thread later.
     const bool connection = kind == descriptor_kind::stream || kind == descriptor_kind::socket;
     if (connection && direct_now_ && started_) {
-        system_calls::set_blocking(descriptor, true);
         const int index = register_direct(descriptor);
         if (index >= 0) {
             system_calls::close(descriptor);
             return name_descriptor(index, kind, true);
         }
     }
-    const auto made = name_descriptor(descriptor, kind, false);
-    if (made && kind != descriptor_kind::other) system_calls::set_blocking(descriptor, true);
-    return made;
+    return name_descriptor(descriptor, kind, false);
 }
 
 // Owns the descriptor from here on: closes it if there is no room for its name.
@@ -370,6 +368,11 @@ void uring_backend::on_operation(operation& op, const io_uring_cqe& completion,
     op.backend_bits =
         static_cast<std::uint8_t>((op.backend_bits & ~state_mask) + (owes_notice ? one_notice : 0));
     if (!owes_notice) left_kernel(of);
+    if (op.backend_bits == unconnected && direction_of(op.kind) == direction::read) {
+        op.backend_bits = waiting;
+        on_unconnected(slot, of, op, done);
+        return;
+    }
     switch (op.kind) {
         case operation_kind::close:
             finish_close_if_quiet(slot, of, done);
@@ -387,18 +390,22 @@ void uring_backend::on_operation(operation& op, const io_uring_cqe& completion,
             if (result == 0 && op.count > 0)
                 result = of.ended = static_cast<std::int32_t>(outcome::end_of_stream);
             if (result == -EAGAIN && op.state == operation_state::canceling) result = outcome::canceled;
-            if (result == -EAGAIN && !of.closing) {  // a send_file has made the descriptor non-blocking
-                of.polled = true;
-                arm(slot, of);
+            if (result == -EAGAIN && !of.closing) {
+                wait_by_poll(slot, of);
                 return;
             }
             break;
         case operation_kind::receive_from:
+            if (result == -EAGAIN && op.state != operation_state::canceling) {
+                wait_by_poll(slot, of);
+                return;
+            }
+            [[fallthrough]];
         case operation_kind::send_to:
             if (!on_datagram(of, op, result)) return;
             break;
         case operation_kind::connect:
-            if (result == 0) of.kind = descriptor_kind::stream;
+            if (!on_connect(of, op, result)) return;
             break;
         case operation_kind::open_file:
         case operation_kind::read_file:
@@ -433,6 +440,7 @@ void uring_backend::finish(std::uint32_t slot, record& of, operation& op, std::i
         of.writes.pop();
         complete(op, result, done);
         start_write(of, done);
+        if (op.kind == operation_kind::connect) serve_reads(slot, of, done);  // they have waited for it
     }
 }
 

@@ -4,7 +4,8 @@
 //
 // uring_backend.cpp   the ring's life, submission, the wait, and which completion goes where
 // uring_read.cpp      accept and receive: arming, what is kept ahead, waiting for buffers
-// uring_write.cpp     send, send_file, connect
+// uring_write.cpp     send, send_file
+// uring_connect.cpp   connect, and what reads meanwhile
 // uring_datagram.cpp  receive_from, send_to
 // uring_close.cpp     cancel, close
 // uring_direct.cpp    descriptors that live in the ring instead of the process
@@ -72,6 +73,10 @@ class uring_backend final : public backend {
     static constexpr std::uint8_t state_mask = 3;
     static constexpr std::uint8_t one_notice = 4;
     static constexpr std::uint8_t most_notices = 60 * one_notice;
+    // Of a connect: how often it has found the listener's queue full.
+    static constexpr std::uint8_t one_pause = 4;
+    // Of a read: it was submitted on a socket that nobody was connecting (see put_unconnected).
+    static constexpr std::uint8_t unconnected = 4;
 
     static constexpr std::uint32_t none = ~0u;
 
@@ -86,7 +91,7 @@ class uring_backend final : public backend {
         bool fresh : 1 = false;         // just accepted: nothing has been received yet
         bool stopping : 1 = false;      // and has been asked to end
         bool starved : 1 = false;       // waits for buffers
-        bool polled : 1 = false;   // what is armed is a poll, because the descriptor is non-blocking for now
+        bool polled : 1 = false;   // what is armed, or will be, is a poll: the kernel did not wait (EAGAIN)
         bool closing : 1 = false;  // the close operation is at the front of reads
         bool direct : 1 = false;   // lives in the ring's table
         bool copies : 1 = false;   // zero-copy was refused: this kind of socket has none
@@ -149,6 +154,7 @@ class uring_backend final : public backend {
     void take_kept(record& of, operation& op, std::int64_t& result) noexcept;
     void drop_kept(record& of) noexcept;
     void arm(std::uint32_t slot, record& of) noexcept;
+    void wait_by_poll(std::uint32_t slot, record& of) noexcept;
     void disarm(std::uint32_t slot, record& of) noexcept;
     unsigned receives_ahead() const noexcept;
     void watch_pool() noexcept;
@@ -168,8 +174,15 @@ class uring_backend final : public backend {
     bool step_send_file(record& of, send_file_operation& op, std::int64_t& result) noexcept;
     bool step_copied_file(record& of, send_file_operation& op, std::int64_t& result) noexcept;
     bool on_file_sent(record& of, send_file_operation& op, int outcome, std::int64_t& result) noexcept;
-    void end_send_file(record& of, send_file_operation& op) noexcept;
+    void end_send_file(send_file_operation& op) noexcept;
     void resume_paused(operation_queue& done) noexcept;
+
+    // uring_connect.cpp
+    void put_connect(record& of, operation& op) noexcept;
+    bool on_connect(record& of, operation& op, std::int64_t& result) noexcept;
+    static bool is_connecting(const record& of) noexcept;
+    void put_unconnected(record& of, operation& op) noexcept;
+    void on_unconnected(std::uint32_t slot, record& of, operation& op, operation_queue& done) noexcept;
 
     // uring_datagram.cpp
     void put_receive_from(record& of, receive_from_operation& op) noexcept;

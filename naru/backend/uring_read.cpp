@@ -27,6 +27,10 @@ void uring_backend::serve_reads(std::uint32_t slot, record& of, operation_queue&
 
 // True if the operation has ended here.
 bool uring_backend::serve_read(std::uint32_t slot, record& of, operation& op, std::int64_t& result) noexcept {
+    if (of.kind == descriptor_kind::socket) {
+        if (!is_connecting(of)) put_unconnected(of, op);
+        return false;
+    }
     if (of.kept > 0) {
         take_kept(of, op, result);
         return true;
@@ -48,7 +52,7 @@ bool uring_backend::serve_read(std::uint32_t slot, record& of, operation& op, st
         submission.addr = reinterpret_cast<std::uint64_t>(op.data);
         submission.len = op.count;
     } else if (op.kind == operation_kind::receive_from) {
-        put_receive_from(of, static_cast<receive_from_operation&>(op));
+        if (!of.armed) put_receive_from(of, static_cast<receive_from_operation&>(op));
     } else if (of.kind == descriptor_kind::listener && !of.armed && direct_now_ && table_is_full()) {
         // Not left to the kernel: it would accept, find no place, and drop the connection.
         result = outcome::from(errc::direct_descriptor_limit);
@@ -66,21 +70,22 @@ void uring_backend::arm(std::uint32_t slot, record& of) noexcept {
     submission.fd = of.descriptor;
     if (of.direct) submission.flags = IOSQE_FIXED_FILE;
     submission.user_data = armed_word(slot, of);
+    if (of.polled) {
+        submission.opcode = IORING_OP_POLL_ADD;
+        submission.poll32_events = POLLIN | POLLRDHUP;
+        return;
+    }
     if (of.kind == descriptor_kind::listener) {
         submission.opcode = IORING_OP_ACCEPT;
         of.armed_direct = direct_now_;
         if (direct_now_) {
             submission.file_index = IORING_FILE_INDEX_ALLOC;
+            submission.accept_flags = SOCK_NONBLOCK;
         } else {
-            submission.accept_flags = SOCK_CLOEXEC;
+            submission.accept_flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
         }
         const bool one = !options_.multishot_accept || (direct_now_ && table_is_nearly_full());
         if (!one) submission.ioprio = IORING_ACCEPT_MULTISHOT;
-        return;
-    }
-    if (of.polled) {
-        submission.opcode = IORING_OP_POLL_ADD;
-        submission.poll32_events = POLLIN | POLLRDHUP;
         return;
     }
     submission.opcode = IORING_OP_RECV;
@@ -101,6 +106,14 @@ void uring_backend::arm(std::uint32_t slot, record& of) noexcept {
     of.fresh = false;
 }
 
+// Descriptors are non-blocking here as everywhere, so that who reads by itself after `readable` is told
+// EAGAIN and not held up; a receive or accept of the ring waits all the same (io_uring/net.c, since 5.19:
+// only what a worker thread of the kernel has to do is refused with EAGAIN). Then a poll waits in its place.
+void uring_backend::wait_by_poll(std::uint32_t slot, record& of) noexcept {
+    of.polled = true;
+    arm(slot, of);
+}
+
 void uring_backend::disarm(std::uint32_t slot, record& of) noexcept {
     of.stopping = true;
     io_uring_sqe& submission = entry();
@@ -116,7 +129,9 @@ void uring_backend::on_armed(std::uint32_t slot, record& of, const io_uring_cqe&
                              operation_queue& done) noexcept {
     const bool accepts = of.kind == descriptor_kind::listener;
     if ((completion.flags & IORING_CQE_F_MORE) == 0) of.armed = of.stopping = false;
-    if (accepts) {
+    if (of.polled) {
+        of.polled = false;  // worth a try now
+    } else if (accepts) {
         on_accepted(slot, of, completion.res);
     } else {
         on_received(slot, of, completion);
@@ -154,6 +169,10 @@ void uring_backend::on_accepted(std::uint32_t slot, record& of, int outcome) noe
         return;
     }
     if (outcome == -ECANCELED || outcome == -EINTR) return;
+    if (outcome == -EAGAIN) {
+        of.polled = true;
+        return;
+    }
     if (outcome == -EMFILE && !of.armed_direct && may_go_direct()) {
         direct_now_ = true;
         return;
@@ -167,10 +186,6 @@ void uring_backend::on_received(std::uint32_t slot, record& of, const io_uring_c
     const bool has_buffer = (completion.flags & IORING_CQE_F_BUFFER) != 0;
     const std::uint32_t index = completion.flags >> IORING_CQE_BUFFER_SHIFT;
     const int outcome = completion.res;
-    if (of.polled) {
-        of.polled = false;  // worth a receive now
-        return;
-    }
     if (outcome > 0) {
         of.bulk = static_cast<std::size_t>(outcome) >= limits::buffer_bytes;
         // One buffer, or a bundle of those lent behind it.
@@ -193,7 +208,7 @@ void uring_backend::on_received(std::uint32_t slot, record& of, const io_uring_c
         of.ended = static_cast<std::int32_t>(outcome::end_of_stream);
     } else if (outcome == -ENOBUFS) {
         starve(slot, of);
-    } else if (outcome == -EAGAIN) {  // a send_file has made the descriptor non-blocking
+    } else if (outcome == -EAGAIN) {
         of.polled = true;
     } else if (outcome != -ECANCELED && outcome != -EINTR) {
         of.ended = outcome;

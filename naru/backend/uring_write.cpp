@@ -55,16 +55,14 @@ bool uring_backend::put_write(record& of, operation& op, std::int64_t& result) n
         case operation_kind::send_file: {
             auto& file = static_cast<send_file_operation&>(op);
             if (!step_send_file(of, file, result)) return false;
-            end_send_file(of, file);
+            end_send_file(file);
             return true;
         }
         case operation_kind::send_to:
             put_send_to(of, static_cast<send_to_operation&>(op));
             return false;
         case operation_kind::connect: {
-            io_uring_sqe& submission = entry_for(op, of, IORING_OP_CONNECT);
-            submission.addr = reinterpret_cast<std::uint64_t>(op.address);
-            submission.off = op.count;
+            put_connect(of, op);
             return false;
         }
         default: {
@@ -144,7 +142,6 @@ bool uring_backend::step_send_file(record& of, send_file_operation& op, std::int
             if (socket < 0) return step_copied_file(of, op, result);
             op.backend_word = installed_word(socket);
         }
-        system_calls::set_blocking(socket, false);  // sendfile(2) has no other way
     }
     if (op.backend_word != 0 && !is_installed(op.backend_word)) return step_copied_file(of, op, result);
     const int socket = op.backend_word != 0 ? installed_in(op.backend_word) : of.descriptor;
@@ -201,17 +198,14 @@ bool uring_backend::on_file_sent(record& of, send_file_operation& op, int outcom
         result = op.remaining == 0 ? static_cast<std::int64_t>(op.progress) : outcome::canceled;
     else if (outcome >= 0 && !step_send_file(of, op, result))
         return false;
-    end_send_file(of, op);
+    end_send_file(op);
     return true;
 }
 
-void uring_backend::end_send_file(record& of, send_file_operation& op) noexcept {
+void uring_backend::end_send_file(send_file_operation& op) noexcept {
     const std::uint64_t word = std::exchange(op.backend_word, 0);
-    if (word == 0) {
-        // Of a closing handle the number may be somebody else's by now.
-        if (!of.direct && !of.closing) system_calls::set_blocking(of.descriptor, true);
-    } else if (is_installed(word)) {
-        system_calls::set_blocking(installed_in(word), true);
+    if (word == 0) return;
+    if (is_installed(word)) {
         system_calls::close(installed_in(word));
     } else {
         buffers_.release(reinterpret_cast<const std::byte*>(word));
