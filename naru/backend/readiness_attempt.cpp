@@ -1,6 +1,7 @@
 // What an operation tries when its direction is ready: one call, and what its answer says of the descriptor.
 #include <naru/backend/readiness_backend.hpp>
 
+#include <naru/backend/connection_failure.hpp>
 #include <naru/backend/system_calls.hpp>
 #include <naru/loop/datagram.hpp>
 
@@ -120,6 +121,10 @@ readiness_backend::attempt readiness_backend::try_recv(record& of, operation& op
         of.read_ready = of.urgent = false;
         return attempt::blocked;
     }
+    if (result == outcome::end_of_stream) {
+        result = end_of(of.failed && !of.ended);
+        of.ended = of.ended || !of.failed;
+    }
     if (result > 0 && is_short && !of.hangup && !of.urgent) of.read_ready = false;
     return attempt::finished;
 }
@@ -214,6 +219,7 @@ readiness_backend::attempt readiness_backend::try_connect(record& of, operation&
     }
     if (result == 0) {
         of.kind = descriptor_kind::stream;
+        of.failed = false;  // as one before it had
         of.write_ready = true;
         of.hangup = of.hangup && op.backend_bits != 0;
     }

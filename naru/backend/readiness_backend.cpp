@@ -1,5 +1,6 @@
 #include <naru/backend/readiness_backend.hpp>
 
+#include <naru/backend/connection_failure.hpp>
 #include <naru/backend/system_calls.hpp>
 #include <naru/backend/wait_time.hpp>
 #include <naru/backend/wake_descriptor.hpp>
@@ -59,7 +60,7 @@ result<handle> readiness_backend::name_descriptor(int descriptor, descriptor_kin
     fresh.kind = kind;
     fresh.armed = interest::none;
     fresh.registered = fresh.read_ready = fresh.hangup = fresh.urgent = fresh.listed = fresh.retell =
-        fresh.starved = fresh.guessed = fresh.paused = false;
+        fresh.starved = fresh.guessed = fresh.paused = fresh.failed = fresh.ended = false;
     // An empty send buffer: the first send is worth trying.
     fresh.write_ready = kind == descriptor_kind::stream || kind == descriptor_kind::datagram;
     return made;
@@ -113,6 +114,7 @@ void readiness_backend::advance(std::uint32_t slot, direction way, operation_que
             mark_changed(slot, of);
             return;
         }
+        if (tells_failure(*op, result)) of.failed = true;
         of.waiting(way).pop();
         complete(*op, result, done);
         if (op->kind == operation_kind::connect) mark_changed(slot, of);  // for the reads that wait for it

@@ -51,6 +51,8 @@ class readiness_backend final : public backend {
         bool starved : 1 = false;  // a recv waits for a buffer, not for the peer
         bool guessed : 1 = false;  // just accepted, and taken to have data already
         bool paused : 1 = false;   // in paused_
+        bool failed : 1 = false;   // the connection has, and somebody was told
+        bool ended : 1 = false;    // a read was told the end of the stream
         intrusive_chain<operation> reads;
         intrusive_chain<operation> writes;
 

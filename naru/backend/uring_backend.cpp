@@ -1,5 +1,6 @@
 #include <naru/backend/uring_backend.hpp>
 
+#include <naru/backend/connection_failure.hpp>
 #include <naru/backend/system_calls.hpp>
 #include <naru/backend/uring_quirks.hpp>
 #include <naru/backend/wake_descriptor.hpp>
@@ -382,13 +383,14 @@ void uring_backend::on_operation(operation& op, const io_uring_cqe& completion,
             if (op.backend_bits == waiting) break;
             op.backend_bits |= owed;  // the memory is lent until the last notification
             op.result = result;
+            if (tells_failure(op, result)) of.failed = true;
             return;
         case operation_kind::send_file:
             if (!on_file_sent(of, static_cast<send_file_operation&>(op), completion.res, result)) return;
             break;
         case operation_kind::recv_into:
-            if (result == 0 && op.count > 0)
-                result = of.ended = static_cast<std::int32_t>(outcome::end_of_stream);
+            if (result == 0 && op.count > 0) result = of.ended = static_cast<std::int32_t>(end_of(of.failed));
+            if (tells_failure(op, result)) of.ended = static_cast<std::int32_t>(result);
             if (result == -EAGAIN && op.state == operation_state::canceling) result = outcome::canceled;
             if (result == -EAGAIN && !of.closing) {
                 wait_by_poll(slot, of);
@@ -438,6 +440,7 @@ void uring_backend::finish(std::uint32_t slot, record& of, operation& op, std::i
         serve_reads(slot, of, done);
     } else {
         of.writes.pop();
+        if (tells_failure(op, result)) of.failed = true;
         complete(op, result, done);
         start_write(of, done);
         if (op.kind == operation_kind::connect) serve_reads(slot, of, done);  // they have waited for it

@@ -100,6 +100,7 @@ class uring_backend final : public backend {
         bool send_begun : 1 = false;    // the turn of a linked send has come
         bool bulk : 1 = false;          // its last receive filled a whole buffer: the next is a bundle
         bool armed_bundle : 1 = false;  // what is armed is one
+        bool failed : 1 = false;        // the connection has, and somebody was told
         bool close_last : 1 = false;  // an operation in the kernel has yet to look its file up, or to open it
         std::uint16_t in_kernel = 0;  // one-shot operations submitted
         std::uint16_t kept = 0;

@@ -43,7 +43,10 @@ bool uring_backend::on_connect(record& of, operation& op, std::int64_t& result) 
     // on.
     const bool old = result == -ECONNABORTED && op.backend_bits == waiting;
     if (!waited && !full && !begun && !old) {
-        if (result == 0) of.kind = descriptor_kind::stream;
+        if (result == 0) {
+            of.kind = descriptor_kind::stream;
+            of.failed = false;  // as one before it had
+        }
         return true;
     }
     if (op.state == operation_state::canceling) {

@@ -1,5 +1,6 @@
 // Reading: accepts and receives are armed once and report many times. What comes before it is asked for is
 // kept, up to a limit; past it the kernel is told to stop, and the peer feels it.
+#include <naru/backend/connection_failure.hpp>
 #include <naru/backend/system_calls.hpp>
 #include <naru/backend/uring_backend.hpp>
 #include <naru/core/check.hpp>
@@ -205,7 +206,7 @@ void uring_backend::on_received(std::uint32_t slot, record& of, const io_uring_c
         lent_.lend(index);
     }
     if (outcome == 0) {
-        of.ended = static_cast<std::int32_t>(outcome::end_of_stream);
+        of.ended = static_cast<std::int32_t>(end_of(of.failed));
     } else if (outcome == -ENOBUFS) {
         starve(slot, of);
     } else if (outcome == -EAGAIN) {

@@ -1,5 +1,6 @@
 // Writing: one operation of a handle at a time is in the kernel, so that short sends go on where they
 // stopped and the order is kept.
+#include <naru/backend/connection_failure.hpp>
 #include <naru/backend/system_calls.hpp>
 #include <naru/backend/uring_backend.hpp>
 #include <naru/core/check.hpp>
@@ -40,6 +41,7 @@ void uring_backend::start_write(record& of, operation_queue& done) noexcept {
         std::int64_t result = 0;
         if (!put_write(of, *op, result)) return;
         of.writes.pop();
+        if (tells_failure(*op, result)) of.failed = true;
         complete(*op, result, done);
     }
 }

@@ -20,7 +20,9 @@
 //     submitted first. Where a tick ends in which nobody connects it (there is no connect, or it has failed),
 //     the read ends with ENOTCONN: why there is no connection is told the connect only. The handle may then
 //     be connected again. A connect waits for room in its listener's queue (AF_UNIX), too.
-// 10. Descriptors are non-blocking and stay so: `readable`, and then reads of one's own until EAGAIN, wait
+// 10. A connection that has failed (a reset, no answer) is that to every read that comes after what had been
+//     received, whichever operation was told first: end_of_stream always means that the stream is whole.
+// 11. Descriptors are non-blocking and stay so: `readable`, and then reads of one's own until EAGAIN, wait
 //     for nothing. Who has submitted a recv goes on with recv: io_uring may have received ahead.
 #pragma once
 
