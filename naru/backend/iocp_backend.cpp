@@ -78,6 +78,7 @@ void iocp_backend::start(operation& op, operation_queue& done) noexcept {
         return;
     }
     op.state = operation_state::pending;
+    op.backend_bits = 0;
     record* found = records_.find(op.target);
     if (found == nullptr || found->closer != nullptr) {
         complete(op, outcome::from_errno(EBADF), done);
@@ -113,6 +114,7 @@ void iocp_backend::advance(std::uint32_t slot, direction way, operation_queue& d
         if (outcome != attempt::finished) return;
         of.waiting(way).pop();
         complete(*op, result, done);
+        if (op->kind == operation_kind::connect) advance(slot, direction::read, done);  // they have waited
     }
 }
 
@@ -125,7 +127,7 @@ iocp_backend::attempt iocp_backend::try_now(std::uint32_t slot, record& of, oper
         case operation_kind::recv_into:
             return try_recv(slot, of, op, result);
         case operation_kind::readable:
-            return try_readable(slot, of, result);
+            return try_readable(slot, of, op, result);
         case operation_kind::writable:
             return try_writable(slot, of, result);
         case operation_kind::connect:

@@ -90,7 +90,8 @@ class iocp_backend final : public backend {
 
     // iocp_read.cpp
     attempt try_recv(std::uint32_t slot, record& of, operation& op, std::int64_t& result) noexcept;
-    attempt try_readable(std::uint32_t slot, record& of, std::int64_t& result) noexcept;
+    attempt try_readable(std::uint32_t slot, record& of, operation& op, std::int64_t& result) noexcept;
+    static attempt wait_for_connection(const record& of, operation& op, std::int64_t& result) noexcept;
     attempt recv_ready(std::uint32_t slot, record& of, operation& op, std::int64_t& result) noexcept;
     attempt begin_receive(std::uint32_t slot, record& of, operation& op, std::int64_t& result) noexcept;
     attempt wait_readable(std::uint32_t slot, record& of, std::int64_t& result) noexcept;

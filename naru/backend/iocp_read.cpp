@@ -6,13 +6,14 @@
 #include <naru/core/push.hpp>
 
 #include <cerrno>
+#include <utility>
 
 namespace naru {
 
 iocp_backend::attempt iocp_backend::try_recv(std::uint32_t slot, record& of, operation& op,
                                              std::int64_t& result) noexcept {
     of.starved = false;
-    if (of.kind == descriptor_kind::socket) return attempt::blocked;  // until it is connected
+    if (of.kind == descriptor_kind::socket) return wait_for_connection(of, op, result);
     if (of.read_error != 0) {
         result = outcome::from_errno(of.read_error);
         of.read_error = 0;
@@ -25,6 +26,19 @@ iocp_backend::attempt iocp_backend::try_recv(std::uint32_t slot, record& of, ope
         of.read_ready = true;
     }
     return recv_ready(slot, of, op, result);
+}
+
+// A read waits for the connect beside it. Where there is none, it may still be submitted in this tick.
+iocp_backend::attempt iocp_backend::wait_for_connection(const record& of, operation& op,
+                                                        std::int64_t& result) noexcept {
+    const operation* const first = of.writes.front();
+    if (first != nullptr && first->kind == operation_kind::connect) {
+        op.backend_bits = 0;
+        return attempt::blocked;
+    }
+    if (std::exchange(op.backend_bits, 1) == 0) return attempt::paused;
+    result = outcome::from_errno(ENOTCONN);
+    return attempt::finished;
 }
 
 // Something is there, most likely.
@@ -53,9 +67,9 @@ iocp_backend::attempt iocp_backend::recv_ready(std::uint32_t slot, record& of, o
     return result == system_calls::would_block ? attempt::paused : attempt::finished;
 }
 
-iocp_backend::attempt iocp_backend::try_readable(std::uint32_t slot, record& of,
+iocp_backend::attempt iocp_backend::try_readable(std::uint32_t slot, record& of, operation& op,
                                                  std::int64_t& result) noexcept {
-    if (of.kind == descriptor_kind::socket) return attempt::blocked;
+    if (of.kind == descriptor_kind::socket) return wait_for_connection(of, op, result);
     if (of.read_error != 0) return attempt::finished;  // a read will tell
     const attempt waited = wait_readable(slot, of, result);
     if (waited == attempt::finished && result > 0) result = 0;

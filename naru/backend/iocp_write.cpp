@@ -103,8 +103,8 @@ std::int64_t iocp_backend::connected(record& of, const operation& op, std::int64
         system_calls::disconnect(of.descriptor);
         result = outcome::from_errno(ECONNREFUSED);
     }
-    of.kind = descriptor_kind::stream;  // if it has failed, reads that waited for it are to hear of it
-    of.write_ready = true;
+    if (result == 0) of.kind = descriptor_kind::stream;
+    of.write_ready = true;  // or the next send says what is wrong
     return result;
 }
 

@@ -1,7 +1,9 @@
 // What an operation tries when its direction is ready: one call, and what its answer says of the descriptor.
 #include <naru/backend/readiness_backend.hpp>
 
+#include <naru/backend/connection_failure.hpp>
 #include <naru/backend/system_calls.hpp>
+#include <naru/core/push.hpp>
 #include <naru/loop/datagram.hpp>
 
 #include <algorithm>
@@ -11,7 +13,12 @@ namespace naru {
 
 namespace {
 
-constexpr std::uint8_t connecting = 1;  // operation::backend_bits
+// operation::backend_bits of a connect
+constexpr std::uint8_t connecting = 1;
+constexpr std::uint8_t knocking = 2;  // the listener's queue was full: tried again by the clock
+
+constexpr duration first_pause = std::chrono::milliseconds(limits::connect_pause_milliseconds);
+constexpr duration longest_pause = first_pause * (1 << (limits::connect_pauses - 1));
 
 }  // namespace
 
@@ -22,7 +29,7 @@ readiness_backend::attempt readiness_backend::try_now(std::uint32_t slot, record
             return of.read_ready ? try_accept(of, result) : attempt::blocked;
         case operation_kind::recv:
         case operation_kind::recv_into: {
-            if (!of.read_ready) return attempt::blocked;
+            if (!can_read(of)) return attempt::blocked;
             const attempt outcome = try_recv(of, op, result);
             if (of.starved && !of.in_starved) {
                 of.in_starved = true;
@@ -31,7 +38,7 @@ readiness_backend::attempt readiness_backend::try_now(std::uint32_t slot, record
             return outcome;
         }
         case operation_kind::readable:
-            if (!of.read_ready) return attempt::blocked;
+            if (!can_read(of)) return attempt::blocked;
             of.read_ready = of.hangup;  // used up; an end of stream stays readable
             of.retell = true;
             result = 0;
@@ -119,6 +126,10 @@ readiness_backend::attempt readiness_backend::try_recv(record& of, operation& op
         of.read_ready = of.urgent = false;
         return attempt::blocked;
     }
+    if (result == outcome::end_of_stream) {
+        result = end_of(of.failed && !of.ended);
+        of.ended = of.ended || !of.failed;
+    }
     if (result > 0 && is_short && !of.hangup && !of.urgent && counts_tell(of)) of.read_ready = false;
     return attempt::finished;
 }
@@ -203,8 +214,18 @@ readiness_backend::attempt readiness_backend::try_send_to(record& of, operation&
 
 readiness_backend::attempt readiness_backend::try_connect(record& of, operation& op,
                                                           std::int64_t& result) noexcept {
+    if (op.backend_bits == knocking) return attempt::blocked;
     if (op.backend_bits == 0) {
         result = system_calls::connect(of.descriptor, op.address, op.count);
+        // The end of one that was refused before, which Linux tells the next: the socket is free from here
+        // on.
+        if (result == -ECONNABORTED) result = system_calls::connect(of.descriptor, op.address, op.count);
+        if (result == system_calls::would_block) {
+            op.backend_bits = knocking;
+            if (knocking_.empty()) next_knock_ = saturating_add(clock::now(), knock_pause_ = first_pause);
+            push_or_end(knocking_, op.target);
+            return attempt::blocked;
+        }
         if (result == -EINPROGRESS) {
             op.backend_bits = connecting;
             // What has been reported so far was said of a socket that was not connecting. A read that was
@@ -222,6 +243,7 @@ readiness_backend::attempt readiness_backend::try_connect(record& of, operation&
     }
     if (result == 0) {
         of.kind = descriptor_kind::stream;
+        of.failed = false;  // as one before it had
         of.write_ready = true;
         of.hangup = of.hangup && op.backend_bits != 0;
     }
@@ -230,7 +252,27 @@ readiness_backend::attempt readiness_backend::try_connect(record& of, operation&
 
 bool readiness_backend::is_connecting(const record& of) noexcept {
     const operation* const first = of.writes.front();
-    return first != nullptr && first->kind == operation_kind::connect && first->backend_bits == connecting;
+    return first != nullptr && first->kind == operation_kind::connect;
+}
+
+bool readiness_backend::is_knocking(const record& of) noexcept {
+    return is_connecting(of) && of.writes.front()->backend_bits == knocking;
+}
+
+// Connects whose listener's queue was full (AF_UNIX): no poller reports room in it.
+void readiness_backend::knock_again(operation_queue& done) noexcept {
+    if (knocking_.empty() || clock::now() < next_knock_) return;
+    resumed_.swap(knocking_);
+    for (const handle each : resumed_) {
+        record* const found = records_.find(each);
+        if (found == nullptr || !is_knocking(*found)) continue;
+        found->writes.front()->backend_bits = 0;
+        advance(each.slot, direction::write, done);
+    }
+    const bool some_got_in = knocking_.size() < resumed_.size();
+    resumed_.clear();
+    knock_pause_ = some_got_in ? first_pause : std::min(2 * knock_pause_, longest_pause);
+    next_knock_ = saturating_add(clock::now(), knock_pause_);
 }
 
 // Files are always ready: the call is made here, and may wait for the disk.

@@ -1,5 +1,6 @@
 #include <naru/backend/readiness_backend.hpp>
 
+#include <naru/backend/connection_failure.hpp>
 #include <naru/backend/system_calls.hpp>
 #include <naru/backend/wait_time.hpp>
 #include <naru/backend/wake_descriptor.hpp>
@@ -70,7 +71,7 @@ result<handle> readiness_backend::name_descriptor(int descriptor, descriptor_kin
     fresh.kind = kind;
     fresh.armed = interest::none;
     fresh.registered = fresh.read_ready = fresh.hangup = fresh.urgent = fresh.retell = fresh.starved =
-        fresh.guessed = fresh.blocking = fresh.kind_known = fresh.is_tcp = false;
+        fresh.guessed = fresh.blocking = fresh.kind_known = fresh.is_tcp = fresh.failed = fresh.ended = false;
     // An empty send buffer: the first send is worth trying.
     fresh.write_ready = kind == descriptor_kind::stream || kind == descriptor_kind::datagram;
     return made;
@@ -132,8 +133,10 @@ void readiness_backend::advance(std::uint32_t slot, direction way, operation_que
             mark_changed(slot, of);
             return;
         }
+        if (tells_failure(*op, result)) of.failed = true;
         of.waiting(way).pop();
         complete(*op, result, done);
+        if (op->kind == operation_kind::connect) mark_changed(slot, of);  // for the reads that wait for it
     }
 }
 
@@ -148,10 +151,7 @@ void readiness_backend::cancel(operation& op, operation_queue& done) noexcept {
 }
 
 void readiness_backend::close(std::uint32_t slot, record& of, operation& op, operation_queue& done) noexcept {
-    for (const direction way : {direction::read, direction::write}) {
-        while (operation* waiting = of.waiting(way).pop())
-            complete(*waiting, outcome::canceled, done);
-    }
+    end_all(of, outcome::canceled, done);
     const int descriptor = of.descriptor;
     // Closing the last descriptor of a file takes it out of an epoll set by itself; only a level-triggered
     // report could go on for ever if it is not the last (a child forked without exec).
@@ -165,6 +165,12 @@ void readiness_backend::close(std::uint32_t slot, record& of, operation& op, ope
     records_.release(slot);
     if (op.kind == operation_kind::close && descriptor >= 0) system_calls::close(descriptor);
     complete(op, op.kind == operation_kind::close ? 0 : descriptor, done);
+}
+
+void readiness_backend::end_all(intrusive_chain<operation>& waiting, std::int64_t result,
+                                operation_queue& done) noexcept {
+    while (operation* op = waiting.pop())
+        complete(*op, result, done);
 }
 
 void readiness_backend::mark_changed(std::uint32_t slot, record& of) noexcept {
@@ -181,6 +187,8 @@ void readiness_backend::apply_changes(operation_queue& done) noexcept {
         record& of = records_.at(slot);
         of.listed = false;
         if (of.descriptor < 0) continue;
+        const bool unconnected = of.kind == descriptor_kind::socket && !is_connecting(of);
+        if (unconnected) end_all(of.reads, outcome::from_errno(ENOTCONN), done);
         const std::error_code error = apply_interest(slot, of);
         if (error) end_all(of, outcome::from(error), done);
     }
@@ -189,15 +197,13 @@ void readiness_backend::apply_changes(operation_queue& done) noexcept {
 
 // The descriptor cannot be watched: nothing that waits for it will ever have its turn.
 void readiness_backend::end_all(record& of, std::int64_t result, operation_queue& done) noexcept {
-    for (const direction way : {direction::read, direction::write}) {
-        while (operation* op = of.waiting(way).pop())
-            complete(*op, result, done);
-    }
+    for (const direction way : {direction::read, direction::write})
+        end_all(of.waiting(way), result, done);
 }
 
 std::error_code readiness_backend::apply_interest(std::uint32_t slot, record& of) noexcept {
-    const bool reads = !of.reads.empty() && !of.starved;
-    const bool writes = !of.writes.empty();
+    const bool reads = !of.reads.empty() && !of.starved && of.kind != descriptor_kind::socket;
+    const bool writes = !of.writes.empty() && !is_knocking(of);
     interest want = (reads ? interest::read : interest::none) | (writes ? interest::write : interest::none);
     bool again = false;
     switch (poller_->mode()) {
@@ -253,7 +259,9 @@ void readiness_backend::resume_paused(operation_queue& done) noexcept {
 void readiness_backend::wait(instant until, operation_queue& done) noexcept {
     resume_paused(done);
     retry_starved(done);
+    knock_again(done);
     apply_changes(done);
+    if (!knocking_.empty()) until = std::min(until, next_knock_);
     const bool busy = !done.empty() || !paused_.empty();
     for (const readiness& report : poller_->wait(busy ? 0 : milliseconds_until(until))) {
         handle_report(report, done);

@@ -57,6 +57,8 @@ class readiness_backend final : public backend {
         bool blocking : 1 = false;    // in blocking mode, which is not ours to change
         bool kind_known : 1 = false;  // is_tcp has been asked for
         bool is_tcp : 1 = false;
+        bool failed : 1 = false;  // the connection has, and somebody was told
+        bool ended : 1 = false;   // a read was told the end of the stream
         intrusive_chain<operation> reads;
         intrusive_chain<operation> writes;
 
@@ -85,9 +87,17 @@ class readiness_backend final : public backend {
     attempt try_send_to(record& of, operation& op, std::int64_t& result) noexcept;
     attempt try_file(record& of, operation& op, std::int64_t& result) noexcept;
     attempt try_connect(record& of, operation& op, std::int64_t& result) noexcept;
+    // A read beside a connect could take the error that is the connect's: it waits until that has ended.
+    static bool can_read(const record& of) noexcept {
+        return of.read_ready && of.kind != descriptor_kind::socket;
+    }
     static bool is_connecting(const record& of) noexcept;
+    static bool is_knocking(const record& of) noexcept;
+    void knock_again(operation_queue& done) noexcept;
     void advance(std::uint32_t slot, direction way, operation_queue& done) noexcept;
     void close(std::uint32_t slot, record& of, operation& op, operation_queue& done) noexcept;
+    static void end_all(intrusive_chain<operation>& waiting, std::int64_t result,
+                        operation_queue& done) noexcept;
     void mark_changed(std::uint32_t slot, record& of) noexcept;
     void apply_changes(operation_queue& done) noexcept;
     std::error_code apply_interest(std::uint32_t slot, record& of) noexcept;
@@ -109,8 +119,13 @@ class readiness_backend final : public backend {
     // Slots, each at most once in each list, so that with room for all slots no push allocates.
     std::vector<std::uint32_t> changed_;  // whose interest is to be looked at before the wait
     std::vector<std::uint32_t> starved_;
+    std::vector<std::uint32_t> starved_;
     std::vector<std::uint32_t> paused_;   // a send_file has had its turn and goes on in the next tick
     std::vector<std::uint32_t> scratch_;  // one of these while it is worked through
+    std::vector<handle> knocking_;        // a connect has found the listener's queue full
+    std::vector<handle> resumed_;         // knocking_ while it is worked through
+    instant next_knock_{};
+    duration knock_pause_{};
     int wake_descriptor_;
 };
 

@@ -166,12 +166,6 @@ std::int64_t read_file(int file, mutable_bytes into, std::uint64_t offset) noexc
     return restarted([&] { return pread(file, into.data(), size, static_cast<off_t>(offset)); });
 }
 
-void set_blocking(int descriptor, bool blocking) noexcept {
-    const int flags = fcntl(descriptor, F_GETFL);
-    if (flags < 0) return;
-    (void)fcntl(descriptor, F_SETFL, blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK);
-}
-
 bool is_blocking(int descriptor) noexcept {
     const int flags = fcntl(descriptor, F_GETFL);
     return flags >= 0 && (flags & O_NONBLOCK) == 0;

@@ -56,10 +56,7 @@ std::int64_t open_file(int directory, const char* path, int flags, unsigned mode
 /// pread(2): 0 is the end of the file.
 std::int64_t read_file(int file, mutable_bytes into, std::uint64_t offset) noexcept;
 
-/// io_uring waits by itself only on descriptors in blocking mode, sendfile(2) returns only from others. The
-/// mode is of the open file description: only for one that nobody else holds.
-void set_blocking(int descriptor, bool blocking) noexcept;
-/// False where the system does not tell (Windows).
+/// The mode of the open file description. False where the system does not tell (Windows).
 bool is_blocking(int descriptor) noexcept;
 
 /// Whether it is a TCP socket (socket(7), SO_DOMAIN and SO_PROTOCOL).

@@ -43,7 +43,8 @@ std::int64_t accept(int listener) noexcept {
     if (accepted == INVALID_SOCKET) return windows::last_socket_outcome();
     const int descriptor = windows::descriptor_of(accepted);
     SetHandleInformation(handle_of(descriptor), HANDLE_FLAG_INHERIT, 0);
-    set_blocking(descriptor, false);
+    u_long on = 1;
+    (void)ioctlsocket(accepted, static_cast<long>(FIONBIO), &on);
     return descriptor;
 }
 
@@ -170,11 +171,6 @@ std::int64_t read_file(int file, mutable_bytes into, std::uint64_t offset) noexc
     DWORD got = 0;
     if (ReadFile(handle_of(file), into.data(), wanted, &got, &where)) return got;
     return GetLastError() == ERROR_HANDLE_EOF ? 0 : windows::last_file_outcome();
-}
-
-void set_blocking(int descriptor, bool blocking) noexcept {
-    u_long on = blocking ? 0 : 1;
-    (void)ioctlsocket(socket_of(descriptor), static_cast<long>(FIONBIO), &on);
 }
 
 // The system does not tell a socket's mode. It is the socket's own all the same.

@@ -1,5 +1,6 @@
 #include <naru/backend/uring_backend.hpp>
 
+#include <naru/backend/connection_failure.hpp>
 #include <naru/backend/system_calls.hpp>
 #include <naru/backend/uring_quirks.hpp>
 #include <naru/backend/wake_descriptor.hpp>
@@ -27,6 +28,7 @@ constexpr std::uint8_t used_operations[] = {
     IORING_OP_CONNECT,      IORING_OP_POLL_ADD, IORING_OP_CLOSE,
     IORING_OP_OPENAT,       IORING_OP_READ,     IORING_OP_FILES_UPDATE,
     IORING_OP_ASYNC_CANCEL, IORING_OP_RECVMSG,  uring_abi::op_fixed_fd_install,
+    IORING_OP_NOP,          IORING_OP_TIMEOUT,
 };
 
 }  // namespace
@@ -115,25 +117,19 @@ result<handle> uring_backend::attach(int descriptor, descriptor_kind kind, owner
             return fail(errc::blocking_descriptor);
         }
         const auto made = name_descriptor(descriptor, kind, false);
-        if (made) {
-            records_.at(made->slot).shared = true;
-            records_.at(made->slot).blocking = blocking;
-        }
+        if (made) records_.at(made->slot).blocking = blocking;
         return made;
     }
     // A ring that has not been started yet may belong to another thread later.
     const bool connection = kind == descriptor_kind::stream || kind == descriptor_kind::socket;
     if (connection && direct_now_ && started_) {
-        system_calls::set_blocking(descriptor, true);
         const int index = register_direct(descriptor);
         if (index >= 0) {
             system_calls::close(descriptor);
             return name_descriptor(index, kind, true);
         }
     }
-    const auto made = name_descriptor(descriptor, kind, false);
-    if (made && kind != descriptor_kind::other) system_calls::set_blocking(descriptor, true);
-    return made;
+    return name_descriptor(descriptor, kind, false);
 }
 
 // Owns the descriptor from here on: closes it if there is no room for its name.
@@ -212,8 +208,7 @@ io_uring_sqe& uring_backend::entry_for(operation& op, record& of, std::uint8_t o
     return submission;
 }
 
-// An operation that the kernel has not let wait (EAGAIN): of a descriptor in non-blocking mode that is the
-// rule. It waits by a poll and tries again.
+// An operation that the kernel has not let wait (EAGAIN). It waits by a poll and tries again.
 void uring_backend::put_poll(operation& op, record& of) noexcept {
     const bool reads = direction_of(op.kind) == direction::read;
     entry_for(op, of, IORING_OP_POLL_ADD).poll32_events = reads ? POLLIN | POLLRDHUP : POLLOUT;
@@ -389,6 +384,11 @@ void uring_backend::on_operation(operation& op, const io_uring_cqe& completion,
     op.backend_bits =
         static_cast<std::uint8_t>((op.backend_bits & ~(state_mask | polls)) + (owes_notice ? one_notice : 0));
     if (!owes_notice) left_kernel(of);
+    if (op.backend_bits == unconnected && direction_of(op.kind) == direction::read) {
+        op.backend_bits = waiting;
+        on_unconnected(slot, of, op, done);
+        return;
+    }
     switch (op.kind) {
         case operation_kind::close:
             finish_close_if_quiet(slot, of, done);
@@ -398,18 +398,18 @@ void uring_backend::on_operation(operation& op, const io_uring_cqe& completion,
             if (op.backend_bits == waiting) break;
             op.backend_bits |= owed;  // the memory is lent until the last notification
             op.result = result;
+            if (tells_failure(op, result)) of.failed = true;
             return;
         case operation_kind::send_file:
             if (!on_file_sent(of, static_cast<send_file_operation&>(op), static_cast<int>(result), result))
                 return;
             break;
         case operation_kind::recv_into:
-            if (result == 0 && op.count > 0)
-                result = of.ended = static_cast<std::int32_t>(outcome::end_of_stream);
+            if (result == 0 && op.count > 0) result = of.ended = static_cast<std::int32_t>(end_of(of.failed));
+            if (tells_failure(op, result)) of.ended = static_cast<std::int32_t>(result);
             if (result == -EAGAIN && op.state == operation_state::canceling) result = outcome::canceled;
-            if (result == -EAGAIN && !of.closing) {  // the descriptor is non-blocking, for good or for now
-                of.polled = true;
-                arm(slot, of);
+            if (result == -EAGAIN && !of.closing) {
+                wait_by_poll(slot, of);
                 return;
             }
             break;
@@ -418,8 +418,7 @@ void uring_backend::on_operation(operation& op, const io_uring_cqe& completion,
             if (!on_datagram(of, op, result)) return;
             break;
         case operation_kind::connect:
-            if (result == 0) result = refuse_itself(of, op);
-            if (result == 0) of.kind = descriptor_kind::stream;
+            if (!on_connect(of, op, result)) return;
             break;
         case operation_kind::open_file:
         case operation_kind::read_file:
@@ -452,8 +451,10 @@ void uring_backend::finish(std::uint32_t slot, record& of, operation& op, std::i
         serve_reads(slot, of, done);
     } else {
         of.writes.pop();
+        if (tells_failure(op, result)) of.failed = true;
         complete(op, result, done);
         start_write(of, done);
+        if (op.kind == operation_kind::connect) serve_reads(slot, of, done);  // they have waited for it
     }
 }
 

@@ -4,7 +4,8 @@
 //
 // uring_backend.cpp   the ring's life, submission, the wait, and which completion goes where
 // uring_read.cpp      accept and receive: arming, what is kept ahead, waiting for buffers
-// uring_write.cpp     send, send_file, connect
+// uring_write.cpp     send, send_file
+// uring_connect.cpp   connect, and what reads meanwhile
 // uring_datagram.cpp  receive_from, send_to
 // uring_close.cpp     cancel, close
 // uring_direct.cpp    descriptors that live in the ring instead of the process
@@ -74,6 +75,10 @@ class uring_backend final : public backend {
     static constexpr std::uint8_t one_notice = 4;
     static constexpr std::uint8_t most_notices = 30 * one_notice;
     static constexpr std::uint8_t polls = 128;
+    // Of a connect: how often it has found the listener's queue full.
+    static constexpr std::uint8_t one_pause = 4;
+    // Of a read: it was submitted on a socket that nobody was connecting (see put_unconnected).
+    static constexpr std::uint8_t unconnected = 4;
 
     static constexpr std::uint32_t none = ~0u;
 
@@ -88,17 +93,17 @@ class uring_backend final : public backend {
         bool fresh : 1 = false;         // just accepted: nothing has been received yet
         bool stopping : 1 = false;      // and has been asked to end
         bool starved : 1 = false;       // waits for buffers
-        bool polled : 1 = false;        // what is armed is a poll, because the descriptor is non-blocking
-        bool closing : 1 = false;       // the close operation is at the front of reads
-        bool direct : 1 = false;        // lives in the ring's table
-        bool shared : 1 = false;        // came from outside: its mode is not ours to change
-        bool blocking : 1 = false;      // and is blocking
-        bool copies : 1 = false;        // zero-copy was refused: this kind of socket has none
+        bool polled : 1 = false;    // what is armed, or will be, is a poll: the kernel did not wait (EAGAIN)
+        bool closing : 1 = false;   // the close operation is at the front of reads
+        bool direct : 1 = false;    // lives in the ring's table
+        bool blocking : 1 = false;  // in blocking mode, which is not ours to change
+        bool copies : 1 = false;    // zero-copy was refused: this kind of socket has none
         bool copies_first : 1 = false;  // and for the first of writes alone, for want of memory
         bool zero_copy : 1 = false;     // the send in the kernel is one
         bool send_begun : 1 = false;    // the turn of a linked send has come
         bool bulk : 1 = false;          // its last receive filled a whole buffer: the next is a bundle
         bool armed_bundle : 1 = false;  // what is armed is one
+        bool failed : 1 = false;        // the connection has, and somebody was told
         bool close_last : 1 = false;  // an operation in the kernel has yet to look its file up, or to open it
         std::uint16_t in_kernel = 0;  // one-shot operations submitted
         std::uint16_t kept = 0;
@@ -154,6 +159,7 @@ class uring_backend final : public backend {
     void take_kept(record& of, operation& op, std::int64_t& result) noexcept;
     void drop_kept(record& of) noexcept;
     void arm(std::uint32_t slot, record& of) noexcept;
+    void wait_by_poll(std::uint32_t slot, record& of) noexcept;
     void disarm(std::uint32_t slot, record& of) noexcept;
     unsigned receives_ahead() const noexcept;
     void watch_pool() noexcept;
@@ -174,8 +180,15 @@ class uring_backend final : public backend {
     bool step_send_file(record& of, send_file_operation& op, std::int64_t& result) noexcept;
     bool step_copied_file(record& of, send_file_operation& op, std::int64_t& result) noexcept;
     bool on_file_sent(record& of, send_file_operation& op, int outcome, std::int64_t& result) noexcept;
-    void end_send_file(record& of, send_file_operation& op) noexcept;
+    void end_send_file(send_file_operation& op) noexcept;
     void resume_paused(operation_queue& done) noexcept;
+
+    // uring_connect.cpp
+    void put_connect(record& of, operation& op) noexcept;
+    bool on_connect(record& of, operation& op, std::int64_t& result) noexcept;
+    static bool is_connecting(const record& of) noexcept;
+    void put_unconnected(record& of, operation& op) noexcept;
+    void on_unconnected(std::uint32_t slot, record& of, operation& op, operation_queue& done) noexcept;
 
     // uring_datagram.cpp
     void put_receive_from(record& of, receive_from_operation& op) noexcept;

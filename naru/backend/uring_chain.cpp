@@ -25,9 +25,9 @@ bool uring_backend::can_link(const operation& op, bool first) noexcept {
             return of->kind == descriptor_kind::file && of->direct && of->reads.empty();
         case operation_kind::send:
             // What waits before it would come after it; slices that are sent in parts are no single
-            // operation; and on a descriptor in non-blocking mode the kernel does not wait for all of it.
+            // operation.
             return of->kind == descriptor_kind::stream && of->writes.empty() && op.count == 1 &&
-                   op.slices->size > 0 && op.slices->size <= limits::bytes_per_call && !of->shared;
+                   op.slices->size > 0 && op.slices->size <= limits::bytes_per_call;
         default:
             return false;
     }

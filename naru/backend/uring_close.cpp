@@ -48,8 +48,7 @@ void uring_backend::cancel(operation& op, operation_queue& done) noexcept {
     }
     const bool begun = of->writes.front() == &op;  // a send_file between two turns
     if (!of->writes.remove(op)) return;
-    if (begun && op.kind == operation_kind::send_file)
-        end_send_file(*of, static_cast<send_file_operation&>(op));
+    if (begun && op.kind == operation_kind::send_file) end_send_file(static_cast<send_file_operation&>(op));
     complete(op, outcome::canceled, done);
     if (begun) start_write(*of, done);
 }
@@ -70,7 +69,7 @@ void uring_backend::begin_close(std::uint32_t slot, record& of, operation& op,
                 continue;
             }
             if (each->kind == operation_kind::send_file)
-                end_send_file(of, static_cast<send_file_operation&>(*each));
+                end_send_file(static_cast<send_file_operation&>(*each));
             complete(*each, outcome::canceled, done);
         }
     }
@@ -112,7 +111,6 @@ void uring_backend::finish_close_if_quiet(std::uint32_t slot, record& of, operat
     }
     of.reads.pop();
     drop_kept(of);
-    const bool shared = of.shared;
     int descriptor = std::exchange(of.descriptor, -1);
     if (of.direct) {
         const int place = descriptor;
@@ -125,7 +123,6 @@ void uring_backend::finish_close_if_quiet(std::uint32_t slot, record& of, operat
     records_.release(slot);
     std::int64_t result = 0;
     if (op.kind == operation_kind::release) {
-        if (descriptor >= 0 && !shared) system_calls::set_blocking(descriptor, false);
         result = descriptor >= 0 ? descriptor : outcome::from_errno(EMFILE);
     }
     complete(op, result, done);

@@ -1,5 +1,4 @@
-// Datagrams: a receive and a send at a time are in the kernel, so that their order is kept. Both wait there
-// if their socket is in blocking mode.
+// Datagrams: a receive and a send at a time are in the kernel, so that their order is kept. Both wait there.
 #include <naru/backend/datagram_message.hpp>
 #include <naru/backend/uring_backend.hpp>
 
@@ -39,8 +38,8 @@ void uring_backend::put_send_to(record& of, send_to_operation& op) noexcept {
     submission.len = 1;
 }
 
-// True if the operation has ended, with `result`. Otherwise it was interrupted, or met a descriptor in
-// non-blocking mode, and goes on.
+// True if the operation has ended, with `result`. Otherwise it was interrupted, or the kernel did not wait,
+// and goes on.
 bool uring_backend::on_datagram(record& of, operation& op, std::int64_t& result) noexcept {
     const bool receives = op.kind == operation_kind::receive_from;
     if (result != -EINTR && result != -EAGAIN) {

@@ -1,5 +1,6 @@
 // Reading: accepts and receives are armed once and report many times. What comes before it is asked for is
 // kept, up to a limit; past it the kernel is told to stop, and the peer feels it.
+#include <naru/backend/connection_failure.hpp>
 #include <naru/backend/system_calls.hpp>
 #include <naru/backend/uring_backend.hpp>
 #include <naru/core/check.hpp>
@@ -27,6 +28,10 @@ void uring_backend::serve_reads(std::uint32_t slot, record& of, operation_queue&
 
 // True if the operation has ended here.
 bool uring_backend::serve_read(std::uint32_t slot, record& of, operation& op, std::int64_t& result) noexcept {
+    if (of.kind == descriptor_kind::socket) {
+        if (!is_connecting(of)) put_unconnected(of, op);
+        return false;
+    }
     if (of.kept > 0) {
         take_kept(of, op, result);
         return true;
@@ -76,8 +81,9 @@ void uring_backend::arm(std::uint32_t slot, record& of) noexcept {
         of.armed_direct = direct_now_;
         if (direct_now_) {
             submission.file_index = IORING_FILE_INDEX_ALLOC;
+            submission.accept_flags = SOCK_NONBLOCK;
         } else {
-            submission.accept_flags = SOCK_CLOEXEC;
+            submission.accept_flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
         }
         const bool one = !options_.multishot_accept || (direct_now_ && table_is_nearly_full());
         if (!one) submission.ioprio = IORING_ACCEPT_MULTISHOT;
@@ -99,6 +105,14 @@ void uring_backend::arm(std::uint32_t slot, record& of) noexcept {
         submission.ioprio = IORING_RECV_MULTISHOT;
     }
     of.fresh = false;
+}
+
+// Descriptors are non-blocking here as everywhere, so that who reads by itself after `readable` is told
+// EAGAIN and not held up; a receive or accept of the ring waits all the same (io_uring/net.c, since 5.19:
+// only what a worker thread of the kernel has to do is refused with EAGAIN). Then a poll waits in its place.
+void uring_backend::wait_by_poll(std::uint32_t slot, record& of) noexcept {
+    of.polled = true;
+    arm(slot, of);
 }
 
 void uring_backend::disarm(std::uint32_t slot, record& of) noexcept {
@@ -156,7 +170,7 @@ void uring_backend::on_accepted(std::uint32_t slot, record& of, int outcome) noe
         return;
     }
     if (outcome == -ECANCELED || outcome == -EINTR) return;
-    if (outcome == -EAGAIN) {  // whoever shares the listener has it in non-blocking mode
+    if (outcome == -EAGAIN) {
         of.polled = true;
         return;
     }
@@ -192,10 +206,10 @@ void uring_backend::on_received(std::uint32_t slot, record& of, const io_uring_c
         lent_.lend(index);
     }
     if (outcome == 0) {
-        of.ended = static_cast<std::int32_t>(outcome::end_of_stream);
+        of.ended = static_cast<std::int32_t>(end_of(of.failed));
     } else if (outcome == -ENOBUFS) {
         starve(slot, of);
-    } else if (outcome == -EAGAIN) {  // the descriptor is non-blocking, for good or for now
+    } else if (outcome == -EAGAIN) {
         of.polled = true;
     } else if (outcome != -ECANCELED && outcome != -EINTR) {
         of.ended = outcome;

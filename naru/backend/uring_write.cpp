@@ -1,5 +1,6 @@
 // Writing: one operation of a handle at a time is in the kernel, so that short sends go on where they
 // stopped and the order is kept.
+#include <naru/backend/connection_failure.hpp>
 #include <naru/backend/system_calls.hpp>
 #include <naru/backend/uring_backend.hpp>
 #include <naru/core/check.hpp>
@@ -40,6 +41,7 @@ void uring_backend::start_write(record& of, operation_queue& done) noexcept {
         std::int64_t result = 0;
         if (!put_write(of, *op, result)) return;
         of.writes.pop();
+        if (tells_failure(*op, result)) of.failed = true;
         complete(*op, result, done);
     }
 }
@@ -55,16 +57,14 @@ bool uring_backend::put_write(record& of, operation& op, std::int64_t& result) n
         case operation_kind::send_file: {
             auto& file = static_cast<send_file_operation&>(op);
             if (!step_send_file(of, file, result)) return false;
-            end_send_file(of, file);
+            end_send_file(file);
             return true;
         }
         case operation_kind::send_to:
             put_send_to(of, static_cast<send_to_operation&>(op));
             return false;
         case operation_kind::connect: {
-            io_uring_sqe& submission = entry_for(op, of, IORING_OP_CONNECT);
-            submission.addr = reinterpret_cast<std::uint64_t>(op.address);
-            submission.off = op.count;
+            put_connect(of, op);
             return false;
         }
         default: {
@@ -136,16 +136,6 @@ bool uring_backend::on_sent(record& of, operation& op, std::int64_t& result) noe
     return !put_send(of, op);
 }
 
-// A connect that has succeeded: 0, or ECONNREFUSED if it is to ourselves.
-std::int64_t uring_backend::refuse_itself(const record& of, const operation& op) noexcept {
-    const int socket = of.direct ? install(of.descriptor) : of.descriptor;
-    if (socket < 0) return 0;
-    const bool itself = system_calls::is_connected_to_itself(socket, op.address, op.count);
-    if (itself) system_calls::disconnect(socket);
-    if (of.direct) system_calls::close(socket);
-    return itself ? outcome::from_errno(ECONNREFUSED) : 0;
-}
-
 // ---------------------------------------------------------------------------------------- files
 
 // sendfile(2) by the loop's thread, and a poll when the send buffer is full: io_uring's own way, splice
@@ -160,7 +150,6 @@ bool uring_backend::step_send_file(record& of, send_file_operation& op, std::int
             if (socket < 0) return step_copied_file(of, op, result);
             op.backend_word = installed_word(socket);
         }
-        if (!of.shared) system_calls::set_blocking(socket, false);  // sendfile(2) has no other way
     }
     if (op.backend_word != 0 && !is_installed(op.backend_word)) return step_copied_file(of, op, result);
     const int socket = op.backend_word != 0 ? installed_in(op.backend_word) : of.descriptor;
@@ -221,17 +210,14 @@ bool uring_backend::on_file_sent(record& of, send_file_operation& op, int outcom
         result = op.remaining == 0 ? static_cast<std::int64_t>(op.progress) : outcome::canceled;
     else if (outcome >= 0 && !step_send_file(of, op, result))
         return false;
-    end_send_file(of, op);
+    end_send_file(op);
     return true;
 }
 
-void uring_backend::end_send_file(record& of, send_file_operation& op) noexcept {
+void uring_backend::end_send_file(send_file_operation& op) noexcept {
     const std::uint64_t word = std::exchange(op.backend_word, 0);
-    if (word == 0) {
-        // Of a closing handle the number may be somebody else's by now.
-        if (!of.direct && !of.shared && !of.closing) system_calls::set_blocking(of.descriptor, true);
-    } else if (is_installed(word)) {
-        system_calls::set_blocking(installed_in(word), true);
+    if (word == 0) return;
+    if (is_installed(word)) {
         system_calls::close(installed_in(word));
     } else {
         buffers_.release(reinterpret_cast<const std::byte*>(word));

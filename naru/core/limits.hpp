@@ -29,6 +29,11 @@ inline constexpr unsigned buffers_ahead = 4;
 /// Accepted sockets kept for a listener whose owner is not accepting, before multishot accept is stopped.
 inline constexpr unsigned accepts_ahead = 64;
 
+/// Pause before a connect to a Unix listener whose queue is full is tried again, and the longest after so
+/// many in vain, each twice as long as the last: the system reports room in that queue to nobody.
+inline constexpr unsigned connect_pause_milliseconds = 1;
+inline constexpr unsigned connect_pauses = 6;  // the last: 32 ms
+
 /// AcceptEx requests that an iocp loop keeps with the kernel for a listener, a socket in each: connections
 /// that are complete when the owner asks, and as many that are kept for an owner who does not.
 inline constexpr unsigned accepts_posted = 16;

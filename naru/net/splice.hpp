@@ -15,8 +15,8 @@ struct pipe_ends {
 /// A non-blocking pipe. Errors: EMFILE, ENFILE; ENOTSUP where there is no splice.
 result<pipe_ends> make_splice_pipe() noexcept;
 
-/// One step of splice(2) between a socket and a pipe, one of which `socket` names again: >= 0 bytes, or a
-/// negated errno (EINVAL where these descriptors, or this system, cannot).
-std::int64_t splice_step(int from, int to, int socket, std::uint64_t count) noexcept;
+/// One step of splice(2) between a non-blocking socket and a pipe: >= 0 bytes, or a negated errno (EINVAL
+/// where these descriptors, or this system, cannot).
+std::int64_t splice_step(int from, int to, std::uint64_t count) noexcept;
 
 }  // namespace naru

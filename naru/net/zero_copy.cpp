@@ -48,7 +48,7 @@ task<result<std::uint64_t>> forward_by_splice(tcp_stream& from, tcp_stream& to, 
     while (true) {
         while (pipe.held > 0) {
             const borrowed_descriptor sink = to.borrow();
-            const std::int64_t out = splice_step(pipe.read_end(), sink.get(), sink.get(), pipe.held);
+            const std::int64_t out = splice_step(pipe.read_end(), sink.get(), pipe.held);
             if (out > 0) {
                 pipe.held -= static_cast<std::uint64_t>(out);
                 moved += static_cast<std::uint64_t>(out);
@@ -59,7 +59,7 @@ task<result<std::uint64_t>> forward_by_splice(tcp_stream& from, tcp_stream& to, 
             }
         }
         const borrowed_descriptor source = from.borrow();
-        const std::int64_t in = splice_step(source.get(), pipe.write_end(), source.get(), splice_turn);
+        const std::int64_t in = splice_step(source.get(), pipe.write_end(), splice_turn);
         if (in > 0) {
             pipe.held += static_cast<std::uint64_t>(in);
         } else if (in == 0) {

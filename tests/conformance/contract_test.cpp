@@ -349,7 +349,6 @@ TEST_P(Contract, WritableWaitsForRoom) {
     std::size_t filled = 0;
     {
         const borrowed_descriptor socket = loop().borrow(ours);
-        const non_blocking_scope scope(socket.get());
         while (const std::size_t step = write_some(socket.get(), block))
             filled += step;
     }

@@ -213,7 +213,6 @@ TEST_P(DatagramContract, ReadinessIsToldToWhoReadsByHimself) {
         std::ptrdiff_t got = -1;
         ASSERT_TRUE(run_until([&] {  // it may be told too early
             if (!readable.idle()) return false;
-            const non_blocking_scope scope(loop().descriptor(ours));
             got = receive_some(loop().descriptor(ours), text, sizeof text);
             if (got < 0) loop().submit(readable);
             return got >= 0;

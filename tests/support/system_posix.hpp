@@ -84,22 +84,6 @@ inline bool wait_for(int socket, int events, int milliseconds) {
 }
 inline bool wait_readable(int socket, int milliseconds) { return wait_for(socket, POLLIN, milliseconds); }
 
-/// A socket that a test reads and writes itself while a backend may have it in blocking mode.
-class non_blocking_scope {
- public:
-    explicit non_blocking_scope(int descriptor)
-        : descriptor_(descriptor), flags_(::fcntl(descriptor, F_GETFL)) {
-        ::fcntl(descriptor_, F_SETFL, flags_ | O_NONBLOCK);
-    }
-    ~non_blocking_scope() { ::fcntl(descriptor_, F_SETFL, flags_); }
-    non_blocking_scope(const non_blocking_scope&) = delete;
-    non_blocking_scope& operator=(const non_blocking_scope&) = delete;
-
- private:
-    int descriptor_;
-    int flags_;
-};
-
 inline bool is_open(int descriptor) { return ::fcntl(descriptor, F_GETFD) >= 0; }
 
 /// How many descriptors this process has open.

@@ -104,11 +104,6 @@ inline std::pair<unique_descriptor, unique_descriptor> make_local_pair() {
 inline constexpr const char* no_local_datagrams = "Windows has no datagram sockets of the UNIX domain";
 inline std::pair<unique_descriptor, unique_descriptor> make_local_datagram_pair() { return {}; }
 
-class non_blocking_scope {  // no backend here uses blocking mode
- public:
-    explicit non_blocking_scope(int /*descriptor*/) {}
-};
-
 inline bool is_open(int descriptor) {
     DWORD flags = 0;
     return GetHandleInformation(windows::handle_of(descriptor), &flags) != 0;
