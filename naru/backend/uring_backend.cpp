@@ -234,11 +234,20 @@ void uring_backend::start(operation& op, operation_queue& done) noexcept {
     const bool closes = op.kind == operation_kind::close || op.kind == operation_kind::release;
     record* of = records_.find(op.target);
     if (op.state == operation_state::canceling && !closes) {
-        // What has been received already is not lost to a cancel: it belongs to the first read.
+        // What has been received or accepted already is not lost to a cancel: it belongs to the first read.
         std::int64_t result = outcome::canceled;
-        const bool reads = op.kind == operation_kind::recv || op.kind == operation_kind::recv_into;
-        if (reads && of != nullptr && !of->closing && of->kept > 0 && of->reads.empty())
-            take_kept(*of, op, result);
+        const bool accepts = op.kind == operation_kind::accept;
+        const bool reads = op.kind == operation_kind::recv || op.kind == operation_kind::recv_into || accepts;
+        if (reads && of != nullptr && !of->closing && of->reads.empty() &&
+            accepts == (of->kind == descriptor_kind::listener)) {
+            op.backend_bits = waiting;
+            if (of->kept > 0) {
+                take_kept(*of, op, result);
+            } else if (accepts && of->armed) {
+                await_armed(op.target.slot, *of, op);
+                return;
+            }
+        }
         complete(op, result, done);
         return;
     }

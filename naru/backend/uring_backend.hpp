@@ -162,6 +162,7 @@ class uring_backend final : public backend {
     void on_armed(std::uint32_t slot, record& of, const io_uring_cqe& completion,
                   operation_queue& done) noexcept;
     void on_accepted(std::uint32_t slot, record& of, int outcome) noexcept;
+    bool accept_now(std::uint32_t slot, record& of) noexcept;
     void on_received(std::uint32_t slot, record& of, const io_uring_cqe& completion) noexcept;
     void keep_buffer(record& of, std::uint32_t index, std::uint32_t size) noexcept;
     void starve(std::uint32_t slot, record& of) noexcept;
@@ -193,6 +194,7 @@ class uring_backend final : public backend {
     // uring_close.cpp
     io_uring_sqe& put_cancel(const operation& op) noexcept;
     io_uring_sqe& put_cancel_all(const record& of) noexcept;
+    void await_armed(std::uint32_t slot, record& of, operation& op) noexcept;
     void begin_close(std::uint32_t slot, record& of, operation& op, operation_queue& done) noexcept;
     void put_close(record& of, operation& op) noexcept;
     void finish_close_if_quiet(std::uint32_t slot, record& of, operation_queue& done) noexcept;
