@@ -37,7 +37,8 @@ uring_backend::uring_backend(const uring_options& options)
     : backend(options.pool_buffers),
       options_(options),
       received_(options.pool_buffers),
-      wake_descriptor_(make_wake_descriptor()) {
+      wake_descriptor_(make_wake_descriptor()),
+      message_wakes_(options.message_wakes) {
     try {
         open_ring();
     } catch (...) {
@@ -457,13 +458,17 @@ void uring_backend::finish(std::uint32_t slot, record& of, operation& op, std::i
 }
 
 // Any thread. A completion put straight into the ring saves its loop the poll and the read of an eventfd.
+// Where the kernel cannot (before Linux 6.13 it knows no such registration, and a filter may forbid it), it
+// is asked once; a refusal for want of memory or of room is one for this time.
 void uring_backend::wake() noexcept {
-    if (options_.message_wakes) {
+    if (message_wakes_.load(std::memory_order_relaxed)) {
         io_uring_sqe message{};
         message.opcode = IORING_OP_MSG_RING;
         message.fd = ring_.descriptor();
         message.off = word(tag::wake, 8);
         if (syscall(__NR_io_uring_register, -1, uring_abi::register_send_msg_ring, &message, 1) == 0) return;
+        const bool for_this_time = errno == ENOMEM || errno == EAGAIN || errno == EINTR || errno == EOVERFLOW;
+        if (!for_this_time) message_wakes_.store(false, std::memory_order_relaxed);
     }
     signal_wake_descriptor(wake_descriptor_);
 }

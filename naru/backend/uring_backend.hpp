@@ -20,6 +20,7 @@
 #include <naru/core/slot_table.hpp>
 #include <naru/loop/backend.hpp>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -234,9 +235,10 @@ class uring_backend final : public backend {
     std::vector<handle> resumed_;
     std::vector<std::uint16_t> free_files_;  // places of the table for files that are opened by name
     int wake_descriptor_;
-    int direct_from_ = 0;       // an accepted descriptor with this number means that the limit is near
-    unsigned table_ = 0;        // places in the ring's table
-    unsigned direct_used_ = 0;  // of them, by connections
+    int direct_from_ = 0;              // an accepted descriptor with this number means that the limit is near
+    unsigned table_ = 0;               // places in the ring's table
+    unsigned direct_used_ = 0;         // of them, by connections
+    std::atomic<bool> message_wakes_;  // read and cleared by any thread
     bool started_ = false;
     bool pool_is_short_ = false;  // nothing is received ahead
     bool direct_now_ = false;
