@@ -73,13 +73,19 @@ void iocp_backend::submit(operation_queue& batch, operation_queue& done) noexcep
 
 void iocp_backend::start(operation& op, operation_queue& done) noexcept {
     const bool closes = op.kind == operation_kind::close || op.kind == operation_kind::release;
+    record* found = records_.find(op.target);
     if (op.state == operation_state::canceling && !closes) {
-        complete(op, outcome::canceled, done);
+        // Who has been accepted already is not lost to a cancel.
+        std::int64_t result = outcome::canceled;
+        const bool has_accepted = op.kind == operation_kind::accept && found != nullptr &&
+                                  found->closer == nullptr && found->reads.empty() &&
+                                  found->accepts != nullptr && !found->accepts->waiting.empty();
+        if (has_accepted) (void)try_accept(op.target.slot, *found, result);
+        complete(op, result, done);
         return;
     }
     op.state = operation_state::pending;
     op.backend_bits = 0;
-    record* found = records_.find(op.target);
     if (found == nullptr || found->closer != nullptr) {
         complete(op, outcome::from_errno(EBADF), done);
         return;

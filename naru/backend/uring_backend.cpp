@@ -37,7 +37,8 @@ uring_backend::uring_backend(const uring_options& options)
     : backend(options.pool_buffers),
       options_(options),
       received_(options.pool_buffers),
-      wake_descriptor_(make_wake_descriptor()) {
+      wake_descriptor_(make_wake_descriptor()),
+      message_wakes_(options.message_wakes) {
     try {
         open_ring();
     } catch (...) {
@@ -252,11 +253,20 @@ void uring_backend::start(operation& op, operation_queue& done) noexcept {
     const bool closes = op.kind == operation_kind::close || op.kind == operation_kind::release;
     record* of = records_.find(op.target);
     if (op.state == operation_state::canceling && !closes) {
-        // What has been received already is not lost to a cancel: it belongs to the first read.
+        // What has been received or accepted already is not lost to a cancel: it belongs to the first read.
         std::int64_t result = outcome::canceled;
-        const bool reads = op.kind == operation_kind::recv || op.kind == operation_kind::recv_into;
-        if (reads && of != nullptr && !of->closing && of->kept > 0 && of->reads.empty())
-            take_kept(*of, op, result);
+        const bool accepts = op.kind == operation_kind::accept;
+        const bool reads = op.kind == operation_kind::recv || op.kind == operation_kind::recv_into || accepts;
+        if (reads && of != nullptr && !of->closing && of->reads.empty() &&
+            accepts == (of->kind == descriptor_kind::listener)) {
+            op.backend_bits = waiting;
+            if (of->kept > 0) {
+                take_kept(*of, op, result);
+            } else if (accepts && of->armed) {
+                await_armed(op.target.slot, *of, op);
+                return;
+            }
+        }
         complete(op, result, done);
         return;
     }
@@ -459,13 +469,17 @@ void uring_backend::finish(std::uint32_t slot, record& of, operation& op, std::i
 }
 
 // Any thread. A completion put straight into the ring saves its loop the poll and the read of an eventfd.
+// Where the kernel cannot (before Linux 6.13 it knows no such registration, and a filter may forbid it), it
+// is asked once; a refusal for want of memory or of room is one for this time.
 void uring_backend::wake() noexcept {
-    if (options_.message_wakes) {
+    if (message_wakes_.load(std::memory_order_relaxed)) {
         io_uring_sqe message{};
         message.opcode = IORING_OP_MSG_RING;
         message.fd = ring_.descriptor();
         message.off = word(tag::wake, 8);
         if (syscall(__NR_io_uring_register, -1, uring_abi::register_send_msg_ring, &message, 1) == 0) return;
+        const bool for_this_time = errno == ENOMEM || errno == EAGAIN || errno == EINTR || errno == EOVERFLOW;
+        if (!for_this_time) message_wakes_.store(false, std::memory_order_relaxed);
     }
     signal_wake_descriptor(wake_descriptor_);
 }

@@ -20,6 +20,7 @@
 #include <naru/core/slot_table.hpp>
 #include <naru/loop/backend.hpp>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -166,6 +167,7 @@ class uring_backend final : public backend {
     void on_armed(std::uint32_t slot, record& of, const io_uring_cqe& completion,
                   operation_queue& done) noexcept;
     void on_accepted(std::uint32_t slot, record& of, int outcome) noexcept;
+    bool accept_now(std::uint32_t slot, record& of) noexcept;
     void on_received(std::uint32_t slot, record& of, const io_uring_cqe& completion) noexcept;
     void keep_buffer(record& of, std::uint32_t index, std::uint32_t size) noexcept;
     void starve(std::uint32_t slot, record& of) noexcept;
@@ -198,6 +200,7 @@ class uring_backend final : public backend {
     // uring_close.cpp
     io_uring_sqe& put_cancel(const operation& op) noexcept;
     io_uring_sqe& put_cancel_all(const record& of) noexcept;
+    void await_armed(std::uint32_t slot, record& of, operation& op) noexcept;
     void begin_close(std::uint32_t slot, record& of, operation& op, operation_queue& done) noexcept;
     void put_close(record& of, operation& op) noexcept;
     void finish_close_if_quiet(std::uint32_t slot, record& of, operation_queue& done) noexcept;
@@ -237,9 +240,10 @@ class uring_backend final : public backend {
     std::vector<handle> resumed_;
     std::vector<std::uint16_t> free_files_;  // places of the table for files that are opened by name
     int wake_descriptor_;
-    int direct_from_ = 0;       // an accepted descriptor with this number means that the limit is near
-    unsigned table_ = 0;        // places in the ring's table
-    unsigned direct_used_ = 0;  // of them, by connections
+    int direct_from_ = 0;              // an accepted descriptor with this number means that the limit is near
+    unsigned table_ = 0;               // places in the ring's table
+    unsigned direct_used_ = 0;         // of them, by connections
+    std::atomic<bool> message_wakes_;  // read and cleared by any thread
     bool started_ = false;
     bool pool_is_short_ = false;  // nothing is received ahead
     bool direct_now_ = false;

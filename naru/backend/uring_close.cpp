@@ -41,7 +41,12 @@ void uring_backend::cancel(operation& op, operation_queue& done) noexcept {
         put_cancel(op);
         return;
     }
-    if (of->reads.remove(op)) {
+    if (direction_of(op.kind) == direction::read) {
+        if (!of->reads.remove(op)) return;
+        if (op.kind == operation_kind::accept && of->armed && of->reads.empty()) {
+            await_armed(op.target.slot, *of, op);
+            return;
+        }
         complete(op, outcome::canceled, done);
         serve_reads(op.target.slot, *of, done);
         return;
@@ -53,6 +58,13 @@ void uring_backend::cancel(operation& op, operation_queue& done) noexcept {
     if (begun) start_write(*of, done);
 }
 
+// The last accept of a listener has been cancelled: it ends when nobody is accepted any more, or takes one
+// who still was.
+void uring_backend::await_armed(std::uint32_t slot, record& of, operation& op) noexcept {
+    of.reads.push(op);
+    if (!of.stopping) disarm(slot, of);
+}
+
 // Stop, cancel, join, release: closing a descriptor that has a receive in the kernel would send no FIN
 // (axboe/liburing#932), and its late completion would find the next owner of the number.
 void uring_backend::begin_close(std::uint32_t slot, record& of, operation& op,
@@ -60,8 +72,14 @@ void uring_backend::begin_close(std::uint32_t slot, record& of, operation& op,
     of.closing = true;
     // Each by its name: to find what is on a descriptor the kernel looks at all that waits in the ring, with
     // 20,000 connections 0.7 ms for each close. Where the file is looked up later, that is the only way.
+    intrusive_chain<operation> accepts;
     for (intrusive_chain<operation>* way : {&of.reads, &of.writes}) {
         while (operation* each = way->pop()) {
+            if (each->kind == operation_kind::accept && of.armed) {  // it may still get a connection
+                each->state = operation_state::canceling;
+                accepts.push(*each);
+                continue;
+            }
             if (each->backend_bits != waiting) {
                 each->state = operation_state::canceling;  // its completion finds it by address
                 const bool ends_by_itself = (each->backend_bits & state_mask) == owed;
@@ -73,6 +91,8 @@ void uring_backend::begin_close(std::uint32_t slot, record& of, operation& op,
             complete(*each, outcome::canceled, done);
         }
     }
+    if (!accepts.empty()) of.close_last = true;  // the listener is to be asked once more
+    of.reads = accepts;
     of.reads.push(op);
     if (!of.close_last || of.in_kernel == 0) {
         if (of.armed && !of.stopping) disarm(slot, of);
@@ -103,6 +123,12 @@ void uring_backend::put_close(record& of, operation& op) noexcept {
 // Something on a closing handle has ended: if it was the last, so does the close.
 void uring_backend::finish_close_if_quiet(std::uint32_t slot, record& of, operation_queue& done) noexcept {
     if (of.in_kernel != 0 || of.armed) return;
+    while (of.reads.front()->kind == operation_kind::accept) {
+        operation& accept = *of.reads.pop();
+        std::int64_t result = outcome::canceled;
+        if (of.kept > 0 || accept_now(slot, of)) take_kept(of, accept, result);
+        complete(accept, result, done);
+    }
     operation& op = *of.reads.front();
     if (of.close_last && op.kind == operation_kind::close && of.descriptor >= 0) {
         of.close_last = false;

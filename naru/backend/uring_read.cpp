@@ -42,6 +42,10 @@ bool uring_backend::serve_read(std::uint32_t slot, record& of, operation& op, st
         if (of.kind == descriptor_kind::listener) of.ended = 0;
         return true;
     }
+    if (op.state == operation_state::canceling) {  // an accept that has waited for the end of what was armed
+        result = outcome::canceled;
+        return !of.armed;
+    }
     if (op.kind == operation_kind::readable && of.armed) {
         // Whoever asks for readiness reads by himself: nothing may be received ahead of him any more.
         if (!of.stopping) disarm(slot, of);
@@ -85,7 +89,9 @@ void uring_backend::arm(std::uint32_t slot, record& of) noexcept {
         } else {
             submission.accept_flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
         }
-        const bool one = !options_.multishot_accept || (direct_now_ && table_is_nearly_full());
+        const operation* const first = of.reads.front();
+        const bool more = first != nullptr && (first->flags & operation_flags::more) != 0;
+        const bool one = !more || !options_.multishot_accept || (direct_now_ && table_is_nearly_full());
         if (!one) submission.ioprio = IORING_ACCEPT_MULTISHOT;
         return;
     }
@@ -141,6 +147,12 @@ void uring_backend::on_armed(std::uint32_t slot, record& of, const io_uring_cqe&
         finish_close_if_quiet(slot, of, done);
         return;
     }
+    const operation* const first = of.reads.front();
+    if (accepts && !of.armed && first != nullptr && first->state == operation_state::canceling) {
+        const bool more = (first->flags & operation_flags::more) != 0;
+        while (of.kept < (more ? limits::accepts_at_stop : 1) && accept_now(slot, of)) {
+        }
+    }
     serve_reads(slot, of, done);
     if (!of.armed || of.stopping) return;
     const unsigned ahead = accepts ? limits::accepts_ahead : receives_ahead();
@@ -181,6 +193,17 @@ void uring_backend::on_accepted(std::uint32_t slot, record& of, int outcome) noe
     // The table of the ring is what is full, not the system's.
     const bool table_full = outcome == -ENFILE && of.armed_direct;
     of.ended = table_full ? static_cast<std::int32_t>(outcome::from(errc::direct_descriptor_limit)) : outcome;
+}
+
+// What was armed may have been ended between its being woken and its accepting. Of those who share a listener
+// the kernel wakes one for each connection (EPOLLEXCLUSIVE): who was waiting for us would be left to nobody,
+// until the next one comes. True if there was one.
+bool uring_backend::accept_now(std::uint32_t slot, record& of) noexcept {
+    const std::int64_t accepted = system_calls::accept(of.descriptor);
+    if (accepted < 0) return false;
+    of.armed_direct = false;
+    on_accepted(slot, of, static_cast<int>(accepted));
+    return of.ended == 0;
 }
 
 void uring_backend::on_received(std::uint32_t slot, record& of, const io_uring_cqe& completion) noexcept {

@@ -29,6 +29,10 @@ inline constexpr unsigned buffers_ahead = 4;
 /// Accepted sockets kept for a listener whose owner is not accepting, before multishot accept is stopped.
 inline constexpr unsigned accepts_ahead = 64;
 
+/// Connections that an io_uring loop takes from the queue of a listener when its last accept is cancelled:
+/// those whom the kernel may have woken it for, and nobody else.
+inline constexpr unsigned accepts_at_stop = 4096;
+
 /// Pause before a connect to a Unix listener whose queue is full is tried again, and the longest after so
 /// many in vain, each twice as long as the last: the system reports room in that queue to nobody.
 inline constexpr unsigned connect_pause_milliseconds = 1;

@@ -16,13 +16,19 @@
 //     that is longer than the memory is cut to it and says so (`truncated`): neither silence nor an error.
 //     That an earlier datagram had no taker (ICMP port unreachable) is no operation's result, unless the
 //     socket is connected to that one peer and the system tells; a send that is told so has sent nothing.
-//  9. What reads on a socket that is still to be connected waits for its connect, whichever of the two is
+//  9. An accept takes one connection; who is not asked for stays in the system's queue, for whoever shares
+//  the
+//     listener. With operation_flags::more others may be accepted ahead (io_uring; iocp always does). They
+//     belong to the next accepts, also to one that is cancelled: that it was `canceled` says that nobody is
+//     left. So who stops accepting cancels until he is told so, as acceptor does, and loses nobody; a close
+//     or release before that ends those who are left.
+// 10. What reads on a socket that is still to be connected waits for its connect, whichever of the two is
 //     submitted first. Where a tick ends in which nobody connects it (there is no connect, or it has failed),
 //     the read ends with ENOTCONN: why there is no connection is told the connect only. The handle may then
 //     be connected again. A connect waits for room in its listener's queue (AF_UNIX), too.
-// 10. A connection that has failed (a reset, no answer) is that to every read that comes after what had been
+// 11. A connection that has failed (a reset, no answer) is that to every read that comes after what had been
 //     received, whichever operation was told first: end_of_stream always means that the stream is whole.
-// 11. Descriptors are non-blocking and stay so: `readable`, and then reads of one's own until EAGAIN, wait
+// 12. Descriptors are non-blocking and stay so: `readable`, and then reads of one's own until EAGAIN, wait
 //     for nothing. Who has submitted a recv goes on with recv: io_uring may have received ahead.
 #pragma once
 
@@ -117,7 +123,8 @@ struct operation {
 static_assert(sizeof(operation) <= 64, "one cache line: an idle connection's largest part");
 
 namespace operation_flags {
-inline constexpr std::uint8_t more = 1;  ///< send: more follows at once, do not push a partial segment out
+inline constexpr std::uint8_t more = 1;  ///< send: more follows at once, do not push a partial segment out.
+                                         ///< accept: another one follows at once (rule 9)
 }  // namespace operation_flags
 
 using operation_queue = intrusive_queue<operation>;

@@ -73,6 +73,7 @@ acceptor::retry_timer::retry_timer(acceptor& of) noexcept
 acceptor::acceptor(loop& on, handle listener, const events& callbacks) noexcept
     : loop_(on), events_(callbacks), accept_(*this), retry_(*this) {
     accept_.target = listener;
+    accept_.flags = operation_flags::more;
 }
 
 void acceptor::start() noexcept { loop_.submit(accept_); }

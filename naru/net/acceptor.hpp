@@ -29,7 +29,8 @@ class acceptor {
     acceptor& operator=(const acceptor&) = delete;
 
     void start() noexcept;
-    /// Ends accepting; on_stopped follows, from a later tick. The listener stays open and is the caller's.
+    /// Ends accepting; on_stopped follows, from a later tick, after on_connection for those whom the backend
+    /// has accepted already (operation.hpp, rule 9). The listener stays open and is the caller's.
     void stop() noexcept;
 
  private:

@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -27,6 +28,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/ucontext.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -177,6 +179,57 @@ TEST(UringRefusal, AForkedChildDestroysWhatItInheritedAndItsOwnLoopGoesOn) {
         bool ran = false;
         inherited->post([&] { ran = true; });
         inherited->run_until([&] { return ran; });
+    }
+}
+
+// How often the message that wakes a loop was asked for, and how often it was refused: by a filter that lets
+// the process answer itself (seccomp(2), SECCOMP_RET_TRAP).
+volatile std::sig_atomic_t messages_asked_for = 0;
+int answer_to_messages = 0;
+
+bool answer_messages(int answer) {
+    answer_to_messages = answer;
+    struct sigaction trapped{};
+    trapped.sa_flags = SA_SIGINFO;
+    trapped.sa_sigaction = [](int, siginfo_t*, void* context) {
+        messages_asked_for = messages_asked_for + 1;
+#if defined(__x86_64__)
+        static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_RAX] = answer_to_messages;
+#elif defined(__aarch64__)
+        static_cast<ucontext_t*>(context)->uc_mcontext.regs[0] =
+            static_cast<unsigned long long>(answer_to_messages);
+#endif
+    };
+    if (::sigaction(SIGSYS, &trapped, nullptr) != 0) return false;
+    std::array<sock_filter, 6> program{{
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<unsigned>(__NR_io_uring_register), 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args) + sizeof(std::uint64_t)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, uring_abi::register_send_msg_ring, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    }};
+    sock_fprog filter{};
+    filter.len = program.size();
+    filter.filter = program.data();
+    return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+TEST(UringRefusal, AKernelWithoutWakingMessagesIsAskedOnce) {
+    if (!has_io_uring()) GTEST_SKIP() << "no io_uring here";
+    for (const auto& [answer, expected] : {std::pair<int, int>{-EINVAL, 1}, {-EACCES, 1}, {-ENOMEM, 20}}) {
+        const std::string said = in_a_child([answer] {
+            if (!answer_messages(answer)) return std::string("no filter");
+            loop on(std::make_unique<uring_backend>());
+            for (int turn = 0; turn < 20; ++turn) {  // each wake is one, and reaches the loop
+                bool ran = false;
+                on.post([&] { ran = true; });
+                on.run_until([&] { return ran; });
+            }
+            return std::to_string(messages_asked_for);
+        });
+        EXPECT_EQ(said, std::to_string(expected)) << answer;
     }
 }
 
