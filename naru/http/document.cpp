@@ -20,7 +20,8 @@ result<std::unique_ptr<representation>> load_representation(unique_descriptor fi
     auto made = std::make_unique<representation>();
     made->status = status;
     // Size and modification time to the nanosecond: strong enough, and the same on every thread and restart.
-    made->etag = fmt::format("\"{:x}-{:x}\"", status.modified_ns, status.size);
+    made->etag = fmt::format("\"{:x}-{:x}-{:x}\"", static_cast<std::uint64_t>(status.modified.seconds),
+                             status.modified.nanoseconds, status.size);
     if (status.size <= limits::cached_file_bytes) {
         if (auto read = read_whole(file.get(), status.size, may_block, made->content); !read)
             return fail(read.error());
@@ -36,7 +37,7 @@ void prepare(representation& of, coding which, std::string_view content_type, bo
     ready = "HTTP/1.1 200 OK\r\nServer: naru\r\nDate: ";
     of.date_offset = static_cast<std::uint32_t>(ready.size());
     ready.append(date_length, ' ');
-    const auto modified = format_last_modified(of.status.modified_seconds());
+    const auto modified = format_last_modified(of.status.modified.seconds);
     fmt::format_to(std::back_inserter(ready),
                    "\r\nContent-Type: {}\r\nContent-Length: {}\r\nLast-Modified: {}\r\nETag: {}\r\n"
                    "Accept-Ranges: bytes\r\n",

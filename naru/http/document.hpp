@@ -24,7 +24,7 @@ struct representation {
     mutable std::int64_t dated = -1;  ///< the second that Date shows
 
     bool ready_has_content() const noexcept { return ready.size() > head_size || status.size == 0; }
-    validators validate_by() const noexcept { return {etag, status.modified_seconds()}; }
+    validators validate_by() const noexcept { return {etag, status.modified.seconds}; }
 };
 
 struct document {

@@ -101,7 +101,7 @@ class head_writer {
 };
 
 void add_description(head_writer& head, const document& from, const representation& what, coding in) {
-    const auto modified = format_last_modified(what.status.modified_seconds());
+    const auto modified = format_last_modified(what.status.modified.seconds);
     head.add("Last-Modified: {}\r\nETag: {}\r\n", std::string_view(modified.data(), modified.size()),
              what.etag);
     if (from.varies) head.add("Vary: Accept-Encoding\r\n");
@@ -300,7 +300,8 @@ connection::next_step connection::answer_ranges(cached_document& from, const rep
                                                 std::span<const byte_range> ranges) noexcept {
     exchange& x = *exchange_;
     const std::string boundary =
-        fmt::format("naru-{:016x}", what.status.inode * 0x9e3779b97f4a7c15u ^ what.status.modified_ns);
+        fmt::format("naru-{:016x}", what.status.inode * 0x9e3779b97f4a7c15u ^
+                                        static_cast<std::uint64_t>(what.status.modified.seconds));
     // All part heads in one text, so that it is complete before pieces point into it.
     std::array<std::size_t, limits::ranges + 1> ends{};
     std::uint64_t length = 0;
@@ -340,7 +341,8 @@ connection::next_step connection::answer_ranges(cached_document& from, const rep
 connection::next_step connection::answer_redirect(std::string_view path) noexcept {
     exchange& x = *exchange_;
     const request_head& request = x.parser.head();
-    const std::string location = encode_path(path) + "/" + std::string(query_part(request.target.in(x.head)));
+    const std::string location =
+        encode_path(path) + "/" + encode_high_bytes(query_part(request.target.in(x.head)));
     const std::string page = "<!doctype html>\n<title>Moved</title>\n<p>The directory is <a href=\"" +
                              escape_html(location) + "\">here</a>.</p>\n";
     head_writer end(301, worker_.date());

@@ -1,5 +1,6 @@
 #include <naru/http/listing.hpp>
 
+#include <naru/http/date.hpp>
 #include <naru/http/path.hpp>
 
 #include <algorithm>
@@ -41,7 +42,7 @@ std::string size_text(std::uint64_t bytes) {
 
 std::string date_text(std::int64_t unix_seconds) {
     using namespace std::chrono;
-    const sys_seconds when{seconds(unix_seconds)};
+    const sys_seconds when{seconds(std::clamp(unix_seconds, first_second, last_second))};
     const sys_days day = floor<days>(when);
     const year_month_day date(day);
     const hh_mm_ss<seconds> time(when - day);
@@ -78,7 +79,7 @@ std::string listing_page(std::string_view path, std::vector<directory_entry> ent
         fmt::format_to(out, "<tr><td><a href=\"./{}{}\">{}{}</a></td><td>{}</td><td>{}</td></tr>\n",
                        escape_html(encode_segment(each.name)), slash, escape_html(each.name), slash,
                        directory ? std::string() : size_text(each.status.size),
-                       date_text(each.status.modified_seconds()));
+                       date_text(each.status.modified.seconds));
     }
     page += "</tbody>\n</table>\n</main>\n<footer>";
     if (cut) fmt::format_to(out, "Only the first {} entries are shown. ", entries.size());

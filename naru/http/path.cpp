@@ -13,6 +13,12 @@ int hex_value(char byte) noexcept {
     return -1;
 }
 
+void append_encoded(std::string& text, char byte) {
+    constexpr char digits[] = "0123456789ABCDEF";
+    const auto value = static_cast<unsigned char>(byte);
+    text += {'%', digits[value >> 4], digits[value & 15]};
+}
+
 std::optional<std::string> percent_decoded(std::string_view text) {
     std::string decoded;
     decoded.reserve(text.size());
@@ -67,7 +73,6 @@ std::optional<std::string> decode_path(std::string_view path) {
 
 std::string encode_segment(std::string_view name) {
     constexpr std::string_view plain = "-._~!$&'()*+,;=@";
-    constexpr char digits[] = "0123456789ABCDEF";
     std::string encoded;
     encoded.reserve(name.size());
     for (const char byte : name) {
@@ -76,8 +81,20 @@ std::string encode_segment(std::string_view name) {
         if (alphanumeric || plain.find(byte) != std::string_view::npos) {
             encoded.push_back(byte);
         } else {
-            const auto value = static_cast<unsigned char>(byte);
-            encoded += {'%', digits[value >> 4], digits[value & 15]};
+            append_encoded(encoded, byte);
+        }
+    }
+    return encoded;
+}
+
+std::string encode_high_bytes(std::string_view text) {
+    std::string encoded;
+    encoded.reserve(text.size());
+    for (const char byte : text) {
+        if (static_cast<unsigned char>(byte) < 0x80) {
+            encoded.push_back(byte);
+        } else {
+            append_encoded(encoded, byte);
         }
     }
     return encoded;

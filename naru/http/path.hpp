@@ -21,6 +21,9 @@ std::optional<std::string> decode_path(std::string_view path);
 /// Percent-encodes what may not stand in a path segment.
 std::string encode_segment(std::string_view name);
 
+/// Percent-encodes only what is not ASCII: for a part of a target that is sent back.
+std::string encode_high_bytes(std::string_view text);
+
 /// For text in HTML, attribute values included.
 std::string escape_html(std::string_view text);
 

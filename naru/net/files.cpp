@@ -21,14 +21,18 @@ namespace {
 // O_NONBLOCK: opening a FIFO or a device must not wait; it means nothing for regular files.
 constexpr int open_flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
 
+file_time time_from(const timespec& raw) noexcept {
+    return {raw.tv_sec, static_cast<std::uint32_t>(raw.tv_nsec)};
+}
+
 file_status status_from(const struct stat& raw) noexcept {
     file_status status;
     status.kind = S_ISREG(raw.st_mode)   ? file_kind::regular
                   : S_ISDIR(raw.st_mode) ? file_kind::directory
                                          : file_kind::other;
     status.size = static_cast<std::uint64_t>(raw.st_size);
-    status.modified_ns = raw.st_mtim.tv_sec * 1'000'000'000 + raw.st_mtim.tv_nsec;
-    status.changed_ns = raw.st_ctim.tv_sec * 1'000'000'000 + raw.st_ctim.tv_nsec;
+    status.modified = time_from(raw.st_mtim);
+    status.changed = time_from(raw.st_ctim);
     status.device = raw.st_dev;
     status.inode = raw.st_ino;
     return status;

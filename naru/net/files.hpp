@@ -4,6 +4,7 @@
 #include <naru/core/result.hpp>
 #include <naru/net/socket.hpp>
 
+#include <compare>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -13,18 +14,23 @@ namespace naru {
 
 enum class file_kind : std::uint8_t { regular, directory, other };
 
+/// A moment as file systems keep it. They keep some that nanoseconds in 64 bits (1677 to 2262) do not reach.
+struct file_time {
+    std::int64_t seconds = 0;  ///< since 1970, rounded down
+    std::uint32_t nanoseconds = 0;
+
+    auto operator<=>(const file_time&) const = default;
+};
+
 /// What stat(2) says of a file, and enough to tell whether it is still the same one.
 struct file_status {
     file_kind kind = file_kind::other;
     std::uint64_t size = 0;
-    std::int64_t modified_ns = 0;  ///< nanoseconds since 1970
-    std::int64_t changed_ns = 0;
+    file_time modified;
+    file_time changed;  ///< also when only the status was: nobody can set this one back
     std::uint64_t device = 0;
     std::uint64_t inode = 0;
 
-    std::int64_t modified_seconds() const noexcept {
-        return modified_ns >= 0 ? modified_ns / 1'000'000'000 : (modified_ns - 999'999'999) / 1'000'000'000;
-    }
     bool operator==(const file_status&) const = default;
 };
 

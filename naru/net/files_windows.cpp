@@ -21,10 +21,13 @@ using windows::handle_of;
 
 constexpr DWORD share_all = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
 
-// From 100 ns since 1601 to nanoseconds since 1970.
-std::int64_t unix_nanoseconds(std::int64_t ticks) noexcept {
+// From 100 ns since 1601.
+file_time time_from(std::int64_t ticks) noexcept {
     constexpr std::int64_t epoch = 116'444'736'000'000'000;
-    return (ticks - epoch) * 100;
+    constexpr std::int64_t second = 10'000'000;
+    const std::int64_t since = ticks - epoch;
+    const std::int64_t within = (since % second + second) % second;
+    return {(since - within) / second, static_cast<std::uint32_t>(within * 100)};
 }
 
 file_kind kind_from(DWORD attributes) noexcept {
@@ -115,12 +118,12 @@ result<file_status> status_of(int file) noexcept {
     status.size = wide(raw.nFileSizeHigh, raw.nFileSizeLow);
     status.device = raw.dwVolumeSerialNumber;
     status.inode = wide(raw.nFileIndexHigh, raw.nFileIndexLow);
-    status.modified_ns = unix_nanoseconds(static_cast<std::int64_t>(
+    status.modified = time_from(static_cast<std::int64_t>(
         wide(raw.ftLastWriteTime.dwHighDateTime, raw.ftLastWriteTime.dwLowDateTime)));
     FILE_BASIC_INFO times{};
-    status.changed_ns = GetFileInformationByHandleEx(handle_of(file), FileBasicInfo, &times, sizeof times)
-                            ? unix_nanoseconds(times.ChangeTime.QuadPart)
-                            : status.modified_ns;
+    status.changed = GetFileInformationByHandleEx(handle_of(file), FileBasicInfo, &times, sizeof times)
+                         ? time_from(times.ChangeTime.QuadPart)
+                         : status.modified;
     return status;
 }
 
@@ -190,8 +193,8 @@ result<std::vector<directory_entry>> read_directory(const directory_root& /*root
                 (each.FileAttributes & FILE_ATTRIBUTE_REPARSE_POINT) == 0) {
                 entry.status.kind = kind_from(each.FileAttributes);
                 entry.status.size = static_cast<std::uint64_t>(each.EndOfFile.QuadPart);
-                entry.status.modified_ns = unix_nanoseconds(each.LastWriteTime.QuadPart);
-                entry.status.changed_ns = unix_nanoseconds(each.ChangeTime.QuadPart);
+                entry.status.modified = time_from(each.LastWriteTime.QuadPart);
+                entry.status.changed = time_from(each.ChangeTime.QuadPart);
                 entry.status.inode = static_cast<std::uint64_t>(each.FileId.QuadPart);
                 entries.push_back(std::move(entry));
             }

@@ -85,6 +85,16 @@ TEST_P(file_test, a_directory_without_its_slash_is_redirected_and_never_elsewher
     EXPECT_EQ(one.ask(get("/dir/")).body, "x");
 }
 
+TEST_P(file_test, raw_utf8_in_a_path_is_taken_as_it_is) {
+    files_.write("\xc3\xbcml\xc3\xa4ut/caf\xc3\xa9.txt", "UTF-8");
+    start();
+    client one = connect();
+    EXPECT_EQ(one.ask(get("/\xc3\xbcml\xc3\xa4ut/caf\xc3\xa9.txt")).body, "UTF-8");
+    EXPECT_EQ(one.ask(get("/%C3%BCml%C3%A4ut/caf\xc3\xa9.txt")).body, "UTF-8");
+    EXPECT_EQ(one.ask(get("/\xc3\xbcml\xc3\xa4ut?\xc3\xa9"))["Location"], "/%C3%BCml%C3%A4ut/?%C3%A9");
+    EXPECT_EQ(one.ask(get("/\xff\x80")).status, 404);
+}
+
 TEST_P(file_test, a_listing_is_sorted_escaped_and_complete) {
     if (!all_names) GTEST_SKIP() << "this system has no names that need escaping";
     files_.write("d/z.txt", "12345");

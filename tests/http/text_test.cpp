@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <ctime>
+#include <limits>
 #include <random>
 #include <string>
 
@@ -64,6 +65,15 @@ TEST(date, agrees_with_timegm) {
     }
 }
 #endif
+
+TEST(date, what_four_digits_cannot_name_is_told_as_the_nearest_that_they_can) {
+    constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
+    EXPECT_EQ(format(253'402'300'799), "Fri, 31 Dec 9999 23:59:59 GMT");
+    EXPECT_EQ(format(253'402'300'800), "Fri, 31 Dec 9999 23:59:59 GMT");
+    EXPECT_EQ(format(most), "Fri, 31 Dec 9999 23:59:59 GMT");
+    EXPECT_EQ(format(-62'167'219'200), "Sat, 01 Jan 0000 00:00:00 GMT");
+    EXPECT_EQ(format(-most), "Sat, 01 Jan 0000 00:00:00 GMT");
+}
 
 struct asked {
     explicit asked(const std::string& fields, const char* method = "GET")
@@ -143,12 +153,20 @@ TEST(conditions, ranges) {
     EXPECT_EQ(ranges_of("bytes=0-", 0), "416");
     EXPECT_EQ(ranges_of("bytes=-1", 0), "416");
     EXPECT_EQ(ranges_of("bytes=100-,200-300", 100), "416");
-    for (const char* ignored :
-         {"bytes=", "bytes=,", "bytes", "bytes=1", "bytes=-", "bytes=2-1", "bytes=a-1", "bytes=1-b",
-          "bytes=1-2-3", "bytes=0-1,x", "items=0-1", "bytes =0-1", "bytes=0x1-2",
-          "bytes=18446744073709551616-", "bytes=0-60,40-99", "bytes=0-99,0-99"}) {
+    for (const char* ignored : {"bytes=", "bytes=,", "bytes", "bytes=1", "bytes=-", "bytes=2-1", "bytes=a-1",
+                                "bytes=1-b", "bytes=1-2-3", "bytes=0-1,x", "items=0-1", "bytes =0-1",
+                                "bytes=0x1-2", "bytes=0-60,40-99", "bytes=0-99,0-99"}) {
         EXPECT_EQ(ranges_of(ignored, 100), "whole") << ignored;
     }
+    const std::string longest(300, '9');
+    for (const char* last : {"999999999999999999", "9223372036854775807", "18446744073709551615",
+                             "18446744073709551616", longest.c_str()}) {
+        EXPECT_EQ(ranges_of(std::string("bytes=0-") + last, 100), "0-99 ") << last;
+        EXPECT_EQ(ranges_of(std::string("bytes=-") + last, 100), "0-99 ") << last;
+        EXPECT_EQ(ranges_of(std::string("bytes=") + last + "-", 100), "416") << last;
+        EXPECT_EQ(ranges_of(std::string("bytes=") + last + "-" + last, 100), "416") << last;
+    }
+    EXPECT_EQ(ranges_of("bytes=00000000000000000000001-00000000000000000000002", 100), "1-2 ");
     std::string many = "bytes=0-0";
     for (unsigned each = 1; each < limits::ranges; ++each)
         many += ",0-0";
@@ -254,6 +272,7 @@ TEST(path, what_is_encoded_decodes_to_itself) {
     EXPECT_EQ(decode_path("/" + encoded), name);
     EXPECT_EQ(encoded.find_first_of(" \"<>?#:/[]\x7f\xff"), std::string::npos);
     EXPECT_EQ(encode_segment("a/b"), "a%2Fb");
+    EXPECT_EQ(encode_high_bytes("?a=\xc3\xa9&%20"), "?a=%C3%A9&%20");
     EXPECT_EQ(escape_html("<a href=\"x\">'&'</a>"), "&lt;a href=&quot;x&quot;&gt;&#39;&amp;&#39;&lt;/a&gt;");
 }
 
