@@ -307,6 +307,7 @@ void connection::on_deadline() noexcept {
         case phase::lingering:
             return close();
         case phase::handling:
+            return leave_disk();
         case phase::closing:
             return;
     }

@@ -216,7 +216,7 @@ class Configuration(Case):
 
     def test_works_and_flags_go_before_it(self):
         os.mkdir(os.path.join(self.root, "empty"))
-        config = self.write("naru.toml", 'root = "%s"\nlisten = "127.0.0.1:0"\nengine = "select"\nthreads = 2\nlistings = false\n'
+        config = self.write("naru.toml", 'root = "%s"\nlisten = "127.0.0.1:0"\nengine = "select"\nthreads = 2\n'
                                          'head-timeout = 5\nkeep-alive-timeout = 2.5\n' % self.root)
         with Server("--config", config) as server:
             self.assertIn("with select", server.line)

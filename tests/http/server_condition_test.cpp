@@ -5,6 +5,11 @@
 
 #include <set>
 
+#if !defined(_WIN32)
+#include <fcntl.h>
+#include <sys/stat.h>
+#endif
+
 namespace naru::testing {
 namespace {
 
@@ -112,7 +117,7 @@ TEST_P(condition_test, ranges_that_cannot_be_satisfied) {
 TEST_P(condition_test, ranges_that_are_not_heeded) {
     start();
     for (const char* range : {"bytes=", "bytes=a-b", "bytes=5-2", "bytes=-", "lines=1-2", "bytes 0-1",
-                              "bytes=0-1,x", "bytes=99999999999999999999-"}) {
+                              "bytes=0-1,x", "bytes=0-1x"}) {
         EXPECT_EQ(ask(get("/hello.txt", std::string("Range: ") + range + "\r\n")).body, hello) << range;
     }
     EXPECT_EQ(ask(get("/hello.txt", "Range: bytes=0-1\r\nRange: bytes=3-4\r\n")).body, hello);
@@ -206,12 +211,16 @@ TEST_P(condition_test, a_last_position_of_any_length) {
     }
 }
 
-#if !defined(_WIN32)  // where the library that sets the times stops before 2262 itself
+#if !defined(_WIN32)
 TEST_P(condition_test, times_that_nanoseconds_in_64_bits_do_not_reach) {
     files_.write("future.txt", "x");
     files_.write("past.txt", "x");
-    files_.touch("future.txt", 13'569'465'600);  // 2400; ext4 keeps times up to 2446
-    files_.touch("past.txt", -2'000'000'000);    // 1906
+    const auto touch = [this](const char* name, std::int64_t seconds) {  // the library's clock is not so wide
+        const timespec times[2] = {{.tv_sec = seconds, .tv_nsec = 0}, {.tv_sec = seconds, .tv_nsec = 0}};
+        checked(::utimensat(AT_FDCWD, (files_.path() / name).c_str(), times, 0), "utimensat");
+    };
+    touch("future.txt", 13'569'465'600);  // 2400; ext4 keeps times up to 2446
+    touch("past.txt", -2'000'000'000);    // 1906
     start();
     client one = connect();
     const auto clock_now = [] {
@@ -223,7 +232,8 @@ TEST_P(condition_test, times_that_nanoseconds_in_64_bits_do_not_reach) {
     const response future = one.ask(get("/future.txt"));
     const auto told = http::parse_date(future["Last-Modified"], before);
     ASSERT_TRUE(told) << future["Last-Modified"];
-    EXPECT_TRUE(before - 1 <= *told && *told <= clock_now()) << "a time to come is told as now";
+    EXPECT_TRUE(before - 1 <= *told && *told <= clock_now())
+        << future["Last-Modified"] << " is not now, " << before;
     EXPECT_EQ(future["ETag"].find("\"-"), std::string::npos) << future["ETag"];
     EXPECT_EQ(one.ask(get("/future.txt", "If-None-Match: " + future["ETag"] + "\r\n")).status, 304);
     const response past = one.ask(get("/past.txt"));

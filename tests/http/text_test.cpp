@@ -245,28 +245,36 @@ TEST(path, decodes_and_stays_inside) {
                                                         {"", ""}};
     for (const auto& [sent, path] : good)
         EXPECT_EQ(decode_path(sent), path) << sent;
-    for (const char* bad : {"/..",        "/../",
-                            "/../a",      "/a/../..",
-                            "/%2e%2e",    "/%2e./x",
-                            "/.%2e/x",    "/%2E%2E%2fx",
-                            "/..%2fx",    "/a/%2e%2e/%2e%2e",
-                            "/%00",       "/a%00b",
-                            "/a\\b",      "/%5c",
-                            "/..%5cx",    "/%",
-                            "/%4",        "/%zz",
-                            "/%4g",       "a",
-                            "/a/../../a", "/a/b/../../../c"}) {
+    for (const char* bad : {"/..",     "/../",    "/../a",       "/a/../..",   "/%2e%2e",
+                            "/%2e./x", "/.%2e/x", "/%2E%2E%2fx", "/..%2fx",    "/a/%2e%2e/%2e%2e",
+                            "/%00",    "/a%00b",  "/a\\b",       "/%",         "/%4",
+                            "/%zz",    "/%4g",    "a",           "/a/../../a", "/a/b/../../../c"}) {
         EXPECT_EQ(decode_path(bad), std::nullopt) << bad;
     }
+#if defined(_WIN32)
+    EXPECT_EQ(decode_path("/..%5cx"), std::nullopt);
+#else
+    EXPECT_EQ(decode_path("/..%5cx"), "..\\x") << "a name like any other";
+#endif
+    for (const char* name : {".a", "a/.b", ".a/b", "a/.b/c", "..a", "a/.", ".well-known/.a",
+                             "a/.well-known/b", ".well-knownx", ".well-known2/a"})
+        EXPECT_TRUE(has_dotfile(name)) << name;
+    for (const char* name : {"", "a", "a.b", "a/", "a/b.", ".well-known", ".well-known/", ".well-known/a"})
+        EXPECT_FALSE(has_dotfile(name)) << name;
     EXPECT_EQ(path_part("/a?b?c"), "/a");
     EXPECT_EQ(query_part("/a?b?c"), "?b?c");
     EXPECT_EQ(query_part("/a"), "");
 }
 
 TEST(path, what_is_encoded_decodes_to_itself) {
+#if defined(_WIN32)
+    constexpr int separator = '\\';
+#else
+    constexpr int separator = '/';
+#endif
     std::string name;
     for (int byte = 1; byte < 256; ++byte) {
-        if (byte != '/' && byte != '\\') name.push_back(static_cast<char>(byte));
+        if (byte != '/' && byte != separator) name.push_back(static_cast<char>(byte));
     }
     const std::string encoded = encode_segment(name);
     EXPECT_EQ(decode_path("/" + encoded), name);
