@@ -90,11 +90,10 @@ void add_serve(CLI::App& program, action& chosen) {
                        "Loops, one a thread (default: the number of usable cores)");
     command.add_option("-c,--config", *config, "A TOML file with these settings; flags go before it");
     command.add_flag_callback(
-        "--listings", [given] { given->listings = true; },
-        "Show directories that have no index.html (the default)");
+        "--listings", [given] { given->listings = true; }, "Show directories that have no index.html");
     command.add_flag_callback(
-        "--no-listings", [given] { given->listings = false; },
-        "Do not show directories that have no index.html");
+        "--dotfiles", [given] { given->dotfiles = true; },
+        "Serve and show names that begin with a dot (always: .well-known at the top)");
     command.add_option("--access-log", given->access_log,
                        "Write the combined format to a file; - is standard output");
     add_service_flag(command, *as_service);
@@ -105,6 +104,7 @@ void add_serve(CLI::App& program, action& chosen) {
     times.add_option("--write-timeout", given->write_timeout,
                      "Without the client taking a byte (default: 60)");
     times.add_option("--keep-alive-timeout", given->keep_alive_timeout, "Between two requests (default: 60)");
+    times.add_option("--disk-timeout", given->disk_timeout, "For a look at the disk; then 503 (default: 10)");
     times.add_option("--drain-timeout", given->drain_timeout,
                      "For what is in flight when the server stops (default: 10)");
     CLI::Option_group& uring = *command.add_option_group("io_uring", "See docs/io_uring.md");

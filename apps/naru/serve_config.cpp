@@ -28,11 +28,13 @@ namespace {
 constexpr auto settings_table = std::make_tuple(
     std::pair{"root", &serve_settings::root}, std::pair{"listen", &serve_settings::listen},
     std::pair{"engine", &serve_settings::engine}, std::pair{"threads", &serve_settings::threads},
-    std::pair{"listings", &serve_settings::listings}, std::pair{"access-log", &serve_settings::access_log},
+    std::pair{"listings", &serve_settings::listings}, std::pair{"dotfiles", &serve_settings::dotfiles},
+    std::pair{"access-log", &serve_settings::access_log},
     std::pair{"head-timeout", &serve_settings::head_timeout},
     std::pair{"body-timeout", &serve_settings::body_timeout},
     std::pair{"write-timeout", &serve_settings::write_timeout},
     std::pair{"keep-alive-timeout", &serve_settings::keep_alive_timeout},
+    std::pair{"disk-timeout", &serve_settings::disk_timeout},
     std::pair{"drain-timeout", &serve_settings::drain_timeout},
     std::pair{"direct-descriptors", &serve_settings::direct_descriptors},
     std::pair{"zero-copy-from", &serve_settings::zero_copy_from},
@@ -193,7 +195,8 @@ http::server_options to_options(const serve_settings& settings) {
     options.engine = *engine;
     options.threads = settings.threads.value_or(usable_cores());
     check("threads", static_cast<int>(options.threads), 1, 1024);
-    options.listings = settings.listings.value_or(true);
+    options.listings = settings.listings.value_or(false);
+    options.dotfiles = settings.dotfiles.value_or(false);
     options.access_log = settings.access_log;
     http::timeouts& limits = options.timeouts;
     if (settings.head_timeout) limits.head = to_time("head-timeout", *settings.head_timeout);
@@ -201,6 +204,7 @@ http::server_options to_options(const serve_settings& settings) {
     if (settings.write_timeout) limits.write = to_time("write-timeout", *settings.write_timeout);
     if (settings.keep_alive_timeout)
         limits.keep_alive = to_time("keep-alive-timeout", *settings.keep_alive_timeout);
+    if (settings.disk_timeout) limits.disk = to_time("disk-timeout", *settings.disk_timeout);
     if (settings.drain_timeout) limits.drain = to_time("drain-timeout", *settings.drain_timeout);
     set_uring(options.uring, settings, options.threads);
     if (settings.backlog) check("backlog", options.backlog = *settings.backlog, 1, 1 << 24);

@@ -16,11 +16,13 @@ struct serve_settings {
     std::optional<std::string> engine;
     std::optional<unsigned> threads;
     std::optional<bool> listings;
+    std::optional<bool> dotfiles;
     std::optional<std::string> access_log;
     std::optional<double> head_timeout;
     std::optional<double> body_timeout;
     std::optional<double> write_timeout;
     std::optional<double> keep_alive_timeout;
+    std::optional<double> disk_timeout;
     std::optional<double> drain_timeout;
     std::optional<std::string> direct_descriptors;
     std::optional<int> zero_copy_from;

@@ -82,6 +82,9 @@ inline constexpr std::size_t bytes_per_call = 0x7fff'f000;
 /// Slices in one gathered send. IOV_MAX is 1,024; nobody has needed more than a few.
 inline constexpr std::size_t slices_per_send = 64;
 
+/// Entries of one directory that are looked at for its listing.
+inline constexpr std::size_t directory_entries = 1'000'000;
+
 /// Open handles of one loop.
 inline constexpr std::uint32_t handles = 1u << 24;
 

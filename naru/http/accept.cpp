@@ -5,6 +5,7 @@
 #include <chrono>
 #include <ctime>
 #include <new>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -13,14 +14,19 @@ namespace naru::http {
 worker::drain_timer::drain_timer(worker& of) noexcept
     : timer([](timer& expired) noexcept {
           worker& late = static_cast<drain_timer&>(expired).owner;
+          if (late.ending_) return late.loop_.stop();
           late.connections_.for_each([](connection& each) { each.close(); });
           late.stop_if_drained();
       }),
       owner(of) {}
 
-worker::worker(loop& on, const server_options& options, const directory_root& root, worker_pool& blocking,
-               access_log* log, std::function<void(std::string_view)> report)
-    : loop_(on), options_(options), root_(root), blocking_(blocking), log_(log), report_(std::move(report)) {}
+worker::worker(loop& on, const server_options& options, std::shared_ptr<const directory_root> root,
+               disk_threads& threads, access_log* log, std::function<void(std::string_view)> report)
+    : loop_(on),
+      options_(options),
+      log_(log),
+      report_(std::move(report)),
+      disk_(on, options, std::move(root), cache_, threads, [this] { stop_if_drained(); }) {}
 
 worker::~worker() {
     NARU_ASSERT(connections_.live() == 0);
@@ -92,7 +98,11 @@ void worker::destroy(connection& ended) noexcept {
 
 void worker::stop_if_drained() noexcept {
     if (!draining_ || !listener_closed_ || connections_.live() > 0 || leaving_ > 0) return;
-    if (arriving_.load(std::memory_order_acquire) == 0) loop_.stop();
+    if (arriving_.load(std::memory_order_acquire) != 0) return;
+    if (disk_.idle()) return loop_.stop();
+    if (std::exchange(ending_, true)) return;
+    disk_.cancel_queued();
+    loop_.arm(drain_deadline_, saturating_add(clock::now(), limits::disk_hangs_after));
 }
 
 std::int64_t worker::unix_seconds() noexcept { return std::time(nullptr); }

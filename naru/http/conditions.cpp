@@ -4,6 +4,7 @@
 #include <naru/http/parse.hpp>
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 
 namespace naru::http {
@@ -42,12 +43,15 @@ bool any_line(const request_head& request, std::string_view head, field which, s
     return false;
 }
 
+// Past what 64 bits hold it is the largest that they do: no file has so many bytes.
 std::optional<std::uint64_t> number(std::string_view digits) noexcept {
-    if (digits.empty() || digits.size() > 18) return std::nullopt;
+    if (digits.empty()) return std::nullopt;
+    constexpr std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
     std::uint64_t value = 0;
     for (const char byte : digits) {
         if (byte < '0' || byte > '9') return std::nullopt;
-        value = value * 10 + static_cast<std::uint64_t>(byte - '0');
+        const auto digit = static_cast<std::uint64_t>(byte - '0');
+        value = value > (most - digit) / 10 ? most : value * 10 + digit;
     }
     return value;
 }

@@ -5,10 +5,10 @@
 #pragma once
 
 #include <naru/http/body.hpp>
+#include <naru/http/disk.hpp>
 #include <naru/http/file_cache.hpp>
 #include <naru/http/limits.hpp>
 #include <naru/http/parse.hpp>
-#include <naru/loop/worker_pool.hpp>
 
 #include <array>
 #include <cstdint>
@@ -66,15 +66,10 @@ struct exchange {
     } sending_file;
     std::array<slice, 8> slices;
 
-    // A look at the disk that would block is done by a worker thread.
-    struct load_step : work_operation {
-        explicit load_step(exchange& of) noexcept;
+    struct disk_step : disk_waiter {
+        explicit disk_step(exchange& of) noexcept;
         exchange& owner;
-        const directory_root* root = nullptr;
-        std::string path;
-        bool listings = false;
-        naru::result<std::unique_ptr<document>> loaded = fail_errno(EAGAIN);
-    } loading;
+    } waiting;
 };
 
 class connection : operation, timer {
@@ -89,15 +84,15 @@ class connection : operation, timer {
     void close() noexcept;
 
     // For the exchange's operations: what happens when they complete.
-    void on_sent(const operation& op) noexcept;  // write.cpp
-    void on_loaded() noexcept;                   // handle.cpp
+    void on_sent(const operation& op) noexcept;              // write.cpp
+    void on_disk_answer(const disk_answer& found) noexcept;  // handle.cpp
 
  private:
     enum class phase : std::uint8_t {
         idle,      // between requests
         head,      // part of a head has arrived (set aside if the exchange has been given back)
         body,      // a body is read and dropped
-        handling,  // a worker thread looks at the disk
+        handling,  // waits for the disk
         sending,
         lingering,  // the last answer is sent, our direction ended; what comes is dropped
         closing,
@@ -127,7 +122,10 @@ class connection : operation, timer {
     enum class next_step : std::uint8_t { go_on, flush, wait };
     next_step handle() noexcept;
     next_step handle_file(std::string_view path) noexcept;
-    next_step answer_loaded(naru::result<std::unique_ptr<document>> loaded, std::string path) noexcept;
+    void wait_for_disk() noexcept;
+    void leave_disk() noexcept;
+    void go_on(next_step after_answer) noexcept;
+    next_step answer_found(const disk_answer& found) noexcept;
     next_step answer(cached_document& from) noexcept;
     next_step answer_file(cached_document& from) noexcept;
     next_step answer_ready(cached_document& from, const representation& what) noexcept;

@@ -84,7 +84,7 @@ std::optional<std::int64_t> seconds_of(const fields& date) noexcept {
 }  // namespace
 
 std::array<char, date_length> format_date(std::int64_t unix_seconds) noexcept {
-    const sys_seconds when{seconds(unix_seconds)};
+    const sys_seconds when{seconds(std::clamp(unix_seconds, first_second, last_second))};
     const sys_days day = floor<std::chrono::days>(when);
     const year_month_day date(day);
     const hh_mm_ss<seconds> time(when - day);

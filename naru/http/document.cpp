@@ -4,8 +4,10 @@
 #include <naru/http/limits.hpp>
 #include <naru/http/listing.hpp>
 #include <naru/http/mime.hpp>
+#include <naru/http/path.hpp>
 
 #include <cerrno>
+#include <chrono>
 
 #include <fmt/format.h>
 
@@ -15,18 +17,44 @@ namespace {
 
 constexpr std::array<std::string_view, coding_count> suffixes = {".zst", ".br", ".gz", ""};
 
+constexpr auto identity = static_cast<std::size_t>(coding::identity);
+
+std::int64_t unix_seconds() noexcept {
+    return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now())
+        .time_since_epoch()
+        .count();
+}
+
+// Read, and looked at again: what was written meanwhile is read once more. A file that never rests is taken
+// as it was found the last time, and not relied on.
+result<void> read_content(int file, representation& into, directory_root::blocking may_block) {
+    for (unsigned attempt = 1;; ++attempt) {
+        const std::int64_t begun = unix_seconds();
+        const auto read = read_whole(file, into.status.size, may_block, into.content);
+        const bool shorter = !read && read.error().value() == EIO;
+        if (!read && !(shorter && attempt < limits::reads_of_a_changing_file)) return fail(read.error());
+        const auto after = status_of(file);
+        if (!after) return fail(after.error());
+        into.settled = begun - into.status.changed.seconds > limits::file_time_granule.count();
+        if (read && *after == into.status) return {};
+        into.settled = false;
+        if (attempt == limits::reads_of_a_changing_file || after->size > limits::cached_file_bytes) return {};
+        into.status = *after;
+    }
+}
+
 result<std::unique_ptr<representation>> load_representation(unique_descriptor file, const file_status& status,
                                                             directory_root::blocking may_block) {
     auto made = std::make_unique<representation>();
     made->status = status;
-    // Size and modification time to the nanosecond: strong enough, and the same on every thread and restart.
-    made->etag = fmt::format("\"{:x}-{:x}\"", status.modified_ns, status.size);
     if (status.size <= limits::cached_file_bytes) {
-        if (auto read = read_whole(file.get(), status.size, may_block, made->content); !read)
-            return fail(read.error());
+        if (const auto read = read_content(file.get(), *made, may_block); !read) return fail(read.error());
     } else {
         made->file = std::move(file);
     }
+    // Size and modification time to the nanosecond: strong enough, and the same on every thread and restart.
+    made->etag = fmt::format("\"{:x}-{:x}-{:x}\"", static_cast<std::uint64_t>(made->status.modified.seconds),
+                             made->status.modified.nanoseconds, made->status.size);
     return made;
 }
 
@@ -36,7 +64,7 @@ void prepare(representation& of, coding which, std::string_view content_type, bo
     ready = "HTTP/1.1 200 OK\r\nServer: naru\r\nDate: ";
     of.date_offset = static_cast<std::uint32_t>(ready.size());
     ready.append(date_length, ' ');
-    const auto modified = format_last_modified(of.status.modified_seconds());
+    const auto modified = format_last_modified(of.status.modified.seconds);
     fmt::format_to(std::back_inserter(ready),
                    "\r\nContent-Type: {}\r\nContent-Length: {}\r\nLast-Modified: {}\r\nETag: {}\r\n"
                    "Accept-Ranges: bytes\r\n",
@@ -50,6 +78,11 @@ void prepare(representation& of, coding which, std::string_view content_type, bo
     ready.shrink_to_fit();
 }
 
+// A sibling that is older was made of something else.
+bool is_sibling(const file_status& status, const file_status& of) noexcept {
+    return status.kind == file_kind::regular && status.modified >= of.modified;
+}
+
 // The file at `path` with its precompressed siblings.
 result<std::unique_ptr<document>> load_file(const directory_root& root, const std::string& path,
                                             unique_descriptor file, const file_status& status,
@@ -58,15 +91,15 @@ result<std::unique_ptr<document>> load_file(const directory_root& root, const st
     made->content_type = content_type_of(std::string_view(path).substr(path.rfind('/') + 1));
     auto plain = load_representation(std::move(file), status, may_block);
     if (!plain) return fail(plain.error());
-    made->codings[static_cast<std::size_t>(coding::identity)] = std::move(*plain);
-    for (std::size_t index = 0; index < static_cast<std::size_t>(coding::identity); ++index) {
+    made->codings[identity] = std::move(*plain);
+    for (std::size_t index = 0; index < identity; ++index) {
         auto sibling = root.open_beneath(path + std::string(suffixes[index]), may_block);
         if (!sibling) {
             if (sibling.error().value() == EAGAIN) return fail(sibling.error());
             continue;
         }
         const auto its_status = status_of(sibling->get());
-        if (!its_status || its_status->kind != file_kind::regular) continue;
+        if (!its_status || !is_sibling(*its_status, made->codings[identity]->status)) continue;
         auto coded = load_representation(std::move(*sibling), *its_status, may_block);
         if (!coded) return fail(coded.error());
         made->codings[index] = std::move(*coded);
@@ -79,30 +112,28 @@ result<std::unique_ptr<document>> load_file(const directory_root& root, const st
     return made;
 }
 
-result<std::unique_ptr<document>> load_directory(const directory_root& root, const std::string& path,
-                                                 const unique_descriptor& directory, bool listings,
-                                                 directory_root::blocking may_block) {
+result<std::unique_ptr<document>> directory_document(document::kind is) {
     auto made = std::make_unique<document>();
-    if (!path.empty() && path.back() != '/') {
-        made->is = document::kind::directory;
-        return made;
-    }
-    const std::string index = path + "index.html";
-    if (auto file = root.open_beneath(index, may_block); file) {
+    made->is = is;
+    return made;
+}
+
+// The index is asked for by its name: the directory need not be readable.
+result<std::unique_ptr<document>> load_index(const directory_root& root, const std::string& directory,
+                                             directory_root::blocking may_block) {
+    const std::string path = directory + "index.html";
+    if (auto file = root.open_beneath(path, may_block); file) {
         const auto status = status_of(file->get());
-        if (status && status->kind == file_kind::regular)
-            return load_file(root, index, std::move(*file), *status, may_block);
-    } else if (file.error().value() == EAGAIN) {
+        if (!status) return fail(status.error());
+        if (status->kind == file_kind::regular)
+            return load_file(root, path, std::move(*file), *status, may_block);
+        if (status->kind == file_kind::other) return fail_errno(EACCES);
+    } else if (file.error().value() != ENOENT) {
         return fail(file.error());
     }
-    if (!listings) return fail_errno(EACCES);
-    if (may_block == directory_root::blocking::no) return fail_errno(EAGAIN);
-    auto entries = read_directory(root, path, directory.get(), limits::listing_entries);
-    if (!entries) return fail(entries.error());
-    made->is = document::kind::listing;
-    const bool cut = entries->size() == limits::listing_entries;
-    made->text = listing_page(path, std::move(*entries), cut);
-    return made;
+    const auto itself = root.open_beneath(directory, may_block, directory_root::purpose::look);
+    if (!itself) return fail(itself.error());
+    return directory_document(document::kind::unlisted);
 }
 
 }  // namespace
@@ -144,37 +175,57 @@ unsigned document::descriptors() const noexcept {
 }
 
 result<std::unique_ptr<document>> load_document(const directory_root& root, const std::string& path,
-                                                bool listings, directory_root::blocking may_block) {
+                                                directory_root::blocking may_block) {
+    if (path.empty() || path.back() == '/') return load_index(root, path, may_block);
     auto opened = root.open_beneath(path, may_block);
+    const std::error_code refusal = opened ? std::error_code() : opened.error();
+    if (refusal.value() == EACCES)  // a directory that may be searched only?
+        opened = root.open_beneath(path, may_block, directory_root::purpose::look);
     if (!opened) return fail(opened.error());
     const auto status = status_of(opened->get());
     if (!status) return fail(status.error());
-    switch (status->kind) {
-        case file_kind::directory:
-            return load_directory(root, path, *opened, listings, may_block);
-        case file_kind::regular:
-            return load_file(root, path, std::move(*opened), *status, may_block);
-        case file_kind::other:
-            break;
-    }
-    return fail_errno(EACCES);
+    if (status->kind == file_kind::directory) return directory_document(document::kind::directory);
+    if (refusal) return fail(refusal);
+    if (status->kind == file_kind::other) return fail_errno(EACCES);
+    return load_file(root, path, std::move(*opened), *status, may_block);
 }
 
-result<bool> is_current(const directory_root& root, const std::string& path, const document& loaded) {
+result<std::unique_ptr<document>> list_directory(const directory_root& root, const std::string& path,
+                                                 bool with_dotfiles) {
+    const auto directory =
+        root.open_beneath(path, directory_root::blocking::yes, directory_root::purpose::look);
+    if (!directory) return fail(directory.error());
+    const auto shows = [&](std::string_view name) {
+        return with_dotfiles || !name.starts_with('.') || !has_dotfile(path + std::string(name));
+    };
+    const auto listing = read_directory(root, path, directory->get(), limits::listing_entries, shows);
+    if (!listing) return fail(listing.error());
+    auto made = directory_document(document::kind::listing);
+    (*made)->text = listing_page(path, *listing);
+    return made;
+}
+
+bool is_shortage(const std::error_code& error) noexcept {
+    return error.value() == EMFILE || error.value() == ENFILE || error.value() == ENOMEM;
+}
+
+result<bool> is_current(const directory_root& root, const std::string& path, const document& loaded,
+                        directory_root::blocking may_block) {
     if (loaded.is != document::kind::file) return false;
     const std::string file = path.empty() || path.back() == '/' ? path + "index.html" : path;
     for (std::size_t index = 0; index < coding_count; ++index) {
         const representation* had = loaded.codings[index].get();
-        auto opened = root.open_beneath(file + std::string(suffixes[index]), directory_root::blocking::no);
+        if (had != nullptr && !had->settled) return false;
+        auto opened = root.open_beneath(file + std::string(suffixes[index]), may_block);
         if (!opened) {
-            if (opened.error().value() == EAGAIN) return fail(opened.error());
+            if (opened.error().value() == EAGAIN || is_shortage(opened.error())) return fail(opened.error());
             if (had != nullptr) return false;
             continue;
         }
         const auto status = status_of(opened->get());
         if (!status) return fail(status.error());
-        const bool regular = status->kind == file_kind::regular;
-        if (had == nullptr ? regular : !regular || *status != had->status) return false;
+        if (had != nullptr ? *status != had->status : is_sibling(*status, loaded.codings[identity]->status))
+            return false;
     }
     return true;
 }

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 namespace naru::http {
 
@@ -22,16 +23,20 @@ struct representation {
     std::uint32_t head_size = 0;      ///< of `ready`
     std::uint32_t date_offset = 0;    ///< of the Date in `ready`
     mutable std::int64_t dated = -1;  ///< the second that Date shows
+    /// Whether the content is surely that of `status`: the file had been left alone for longer than its times
+    /// are coarse when it was read, so that a later write shows in them.
+    bool settled = true;
 
     bool ready_has_content() const noexcept { return ready.size() > head_size || status.size == 0; }
-    validators validate_by() const noexcept { return {etag, status.modified_seconds()}; }
+    validators validate_by() const noexcept { return {etag, status.modified.seconds}; }
 };
 
 struct document {
     enum class kind : std::uint8_t {
         file,
         directory,  ///< asked for without its slash
-        listing,    ///< a directory without an index; `text` is the page
+        unlisted,   ///< a directory without an index
+        listing,    ///< such a one; `text` is the page
     };
     kind is = kind::file;
     bool varies = false;  ///< there is a choice of codings
@@ -52,11 +57,21 @@ std::string_view name_of(coding which) noexcept;
 
 /// Reads what `path` (decoded, relative; see decode_path) leads to. EAGAIN: it would block, and may_block is
 /// no. ENOENT and EXDEV: nothing there, or not beneath the root. EACCES: not readable, or neither a file nor
-/// a directory, or a directory without an index when listings are off. Any thread.
+/// a directory. Any thread.
 result<std::unique_ptr<document>> load_document(const directory_root& root, const std::string& path,
-                                                bool listings, directory_root::blocking may_block);
+                                                directory_root::blocking may_block);
 
-/// Whether the files are still those that were loaded. EAGAIN as above.
-result<bool> is_current(const directory_root& root, const std::string& path, const document& loaded);
+/// The page of the directory at `path` (empty, or with a slash at its end). EACCES if it may not be read. Any
+/// thread. Blocks.
+result<std::unique_ptr<document>> list_directory(const directory_root& root, const std::string& path,
+                                                 bool with_dotfiles);
+
+/// EMFILE, ENFILE, ENOMEM: of the process or the system, and not of a file.
+bool is_shortage(const std::error_code& error) noexcept;
+
+/// Whether a file that was loaded from `path` is still what is there. EAGAIN as above; in a shortage of
+/// descriptors or memory it cannot be told (is_shortage). Any thread.
+result<bool> is_current(const directory_root& root, const std::string& path, const document& loaded,
+                        directory_root::blocking may_block);
 
 }  // namespace naru::http

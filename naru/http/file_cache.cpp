@@ -36,28 +36,30 @@ file_cache::file_cache() : places_(std::bit_ceil(2 * limits::cache_entries)) {
     seed_ = (std::uint64_t{random()} << 32) | random();
 }
 
-file_cache::~file_cache() {
+file_cache::~file_cache() { clear(); }
+
+void file_cache::clear() noexcept {
     while (list_node* oldest = by_use_.front())
         drop(static_cast<cached_document&>(*oldest));
 }
 
 // Multiply and fold, eight bytes at a time: 12 ns for eleven bytes, on a busy machine. Seeded, not
 // cryptographic.
-std::uint64_t file_cache::hash_of(std::string_view key) const noexcept {
+std::uint64_t file_cache::hash_of(std::string_view path) const noexcept {
     constexpr std::uint64_t odd = 0x9e3779b97f4a7c15u;
-    std::uint64_t hash = seed_ ^ key.size();
-    const char* at = key.data();
-    std::size_t left = key.size();
+    std::uint64_t hash = seed_ ^ path.size();
+    const char* at = path.data();
+    std::size_t left = path.size();
     for (; left >= 8; at += 8, left -= 8)
         hash = mix(hash ^ load(at, 8), odd);
     return mix(hash ^ load(at, left), odd ^ seed_);
 }
 
-cached_document* file_cache::find(std::string_view key) noexcept {
-    const std::uint64_t hash = hash_of(key);
+cached_document* file_cache::find(std::string_view path) noexcept {
+    const std::uint64_t hash = hash_of(path);
     for (std::size_t at = home_of(hash); places_[at].entry != nullptr; at = (at + 1) & (places_.size() - 1)) {
         cached_document& entry = *places_[at].entry;
-        if (places_[at].hash != hash || entry.key != key) continue;
+        if (places_[at].hash != hash || entry.path != path) continue;
         if (by_use_.previous_node != &entry) {
             entry.unlink();
             by_use_.push_back(entry);
@@ -67,22 +69,21 @@ cached_document* file_cache::find(std::string_view key) noexcept {
     return nullptr;
 }
 
-cached_document& file_cache::wrap(std::unique_ptr<document> content) {
-    auto* made = new cached_document;
+cached_document& file_cache::wrap(std::string_view path, std::unique_ptr<document> content) {
+    auto made = std::make_unique<cached_document>();
+    made->path = path;
     made->content = std::move(content);
     made->holders = 1;
-    return *made;
+    return *made.release();
 }
 
-cached_document& file_cache::insert(std::string_view key, std::string path, std::unique_ptr<document> content,
-                                    instant now) {
-    if (cached_document* old = find(key)) drop(*old);
-    cached_document& made = wrap(std::move(content));
-    made.key = key;
-    made.path = std::move(path);
+cached_document& file_cache::insert(std::string_view path, std::unique_ptr<document> content, instant now) {
+    if (cached_document* old = find(path)) drop(*old);
+    cached_document& made = wrap(path, std::move(content));
     made.checked = now;
-    made.hash = hash_of(key);
-    bytes_ += made.content->bytes_in_memory();
+    made.hash = hash_of(path);
+    made.bytes = sizeof made + made.path.size() + made.content->bytes_in_memory();
+    bytes_ += made.bytes;
     descriptors_ += made.content->descriptors();
     make_room();
     std::size_t at = home_of(made.hash);
@@ -121,7 +122,7 @@ void file_cache::drop(cached_document& entry) noexcept {
     entry.unlink();
     entry.in_cache = false;
     --count_;
-    bytes_ -= entry.content->bytes_in_memory();
+    bytes_ -= entry.bytes;
     descriptors_ -= entry.content->descriptors();
     if (entry.holders == 0) delete &entry;
 }

@@ -1,5 +1,5 @@
-// Documents one loop has answered with lately, found by the path as it stands in the request. Bounded in
-// entries, bytes and descriptors; the least recently used goes first.
+// Documents one loop has answered with lately, found by their decoded path, so that all its spellings share
+// one. Bounded in entries, bytes (keys included) and descriptors; the least recently used goes first.
 #pragma once
 
 #include <naru/core/clock.hpp>
@@ -14,14 +14,17 @@
 
 namespace naru::http {
 
+struct disk_flight;
+
 /// A document in use or in the cache. Whoever sends from it holds it; one that is dropped from the cache
 /// lives until then.
 struct cached_document : list_node {
-    std::string key;
     std::string path;  ///< decoded
     std::unique_ptr<document> content;
     std::uint64_t hash = 0;
-    instant checked;  ///< when the files were last seen unchanged
+    std::size_t bytes = 0;            ///< what it counts for in the cache
+    instant checked;                  ///< when the files were last seen unchanged
+    disk_flight* checking = nullptr;  ///< a look under way whether they still are
     std::uint32_t holders = 0;
     bool in_cache = false;
 };
@@ -33,17 +36,18 @@ class file_cache {
     file_cache(const file_cache&) = delete;
     file_cache& operator=(const file_cache&) = delete;
 
-    /// The entry for a path as sent, or nullptr. Marks it as used.
-    cached_document* find(std::string_view key) noexcept;
+    /// The entry for a decoded path, or nullptr. Marks it as used.
+    cached_document* find(std::string_view path) noexcept;
 
     /// Takes a document in, held once by the caller. Others may be dropped for it.
-    cached_document& insert(std::string_view key, std::string path, std::unique_ptr<document> content,
-                            instant now);
+    cached_document& insert(std::string_view path, std::unique_ptr<document> content, instant now);
 
     /// One that is sent but not kept (listings), held once.
-    cached_document& wrap(std::unique_ptr<document> content);
+    cached_document& wrap(std::string_view path, std::unique_ptr<document> content);
 
     void drop(cached_document& entry) noexcept;
+    /// Drops all.
+    void clear() noexcept;
     void hold(cached_document& entry) noexcept { ++entry.holders; }
     void let_go(cached_document& entry) noexcept;
 
@@ -56,7 +60,7 @@ class file_cache {
         cached_document* entry = nullptr;
     };
 
-    std::uint64_t hash_of(std::string_view key) const noexcept;
+    std::uint64_t hash_of(std::string_view path) const noexcept;
     std::size_t home_of(std::uint64_t hash) const noexcept { return hash & (places_.size() - 1); }
     void make_room() noexcept;
 

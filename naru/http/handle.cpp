@@ -14,6 +14,7 @@ namespace naru::http {
 
 namespace {
 
+constexpr std::string_view no_such_file = "There is no such file here.";
 constexpr std::string_view allowed = "Allow: GET, HEAD, OPTIONS\r\n";
 
 // Requests that a prepared answer does not fit.
@@ -101,7 +102,7 @@ class head_writer {
 };
 
 void add_description(head_writer& head, const document& from, const representation& what, coding in) {
-    const auto modified = format_last_modified(what.status.modified_seconds());
+    const auto modified = format_last_modified(what.status.modified.seconds);
     head.add("Last-Modified: {}\r\nETag: {}\r\n", std::string_view(modified.data(), modified.size()),
              what.etag);
     if (from.varies) head.add("Vary: Accept-Encoding\r\n");
@@ -121,14 +122,10 @@ std::string encode_path(std::string_view decoded) {
 
 }  // namespace
 
-exchange::load_step::load_step(exchange& of) noexcept
-    : work_operation(
-          [](work_operation& work) {
-              auto& step = static_cast<load_step&>(work);
-              step.loaded =
-                  load_document(*step.root, step.path, step.listings, directory_root::blocking::yes);
-          },
-          [](operation& op) noexcept { static_cast<load_step&>(op).owner.owner.on_loaded(); }),
+exchange::disk_step::disk_step(exchange& of) noexcept
+    : disk_waiter([](disk_waiter& self, const disk_answer& found) noexcept {
+          static_cast<disk_step&>(self).owner.owner.on_disk_answer(found);
+      }),
       owner(of) {}
 
 connection::next_step connection::handle() noexcept {
@@ -153,59 +150,59 @@ connection::next_step connection::handle() noexcept {
 }
 
 connection::next_step connection::handle_file(std::string_view path) noexcept {
-    const instant now = worker_.loop_.now();
-    bool may_block = false;
-    if (cached_document* found = worker_.cache_.find(path)) {
-        if (now - found->checked <= limits::cache_age) return answer(*found);
-        const auto current = is_current(worker_.root_, found->path, *found->content);
-        if (current && *current) {
-            found->checked = now;
-            return answer(*found);
-        }
-        may_block = !current && current.error().value() == EAGAIN;
-        worker_.cache_.drop(*found);
-    }
-    auto decoded = decode_path(path);
+    std::array<char, limits::request_line_bytes> scratch;
+    const auto decoded = decode_path(path, scratch);
     if (!decoded) return answer_status(400, "The path is malformed.");
-    if (!may_block) {
-        auto loaded =
-            load_document(worker_.root_, *decoded, worker_.options_.listings, directory_root::blocking::no);
-        if (loaded || loaded.error().value() != EAGAIN)
-            return answer_loaded(std::move(loaded), std::move(*decoded));
+    if (!worker_.options_.dotfiles && has_dotfile(*decoded)) return answer_status(404, no_such_file);
+    const disk_answer found = worker_.disk_.find(*decoded, exchange_->waiting);
+    if (found.is == disk_answer::kind::waits) {
+        wait_for_disk();
+        return next_step::wait;
     }
-    // Not in memory: a worker thread waits for the disk.
-    exchange::load_step& load = exchange_->loading;
-    load.root = &worker_.root_;
-    load.path = std::move(*decoded);
-    load.listings = worker_.options_.listings;
-    phase_ = phase::handling;
-    worker_.blocking_.submit(worker_.loop_, load);
-    return next_step::wait;
+    const next_step then = answer_found(found);
+    if (found.document != nullptr) worker_.cache_.let_go(*found.document);
+    return then;
 }
 
-void connection::on_loaded() noexcept {
-    exchange::load_step& load = exchange_->loading;
-    auto loaded = std::exchange(load.loaded, fail_errno(EAGAIN));
-    if (phase_ == phase::closing) return finish_if_quiet();
-    if (load.failed()) loaded = fail(load.error());
-    const next_step then = answer_loaded(std::move(loaded), std::move(load.path));
+// No buffer is held meanwhile, unless there is something else in it.
+void connection::wait_for_disk() noexcept {
+    exchange& x = *exchange_;
+    phase_ = phase::handling;
+    keep_head();
+    if (!has_input() && x.input != nullptr) {
+        worker_.loop_.buffers().release(std::exchange(x.input, nullptr));
+        x.begin = x.end = 0;
+    }
+    if (x.filled == 0 && x.output != nullptr)
+        worker_.loop_.buffers().release(std::exchange(x.output, nullptr));
+    worker_.loop_.arm(*this, worker_.disk_.patience_of(x.waiting));
+}
+
+// It has taken too long: what is known is the answer, or that the disk hangs.
+void connection::leave_disk() noexcept {
+    worker_.disk_.leave(exchange_->waiting);
+    disk_answer once_more;
+    once_more.is = disk_answer::kind::again;
+    on_disk_answer(once_more);
+}
+
+void connection::on_disk_answer(const disk_answer& found) noexcept {
+    if (!output_room(limits::output_bytes) && exchange_->output == nullptr) return close();
+    go_on(found.is == disk_answer::kind::again ? handle() : answer_found(found));
+}
+
+void connection::go_on(next_step after_answer) noexcept {
+    if (after_answer == next_step::wait) return;
     exchange_->kept_head.clear();
-    if (then == next_step::flush || !keep_alive_) return flush();
+    if (after_answer == next_step::flush || !keep_alive_) return flush();
     process();
 }
 
-connection::next_step connection::answer_loaded(naru::result<std::unique_ptr<document>> loaded,
-                                                std::string path) noexcept {
-    if (!loaded) return failed(loaded.error());
-    const std::string_view key = path_part(exchange_->parser.head().target.in(exchange_->head));
-    const bool keep = (*loaded)->is == document::kind::file;
-    if ((*loaded)->is == document::kind::directory) return answer_redirect(path);
-    cached_document& entry =
-        keep ? worker_.cache_.insert(key, std::move(path), std::move(*loaded), worker_.loop_.now())
-             : worker_.cache_.wrap(std::move(*loaded));
-    const next_step then = answer(entry);
-    worker_.cache_.let_go(entry);
-    return then;
+connection::next_step connection::answer_found(const disk_answer& found) noexcept {
+    if (found.is == disk_answer::kind::failed) return failed(found.error);
+    if (found.document->content->is == document::kind::directory)
+        return answer_redirect(found.document->path);
+    return answer(*found.document);
 }
 
 connection::next_step connection::answer(cached_document& from) noexcept {
@@ -300,7 +297,8 @@ connection::next_step connection::answer_ranges(cached_document& from, const rep
                                                 std::span<const byte_range> ranges) noexcept {
     exchange& x = *exchange_;
     const std::string boundary =
-        fmt::format("naru-{:016x}", what.status.inode * 0x9e3779b97f4a7c15u ^ what.status.modified_ns);
+        fmt::format("naru-{:016x}", what.status.inode * 0x9e3779b97f4a7c15u ^
+                                        static_cast<std::uint64_t>(what.status.modified.seconds));
     // All part heads in one text, so that it is complete before pieces point into it.
     std::array<std::size_t, limits::ranges + 1> ends{};
     std::uint64_t length = 0;
@@ -340,7 +338,8 @@ connection::next_step connection::answer_ranges(cached_document& from, const rep
 connection::next_step connection::answer_redirect(std::string_view path) noexcept {
     exchange& x = *exchange_;
     const request_head& request = x.parser.head();
-    const std::string location = encode_path(path) + "/" + std::string(query_part(request.target.in(x.head)));
+    const std::string location =
+        encode_path(path) + "/" + encode_high_bytes(query_part(request.target.in(x.head)));
     const std::string page = "<!doctype html>\n<title>Moved</title>\n<p>The directory is <a href=\"" +
                              escape_html(location) + "\">here</a>.</p>\n";
     head_writer end(301, worker_.date());
@@ -391,7 +390,7 @@ connection::next_step connection::failed(const std::error_code& error) noexcept 
         case EXDEV:
         case ELOOP:
         case ENAMETOOLONG:
-            return answer_status(404, "There is no such file here.");
+            return answer_status(404, no_such_file);
         case EACCES:
         case EPERM:
             return answer_status(403, "This may not be read.");
@@ -400,6 +399,8 @@ connection::next_step connection::failed(const std::error_code& error) noexcept 
         case ENOMEM:
         case EAGAIN:
             return answer_status(503, "The server is out of resources for the moment.", "Retry-After: 1\r\n");
+        case ETIMEDOUT:
+            return answer_status(503, "The disk does not answer.", "Retry-After: 1\r\n");
         default:
             return answer_status(500, "The file could not be read.");
     }

@@ -47,8 +47,31 @@ inline constexpr std::size_t cache_entries = 4096;
 inline constexpr std::size_t cache_bytes = 32 * 1024 * 1024;
 inline constexpr std::size_t cached_file_bytes = 64 * 1024;
 inline constexpr std::size_t cached_descriptors = 128;
-/// How old an entry may get before the file is looked at again.
+/// How old an entry may get before the file is looked at again, and what is known of the root before its path
+/// is followed again.
 inline constexpr auto cache_age = 1000ms;
+/// How long a request waits for that look; then it is answered with what is known.
+inline constexpr auto stale_after = 1000ms;
+/// File systems keep times no coarser than this (FAT): a file changed so shortly before it was read may have
+/// been changed after, and its times do not tell.
+inline constexpr auto file_time_granule = 2s;
+/// A file that is written to while it is read is read again, so often in all.
+inline constexpr unsigned reads_of_a_changing_file = 3;
+
+/// Threads for looks at the disk that would block, of all loops, and the looks that wait for one; past them
+/// the answer is 503. Listings have a thread and a queue to themselves: they take long.
+inline constexpr unsigned disk_threads = 4;
+inline constexpr std::size_t disk_queue = 1024;
+inline constexpr unsigned listing_threads = 1;
+inline constexpr std::size_t listing_queue = 64;
+/// Requests of one loop that wait for the disk: each look is made once, however many wait for it. Past it
+/// 503.
+inline constexpr std::size_t disk_waiters = 8192;
+/// Of those that waited for one look, so many are answered before other connections have their turn.
+inline constexpr unsigned disk_waiters_per_turn = 256;
+/// At the server's end, when nobody waits any more: how long a look may take that has begun. One that takes
+/// longer hangs, and its thread is left behind.
+inline constexpr auto disk_hangs_after = 1000ms;
 
 /// After an answer that ends the connection while the client may still be sending: how long, and how much, is
 /// read and dropped so that a reset does not destroy the answer on its way (RFC 9112, section 9.6).

@@ -1,5 +1,6 @@
 #include <naru/http/listing.hpp>
 
+#include <naru/http/date.hpp>
 #include <naru/http/path.hpp>
 
 #include <algorithm>
@@ -41,7 +42,7 @@ std::string size_text(std::uint64_t bytes) {
 
 std::string date_text(std::int64_t unix_seconds) {
     using namespace std::chrono;
-    const sys_seconds when{seconds(unix_seconds)};
+    const sys_seconds when{seconds(std::clamp(unix_seconds, first_second, last_second))};
     const sys_days day = floor<days>(when);
     const year_month_day date(day);
     const hh_mm_ss<seconds> time(when - day);
@@ -52,12 +53,7 @@ std::string date_text(std::int64_t unix_seconds) {
 
 }  // namespace
 
-std::string listing_page(std::string_view path, std::vector<directory_entry> entries, bool cut) {
-    std::ranges::sort(entries, [](const directory_entry& a, const directory_entry& b) {
-        const bool a_directory = a.status.kind == file_kind::directory;
-        const bool b_directory = b.status.kind == file_kind::directory;
-        return a_directory != b_directory ? a_directory : a.name < b.name;
-    });
+std::string listing_page(std::string_view path, const directory_listing& listing) {
     const std::string title = escape_html("/" + std::string(path));
     std::string page = fmt::format(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
@@ -71,17 +67,17 @@ std::string listing_page(std::string_view path, std::vector<directory_entry> ent
         title, style);
     auto out = std::back_inserter(page);
     if (!path.empty()) fmt::format_to(out, "<tr><td><a href=\"../\">../</a></td><td></td><td></td></tr>\n");
-    for (const directory_entry& each : entries) {
+    for (const directory_entry& each : listing.entries) {
         const bool directory = each.status.kind == file_kind::directory;
         const std::string_view slash = directory ? "/" : "";
         // "./": a name with a colon is not a scheme, and one that begins with a slash is none.
         fmt::format_to(out, "<tr><td><a href=\"./{}{}\">{}{}</a></td><td>{}</td><td>{}</td></tr>\n",
                        escape_html(encode_segment(each.name)), slash, escape_html(each.name), slash,
                        directory ? std::string() : size_text(each.status.size),
-                       date_text(each.status.modified_seconds()));
+                       date_text(each.status.modified.seconds));
     }
     page += "</tbody>\n</table>\n</main>\n<footer>";
-    if (cut) fmt::format_to(out, "Only the first {} entries are shown. ", entries.size());
+    if (listing.cut) fmt::format_to(out, "Only the first {} entries are shown. ", listing.entries.size());
     page += "Served by naru.</footer>\n</body>\n</html>\n";
     return page;
 }

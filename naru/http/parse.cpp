@@ -9,8 +9,14 @@ namespace naru::http {
 
 namespace {
 
-// What may stand in a request target: RFC 3986, and four characters beyond it that browsers send as they are.
-constexpr byte_table target_bytes = make_byte_table("-._~:/?[]@!$&'()*+,;=%|^`{}\"<>\\");
+// What may stand in a request target: RFC 3986, and beyond it what browsers (|^`{}"<>\) and others (UTF-8 in
+// a path) send as it is.
+constexpr byte_table target_bytes = [] {
+    byte_table table = make_byte_table("-._~:/?[]@!$&'()*+,;=%|^`{}\"<>\\");
+    for (std::size_t byte = 0x80; byte < table.size(); ++byte)
+        table[byte] = true;
+    return table;
+}();
 constexpr byte_table name_bytes = make_byte_table("-._~!$&'()*+,;=%");  // reg-name
 
 method method_of(std::string_view name) noexcept {
@@ -257,12 +263,13 @@ parse_status request_parser::take_host(std::string_view value) noexcept {
 
 parse_status request_parser::take_length(std::string_view value) noexcept {
     if (++framing_.lengths > 1) return refuse(400, "more than one Content-Length field");
+    if (value.empty()) return refuse(400, "a malformed Content-Length");
+    value.remove_prefix(std::min(value.find_first_not_of('0'), value.size()));
     std::uint64_t length = 0;
     for (const char byte : value) {
         if (byte < '0' || byte > '9') return refuse(400, "a malformed Content-Length");
         length = length * 10 + static_cast<std::uint64_t>(byte - '0');  // means nothing past 18 digits
     }
-    if (value.empty()) return refuse(400, "a malformed Content-Length");
     if (value.size() > 18) return refuse(413, "the body is too large");
     head_.has_length = true;
     head_.content_length = length;

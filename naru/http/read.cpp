@@ -337,6 +337,7 @@ void connection::on_deadline() noexcept {
         case phase::lingering:
             return close();
         case phase::handling:
+            return leave_disk();
         case phase::closing:
             return;
     }

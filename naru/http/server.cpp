@@ -3,9 +3,9 @@
 #include <naru/http/access_log.hpp>
 #include <naru/http/worker.hpp>
 #include <naru/loop/loop.hpp>
-#include <naru/loop/worker_pool.hpp>
 #include <naru/net/files.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <deque>
@@ -20,8 +20,6 @@
 namespace naru::http {
 
 namespace {
-
-constexpr unsigned blocking_threads = 4;  // for files that are not in memory; started when first needed
 
 // What most likely is wrong, and the way out.
 std::string listen_error(const address& where, const std::error_code& error) {
@@ -49,7 +47,7 @@ std::string root_error(const std::string& root, const std::error_code& error) {
         case ENOTDIR:
             return fmt::format("cannot serve {}: it is not a directory", root);
         case EACCES:
-            return fmt::format("cannot serve {}: it may not be read by this user", root);
+            return fmt::format("cannot serve {}: it may not be searched by this user", root);
         default:
             return fmt::format("cannot serve {}: {}", root, error.message());
     }
@@ -68,16 +66,20 @@ struct server::shard {
 struct server::state {
     server_options options;
     std::function<void(std::string_view)> report;
-    directory_root root;
     std::optional<access_log> log;
     naru::engine engine = naru::engine::automatic;
     std::string engine_reason;
     address local;
     std::deque<shard> shards;
-    std::optional<worker_pool> blocking;  // destroyed first: its work completes in the loops
+    std::optional<disk_threads> blocking;  // destroyed first: its work completes in the loops
     std::atomic<bool> draining{false};
 
     void listen();
+    /// After the loops' end.
+    bool disk_hangs() const noexcept {
+        return std::ranges::any_of(
+            shards, [](const shard& each) { return each.own_worker && each.own_worker->disk_hangs(); });
+    }
 };
 
 server::server(server_options options, std::function<void(std::string_view)> report)
@@ -87,7 +89,7 @@ server::server(server_options options, std::function<void(std::string_view)> rep
     s.report = std::move(report);
     auto root = directory_root::open(s.options.root);
     if (!root) throw std::runtime_error(root_error(s.options.root, root.error()));
-    s.root = std::move(*root);
+    const auto shared_root = std::make_shared<const directory_root>(std::move(*root));
     if (s.options.access_log) s.log.emplace(*s.options.access_log, s.report);
     s.local = s.options.listen;
     s.shards.resize(s.options.threads == 0 ? 1 : s.options.threads);
@@ -96,7 +98,7 @@ server::server(server_options options, std::function<void(std::string_view)> rep
         const auto alone = listen_on(s.local, {});
         if (!alone) throw std::runtime_error(listen_error(s.local, alone.error()));
     }
-    s.blocking.emplace(blocking_threads);
+    s.blocking.emplace();
     uring_options ring = s.options.uring;
     for (shard& each : s.shards) {
         backend_choice choice = try_backend(s.options.engine, ring);
@@ -108,8 +110,8 @@ server::server(server_options options, std::function<void(std::string_view)> rep
         s.engine_reason = choice.reason;
         if (ring.sqpoll_cpu >= 0) ++ring.sqpoll_cpu;  // the next thread's, on the next core
         each.own_loop = std::make_unique<naru::loop>(std::move(choice.backend));
-        each.own_worker.emplace(*each.own_loop, s.options, s.root, *s.blocking, s.log ? &*s.log : nullptr,
-                                s.report);
+        each.own_worker.emplace(*each.own_loop, s.options, shared_root, *s.blocking,
+                                s.log ? &*s.log : nullptr, s.report);
     }
     s.listen();
 }
@@ -150,6 +152,11 @@ void server::state::listen() {
 server::~server() {
     drain();
     wait();
+    if (!state_->disk_hangs()) return;
+    // A thread that hangs in a system call may come back at any time, to all of this but the log.
+    state_->log.reset();
+    static auto& left_behind = *new std::vector<std::unique_ptr<state>>;
+    left_behind.push_back(std::move(state_));
 }
 
 void server::start() {
@@ -175,7 +182,11 @@ void server::wait() {
     for (shard& each : state_->shards) {
         if (each.thread.joinable()) each.thread.join();
     }
-    state_->blocking.reset();
+    if (state_->disk_hangs()) {
+        state_->report("a look at the disk hangs: its thread is left behind");
+    } else {
+        state_->blocking.reset();
+    }
 }
 
 naru::engine server::engine() const noexcept { return state_->engine; }

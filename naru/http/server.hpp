@@ -16,7 +16,9 @@ class server {
     /// and the kernel queues connections. Throws std::runtime_error with one sentence that says what is wrong
     /// and what to do. `report` gets lines for the operator; any thread may call it.
     server(server_options options, std::function<void(std::string_view)> report);
-    /// Drains if it still runs.
+    /// Drains if it still runs. Should a thread hang in a look at the disk by then (a network file system),
+    /// it is left behind, with the memory and the descriptors that it may come back to, for the rest of the
+    /// process.
     ~server();
     server(const server&) = delete;
     server& operator=(const server&) = delete;
@@ -27,7 +29,7 @@ class server {
     /// Stops accepting and lets what is in flight finish, for timeouts.drain at most. Thread-safe.
     void drain();
 
-    /// Returns when all threads have ended.
+    /// Returns when all threads have ended, but for those that hang in a look at the disk.
     void wait();
 
     /// What `automatic` became, and why; the address with the port that was chosen for port 0.

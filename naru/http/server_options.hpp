@@ -21,6 +21,7 @@ struct timeouts {
     std::chrono::milliseconds body{30'000};   ///< between two pieces of a body
     std::chrono::milliseconds write{60'000};  ///< without a byte of the answer taken
     std::chrono::milliseconds keep_alive{60'000};  ///< between two requests
+    std::chrono::milliseconds disk{10'000};        ///< for a look at the disk; then 503
     std::chrono::milliseconds drain{10'000};       ///< for what is in flight, when the server stops
 };
 
@@ -37,7 +38,9 @@ struct server_options {
     /// One listener for all threads, which hands connections round, instead of one each that share the port.
     /// Always so where ports cannot be shared (Windows).
     bool shared_listener = false;
-    bool listings = true;
+    bool listings = false;  ///< pages that show directories without an index
+    bool dotfiles =
+        false;  ///< serve and list names that begin with a dot; else `.well-known` at the top alone
     http::timeouts timeouts;
     std::optional<std::string> access_log;  ///< a path, or "-"
 

@@ -6,10 +6,10 @@
 #include <naru/http/access_log.hpp>
 #include <naru/http/connection.hpp>
 #include <naru/http/date.hpp>
+#include <naru/http/disk.hpp>
 #include <naru/http/file_cache.hpp>
 #include <naru/http/server_options.hpp>
 #include <naru/loop/loop.hpp>
-#include <naru/loop/worker_pool.hpp>
 #include <naru/net/acceptor.hpp>
 #include <naru/net/files.hpp>
 
@@ -27,8 +27,8 @@ class worker {
  public:
     /// Everything is borrowed. `report` gets a line about something an operator should know (out of
     /// descriptors); it is called on the loop's thread.
-    worker(loop& on, const server_options& options, const directory_root& root, worker_pool& blocking,
-           access_log* log, std::function<void(std::string_view)> report);
+    worker(loop& on, const server_options& options, std::shared_ptr<const directory_root> root,
+           disk_threads& threads, access_log* log, std::function<void(std::string_view)> report);
     ~worker();
     worker(const worker&) = delete;
     worker& operator=(const worker&) = delete;
@@ -38,6 +38,9 @@ class worker {
     /// Stops accepting, lets what is in flight finish until the drain deadline, then stops the loop; before
     /// that, drains those it shares its listener with.
     void drain() noexcept;
+    /// After the loop's end: a look at the disk hangs. Its thread may still come back to this worker, its
+    /// loop and the threads' pools.
+    bool disk_hangs() const noexcept { return !disk_.idle(); }
 
     // share.cpp
     /// Before serve: connections are handed round among this worker and `others` (borrowed), which have no
@@ -67,11 +70,10 @@ class worker {
 
     loop& loop_;
     const server_options& options_;
-    const directory_root& root_;
-    worker_pool& blocking_;
     access_log* log_;
     std::function<void(std::string_view)> report_;
     file_cache cache_;
+    disk disk_;
     object_pool<connection> connections_;
     object_pool<exchange> exchanges_;
     std::optional<acceptor> acceptor_;
@@ -82,6 +84,7 @@ class worker {
     std::size_t leaving_ = 0;
     std::atomic<std::size_t> arriving_{0};  // counted up by the thread that accepts
     bool draining_ = false;
+    bool ending_ = false;  // nobody waits any more, but a look at the disk is still under way
     bool listener_closed_ = true;
     instant reported_pause_ = instant::min();
     std::int64_t date_second_ = -1;

@@ -19,7 +19,7 @@ exchange::file_step::file_step(exchange& of) noexcept
       owner(of) {}
 
 exchange::exchange(connection& of) noexcept
-    : owner(of), sending(*this), sending_file(*this), loading(*this) {}
+    : owner(of), sending(*this), sending_file(*this), waiting(*this) {}
 
 /// Sees to it that the output has a buffer with that much room. False: send what it holds first.
 bool connection::output_room(std::size_t bytes) noexcept {
@@ -163,6 +163,7 @@ void connection::answer_sent() noexcept {
 
 void connection::release_exchange() noexcept {
     exchange& x = *exchange_;
+    worker_.disk_.leave(x.waiting);
     let_go();
     if (x.input != nullptr) worker_.loop_.buffers().release(x.input);
     if (x.output != nullptr) worker_.loop_.buffers().release(x.output);
@@ -195,8 +196,7 @@ void connection::close() noexcept {
 void connection::finish_if_quiet() noexcept {
     if (!operation::idle()) return;
     if (has_exchange_) {
-        if (!exchange_->sending.idle() || !exchange_->sending_file.idle() || !exchange_->loading.idle())
-            return;
+        if (!exchange_->sending.idle() || !exchange_->sending_file.idle()) return;
         release_exchange();
     }
     if (is_aside_) std::free(aside_);

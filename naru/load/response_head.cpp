@@ -3,6 +3,7 @@
 #include <naru/http/scan.hpp>
 #include <naru/load/response.hpp>
 
+#include <algorithm>
 #include <cstring>
 
 namespace naru::load {
@@ -31,7 +32,9 @@ struct framing_fields {
 
 const char* read_length(std::string_view value, framing_fields& fields) noexcept {
     std::uint64_t length = 0;
-    if (value.empty() || value.size() > 18) return "a Content-Length that is not a number";
+    if (value.empty()) return "a Content-Length that is not a number";
+    value.remove_prefix(std::min(value.find_first_not_of('0'), value.size()));
+    if (value.size() > 18) return "a Content-Length that is not a number";
     for (const char byte : value) {
         if (!is_digit(byte)) return "a Content-Length that is not a number";
         length = length * 10 + static_cast<std::uint64_t>(byte - '0');

@@ -2,6 +2,8 @@
 
 #include <naru/backend/system_calls.hpp>
 #include <naru/backend/windows_files.hpp>
+#include <naru/core/limits.hpp>
+#include <naru/net/first_entries.hpp>
 #include <naru/net/reserved_names.hpp>
 
 #include <algorithm>
@@ -21,10 +23,13 @@ using windows::handle_of;
 
 constexpr DWORD share_all = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
 
-// From 100 ns since 1601 to nanoseconds since 1970.
-std::int64_t unix_nanoseconds(std::int64_t ticks) noexcept {
+// From 100 ns since 1601.
+file_time time_from(std::int64_t ticks) noexcept {
     constexpr std::int64_t epoch = 116'444'736'000'000'000;
-    return (ticks - epoch) * 100;
+    constexpr std::int64_t second = 10'000'000;
+    const std::int64_t since = ticks - epoch;
+    const std::int64_t within = (since % second + second) % second;
+    return {(since - within) / second, static_cast<std::uint32_t>(within * 100)};
 }
 
 file_kind kind_from(DWORD attributes) noexcept {
@@ -61,7 +66,7 @@ result<unique_descriptor> open_component(int directory, std::wstring& name, bool
 
 }  // namespace
 
-result<directory_root> directory_root::open(const std::string& path) noexcept {
+result<directory_root> directory_root::open(const std::string& path) noexcept try {
     const std::int64_t opened =
         windows::open_file(system_calls::current_directory, path, O_RDONLY, 0, windows::io::synchronous);
     if (opened < 0) return fail(outcome::to_error(opened));
@@ -70,16 +75,28 @@ result<directory_root> directory_root::open(const std::string& path) noexcept {
     const auto status = status_of(made.root_.get());
     if (!status) return fail(status.error());
     if (status->kind != file_kind::directory) return fail_errno(ENOTDIR);
+    made.path_ = path;  // relative, too: no other program can take the current directory away
+    made.identity_ = *status;
     return made;
+} catch (const std::bad_alloc&) {
+    return fail_errno(ENOMEM);
 }
 
-result<unique_descriptor> directory_root::open_beneath(const std::string& path,
-                                                       blocking may_block) const noexcept {
+result<unique_descriptor> directory_root::open_beneath(const std::string& path, blocking may_block,
+                                                       purpose what_for) const noexcept {
+    if (may_block == blocking::no && !answers_at_once_) return fail_errno(EAGAIN);
+    return walk(path, what_for);
+}
+
+result<bool> directory_root::is_in_place(blocking may_block) const noexcept {
     if (may_block == blocking::no) return fail_errno(EAGAIN);
-    return walk(path);
+    const auto there = reopen();
+    if (!there) return fail(there.error());
+    return there->identity_.device == identity_.device && there->identity_.inode == identity_.inode;
 }
 
-result<unique_descriptor> directory_root::walk(const std::string& path) const noexcept try {
+result<unique_descriptor> directory_root::walk(const std::string& path, purpose /*what_for*/) const noexcept
+    try {
     unique_descriptor at;
     std::string_view left(path);
     std::wstring name;
@@ -115,12 +132,12 @@ result<file_status> status_of(int file) noexcept {
     status.size = wide(raw.nFileSizeHigh, raw.nFileSizeLow);
     status.device = raw.dwVolumeSerialNumber;
     status.inode = wide(raw.nFileIndexHigh, raw.nFileIndexLow);
-    status.modified_ns = unix_nanoseconds(static_cast<std::int64_t>(
+    status.modified = time_from(static_cast<std::int64_t>(
         wide(raw.ftLastWriteTime.dwHighDateTime, raw.ftLastWriteTime.dwLowDateTime)));
     FILE_BASIC_INFO times{};
-    status.changed_ns = GetFileInformationByHandleEx(handle_of(file), FileBasicInfo, &times, sizeof times)
-                            ? unix_nanoseconds(times.ChangeTime.QuadPart)
-                            : status.modified_ns;
+    status.changed = GetFileInformationByHandleEx(handle_of(file), FileBasicInfo, &times, sizeof times)
+                         ? time_from(times.ChangeTime.QuadPart)
+                         : status.modified;
     return status;
 }
 
@@ -167,13 +184,14 @@ result<void> read_whole(int file, std::uint64_t size, directory_root::blocking m
     return fail_errno(ENOMEM);
 }
 
-result<std::vector<directory_entry>> read_directory(const directory_root& /*root*/,
-                                                    const std::string& /*path*/, int directory,
-                                                    std::size_t limit) {
+result<directory_listing> read_directory(const directory_root& /*root*/, const std::string& /*path*/,
+                                         int directory, std::size_t limit,
+                                         const std::function<bool(std::string_view)>& shows) {
     alignas(FILE_ID_BOTH_DIR_INFO) std::array<std::byte, 64 * 1024> batch;
-    std::vector<directory_entry> entries;
+    first_entries found(limit);
+    std::size_t seen = 0;
     auto how = FileIdBothDirectoryRestartInfo;
-    while (entries.size() < limit) {
+    while (seen < limits::directory_entries) {
         if (!GetFileInformationByHandleEx(handle_of(directory), how, batch.data(),
                                           static_cast<DWORD>(batch.size()))) {
             if (GetLastError() == ERROR_NO_MORE_FILES) break;
@@ -181,25 +199,26 @@ result<std::vector<directory_entry>> read_directory(const directory_root& /*root
         }
         how = FileIdBothDirectoryInfo;
         const std::byte* at = batch.data();
-        while (entries.size() < limit) {
+        while (++seen < limits::directory_entries) {
             const auto& each = *reinterpret_cast<const FILE_ID_BOTH_DIR_INFO*>(at);
             directory_entry entry;
             entry.name = windows::to_utf8({each.FileName, each.FileNameLength / sizeof(wchar_t)});
             // What could not be opened by its name is not shown; nor is a link, which is never followed.
-            if (is_plain_windows_name(entry.name) &&
+            if (is_plain_windows_name(entry.name) && shows(entry.name) &&
                 (each.FileAttributes & FILE_ATTRIBUTE_REPARSE_POINT) == 0) {
                 entry.status.kind = kind_from(each.FileAttributes);
                 entry.status.size = static_cast<std::uint64_t>(each.EndOfFile.QuadPart);
-                entry.status.modified_ns = unix_nanoseconds(each.LastWriteTime.QuadPart);
-                entry.status.changed_ns = unix_nanoseconds(each.ChangeTime.QuadPart);
+                entry.status.modified = time_from(each.LastWriteTime.QuadPart);
+                entry.status.changed = time_from(each.ChangeTime.QuadPart);
                 entry.status.inode = static_cast<std::uint64_t>(each.FileId.QuadPart);
-                entries.push_back(std::move(entry));
+                found.add(std::move(entry));
             }
             if (each.NextEntryOffset == 0) break;
             at += each.NextEntryOffset;
         }
     }
-    return entries;
+    if (seen >= limits::directory_entries) found.cut();
+    return found.take();
 }
 
 }  // namespace naru

@@ -66,7 +66,8 @@ class allocation_http_test : public http_server_test {
         return true;
     }
 
-    /// Allocations during a thousand requests, on a connection that has had its first ones.
+    /// Allocations during a thousand requests, on a connection that has had its first ones: the least of some
+    /// attempts.
     std::size_t allocations_for(const std::string& text) {
         client one = connect();
         (void)one.ask(text, text.starts_with("HEAD"));
@@ -83,12 +84,17 @@ class allocation_http_test : public http_server_test {
         const timeval limit{.tv_sec = 20, .tv_usec = 0};
         checked(::setsockopt(one.descriptor(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), "SO_RCVTIMEO");
         EXPECT_TRUE(ask_often(one.descriptor(), text, bytes.size(), 100)) << text << failure;
-        allocations = 0;
-        counting = true;
-        const bool good = ask_often(one.descriptor(), text, bytes.size(), 1'000);
-        counting = false;
-        EXPECT_TRUE(good) << text << failure;
-        return allocations;
+        std::size_t least = 1'000'000;
+        for (int attempt = 0; attempt < 5 && least > 0;
+             ++attempt) {  // a file just made is read again, once a second
+            allocations = 0;
+            counting = true;
+            const bool good = ask_often(one.descriptor(), text, bytes.size(), 1'000);
+            counting = false;
+            EXPECT_TRUE(good) << text << failure;
+            least = std::min(least, allocations.load());
+        }
+        return least;
     }
 };
 NARU_ON_EVERY_ENGINE(allocation_http_test);

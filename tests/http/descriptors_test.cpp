@@ -22,6 +22,7 @@ class descriptors_test : public http_server_test {
  protected:
     void SetUp() override {
         http_server_test::SetUp();
+        options_.listings = true;
         checked(::getrlimit(RLIMIT_NOFILE, &before_), "getrlimit");
     }
     void TearDown() override {

@@ -120,6 +120,7 @@ TEST_P(drain_test, the_deadline_cuts_a_client_that_does_not_read) {
 
 TEST_P(drain_test, under_load) {
     files_.write("d/file", "x");
+    options_.listings = true;
     start();
     std::vector<std::thread> clients;
     std::atomic<int> answered{0};

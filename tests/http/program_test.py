@@ -136,7 +136,7 @@ class CommandLine(Case):
 
     def test_values_out_of_range(self):
         for flag, value in (("threads", "0"), ("threads", "5000"), ("head-timeout", "0"), ("head-timeout", "-1"), ("head-timeout", "nan"),
-                            ("write-timeout", "1e9"), ("backlog", "0"), ("fast-open", "70000"), ("tcp-keep-alive", "1,2"),
+                            ("write-timeout", "1e9"), ("disk-timeout", "0"), ("backlog", "0"), ("fast-open", "70000"), ("tcp-keep-alive", "1,2"),
                             ("tcp-keep-alive", "1,2,3,4"), ("tcp-keep-alive", "0,1,1"), ("user-timeout", "-5"), ("send-buffer", "-1"),
                             ("direct-descriptors", "maybe"), ("zero-copy-from", "-1"), ("sqpoll-idle", "0"), ("sqpoll-cpu", "-1"), ("sqpoll-cpu", "4000")):
             with self.subTest(flag=flag, value=value):
@@ -216,7 +216,7 @@ class Configuration(Case):
 
     def test_works_and_flags_go_before_it(self):
         os.mkdir(os.path.join(self.root, "empty"))
-        config = self.write("naru.toml", 'root = "%s"\nlisten = "127.0.0.1:0"\nengine = "select"\nthreads = 2\nlistings = false\n'
+        config = self.write("naru.toml", 'root = "%s"\nlisten = "127.0.0.1:0"\nengine = "select"\nthreads = 2\n'
                                          'head-timeout = 5\nkeep-alive-timeout = 2.5\n' % self.root)
         with Server("--config", config) as server:
             self.assertIn("with select", server.line)
@@ -229,6 +229,30 @@ class Configuration(Case):
             self.assertIn("with poll", server.line)
             self.assertIn("1 thread\n", server.line)
             self.assertEqual(server.get("/empty/")[0], 200)
+
+    def test_listings_and_dotfiles_are_off_unless_asked_for(self):
+        os.mkdir(os.path.join(self.root, "d"))
+        self.write("root/.env", "secret")
+        config = self.write("naru.toml", "listings = true\ndotfiles = true\ndisk-timeout = 2.5\n")
+        for arguments, listing, dotfile in (((), 403, 404), (("--listings",), 200, 404), (("--dotfiles",), 403, 200), (("--config", config), 200, 200)):
+            with self.subTest(arguments=arguments), Server(self.root, "--listen", "127.0.0.1:0", *arguments) as server:
+                self.assertEqual(server.get("/d/")[0], listing)
+                self.assertEqual(server.get("/.env")[0], dotfile)
+        self.check_refused("serve", self.root, "--no-listings", says="no-listings")
+
+    def test_a_root_behind_a_link_is_followed(self):
+        site = os.path.join(self.scratch, "site")
+        for release in ("r1", "r2"):
+            os.makedirs(os.path.join(site, release))
+            self.write("site/%s/page" % release, release)
+        os.symlink("r1", os.path.join(site, "current"))
+        with Server(os.path.join(site, "current"), "--listen", "127.0.0.1:0") as server:
+            self.assertEqual(server.get("/page"), (200, b"r1"))
+            os.symlink("r2", os.path.join(site, "next"))
+            os.replace(os.path.join(site, "next"), os.path.join(site, "current"))
+            end = time.monotonic() + PATIENCE
+            while server.get("/page")[1] != b"r2":
+                self.assertLess(time.monotonic(), end)
 
 
 class Ending(Case):

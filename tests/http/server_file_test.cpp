@@ -34,6 +34,7 @@ TEST_P(file_test, content_types_by_extension) {
     };
     for (const auto& [name, type] : expected)
         files_.write(name, "x");
+    options_.dotfiles = true;
     start();
     client one = connect();
     for (const auto& [name, type] : expected)
@@ -85,6 +86,16 @@ TEST_P(file_test, a_directory_without_its_slash_is_redirected_and_never_elsewher
     EXPECT_EQ(one.ask(get("/dir/")).body, "x");
 }
 
+TEST_P(file_test, raw_utf8_in_a_path_is_taken_as_it_is) {
+    files_.write("\xc3\xbcml\xc3\xa4ut/caf\xc3\xa9.txt", "UTF-8");
+    start();
+    client one = connect();
+    EXPECT_EQ(one.ask(get("/\xc3\xbcml\xc3\xa4ut/caf\xc3\xa9.txt")).body, "UTF-8");
+    EXPECT_EQ(one.ask(get("/%C3%BCml%C3%A4ut/caf\xc3\xa9.txt")).body, "UTF-8");
+    EXPECT_EQ(one.ask(get("/\xc3\xbcml\xc3\xa4ut?\xc3\xa9"))["Location"], "/%C3%BCml%C3%A4ut/?%C3%A9");
+    EXPECT_EQ(one.ask(get("/\xff\x80")).status, 404);
+}
+
 TEST_P(file_test, a_listing_is_sorted_escaped_and_complete) {
     if (!all_names) GTEST_SKIP() << "this system has no names that need escaping";
     files_.write("d/z.txt", "12345");
@@ -94,6 +105,7 @@ TEST_P(file_test, a_listing_is_sorted_escaped_and_complete) {
     files_.write("d/javascript:x", "1");
     files_.write("d/zdir/inner", "1");
     files_.write("d/\xff\xfe", "1");
+    options_.listings = true;
     start();
     client one = connect();
     const response got = one.ask(get("/d/"));
@@ -124,22 +136,13 @@ TEST_P(file_test, a_listing_is_sorted_escaped_and_complete) {
     EXPECT_EQ(one.ask(get("/")).body.find("href=\"../\""), std::string::npos) << "nothing is above the root";
 }
 
-TEST_P(file_test, listings_can_be_turned_off) {
-    files_.write("d/file", "1");
-    options_.listings = false;
-    start();
-    client one = connect();
-    EXPECT_EQ(one.ask(get("/d/")).status, 403);
-    EXPECT_EQ(one.ask(get("/d")).status, 301);
-    EXPECT_EQ(one.ask(get("/d/file")).body, "1");
-}
-
 TEST_P(file_test, the_cache_notices_what_changes) {
     files_.write("changes.txt", "old");
     files_.write("goes.txt", "here");
     files_.write("page.html", "plain");
     files_.write("d/index.html", "index");
     files_.write("large.bin", std::string(100'000, 'a'));
+    options_.listings = true;
     start();
     client one = connect();
     const std::string asks_gzip = "Accept-Encoding: gzip\r\n";
@@ -182,6 +185,7 @@ TEST_P(file_test, nothing_outside_of_the_root) {
     std::filesystem::create_symlink("loop", files_.path() / "loop");
     std::filesystem::create_symlink("dir/file", files_.path() / "inner-link");
     std::filesystem::create_symlink("../hello.txt", files_.path() / "dir/up-link");
+    options_.listings = true;
     start();
     client one = connect();
     for (const std::string& target : {"/../" + name + "/secret.txt",

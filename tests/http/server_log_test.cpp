@@ -91,6 +91,7 @@ TEST_P(log_test, it_is_appended_to) {
 
 TEST_P(log_test, a_head_has_no_bytes) {
     files_.write("d/file", "1");
+    options_.listings = true;
     start();
     EXPECT_EQ(ask(request("HEAD", "/d/"), true).status, 200);
     EXPECT_EQ(lines(), std::vector<std::string>{R"(127.0.0.1 - - [T] "HEAD /d/ HTTP/1.1" 200 0 "-" "-")"});

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <ctime>
+#include <limits>
 #include <random>
 #include <string>
 
@@ -64,6 +65,15 @@ TEST(date, agrees_with_timegm) {
     }
 }
 #endif
+
+TEST(date, what_four_digits_cannot_name_is_told_as_the_nearest_that_they_can) {
+    constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
+    EXPECT_EQ(format(253'402'300'799), "Fri, 31 Dec 9999 23:59:59 GMT");
+    EXPECT_EQ(format(253'402'300'800), "Fri, 31 Dec 9999 23:59:59 GMT");
+    EXPECT_EQ(format(most), "Fri, 31 Dec 9999 23:59:59 GMT");
+    EXPECT_EQ(format(-62'167'219'200), "Sat, 01 Jan 0000 00:00:00 GMT");
+    EXPECT_EQ(format(-most), "Sat, 01 Jan 0000 00:00:00 GMT");
+}
 
 struct asked {
     explicit asked(const std::string& fields, const char* method = "GET")
@@ -143,12 +153,20 @@ TEST(conditions, ranges) {
     EXPECT_EQ(ranges_of("bytes=0-", 0), "416");
     EXPECT_EQ(ranges_of("bytes=-1", 0), "416");
     EXPECT_EQ(ranges_of("bytes=100-,200-300", 100), "416");
-    for (const char* ignored :
-         {"bytes=", "bytes=,", "bytes", "bytes=1", "bytes=-", "bytes=2-1", "bytes=a-1", "bytes=1-b",
-          "bytes=1-2-3", "bytes=0-1,x", "items=0-1", "bytes =0-1", "bytes=0x1-2",
-          "bytes=18446744073709551616-", "bytes=0-60,40-99", "bytes=0-99,0-99"}) {
+    for (const char* ignored : {"bytes=", "bytes=,", "bytes", "bytes=1", "bytes=-", "bytes=2-1", "bytes=a-1",
+                                "bytes=1-b", "bytes=1-2-3", "bytes=0-1,x", "items=0-1", "bytes =0-1",
+                                "bytes=0x1-2", "bytes=0-60,40-99", "bytes=0-99,0-99"}) {
         EXPECT_EQ(ranges_of(ignored, 100), "whole") << ignored;
     }
+    const std::string longest(300, '9');
+    for (const char* last : {"999999999999999999", "9223372036854775807", "18446744073709551615",
+                             "18446744073709551616", longest.c_str()}) {
+        EXPECT_EQ(ranges_of(std::string("bytes=0-") + last, 100), "0-99 ") << last;
+        EXPECT_EQ(ranges_of(std::string("bytes=-") + last, 100), "0-99 ") << last;
+        EXPECT_EQ(ranges_of(std::string("bytes=") + last + "-", 100), "416") << last;
+        EXPECT_EQ(ranges_of(std::string("bytes=") + last + "-" + last, 100), "416") << last;
+    }
+    EXPECT_EQ(ranges_of("bytes=00000000000000000000001-00000000000000000000002", 100), "1-2 ");
     std::string many = "bytes=0-0";
     for (unsigned each = 1; each < limits::ranges; ++each)
         many += ",0-0";
@@ -227,33 +245,42 @@ TEST(path, decodes_and_stays_inside) {
                                                         {"", ""}};
     for (const auto& [sent, path] : good)
         EXPECT_EQ(decode_path(sent), path) << sent;
-    for (const char* bad : {"/..",        "/../",
-                            "/../a",      "/a/../..",
-                            "/%2e%2e",    "/%2e./x",
-                            "/.%2e/x",    "/%2E%2E%2fx",
-                            "/..%2fx",    "/a/%2e%2e/%2e%2e",
-                            "/%00",       "/a%00b",
-                            "/a\\b",      "/%5c",
-                            "/..%5cx",    "/%",
-                            "/%4",        "/%zz",
-                            "/%4g",       "a",
-                            "/a/../../a", "/a/b/../../../c"}) {
+    for (const char* bad : {"/..",     "/../",    "/../a",       "/a/../..",   "/%2e%2e",
+                            "/%2e./x", "/.%2e/x", "/%2E%2E%2fx", "/..%2fx",    "/a/%2e%2e/%2e%2e",
+                            "/%00",    "/a%00b",  "/a\\b",       "/%",         "/%4",
+                            "/%zz",    "/%4g",    "a",           "/a/../../a", "/a/b/../../../c"}) {
         EXPECT_EQ(decode_path(bad), std::nullopt) << bad;
     }
+#if defined(_WIN32)
+    EXPECT_EQ(decode_path("/..%5cx"), std::nullopt);
+#else
+    EXPECT_EQ(decode_path("/..%5cx"), "..\\x") << "a name like any other";
+#endif
+    for (const char* name : {".a", "a/.b", ".a/b", "a/.b/c", "..a", "a/.", ".well-known/.a",
+                             "a/.well-known/b", ".well-knownx", ".well-known2/a"})
+        EXPECT_TRUE(has_dotfile(name)) << name;
+    for (const char* name : {"", "a", "a.b", "a/", "a/b.", ".well-known", ".well-known/", ".well-known/a"})
+        EXPECT_FALSE(has_dotfile(name)) << name;
     EXPECT_EQ(path_part("/a?b?c"), "/a");
     EXPECT_EQ(query_part("/a?b?c"), "?b?c");
     EXPECT_EQ(query_part("/a"), "");
 }
 
 TEST(path, what_is_encoded_decodes_to_itself) {
+#if defined(_WIN32)
+    constexpr int separator = '\\';
+#else
+    constexpr int separator = '/';
+#endif
     std::string name;
     for (int byte = 1; byte < 256; ++byte) {
-        if (byte != '/' && byte != '\\') name.push_back(static_cast<char>(byte));
+        if (byte != '/' && byte != separator) name.push_back(static_cast<char>(byte));
     }
     const std::string encoded = encode_segment(name);
     EXPECT_EQ(decode_path("/" + encoded), name);
     EXPECT_EQ(encoded.find_first_of(" \"<>?#:/[]\x7f\xff"), std::string::npos);
     EXPECT_EQ(encode_segment("a/b"), "a%2Fb");
+    EXPECT_EQ(encode_high_bytes("?a=\xc3\xa9&%20"), "?a=%C3%A9&%20");
     EXPECT_EQ(escape_html("<a href=\"x\">'&'</a>"), "&lt;a href=&quot;x&quot;&gt;&#39;&amp;&#39;&lt;/a&gt;");
 }
 

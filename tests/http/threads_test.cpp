@@ -63,6 +63,7 @@ TEST_P(threads_test, many_clients_of_two_loops_with_a_log) {
 TEST_P(threads_test, work_that_blocks_while_clients_come_and_go) {
     for (int each = 0; each < 50; ++each)
         files_.write("d/" + std::to_string(each), "x");
+    options_.listings = true;
     start();
     std::atomic<int> right{0};
     in_threads(4, [&](int index) {

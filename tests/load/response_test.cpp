@@ -80,6 +80,7 @@ TEST(Response, with_a_content_length) {
     expect_everywhere("HTTP/1.1 404 Not Found\r\nContent-Length: \t 3 \r\nX:\r\n\r\nabc", "404 ");
     expect_everywhere("HTTP/1.1 200\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nab", "200 ");
     expect_everywhere("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell", "cut off");
+    expect_everywhere("HTTP/1.1 200 OK\r\nContent-Length: " + std::string(40, '0') + "2\r\n\r\nab", "200 ");
     expect_everywhere("HTTP/1.1 200 \xc3\xa9t\xc3\xa9\r\nX: \xff\r\nContent-Length: 1\r\n\r\na", "200 ");
 }
 
