@@ -4,6 +4,7 @@
 #include <naru/backend/wait_time.hpp>
 #include <naru/backend/wake_descriptor.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <new>
 
@@ -62,6 +63,10 @@ result<handle> readiness_backend::name_descriptor(int descriptor, descriptor_kin
     // An empty send buffer: the first send is worth trying.
     fresh.write_ready = kind == descriptor_kind::stream || kind == descriptor_kind::datagram;
     return made;
+}
+
+std::size_t readiness_backend::most_connections(std::size_t descriptors) const noexcept {
+    return std::min(descriptors, static_cast<std::size_t>(poller_->descriptor_limit()));
 }
 
 int readiness_backend::descriptor(handle of) noexcept {

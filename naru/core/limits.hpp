@@ -19,7 +19,8 @@ inline constexpr std::size_t ring_buffers_initial = 64;
 inline constexpr std::size_t ring_buffers_max = 2048;
 
 /// Received buffers kept for a handle whose owner is not reading, before io_uring stops reading its peer. One
-/// while half of the pool is out, and from three quarters on none is received that nobody has asked for.
+/// while half of the pool is out, and from three quarters on, or while a quarter is kept like this, none is
+/// received that nobody has asked for.
 inline constexpr unsigned buffers_ahead = 4;
 
 /// Accepted sockets kept for a listener whose owner is not accepting, before multishot accept is stopped.

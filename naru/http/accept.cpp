@@ -1,6 +1,7 @@
 // Accept: the first step of the data path. Connections come in; when the server stops, they end here, too.
 #include <naru/http/worker.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 
@@ -18,11 +19,23 @@ worker::drain_timer::drain_timer(worker& of) noexcept
 
 worker::worker(loop& on, const server_options& options, const directory_root& root, worker_pool& blocking,
                access_log* log, std::function<void(std::string_view)> report)
-    : loop_(on), options_(options), root_(root), blocking_(blocking), log_(log), report_(std::move(report)) {}
+    : loop_(on),
+      options_(options),
+      root_(root),
+      blocking_(blocking),
+      log_(log),
+      report_(std::move(report)),
+      look_interval_(std::clamp<duration>(
+          std::min(options.timeouts.write, options.least_rates.over) / (2 * limits::looks_per_time),
+          limits::look_interval_when_scarce, limits::look_interval)),
+      descriptors_(descriptor_limit() / std::max(options.threads, 1u)) {
+    most_connections_ = loop_.backend().most_connections(descriptors_);
+}
 
 worker::~worker() {
     NARU_ASSERT(connections_.live() == 0);
     loop_.disarm(drain_deadline_);
+    loop_.disarm(look_);
 }
 
 void worker::serve(handle listener) noexcept {
@@ -48,11 +61,18 @@ void worker::serve(handle listener) noexcept {
 
 void worker::on_connection(handle accepted) noexcept {
     if (worker* const other = next_share()) return hand_on(accepted, *other);
-    connections_.make(*this, accepted).start();
+    take(accepted);
+}
+
+void worker::take(handle accepted) noexcept {
+    connection& fresh = connections_.make(*this, accepted);
+    if (has_too_many(fresh)) return fresh.shed(shed_reason::address);
+    fresh.start();
 }
 
 // Once a second at most: the shortage may last.
 void worker::on_pause(std::error_code why) noexcept {
+    close_idle();
     if (reported_pause_ != instant::min() && loop_.now() - reported_pause_ < std::chrono::seconds(1)) return;
     reported_pause_ = loop_.now();
     report_(fmt::format("accepting pauses with {} connections open: {}", connections_.live(), why.message()));
@@ -61,6 +81,8 @@ void worker::on_pause(std::error_code why) noexcept {
 void worker::drain() noexcept {
     if (draining_) return;
     draining_ = true;
+    shed_reported_ = instant::min();
+    report_shed(loop_.now());
     loop_.arm(drain_deadline_, saturating_add(clock::now(), options_.timeouts.drain));
     if (acceptor_) acceptor_->stop();
     connections_.for_each([](connection& each) { each.drain(); });
@@ -68,6 +90,7 @@ void worker::drain() noexcept {
 }
 
 void worker::destroy(connection& ended) noexcept {
+    addresses_.remove(ended.address_);
     connections_.destroy(ended);
     stop_if_drained();
 }

@@ -188,8 +188,9 @@ void connection::on_loaded() noexcept {
     auto loaded = std::exchange(load.loaded, fail_errno(EAGAIN));
     if (phase_ == phase::closing) return finish_if_quiet();
     if (load.failed()) loaded = fail(load.error());
+    if (!output_room(limits::answer_head_bytes)) return flush();
     const next_step then = answer_loaded(std::move(loaded), std::move(load.path));
-    exchange_->kept_head.clear();
+    forget_head();
     if (then == next_step::flush || !keep_alive_) return flush();
     process();
 }
@@ -203,7 +204,14 @@ connection::next_step connection::answer_loaded(naru::result<std::unique_ptr<doc
     cached_document& entry =
         keep ? worker_.cache_.insert(key, std::move(path), std::move(*loaded), worker_.loop_.now())
              : worker_.cache_.wrap(std::move(*loaded));
-    const next_step then = answer(entry);
+    next_step then = next_step::go_on;
+    if (worker_.has_room_for(*entry.content)) {
+        then = answer(entry);
+    } else {
+        worker_.count_shed(shed_reason::no_loose);
+        then = answer_status(503, "Too much is being sent to slow readers for the moment.",
+                             "Retry-After: 1\r\n");
+    }
     worker_.cache_.let_go(entry);
     return then;
 }

@@ -31,7 +31,7 @@ struct worker::transfer : operation, posted {
         if (!failed()) {
             const auto attached = taking.loop_.attach(static_cast<int>(result), descriptor_kind::stream);
             if (attached) {
-                taking.connections_.make(taking, *attached).start();
+                taking.take(*attached);
             } else {
                 taking.on_pause(attached.error());  // it has been closed
             }

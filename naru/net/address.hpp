@@ -31,6 +31,9 @@ class address {
     std::uint32_t size() const noexcept { return size_; }
     int family() const noexcept;
     std::uint16_t port() const noexcept;
+    /// Whom it belongs to, as a number to count by: an IPv4 address (a mapped one, too), or the first 64 bits
+    /// of an IPv6 address, because a single client has all that follow.
+    std::uint64_t network() const noexcept;
 
     /// As parse takes it; the host alone, as an access log shows it.
     std::string text() const;
