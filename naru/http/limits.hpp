@@ -96,7 +96,7 @@ constexpr std::size_t crowded(std::size_t most) noexcept { return most / 4 * 3; 
 /// Connections between two requests that are closed when there is no descriptor for a new one: this part of
 /// all, those who have been silent longest, and for longer than `idle_after`.
 constexpr std::size_t idle_closed_at_once(std::size_t connections) noexcept { return connections / 64 + 1; }
-inline constexpr auto idle_after = 1000ms;
+inline constexpr auto idle_after = 5000ms;
 
 /// How often those who are slow are looked at: each by its turn, in an eighth of its time; and in a shortage.
 inline constexpr auto look_interval = 1000ms;
