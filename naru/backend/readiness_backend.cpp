@@ -222,7 +222,10 @@ void readiness_backend::retry_starved(operation_queue& done) noexcept {
 
 void readiness_backend::resume_paused(operation_queue& done) noexcept {
     if (paused_.empty()) return;
-    resumed_.swap(paused_);
+    const auto due =
+        paused_.begin() + static_cast<std::ptrdiff_t>(std::min(paused_.size(), limits::send_files_per_tick));
+    resumed_.assign(paused_.begin(), due);
+    paused_.erase(paused_.begin(), due);
     for (const handle each : resumed_) {
         record* const found = records_.find(each);
         if (found == nullptr) continue;

@@ -63,6 +63,10 @@ inline constexpr std::size_t zero_copy_from = never_zero_copy;
 /// Bytes that one send_file call may move before the loop turns to other connections.
 inline constexpr std::size_t send_file_turn = 1024 * 1024;
 
+/// Such turns behind the first that are had in one tick, by whoever has waited for longest: thousands of
+/// transfers at once delay the rest of the loop no longer than a few do.
+inline constexpr std::size_t send_files_per_tick = 16;
+
 /// Slices in one gathered send. IOV_MAX is 1,024; nobody has needed more than a few.
 inline constexpr std::size_t slices_per_send = 64;
 

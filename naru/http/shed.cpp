@@ -63,7 +63,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(shed_reason::cou
     "refused for want of a buffer",
     "holding the most memory for requests that wait",
     "holding listings or replaced files for longest",
-    "answered 503 because of such",
+    "answered 503 because others hold too many of them",
     "idle when descriptors were needed",
     "refused for their address had too many connections",
 };
