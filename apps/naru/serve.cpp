@@ -107,6 +107,16 @@ void add_serve(CLI::App& program, action& chosen) {
     times.add_option("--disk-timeout", given->disk_timeout, "For a look at the disk; then 503 (default: 10)");
     times.add_option("--drain-timeout", given->drain_timeout,
                      "For what is in flight when the server stops (default: 10)");
+    CLI::Option_group& shares =
+        *command.add_option_group("Shares", "See the price list in docs/operations.md");
+    shares.add_option("--least-body-rate", given->least_body_rate,
+                      "Bytes a second a client must send of a request's body; 0: none (default: 500)");
+    shares.add_option("--least-answer-rate", given->least_answer_rate,
+                      "Bytes a second a client must take of an answer; 0: none (default: 500)");
+    shares.add_option("--rate-period", given->rate_period, "Seconds over which these count (default: 60)");
+    shares.add_option("--connections-per-address", given->connections_per_address,
+                      "Of one address while three quarters of all there can be are open; 0: any number "
+                      "(default: 100)");
     CLI::Option_group& uring = *command.add_option_group("io_uring", "See docs/io_uring.md");
     uring.add_option(
         "--direct-descriptors", given->direct_descriptors,

@@ -36,6 +36,10 @@ constexpr auto settings_table = std::make_tuple(
     std::pair{"keep-alive-timeout", &serve_settings::keep_alive_timeout},
     std::pair{"disk-timeout", &serve_settings::disk_timeout},
     std::pair{"drain-timeout", &serve_settings::drain_timeout},
+    std::pair{"least-body-rate", &serve_settings::least_body_rate},
+    std::pair{"least-answer-rate", &serve_settings::least_answer_rate},
+    std::pair{"rate-period", &serve_settings::rate_period},
+    std::pair{"connections-per-address", &serve_settings::connections_per_address},
     std::pair{"direct-descriptors", &serve_settings::direct_descriptors},
     std::pair{"zero-copy-from", &serve_settings::zero_copy_from},
     std::pair{"sqpoll-idle", &serve_settings::sqpoll_idle},
@@ -90,6 +94,23 @@ socket_options::keep_alive_settings to_keep_alive(const std::string& text) {
     settings.interval = std::chrono::seconds(values[1]);
     settings.count = values[2];
     return settings;
+}
+
+void set_shares(http::server_options& options, const serve_settings& settings) {
+    http::least_rates& least = options.least_rates;
+    if (settings.least_body_rate) {
+        check("least-body-rate", *settings.least_body_rate, 0, 1 << 30);
+        least.body = static_cast<std::uint64_t>(*settings.least_body_rate);
+    }
+    if (settings.least_answer_rate) {
+        check("least-answer-rate", *settings.least_answer_rate, 0, 1 << 30);
+        least.answer = static_cast<std::uint64_t>(*settings.least_answer_rate);
+    }
+    if (settings.rate_period) least.over = to_time("rate-period", *settings.rate_period);
+    if (settings.connections_per_address) {
+        check("connections-per-address", *settings.connections_per_address, 0, 1 << 30);
+        options.connections_per_address = static_cast<unsigned>(*settings.connections_per_address);
+    }
 }
 
 void set_uring(uring_options& options, const serve_settings& settings, unsigned threads) {
@@ -206,6 +227,7 @@ http::server_options to_options(const serve_settings& settings) {
         limits.keep_alive = to_time("keep-alive-timeout", *settings.keep_alive_timeout);
     if (settings.disk_timeout) limits.disk = to_time("disk-timeout", *settings.disk_timeout);
     if (settings.drain_timeout) limits.drain = to_time("drain-timeout", *settings.drain_timeout);
+    set_shares(options, settings);
     set_uring(options.uring, settings, options.threads);
     if (settings.backlog) check("backlog", options.backlog = *settings.backlog, 1, 1 << 24);
     if (settings.fast_open) check("fast-open", options.fast_open_queue = *settings.fast_open, 0, 65'535);

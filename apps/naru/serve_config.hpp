@@ -24,6 +24,10 @@ struct serve_settings {
     std::optional<double> keep_alive_timeout;
     std::optional<double> disk_timeout;
     std::optional<double> drain_timeout;
+    std::optional<int> least_body_rate;
+    std::optional<int> least_answer_rate;
+    std::optional<double> rate_period;
+    std::optional<int> connections_per_address;
     std::optional<std::string> direct_descriptors;
     std::optional<int> zero_copy_from;
     std::optional<int> sqpoll_idle;

@@ -85,6 +85,10 @@ void readiness_backend::reserve_lists() {
     }
 }
 
+std::size_t readiness_backend::most_connections(std::size_t descriptors) const noexcept {
+    return std::min(descriptors, static_cast<std::size_t>(poller_->descriptor_limit()));
+}
+
 int readiness_backend::descriptor(handle of) noexcept {
     const record* found = records_.find(of);
     return found != nullptr ? found->descriptor : -1;
@@ -248,7 +252,10 @@ void readiness_backend::retry_starved(operation_queue& done) noexcept {
 
 void readiness_backend::resume_paused(operation_queue& done) noexcept {
     if (paused_.empty()) return;
-    scratch_.swap(paused_);
+    const auto due =
+        paused_.begin() + static_cast<std::ptrdiff_t>(std::min(paused_.size(), limits::send_files_per_tick));
+    scratch_.assign(paused_.begin(), due);
+    paused_.erase(paused_.begin(), due);
     for (const std::uint32_t slot : scratch_) {
         records_.at(slot).paused = false;  // of a slot that was given up meanwhile nothing waits
         advance(slot, direction::write, done);

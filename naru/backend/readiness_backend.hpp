@@ -27,6 +27,7 @@ class readiness_backend final : public backend {
     void cancel(operation& op, operation_queue& done) noexcept override;
     void wait(instant until, operation_queue& done) noexcept override;
     void wake() noexcept override;
+    std::size_t most_connections(std::size_t descriptors) const noexcept override;
 
  private:
     enum class attempt : std::uint8_t { finished, blocked, paused };

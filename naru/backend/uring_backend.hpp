@@ -20,6 +20,7 @@
 #include <naru/core/slot_table.hpp>
 #include <naru/loop/backend.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <string>
@@ -46,6 +47,10 @@ class uring_backend final : public backend {
     void cancel(operation& op, operation_queue& done) noexcept override;
     void wait(instant until, operation_queue& done) noexcept override;
     void wake() noexcept override;
+    std::size_t kept_for(handle of) noexcept override;
+    std::size_t most_connections(std::size_t descriptors) const noexcept override {
+        return std::max<std::size_t>(descriptors, may_go_direct() ? table_ : 0);
+    }
 
     /// What the ring had to do without, and why; empty on a recent kernel.
     const std::string& given_up() const noexcept { return given_up_; }
@@ -240,6 +245,7 @@ class uring_backend final : public backend {
     std::vector<handle> resumed_;
     std::vector<std::uint16_t> free_files_;  // places of the table for files that are opened by name
     int wake_descriptor_;
+    std::size_t kept_ahead_ = 0;       // buffers, of all connections
     int direct_from_ = 0;              // an accepted descriptor with this number means that the limit is near
     unsigned table_ = 0;               // places in the ring's table
     unsigned direct_used_ = 0;         // of them, by connections

@@ -248,16 +248,18 @@ unsigned uring_backend::receives_ahead() const noexcept {
     return buffers_.leased() - lent_.lent() < buffers_.capacity() / 2 ? limits::buffers_ahead : 1;
 }
 
-// From three quarters of the pool on only those who ask receive, until half of it is back: what was armed
-// before for nobody is stopped, because each might still take a buffer.
+// From three quarters of the pool on, or with a quarter of it kept for owners who do not read, only those who
+// ask receive, until half of it is back: what was armed before for nobody is stopped, because each might
+// still take a buffer.
 void uring_backend::watch_pool() noexcept {
     const std::size_t out = buffers_.leased() - lent_.lent();
     const std::size_t capacity = buffers_.capacity();
-    if (pool_is_short_ || out < capacity - capacity / 4) {
-        pool_is_short_ = pool_is_short_ && out >= capacity / 2;
+    if (pool_is_short_) {
+        pool_is_short_ = out >= capacity / 2 || kept_ahead_ >= capacity / 8;
         return;
     }
-    pool_is_short_ = true;
+    pool_is_short_ = out >= capacity - capacity / 4 || kept_ahead_ >= capacity / 4;
+    if (!pool_is_short_) return;
     for (std::uint32_t slot = 0; slot < records_.size(); ++slot) {
         record& of = records_.at(slot);
         const bool receives = of.armed && of.kind != descriptor_kind::listener && !of.polled;
@@ -277,6 +279,12 @@ void uring_backend::keep_buffer(record& of, std::uint32_t index, std::uint32_t s
     }
     of.kept_last = index;
     ++of.kept;
+    ++kept_ahead_;
+}
+
+std::size_t uring_backend::kept_for(handle of) noexcept {
+    const record* const found = records_.find(of);
+    return found != nullptr && found->kind != descriptor_kind::listener ? found->kept : 0;
 }
 
 void uring_backend::take_kept(record& of, operation& op, std::int64_t& result) noexcept {
@@ -306,6 +314,7 @@ void uring_backend::take_kept(record& of, operation& op, std::int64_t& result) n
     }
     of.kept_first = piece.next;
     --of.kept;
+    --kept_ahead_;
     result = piece.size;
     if (op.kind == operation_kind::recv_into) {
         std::memcpy(op.data, data, piece.size);
@@ -332,6 +341,7 @@ void uring_backend::drop_kept(record& of) noexcept {
             records_.release(first);
         } else {
             of.kept_first = received_[first].next;
+            --kept_ahead_;
             buffers_.release(buffers_.at(first));
         }
     }

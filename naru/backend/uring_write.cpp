@@ -226,7 +226,10 @@ void uring_backend::end_send_file(send_file_operation& op) noexcept {
 
 // Each send_file that had its turn has the next one.
 void uring_backend::resume_paused(operation_queue& done) noexcept {
-    resumed_.swap(paused_);
+    const auto due =
+        paused_.begin() + static_cast<std::ptrdiff_t>(std::min(paused_.size(), limits::send_files_per_tick));
+    resumed_.assign(paused_.begin(), due);
+    paused_.erase(paused_.begin(), due);
     for (const handle each : resumed_) {
         record* of = records_.find(each);
         if (of == nullptr || of->closing) continue;

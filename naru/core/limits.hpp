@@ -23,7 +23,8 @@ inline constexpr std::size_t ring_buffers_initial = 64;
 inline constexpr std::size_t ring_buffers_max = 2048;
 
 /// Received buffers kept for a handle whose owner is not reading, before io_uring stops reading its peer. One
-/// while half of the pool is out, and from three quarters on none is received that nobody has asked for.
+/// while half of the pool is out, and from three quarters on, or while a quarter is kept like this, none is
+/// received that nobody has asked for.
 inline constexpr unsigned buffers_ahead = 4;
 
 /// Accepted sockets kept for a listener whose owner is not accepting, before multishot accept is stopped.
@@ -78,6 +79,9 @@ inline constexpr std::size_t send_file_turn = 1024 * 1024;
 /// Bytes that one call moves at most (read(2): Linux' MAX_RW_COUNT; elsewhere the lengths are of 31 bits).
 /// What is longer goes in parts, and an operation that ends with part of its memory used ends with this much.
 inline constexpr std::size_t bytes_per_call = 0x7fff'f000;
+/// Such turns behind the first that are had in one tick, by whoever has waited for longest: thousands of
+/// transfers at once delay the rest of the loop no longer than a few do.
+inline constexpr std::size_t send_files_per_tick = 16;
 
 /// Slices in one gathered send. IOV_MAX is 1,024; nobody has needed more than a few.
 inline constexpr std::size_t slices_per_send = 64;

@@ -1,6 +1,7 @@
 // Accept: the first step of the data path. Connections come in; when the server stops, they end here, too.
 #include <naru/http/worker.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <ctime>
@@ -26,11 +27,18 @@ worker::worker(loop& on, const server_options& options, std::shared_ptr<const di
       options_(options),
       log_(log),
       report_(std::move(report)),
-      disk_(on, options, std::move(root), cache_, threads, [this] { stop_if_drained(); }) {}
+      disk_(on, options, std::move(root), cache_, threads, [this] { stop_if_drained(); }),
+      look_interval_(std::clamp<duration>(
+          std::min(options.timeouts.write, options.least_rates.over) / (2 * limits::looks_per_time),
+          limits::look_interval_when_scarce, limits::look_interval)),
+      descriptors_(descriptor_limit() / std::max(options.threads, 1u)) {
+    most_connections_ = loop_.backend().most_connections(descriptors_);
+}
 
 worker::~worker() {
     NARU_ASSERT(connections_.live() == 0);
     loop_.disarm(drain_deadline_);
+    loop_.disarm(look_);
 }
 
 void worker::serve(handle listener) noexcept {
@@ -56,11 +64,11 @@ void worker::serve(handle listener) noexcept {
 
 void worker::on_connection(handle accepted) noexcept {
     if (worker* const other = next_share()) return hand_on(accepted, *other);
-    make_connection(accepted);
+    take(accepted);
 }
 
 // Without the memory for one, this connection is refused and the others are served.
-void worker::make_connection(handle accepted) noexcept {
+void worker::take(handle accepted) noexcept {
     connection* made = nullptr;
     try {
         made = &connections_.make(*this, accepted);
@@ -68,11 +76,13 @@ void worker::make_connection(handle accepted) noexcept {
         loop_.close(accepted);
         return on_pause(std::error_code(ENOMEM, errno_category()));
     }
+    if (has_too_many(*made)) return made->shed(shed_reason::address);
     made->start();
 }
 
 // Once a second at most: the shortage may last.
 void worker::on_pause(std::error_code why) noexcept {
+    close_idle();
     if (reported_pause_ != instant::min() && loop_.now() - reported_pause_ < std::chrono::seconds(1)) return;
     reported_pause_ = loop_.now();
     try {
@@ -85,6 +95,8 @@ void worker::on_pause(std::error_code why) noexcept {
 void worker::drain() noexcept {
     if (draining_) return;
     draining_ = true;
+    shed_reported_ = instant::min();
+    report_shed(loop_.now());
     loop_.arm(drain_deadline_, saturating_add(clock::now(), options_.timeouts.drain));
     if (acceptor_) acceptor_->stop();
     connections_.for_each([](connection& each) { each.drain(); });
@@ -92,6 +104,7 @@ void worker::drain() noexcept {
 }
 
 void worker::destroy(connection& ended) noexcept {
+    addresses_.remove(ended.address_);
     connections_.destroy(ended);
     stop_if_drained();
 }

@@ -4,6 +4,7 @@
 // who it belongs to. While a request is under way it has an exchange, which holds all the rest.
 #pragma once
 
+#include <naru/http/address_counts.hpp>
 #include <naru/http/body.hpp>
 #include <naru/http/disk.hpp>
 #include <naru/http/file_cache.hpp>
@@ -13,12 +14,27 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace naru::http {
 
 class worker;
 class connection;
+
+/// Why a client was reset, closed or refused for others' sake, or because it was too slow.
+enum class shed_reason : std::uint8_t {
+    slow_answer,
+    slow_body,
+    buffers,
+    no_buffer,
+    aside,
+    loose,
+    no_loose,
+    idle,
+    address,
+    count
+};
 
 /// A piece of an answer that is sent from where it lies: in memory, or in an open file.
 struct body_piece {
@@ -39,7 +55,7 @@ struct exchange {
     std::byte* input = nullptr;
     std::uint32_t begin = 0;
     std::uint32_t end = 0;
-    std::string surplus;  // received, but there was no room for it behind what had been set aside
+    std::string surplus;  // received behind the input: there was no room in its buffer, or it holds none
     std::string_view head;
     std::string kept_head;  // its bytes, once a body has arrived in more than one piece
     request_parser parser;
@@ -52,7 +68,10 @@ struct exchange {
     std::array<body_piece, limits::pieces> pieces;  // the first piece_count are set
     std::uint32_t piece_count = 0;
     std::uint32_t next_piece = 0;
-    std::uint64_t progress_seen = 0;  // for the write deadline
+    bool lacks_buffer = false;        // part of the answer could not be written
+    std::uint64_t sent = 0;           // bytes that sends which have ended have handed over
+    std::uint32_t charged = 0;        // heap bytes that the worker counts
+    std::size_t leaving = 0;          // of `held`, what the worker has been promised back
     cached_document* held = nullptr;  // what the pieces lie in: an answer with pieces ends its turn
     std::string text;                 // generated: part heads, long redirects
 
@@ -65,6 +84,17 @@ struct exchange {
         exchange& owner;
     } sending_file;
     std::array<slice, 8> slices;
+
+    // How fast the client is, as seen by the worker's looks (shed.cpp).
+    struct pace_seen {
+        instant moved;                   // when the answer was begun, or was last seen to move
+        instant look = instant::min();   // when it is worth a look at what has been acknowledged
+        instant begun = instant::min();  // of the time over which a least rate is counted
+        std::uint64_t seen = 0;          // bytes handed over
+        std::int64_t taken = 0;          // of them, bytes that the client's system has acknowledged
+        std::int64_t at_begin = 0;       // `taken`, or bytes of the body, then
+        bool of_body = false;
+    } pace;
 
     struct disk_step : disk_waiter {
         explicit disk_step(exchange& of) noexcept;
@@ -82,6 +112,23 @@ class connection : operation, timer {
     void drain() noexcept;
     /// Now, whatever is under way: stop, join, release.
     void close() noexcept;
+
+    // shed.cpp
+    /// Looks at how fast the client is; resets it, or ends its request, if that is too slow.
+    void look(instant now) noexcept;
+    /// How long the client has taken nothing of the answer that waits for it; none: it does not wait.
+    std::optional<duration> stalled(instant now) noexcept;
+    /// Between two requests, and since when; nullopt: not so.
+    std::optional<duration> silent(instant now) const noexcept;
+    /// Pool buffers that would come back, and heap bytes, if it were closed.
+    std::size_t buffers_held() const noexcept;
+    std::size_t bytes_aside() const noexcept;
+    std::size_t loose_bytes() const noexcept;
+    /// Closed for others' sake.
+    void shed(shed_reason why) noexcept;
+    /// Moves pipelined input out of its pool buffer, if it is little.
+    void park_input() noexcept;
+    bool is_closing() const noexcept { return phase_ == phase::closing; }
 
     // For the exchange's operations: what happens when they complete.
     void on_sent(const operation& op) noexcept;              // write.cpp
@@ -106,15 +153,21 @@ class connection : operation, timer {
     static void received(operation& op) noexcept;
     void on_received() noexcept;
     bool take_input(std::byte* bytes, std::size_t size) noexcept;
+    bool extend_head(std::byte* bytes, std::size_t size) noexcept;
+    bool take_whole_head(std::byte* bytes, std::size_t size) noexcept;
     bool refill() noexcept;
     bool keep_head() noexcept;
+    void forget_head() noexcept;
     void process() noexcept;
     bool read_body() noexcept;
     bool begin_request() noexcept;
     void put_aside() noexcept;
     bool take_back() noexcept;
     bool make_exchange() noexcept;
+    void drop_aside() noexcept;
     void wait_for_more() noexcept;
+    void release_input() noexcept;
+    void charge() noexcept;
     static void deadline_passed(timer& expired) noexcept;
     void on_deadline() noexcept;
 
@@ -140,6 +193,7 @@ class connection : operation, timer {
 
     // write.cpp
     bool output_room(std::size_t bytes) noexcept;
+    void release_output() noexcept;
     void append(std::string_view text) noexcept;
     void append_ready(const representation& what, std::size_t bytes) noexcept;
     void append_representation(cached_document& from, const representation& what, std::uint64_t first,
@@ -155,6 +209,14 @@ class connection : operation, timer {
     void linger() noexcept;
     void finish_if_quiet() noexcept;
 
+    // shed.cpp
+    void leave() noexcept;
+    void return_leaving() noexcept;
+    void look_at_body(instant now) noexcept;
+    void look_at_answer(instant now) noexcept;
+    bool is_sending() const noexcept { return has_exchange_ && phase_ == phase::sending; }
+    std::uint64_t handed_over() const noexcept;
+
     void set_deadline(std::chrono::milliseconds after) noexcept;
     std::string_view unread() const noexcept {
         return as_text(bytes_view(exchange_->input + exchange_->begin, exchange_->end - exchange_->begin));
@@ -163,6 +225,8 @@ class connection : operation, timer {
     bool has_input() const noexcept {
         return exchange_->begin != exchange_->end || !exchange_->surplus.empty();
     }
+
+    friend class worker;
 
     worker& worker_;
     union {
@@ -173,9 +237,11 @@ class connection : operation, timer {
     phase phase_ = phase::idle;
     bool is_aside_ : 1 = false;
     bool has_exchange_ : 1 = false;
-    bool keep_alive_ : 1 = true;    // after the answer in hand
-    bool timed_out_ : 1 = false;    // the receive was cancelled by the deadline
-    bool dirty_close_ : 1 = false;  // more may be coming from the client: linger
+    bool asked_ : 1 = false;                        // something has come
+    bool keep_alive_ : 1 = true;                    // after the answer in hand
+    bool timed_out_ : 1 = false;                    // the receive was cancelled by the deadline
+    bool dirty_close_ : 1 = false;                  // more may be coming from the client: linger
+    std::uint32_t address_ = address_counts::none;  // its place among the counts, once they matter
 };
 
 static_assert(sizeof(connection) <= 128);

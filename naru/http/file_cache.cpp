@@ -74,7 +74,19 @@ cached_document& file_cache::wrap(std::string_view path, std::unique_ptr<documen
     made->path = path;
     made->content = std::move(content);
     made->holders = 1;
+    loosen(*made->content);
     return *made.release();
+}
+
+void file_cache::loosen(const document& what) noexcept {
+    loose_bytes_ += what.bytes_in_memory();
+    loose_descriptors_ += what.descriptors();
+}
+
+void file_cache::destroy_loose(cached_document& entry) noexcept {
+    loose_bytes_ -= entry.content->bytes_in_memory();
+    loose_descriptors_ -= entry.content->descriptors();
+    delete &entry;
 }
 
 cached_document& file_cache::insert(std::string_view path, std::unique_ptr<document> content, instant now) {
@@ -85,6 +97,8 @@ cached_document& file_cache::insert(std::string_view path, std::unique_ptr<docum
     made.bytes = sizeof made + made.path.size() + made.content->bytes_in_memory();
     bytes_ += made.bytes;
     descriptors_ += made.content->descriptors();
+    loose_bytes_ -= made.content->bytes_in_memory();
+    loose_descriptors_ -= made.content->descriptors();
     make_room();
     std::size_t at = home_of(made.hash);
     while (places_[at].entry != nullptr)
@@ -124,12 +138,13 @@ void file_cache::drop(cached_document& entry) noexcept {
     --count_;
     bytes_ -= entry.bytes;
     descriptors_ -= entry.content->descriptors();
-    if (entry.holders == 0) delete &entry;
+    loosen(*entry.content);
+    if (entry.holders == 0) destroy_loose(entry);
 }
 
 void file_cache::let_go(cached_document& entry) noexcept {
     NARU_ASSERT(entry.holders > 0);
-    if (--entry.holders == 0 && !entry.in_cache) delete &entry;
+    if (--entry.holders == 0 && !entry.in_cache) destroy_loose(entry);
 }
 
 }  // namespace naru::http

@@ -54,6 +54,10 @@ class file_cache {
     std::size_t size() const noexcept { return count_; }
     std::size_t bytes() const noexcept { return bytes_; }
 
+    /// What is held and not in the cache (any more): it lives until its holders let it go.
+    std::size_t loose_bytes() const noexcept { return loose_bytes_; }
+    std::size_t loose_descriptors() const noexcept { return loose_descriptors_; }
+
  private:
     struct place {
         std::uint64_t hash = 0;
@@ -63,12 +67,16 @@ class file_cache {
     std::uint64_t hash_of(std::string_view path) const noexcept;
     std::size_t home_of(std::uint64_t hash) const noexcept { return hash & (places_.size() - 1); }
     void make_room() noexcept;
+    void loosen(const document& what) noexcept;
+    void destroy_loose(cached_document& entry) noexcept;
 
     std::vector<place> places_;  // open addressing, linear, at most half full
     list_head by_use_;           // oldest first
     std::size_t count_ = 0;
     std::size_t bytes_ = 0;
     std::size_t descriptors_ = 0;
+    std::size_t loose_bytes_ = 0;
+    std::size_t loose_descriptors_ = 0;
     std::uint64_t seed_;  // so that nobody can choose paths that collide
 };
 

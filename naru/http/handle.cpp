@@ -164,18 +164,13 @@ connection::next_step connection::handle_file(std::string_view path) noexcept {
     return then;
 }
 
-// No buffer is held meanwhile, unless there is something else in it.
+// No buffer is held meanwhile, unless there is something in it: answers to what came before, or what is to
+// come after.
 void connection::wait_for_disk() noexcept {
-    exchange& x = *exchange_;
     phase_ = phase::handling;
-    keep_head();
-    if (!has_input() && x.input != nullptr) {
-        worker_.loop_.buffers().release(std::exchange(x.input, nullptr));
-        x.begin = x.end = 0;
-    }
-    if (x.filled == 0 && x.output != nullptr)
-        worker_.loop_.buffers().release(std::exchange(x.output, nullptr));
-    worker_.loop_.arm(*this, worker_.disk_.patience_of(x.waiting));
+    if (exchange_->filled == 0) release_output();
+    park_input();
+    worker_.loop_.arm(*this, worker_.disk_.patience_of(exchange_->waiting));
 }
 
 // It has taken too long: what is known is the answer, or that the disk hangs.
@@ -187,13 +182,13 @@ void connection::leave_disk() noexcept {
 }
 
 void connection::on_disk_answer(const disk_answer& found) noexcept {
-    if (!output_room(limits::output_bytes) && exchange_->output == nullptr) return close();
+    if (!output_room(limits::answer_head_bytes)) return flush();
     go_on(found.is == disk_answer::kind::again ? handle() : answer_found(found));
 }
 
 void connection::go_on(next_step after_answer) noexcept {
     if (after_answer == next_step::wait) return;
-    exchange_->kept_head.clear();
+    forget_head();
     if (after_answer == next_step::flush || !keep_alive_) return flush();
     process();
 }
@@ -202,6 +197,11 @@ connection::next_step connection::answer_found(const disk_answer& found) noexcep
     if (found.is == disk_answer::kind::failed) return failed(found.error);
     if (found.document->content->is == document::kind::directory)
         return answer_redirect(found.document->path);
+    if (!found.document->in_cache && !worker_.has_room_for(*found.document->content)) {
+        worker_.count_shed(shed_reason::no_loose);
+        return answer_status(503, "Too much is being sent to slow readers for the moment.",
+                             "Retry-After: 1\r\n");
+    }
     return answer(*found.document);
 }
 

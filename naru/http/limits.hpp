@@ -29,6 +29,10 @@ inline constexpr unsigned pipelined_per_turn = 64;
 /// sent from where they lie (cache or file); nothing more is read from the client meanwhile.
 inline constexpr std::size_t output_bytes = naru::limits::buffer_bytes;
 
+/// The longest head that is written into the output, with the page of a refusal behind it. An answer is begun
+/// when the output has this much room, so that it never has to be taken back.
+inline constexpr std::size_t answer_head_bytes = 2048;
+
 /// A body up to this size is copied behind its head, so that both leave in one piece with one slice: below it
 /// a copy costs less than a second iovec.
 inline constexpr std::size_t copied_body_bytes = 4 * 1024;
@@ -77,6 +81,53 @@ inline constexpr auto disk_hangs_after = 1000ms;
 /// read and dropped so that a reset does not destroy the answer on its way (RFC 9112, section 9.6).
 inline constexpr auto linger_time = 2s;
 inline constexpr std::uint64_t linger_bytes = 1024 * 1024;
+
+// What all clients of one loop hold together at most, and what is done then: see the price list in
+// docs/operations.md.
+
+/// Pool buffers that requests under way hold while their clients are slow: this part of the pool, from where
+/// on those are reset that have taken nothing for the longest time, until a quarter of it is free again.
+constexpr std::size_t held_buffers(std::size_t pool) noexcept { return pool / 2; }
+constexpr std::size_t held_buffers_after(std::size_t pool) noexcept { return held_buffers(pool) * 3 / 4; }
+/// Nobody is reset for that who has taken something within this time ...
+inline constexpr auto slow_after = 1000ms;
+/// ... unless so few buffers of the pool are left: then it is this time, until twice as many are left.
+constexpr std::size_t scarce_buffers(std::size_t pool) noexcept { return pool / 8; }
+inline constexpr auto slow_after_when_scarce = 10ms;
+
+/// Pipelined bytes that wait behind a large answer are moved from their pool buffer into as much heap memory
+/// as they need, if they are not more than this.
+inline constexpr std::size_t parked_input_bytes = 1024;
+
+/// Heap memory for what clients have sent of heads that are not complete, of heads whose bodies are being
+/// read, and of requests that wait behind an answer. Past it the largest of them are reset.
+inline constexpr std::size_t aside_bytes = 16 * 1024 * 1024;
+
+/// Text made for single answers (listings) that has not been taken yet, and files in memory that the cache
+/// has dropped while they are being sent. Past it the slowest readers are reset; without any the answer
+/// is 503.
+inline constexpr std::size_t loose_bytes = 32 * 1024 * 1024;
+
+/// Open files that the cache has dropped while they are being sent: this part of the loop's share of the
+/// descriptors. Past it as above.
+constexpr std::size_t loose_descriptors(std::size_t share) noexcept { return share / 4; }
+
+/// A loop with so many connections of the most that there can be counts them by client address (IPv6 by
+/// /64), and closes new ones of addresses that have more than server_options::connections_per_address.
+constexpr std::size_t crowded(std::size_t most) noexcept { return most / 4 * 3; }
+
+/// Connections between two requests that are closed when there is no descriptor for a new one: this part of
+/// all, those who have been silent longest, and for longer than `idle_after`.
+constexpr std::size_t idle_closed_at_once(std::size_t connections) noexcept { return connections / 64 + 1; }
+inline constexpr auto idle_after = 5000ms;
+
+/// How often those who are slow are looked at: each by its turn, in an eighth of its time; and in a shortage.
+inline constexpr auto look_interval = 1000ms;
+inline constexpr auto look_interval_when_scarce = 5ms;
+inline constexpr unsigned looks_per_time = 8;
+
+/// Lines that say how many clients were reset or refused for others' sake.
+inline constexpr auto shed_report_interval = 10s;
 
 /// Access log lines that wait to be written; more are dropped, counted, and reported so often at most.
 inline constexpr std::size_t access_log_bytes = 4 * 1024 * 1024;

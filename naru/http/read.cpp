@@ -2,16 +2,27 @@
 #include <naru/http/limits.hpp>
 #include <naru/http/worker.hpp>
 
+#include <algorithm>
+#include <bit>
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <type_traits>
+#include <utility>
 
 namespace naru::http {
 
+// The beginning of a head, and how far it has been parsed: what arrives is put behind it and parsed from
+// there on. In one block of the heap.
 struct connection::set_aside {
+    request_parser parser;
     std::uint32_t size;
+    std::uint32_t room;
     char* bytes() noexcept { return reinterpret_cast<char*>(this + 1); }
+    std::size_t cost() const noexcept { return sizeof *this + room; }
 };
+
+static_assert(std::is_trivially_copyable_v<request_parser>, "realloc moves it");
 
 void connection::set_deadline(std::chrono::milliseconds after) noexcept {
     worker_.loop_.arm(*this, saturating_add(worker_.loop_.now(), after));
@@ -39,6 +50,8 @@ void connection::on_received() noexcept {
             return receive();
         }
         timed_out_ = false;  // it came in time after all
+        asked_ = true;
+        if (is_aside_ && extend_head(data, size)) return;
         if (!take_input(data, size)) return close();
         process();
         return;
@@ -54,49 +67,20 @@ void connection::on_received() noexcept {
     close();  // the peer's end, an error, or a deadline between requests
 }
 
-// Received bytes become the exchange's input: in their own buffer, behind what was set aside, or behind what
-// is there already. False, and they are gone, without the memory for an exchange.
+// Received bytes become the exchange's input, in their own buffer. False, and they are gone, without the
+// memory for an exchange.
 bool connection::take_input(std::byte* bytes, std::size_t size) noexcept {
-    if (!has_exchange_) {
-        std::uint32_t before = 0;
-        set_aside* aside = nullptr;
-        if (is_aside_) {
-            aside = std::exchange(aside_, nullptr);
-            is_aside_ = false;
-            before = aside->size;
-        }
-        if (!make_exchange()) {
-            std::free(aside);
-            worker_.loop_.buffers().release(bytes);
-            return false;
-        }
-        std::byte* const first = worker_.loop_.buffers().begin_of(bytes);
-        const std::size_t room = naru::limits::buffer_bytes - before;
-        const std::size_t taken = std::min(size, room);
-        if (before > 0) {
-            try {
-                exchange_->surplus.assign(reinterpret_cast<const char*>(bytes) + taken, size - taken);
-            } catch (const std::bad_alloc&) {
-                std::free(aside);
-                worker_.loop_.buffers().release(bytes);
-                return false;
-            }
-            std::memmove(first + before, bytes, taken);
-            std::memcpy(first, aside->bytes(), before);
-            std::free(aside);
-            bytes = first;
-        }
-        exchange_->input = first;
-        exchange_->begin = static_cast<std::uint32_t>(bytes - first);
-        exchange_->end = exchange_->begin + before + static_cast<std::uint32_t>(taken);
-        return true;
+    if (is_aside_) return take_whole_head(bytes, size);
+    if (!has_exchange_ && !make_exchange()) {
+        worker_.loop_.buffers().release(bytes);
+        return false;
     }
-    // The rest of a body: its beginning, if any, has been used up.
     exchange& x = *exchange_;
-    if (x.input != nullptr) worker_.loop_.buffers().release(x.input);
+    release_input();  // of a body: its beginning, if any, has been used up
     x.input = worker_.loop_.buffers().begin_of(bytes);
     x.begin = static_cast<std::uint32_t>(bytes - x.input);
     x.end = x.begin + static_cast<std::uint32_t>(size);
+    worker_.holds_one_more();
     return true;
 }
 
@@ -110,21 +94,113 @@ bool connection::make_exchange() noexcept {
     return true;
 }
 
-/// Makes room in the input for what did not fit before. Moves what is there: no head may be in use.
+// A segment of a head: put behind what is there already, and parsed from there on. True while that is still
+// not all of it; then the buffer has gone back. So a head costs as much time as it has bytes, in however many
+// segments it comes.
+bool connection::extend_head(std::byte* bytes, std::size_t size) noexcept {
+    const std::size_t whole = aside_->size + size;
+    if (whole >= limits::head_bytes) return false;
+    if (whole > aside_->room) {
+        const std::size_t room = std::min(std::bit_ceil(whole), limits::head_bytes);
+        worker_.aside_bytes_ -= aside_->cost();
+        void* const grown = std::realloc(static_cast<void*>(aside_), sizeof(set_aside) + room);
+        if (grown == nullptr) {
+            worker_.aside_bytes_ += aside_->cost();
+            return false;  // it goes on in the buffer
+        }
+        aside_ = static_cast<set_aside*>(grown);
+        aside_->room = static_cast<std::uint32_t>(room);
+        worker_.add_aside(aside_->cost());
+    }
+    std::memcpy(aside_->bytes() + aside_->size, bytes, size);
+    if (aside_->parser.parse({aside_->bytes(), whole}) != parse_status::need_more) return false;
+    aside_->size = static_cast<std::uint32_t>(whole);
+    worker_.loop_.buffers().release(bytes);
+    // If the deadline has passed, what had been received by then came before the cancel.
+    if (!armed()) set_deadline({});
+    receive();
+    return true;
+}
+
+// The rest of a head, or more than one: all of it into the buffer that came last. What does not fit, waits.
+bool connection::take_whole_head(std::byte* bytes, std::size_t size) noexcept {
+    const std::size_t before = aside_->size;
+    const std::size_t taken = std::min(size, naru::limits::buffer_bytes - before);
+    std::string surplus;
+    exchange* made = nullptr;
+    try {
+        surplus.assign(reinterpret_cast<const char*>(bytes) + taken, size - taken);
+        made = &worker_.exchanges_.make(*this);
+    } catch (const std::bad_alloc&) {
+        worker_.loop_.buffers().release(bytes);
+        return false;
+    }
+    std::byte* const first = worker_.loop_.buffers().begin_of(bytes);
+    std::memmove(first + before, bytes, taken);
+    std::memcpy(first, aside_->bytes(), before);
+    drop_aside();
+    exchange_ = made;
+    has_exchange_ = true;
+    made->surplus = std::move(surplus);
+    made->input = first;
+    made->end = static_cast<std::uint32_t>(before + taken);
+    worker_.holds_one_more();
+    charge();
+    return true;
+}
+
+/// Makes room in the input for what did not fit before, in a buffer of its own if it has none. Moves what is
+/// there: no head may be in use. False if there is nothing to move, no room, or no buffer.
 bool connection::refill() noexcept {
     exchange& x = *exchange_;
+    if (x.surplus.empty()) return false;
+    if (x.input == nullptr) {
+        x.input = worker_.loop_.buffers().acquire();
+        if (x.input == nullptr) {
+            x.lacks_buffer = true;
+            return false;
+        }
+        worker_.holds_one_more();
+    }
     const std::string_view left = unread();
     const std::size_t taken = std::min(x.surplus.size(), naru::limits::buffer_bytes - left.size());
     if (taken == 0) return false;
     std::memmove(x.input, left.data(), left.size());
     std::memcpy(x.input + left.size(), x.surplus.data(), taken);
     x.surplus.erase(0, taken);
+    if (x.surplus.empty()) x.surplus.shrink_to_fit();
     x.begin = 0;
     x.end = static_cast<std::uint32_t>(left.size() + taken);
+    charge();
     return true;
 }
 
-/// The head of the request whose body is being read moves out of the way of what arrives. False without the
+void connection::release_input() noexcept {
+    exchange& x = *exchange_;
+    if (x.input == nullptr) return;
+    worker_.loop_.buffers().release(x.input);
+    --worker_.held_;
+    x.input = nullptr;
+    x.begin = x.end = 0;
+}
+
+// Waiting behind something that takes long: the buffer goes back if what is in it is little.
+void connection::park_input() noexcept {
+    exchange& x = *exchange_;
+    if (x.input == nullptr) return;
+    const std::string_view rest = unread();
+    if (rest.size() + x.surplus.size() > limits::parked_input_bytes) return;
+    if ((x.reading_body || phase_ == phase::handling) && !keep_head()) return;
+    try {
+        x.surplus.insert(0, rest);
+    } catch (const std::bad_alloc&) {
+        return;  // it stays where it is
+    }
+    release_input();
+    charge();
+}
+
+/// The head of the request that is not answered yet moves out of the way of what arrives. False without the
 /// memory for it.
 bool connection::keep_head() noexcept {
     exchange& x = *exchange_;
@@ -135,7 +211,26 @@ bool connection::keep_head() noexcept {
         return false;
     }
     x.head = x.kept_head;
+    charge();
     return true;
+}
+
+/// It has been answered.
+void connection::forget_head() noexcept {
+    exchange& x = *exchange_;
+    if (x.kept_head.empty()) return;
+    x.head = {};
+    std::string().swap(x.kept_head);
+    charge();
+}
+
+// Heap memory that the exchange holds for its client, as the worker counts it.
+void connection::charge() noexcept {
+    exchange& x = *exchange_;
+    const std::size_t holds = x.kept_head.size() + x.surplus.size() + x.text.size();
+    worker_.aside_bytes_ -= x.charged;
+    x.charged = static_cast<std::uint32_t>(holds);
+    worker_.add_aside(holds);
 }
 
 // Answers one request after another, into one output, until the input is used up, the output is full, or an
@@ -150,7 +245,7 @@ void connection::process() noexcept {
         if (phase_ == phase::body) continue;
         const next_step then = handle();
         if (then == next_step::wait) return;
-        exchange_->kept_head.clear();
+        forget_head();
         if (then == next_step::flush || !keep_alive_) return flush();
     }
     flush();
@@ -159,7 +254,10 @@ void connection::process() noexcept {
 // True when a whole head is there and its body, if it has one, is to be read next (phase body) or not at all.
 bool connection::begin_request() noexcept {
     exchange& x = *exchange_;
-    if (unread().empty()) (void)refill();
+    if (unread().empty() && !refill() && !x.surplus.empty()) {
+        flush();
+        return false;
+    }
     const std::string_view bytes = unread();
     if (bytes.empty()) {
         if (x.filled > 0) {
@@ -172,9 +270,8 @@ bool connection::begin_request() noexcept {
         }
         return false;
     }
-    // Room for the longest head of an answer: what is in the output is sent first if there is not enough.
-    if (!output_room(bytes.size() > limits::request_line_bytes ? limits::output_bytes
-                                                               : 2048 + bytes.size())) {
+    // What is in the output is sent first if there is not enough room for an answer.
+    if (!output_room(limits::answer_head_bytes)) {
         flush();
         return false;
     }
@@ -251,15 +348,19 @@ bool connection::read_body() noexcept {
     if (status == parse_status::complete) {
         x.reading_body = false;
         phase_ = phase::handling;
-        return true;
+        if (output_room(limits::answer_head_bytes)) return true;
+        flush();
+        return false;
     }
     if (!x.surplus.empty()) {
         if (!keep_head()) {
             close();
-            return false;
+        } else if (refill()) {
+            return read_body();
+        } else {
+            flush();
         }
-        (void)refill();
-        return read_body();
+        return false;
     }
     if (x.filled > 0) {  // earlier answers, or 100 Continue, go out before more is waited for
         flush();
@@ -269,49 +370,53 @@ bool connection::read_body() noexcept {
     return false;
 }
 
-// More of a body is to come: its head moves out of the way of what arrives.
+// More of a body is to come: its head moves out of the way of what arrives, and no buffer is held for it.
 void connection::wait_for_more() noexcept {
-    exchange& x = *exchange_;
     if (!keep_head()) return close();
-    if (x.input != nullptr) {
-        worker_.loop_.buffers().release(x.input);
-        x.input = nullptr;
-        x.begin = x.end = 0;
-    }
+    release_input();
+    release_output();
     set_deadline(worker_.options_.timeouts.body);
     receive();
 }
 
 // Part of a head: it is copied into as little memory as it needs, and the buffer goes back. A client that
-// sends its head a byte at a time costs us what it has sent. The next look begins at its first byte again:
-// at most one buffer's length, less than a microsecond for most heads.
+// sends its head a byte at a time costs us what it has sent.
 void connection::put_aside() noexcept {
     exchange& x = *exchange_;
     const std::string_view rest = unread();
-    auto* aside = static_cast<set_aside*>(std::malloc(sizeof(set_aside) + rest.size()));
-    if (aside == nullptr) return close();
-    aside->size = static_cast<std::uint32_t>(rest.size());
+    void* const memory = std::malloc(sizeof(set_aside) + rest.size());
+    if (memory == nullptr) return close();
+    const auto size = static_cast<std::uint32_t>(rest.size());
+    auto* const aside = new (memory) set_aside{.parser = x.parser, .size = size, .room = size};
     std::memcpy(aside->bytes(), rest.data(), rest.size());
-    x.begin = x.end;
     release_exchange();
     aside_ = aside;
     is_aside_ = true;
+    worker_.add_aside(aside->cost());
     if (phase_ != phase::head) {
         phase_ = phase::head;
         set_deadline(worker_.options_.timeouts.head);
     } else if (!armed()) {
-        set_deadline({});  // it has passed, but what had been received by then came before the cancel
+        set_deadline({});
     }
     receive();
 }
 
+void connection::drop_aside() noexcept {
+    if (!is_aside_) return;
+    worker_.aside_bytes_ -= aside_->cost();
+    std::free(static_cast<void*>(std::exchange(aside_, nullptr)));
+    is_aside_ = false;
+}
+
+std::size_t connection::bytes_aside() const noexcept {
+    return is_aside_ ? aside_->cost() : has_exchange_ ? exchange_->charged : 0;
+}
+
 // A request that timed out gets an answer, so it needs an exchange again; its bytes do not matter any more.
 bool connection::take_back() noexcept {
-    set_aside* const aside = std::exchange(aside_, nullptr);
-    is_aside_ = false;  // exchange_ is in the same place
-    const bool made = make_exchange();
-    std::free(aside);
-    return made;
+    drop_aside();
+    return make_exchange();
 }
 
 void connection::deadline_passed(timer& expired) noexcept { static_cast<connection&>(expired).on_deadline(); }
@@ -324,20 +429,11 @@ void connection::on_deadline() noexcept {
             timed_out_ = true;
             worker_.loop_.cancel(*this);
             return;
-        case phase::sending: {
-            // The client may be slow as long as it takes something.
-            const std::uint64_t moved = exchange_->sending.progress + exchange_->sending_file.progress;
-            if (moved != exchange_->progress_seen) {
-                exchange_->progress_seen = moved;
-                return set_deadline(worker_.options_.timeouts.write);
-            }
-            reset_on_close(worker_.loop_.borrow(target).get());
-            return close();
-        }
         case phase::lingering:
             return close();
         case phase::handling:
             return leave_disk();
+        case phase::sending:  // see look
         case phase::closing:
             return;
     }

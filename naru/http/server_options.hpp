@@ -13,16 +13,24 @@
 
 namespace naru::http {
 
-/// How long a client may take. Each is a deadline of the loop (milliseconds are its resolution). A plain
-/// request only ever pushes its connection's deadline back, which is one store; it would have to be moved in
-/// the timer wheel if `write` were shorter than `keep_alive`.
+/// How long a client may take. Each but `write` is a deadline of the loop (milliseconds are its resolution).
+/// A plain request only ever pushes its connection's deadline back, which is one store. Who is sent an answer
+/// is looked at from time to time instead.
 struct timeouts {
     std::chrono::milliseconds head{20'000};   ///< from the first byte of a request to the end of its head
     std::chrono::milliseconds body{30'000};   ///< between two pieces of a body
-    std::chrono::milliseconds write{60'000};  ///< without a byte of the answer taken
+    std::chrono::milliseconds write{60'000};  ///< without a byte of the answer taken (to an eighth of it)
     std::chrono::milliseconds keep_alive{60'000};  ///< between two requests
     std::chrono::milliseconds disk{10'000};        ///< for a look at the disk; then 503
     std::chrono::milliseconds drain{10'000};       ///< for what is in flight, when the server stops
+};
+
+/// What a client must do at least, in bytes per second over each `over`: a byte now and then is not enough to
+/// go on for ever. 0: nothing.
+struct least_rates {
+    std::uint64_t body{500};    ///< of a request's body that it sends; below it the answer is 408
+    std::uint64_t answer{500};  ///< of an answer that its system acknowledges; below it it is reset
+    std::chrono::milliseconds over{60'000};
 };
 
 struct server_options {
@@ -42,6 +50,12 @@ struct server_options {
     bool dotfiles =
         false;  ///< serve and list names that begin with a dot; else `.well-known` at the top alone
     http::timeouts timeouts;
+    http::least_rates least_rates;
+    /// Connections of one client address (IPv6: of one /64) while more than three quarters of the most that
+    /// there can be are open; more are closed at once. The most is what the descriptors allow: RLIMIT_NOFILE
+    /// shared among the threads (with io_uring's direct descriptors as many for each), 1,023 with select.
+    /// 0: no limit.
+    unsigned connections_per_address = 100;
     std::optional<std::string> access_log;  ///< a path, or "-"
 
     // TCP, as measured to help or asked for (see docs/operations.md).

@@ -35,7 +35,7 @@ struct worker::transfer : operation, posted {
             const auto attached =
                 taking.loop_.attach(static_cast<int>(result), descriptor_kind::stream, ownership::own);
             if (attached) {
-                taking.make_connection(*attached);
+                taking.take(*attached);
             } else {
                 taking.on_pause(attached.error());  // it has been closed
             }

@@ -55,15 +55,45 @@ class worker {
         worker& owner;
     };
 
+    struct look_timer : timer {
+        explicit look_timer(worker& of) noexcept;
+        worker& owner;
+    };
+
     struct transfer;
 
     worker* next_share() noexcept;
     void hand_on(handle connection, worker& to) noexcept;
     void drain_others() noexcept;
     void on_connection(handle accepted) noexcept;
-    void make_connection(handle accepted) noexcept;
     void on_pause(std::error_code why) noexcept;
+    void take(handle accepted) noexcept;
     void destroy(connection& ended) noexcept;
+
+    // shed.cpp
+    /// An exchange holds one more buffer of the pool, or so many more bytes of the heap.
+    void holds_one_more() noexcept {
+        ++held_;
+        if (!look_.armed() || is_short()) look_soon();
+    }
+    void add_aside(std::size_t bytes) noexcept {
+        aside_bytes_ += bytes;
+        if (aside_bytes_ > limits::aside_bytes) look_soon();
+    }
+    bool is_short() const noexcept;
+    void look_soon() noexcept;
+    void look() noexcept;
+    void relieve_buffers(instant now) noexcept;
+    void relieve_aside() noexcept;
+    std::size_t loose_excess() const noexcept;
+    bool has_room_for(const document& what) noexcept;
+    void close_idle() noexcept;
+    bool has_too_many(connection& fresh) noexcept;
+    void count_address(connection& of) noexcept;
+    template <class Cost>
+    void shed_slowest(instant now, std::size_t wanted, duration least, shed_reason why, Cost cost) noexcept;
+    void count_shed(shed_reason why) noexcept;
+    void report_shed(instant now) noexcept;
     void stop_if_drained() noexcept;
     std::int64_t unix_seconds() noexcept;
     std::string_view date() noexcept;
@@ -79,6 +109,19 @@ class worker {
     std::optional<acceptor> acceptor_;
     handle listener_;
     drain_timer drain_deadline_{*this};
+    look_timer look_{*this};
+    duration look_interval_;
+    instant looked_ = instant::min();
+    std::size_t held_ = 0;             // pool buffers of connections, but those that are closing
+    std::size_t leaving_buffers_ = 0;  // of those that are
+    std::size_t leaving_loose_ = 0;    // loose bytes of those that are
+    std::size_t aside_bytes_ = 0;
+    std::size_t most_connections_;
+    std::size_t descriptors_;  // this loop's share
+    address_counts addresses_;
+    bool counts_addresses_ = false;
+    std::array<std::uint64_t, static_cast<std::size_t>(shed_reason::count)> shed_{};
+    instant shed_reported_ = instant::min();
     std::vector<worker*> others_;
     std::size_t turn_ = 0;
     std::size_t leaving_ = 0;

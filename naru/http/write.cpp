@@ -27,9 +27,23 @@ bool connection::output_room(std::size_t bytes) noexcept {
     if (x.output == nullptr) {
         x.output = worker_.loop_.buffers().acquire();
         x.filled = 0;
-        return x.output != nullptr;
+        if (x.output == nullptr) {
+            x.lacks_buffer = true;
+            return false;
+        }
+        worker_.holds_one_more();
+        return true;
     }
     return x.filled == 0 || x.filled + bytes <= limits::output_bytes;
+}
+
+void connection::release_output() noexcept {
+    exchange& x = *exchange_;
+    if (x.output == nullptr) return;
+    worker_.loop_.buffers().release(x.output);
+    --worker_.held_;
+    x.output = nullptr;
+    x.filled = 0;
 }
 
 void connection::append(std::string_view text) noexcept {
@@ -95,12 +109,19 @@ void connection::let_go() noexcept {
 /// Sends the output and the pieces behind it.
 void connection::flush() noexcept {
     exchange& x = *exchange_;
-    if (x.output == nullptr) return close();  // no buffer to answer with: the pool is exhausted
+    if (x.lacks_buffer || (x.filled == 0 && x.piece_count == 0)) {  // the pool is exhausted
+        worker_.count_shed(shed_reason::no_buffer);
+        reset_on_close(worker_.loop_.borrow(target).get());
+        return close();
+    }
     phase_ = phase::sending;
     x.next_piece = 0;
-    x.progress_seen = 0;
-    x.sending.progress = x.sending_file.progress = 0;
-    set_deadline(worker_.options_.timeouts.write);
+    x.pace.moved = worker_.loop_.now();
+    if (!has_input()) {  // nothing waits in its buffer
+        if (x.reading_body && !keep_head()) return close();
+        release_input();
+    }
+    if (!x.text.empty()) charge();
     send_next();
 }
 
@@ -126,6 +147,8 @@ void connection::send_next() noexcept {
         x.sending.flags = more || (!keep_alive_ && !x.reading_body) ? operation_flags::more : 0;
         worker_.loop_.submit(x.sending);
     } else if (more) {
+        release_output();  // what goes out from here on lies in a file
+        park_input();
         const body_piece& piece = x.pieces[x.next_piece++];
         x.sending_file.set(target, piece.file, piece.offset, piece.size);
         worker_.loop_.submit(x.sending_file);
@@ -136,6 +159,7 @@ void connection::send_next() noexcept {
 
 void connection::on_sent(const operation& op) noexcept {
     if (phase_ == phase::closing) return finish_if_quiet();
+    exchange_->sent += op.progress;
     if (op.failed()) {
         // Also a file that has got shorter: the promised length cannot be kept, so the connection must end.
         if (op.result == outcome::end_of_stream) reset_on_close(worker_.loop_.borrow(target).get());
@@ -148,7 +172,10 @@ void connection::answer_sent() noexcept {
     exchange& x = *exchange_;
     let_go();
     x.piece_count = 0;
-    x.text.clear();
+    if (!x.text.empty()) {
+        std::string().swap(x.text);
+        charge();
+    }
     if (x.reading_body) {  // it was 100 Continue, or the answers before this request
         phase_ = phase::body;
         return has_input() ? process() : wait_for_more();
@@ -165,8 +192,10 @@ void connection::release_exchange() noexcept {
     exchange& x = *exchange_;
     worker_.disk_.leave(x.waiting);
     let_go();
-    if (x.input != nullptr) worker_.loop_.buffers().release(x.input);
-    if (x.output != nullptr) worker_.loop_.buffers().release(x.output);
+    release_input();
+    if (phase_ == phase::closing) return_leaving();
+    release_output();
+    worker_.aside_bytes_ -= x.charged;
     has_exchange_ = false;
     exchange_ = nullptr;
     worker_.exchanges_.destroy(x);
@@ -187,6 +216,7 @@ void connection::linger() noexcept {
 // Stop, join, release: the loop cancels what is pending, and the last of it destroys the connection.
 void connection::close() noexcept {
     if (phase_ == phase::closing) return;
+    if (has_exchange_) leave();
     phase_ = phase::closing;
     worker_.loop_.disarm(*this);
     worker_.loop_.close(target);
@@ -199,7 +229,7 @@ void connection::finish_if_quiet() noexcept {
         if (!exchange_->sending.idle() || !exchange_->sending_file.idle()) return;
         release_exchange();
     }
-    if (is_aside_) std::free(aside_);
+    drop_aside();
     worker_.destroy(*this);
 }
 

@@ -105,6 +105,12 @@ class backend {
     /// Ends a wait in progress, or the next one at once. The only function that any thread may call.
     virtual void wake() noexcept = 0;
 
+    /// Pool buffers that hold what was received ahead on a handle, for an owner who has not asked for it.
+    virtual std::size_t kept_for(handle /*of*/) noexcept { return 0; }
+
+    /// How many connections there could be if `descriptors` of the process were this loop's.
+    virtual std::size_t most_connections(std::size_t descriptors) const noexcept { return descriptors; }
+
     /// The memory that `recv` leases from. It is the backend's because the kernel may hold some of it.
     buffer_pool& buffers() noexcept { return buffers_; }
 

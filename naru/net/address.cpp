@@ -142,6 +142,22 @@ std::uint16_t address::port() const noexcept {
     return ntohs(port);
 }
 
+std::uint64_t address::network() const noexcept {
+    const auto number = [this](std::size_t offset, std::size_t bytes) {
+        std::uint64_t value = 0;
+        for (std::size_t each = 0; each < bytes; ++each)
+            value = value << 8 | std::to_integer<std::uint64_t>(storage_[offset + each]);
+        return value;
+    };
+    constexpr std::uint64_t mapped = 0xffff'0000'0000;  // in the second half of ::ffff:0:0/96
+    if (family() == AF_INET) return mapped | number(offsetof(sockaddr_in, sin_addr), 4);
+    if (family() != AF_INET6) return 0;
+    constexpr std::size_t first = offsetof(sockaddr_in6, sin6_addr);
+    const std::uint64_t high = number(first, 8);
+    const std::uint64_t low = number(first + 8, 8);
+    return high == 0 && low >> 32 == mapped >> 32 ? low : high;
+}
+
 std::string address::host_text() const {
     char text[INET6_ADDRSTRLEN] = {};
     if (family() == AF_INET) {

@@ -39,6 +39,9 @@ class address {
     address every_ipv4() const noexcept;
     int family() const noexcept;
     std::uint16_t port() const noexcept;
+    /// Whom it belongs to, as a number to count by: an IPv4 address (a mapped one, too), or the first 64 bits
+    /// of an IPv6 address, because a single client has all that follow.
+    std::uint64_t network() const noexcept;
 
     /// As parse takes it; the host alone, as an access log shows it. With the zone, if there is one.
     std::string text() const;

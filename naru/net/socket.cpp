@@ -1,12 +1,19 @@
 #include <naru/net/socket.hpp>
 
+#include <naru/core/limits.hpp>
 #include <naru/net/socket_options.hpp>
 
+#include <algorithm>
 #include <cerrno>
 
 #include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#if defined(__linux__)
+#include <linux/sockios.h>
+#endif
 
 namespace naru {
 
@@ -24,6 +31,23 @@ void reset_on_close(int socket) noexcept {
     linger at_once{};
     at_once.l_onoff = 1;
     (void)setsockopt(socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
+std::uint64_t unacknowledged(int socket) noexcept {
+#if defined(SIOCOUTQ)
+    int bytes = 0;
+    if (socket >= 0 && ioctl(socket, SIOCOUTQ, &bytes) == 0 && bytes > 0)
+        return static_cast<std::uint64_t>(bytes);
+#else
+    (void)socket;
+#endif
+    return 0;
+}
+
+std::size_t descriptor_limit() noexcept {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+    return static_cast<std::size_t>(std::min<rlim_t>(limit.rlim_cur, limits::handles));
 }
 
 namespace {

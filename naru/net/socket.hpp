@@ -6,6 +6,8 @@
 #include <naru/net/socket_options.hpp>
 
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <utility>
 
@@ -68,6 +70,13 @@ result<void> shutdown_send(int socket) noexcept;
 /// Makes close drop what is unsent and reset the connection (SO_LINGER with zero): for peers that do not
 /// read.
 void reset_on_close(int socket) noexcept;
+
+/// Bytes that a connection's sends have handed over and its peer's system has not acknowledged (SIOCOUTQ,
+/// tcp(7)). 0 where the system does not tell (Windows, and other kinds of socket).
+std::uint64_t unacknowledged(int socket) noexcept;
+
+/// Descriptors that this process may have (RLIMIT_NOFILE); limits::handles where there is no such limit.
+std::size_t descriptor_limit() noexcept;
 
 /// A non-blocking stream socket for the family of `peer`, to be attached as descriptor_kind::socket.
 result<unique_descriptor> stream_socket_for(const address& peer) noexcept;

@@ -1,6 +1,7 @@
 #include <naru/net/socket.hpp>
 
 #include <naru/backend/system_calls.hpp>
+#include <naru/core/limits.hpp>
 #include <naru/net/os_sockets.hpp>
 #include <naru/net/socket_options.hpp>
 
@@ -57,6 +58,9 @@ void reset_on_close(int socket) noexcept {
     (void)setsockopt(socket_of(socket), SOL_SOCKET, SO_LINGER, reinterpret_cast<const char*>(&at_once),
                      sizeof at_once);
 }
+
+std::uint64_t unacknowledged(int /*socket*/) noexcept { return 0; }
+std::size_t descriptor_limit() noexcept { return limits::handles; }
 
 result<unique_descriptor> stream_socket_for(const address& peer) noexcept {
     return make_socket(peer.family(), SOCK_STREAM);

@@ -156,6 +156,52 @@ TEST_P(descriptors_test, io_uring_serves_more_connections_than_there_are_descrip
     }
 }
 
+// One address may have many connections, until most of those that there can be are open.
+TEST_P(descriptors_test, near_the_limit_an_address_may_have_so_many_connections_only) {
+    options_.connections_per_address = 5;
+    options_.uring.direct_descriptors = uring_options::direct::off;
+    limit_to(100);  // as the server sees it; both ends are in this process
+    server_ = std::make_unique<http::server>(options_, [](std::string_view) {});
+    unlimit();
+    server_->start();
+    const auto from = [this](const char* source) {
+        unique_descriptor made(checked(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+        const address local = address::parse(source).value();
+        checked(::bind(made.get(), static_cast<const sockaddr*>(local.data()), local.size()), "bind");
+        const address where = server_->local_address();
+        checked(::connect(made.get(), static_cast<const sockaddr*>(where.data()), where.size()), "connect");
+        set_non_blocking(made.get());
+        return made;
+    };
+    const auto is_served = [](const unique_descriptor& one) {
+        received_text got;
+        // Where it is closed first, this may fail.
+        (void)write_some(one.get(), get("/hello.txt"));
+        while (!got.ended && got.error == 0 && !got.data.ends_with(hello)) {
+            if (got.read_from(one.get()) == 0 && !got.ended && got.error == 0 &&
+                !wait_readable(one.get(), 20'000))
+                break;
+        }
+        return got.data.ends_with(hello);
+    };
+    std::vector<unique_descriptor> all;
+    for (int each = 0; each < 75; ++each) {  // three quarters
+        all.push_back(from("127.0.0.1:0"));
+        ASSERT_TRUE(is_served(all.back())) << each;
+    }
+    EXPECT_FALSE(is_served(from("127.0.0.1:0")));
+    for (int each = 0; each < 5; ++each) {
+        all.push_back(from("127.0.0.2:0"));
+        EXPECT_TRUE(is_served(all.back())) << each;
+    }
+    EXPECT_FALSE(is_served(from("127.0.0.2:0")));
+    EXPECT_TRUE(is_served(from("127.0.0.3:0")));
+    for (const unique_descriptor& each : all)
+        EXPECT_TRUE(is_served(each)) << "those that are there stay";
+    all.clear();
+    EXPECT_TRUE(eventually([&] { return is_served(from("127.0.0.1:0")); }));
+}
+
 TEST_P(descriptors_test, files_that_cannot_be_opened_are_answered_with_503) {
     files_.write("other.txt", "other");
     limit_to(100);

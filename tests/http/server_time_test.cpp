@@ -119,6 +119,61 @@ TEST_P(time_test, a_slow_body_may_take_long_as_long_as_it_comes) {
     expect_about(500ms);
 }
 
+TEST_P(time_test, a_body_below_the_least_rate_is_refused_though_it_comes) {
+    options_.least_rates = {.body = 1'000'000, .answer = 0, .over = 200ms};
+    start();
+    client one = connect();
+    one.send(request("POST", "/hello.txt", "Content-Length: 1000000\r\n"));
+    begin();
+    for (int each = 0; !one.has_bytes_within(20ms); ++each) {
+        ASSERT_LT(each, 500) << "it goes on for ever";
+        one.send("x");
+    }
+    EXPECT_EQ(one.read().status, 408);
+    expect_about(200ms);
+    EXPECT_TRUE(one.ends());
+    EXPECT_TRUE(eventually([this] { return !reports().empty(); }));
+    EXPECT_NE(reports().front().find("1 too slow to send a body"), std::string::npos) << reports().front();
+}
+
+TEST_P(time_test, an_answer_taken_below_the_least_rate_is_reset_though_it_is_taken) {
+    files_.write("large.bin", pattern(8 * 1024 * 1024));
+    options_.least_rates = {.body = 0, .answer = 100'000'000, .over = 200ms};
+    options_.send_buffer = 16'384;
+    start();
+    client one = connect(4'096);
+    begin();
+    one.send(get("/large.bin"));
+    for (int each = 0; !wait_for(one.descriptor(), 0, 20); ++each) {
+        ASSERT_LT(each, 500) << "it goes on for ever";
+        (void)one.read_some(3'000);
+    }
+    expect_about(200ms);
+    EXPECT_TRUE(eventually([this] { return !reports().empty(); }));
+    EXPECT_NE(reports().front().find("1 too slow to take an answer"), std::string::npos) << reports().front();
+    EXPECT_TRUE(answers());
+}
+
+TEST_P(time_test, without_least_rates_slow_ones_may_take_as_long_as_they_like) {
+    files_.write("large.bin", pattern(1024 * 1024));
+    options_.least_rates = {.body = 0, .answer = 0, .over = 10ms};
+    options_.send_buffer = 16'384;
+    start();
+    client slow = connect(4'096);
+    slow.send(get("/large.bin"));
+    client body = connect();
+    body.send(request("POST", "/hello.txt", "Content-Length: 20\r\n"));
+    std::string got;
+    for (int each = 0; each < 20; ++each) {
+        EXPECT_FALSE(body.has_bytes_within(10ms)) << each;
+        body.send("x");
+        got += slow.read_some(1'000);
+    }
+    EXPECT_EQ(body.read().status, 405);
+    EXPECT_FALSE(slow.has_ended());
+    EXPECT_TRUE(reports().empty()) << reports().front();
+}
+
 TEST_P(time_test, an_idle_connection_is_closed) {
     options_.timeouts.keep_alive = 200ms;
     start();

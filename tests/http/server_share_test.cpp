@@ -1,0 +1,264 @@
+// What a client holds in each state, and what becomes of it when that runs out. The server's worker runs on
+// the test's own thread, so that the loop's pool can be looked at. On every engine.
+#include "fixture.hpp"
+
+#include <naru/http/disk.hpp>
+#include <naru/http/limits.hpp>
+#include <naru/http/worker.hpp>
+
+#include <array>
+#include <deque>
+#include <semaphore>
+
+#if defined(__linux__)
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#endif
+
+namespace naru::testing {
+namespace {
+
+class share_test : public ::testing::TestWithParam<engine> {
+ protected:
+    static constexpr std::string_view hello = "Hello, ferry.\n";
+    static constexpr std::size_t large = 4 * 1024 * 1024;
+
+    void SetUp() override { begin(); }
+
+    /// A worker of its own; `buffers`: of its pool, if not 0. Skips where the engine has no such choice.
+    void begin(std::size_t buffers = 0) {
+        end();
+        uring_options ring;
+        ring.sqpoll_idle_milliseconds = 1;
+        if (buffers > 0) ring.pool_buffers = buffers;
+        backend_choice choice = try_backend(GetParam(), ring);
+        if (choice.backend == nullptr) GTEST_SKIP() << name_of(GetParam()) << ": " << choice.reason;
+        if (buffers > 0 && choice.backend->buffers().capacity() != buffers)
+            GTEST_SKIP() << "the pool has its own size here";
+        files_.write("hello.txt", hello);
+        files_.write("large.bin", pattern(large, 5));
+        files_.write("medium.bin", pattern(50'000, 6));
+        root_ = std::make_shared<const directory_root>(directory_root::open(files_.path().string()).value());
+        options_.root = files_.path().string();
+        options_.listings = true;
+        options_.timeouts.drain = 1ms;
+        options_.defer_accept = 0s;
+        listen_options listening;
+        listening.send_buffer = 16'384;
+        auto listener = listen_on(address::parse("127.0.0.1:0").value(), listening).value();
+        where_ = address::local_of(listener.get()).value();
+        loop_ = std::make_unique<naru::loop>(std::move(choice.backend));
+        threads_.emplace();
+        worker_ =
+            std::make_unique<http::worker>(*loop_, options_, root_, *threads_, nullptr,
+                                           [this](std::string_view line) { reports_.emplace_back(line); });
+        worker_->serve(loop_->attach(listener.release(), descriptor_kind::listener).value());
+        (void)ask(get("/hello.txt"));  // what is there from the first request on
+        unused_ = leased();
+    }
+    void TearDown() override { end(); }
+    void end() {
+        if (worker_ == nullptr) return;
+        worker_->drain();
+        loop_->run();
+        worker_.reset();
+        threads_.reset();
+        loop_.reset();
+    }
+
+    template <class Predicate>
+    bool run_until(Predicate done) {
+        const auto end = test_clock::now() + patience;
+        while (!done()) {
+            if (test_clock::now() > end) return false;
+            loop_->run_for_one_tick(1ms);
+        }
+        return true;
+    }
+    std::size_t leased() { return loop_->buffers().leased(); }
+    /// Whether all buffers but `held` come back to the pool.
+    bool comes_to(std::size_t held) {
+        return run_until([&] { return leased() == unused_ + held; });
+    }
+
+    struct peer {
+        unique_descriptor socket;
+        received_text got;
+        void say(std::string_view text) { write_all(socket.get(), text); }
+    };
+    peer connect() { return {connect_to(where_, true, 4'096), {}}; }
+    /// The next answer, while the loop runs.
+    response read(peer& from) {
+        response got;
+        EXPECT_TRUE(run_until([&] {
+            from.got.read_from(from.socket.get());
+            return take_response(from.got.data, got) || from.got.ended || from.got.error != 0;
+        }));
+        return got;
+    }
+    response ask(std::string_view text) {
+        peer one = connect();
+        one.say(text);
+        return read(one);
+    }
+    /// The first bytes of an answer have come; the rest is stuck.
+    bool is_under_way(peer& to) {
+        return run_until([&] { return to.got.read_from(to.socket.get(), 1) > 0; });
+    }
+    bool reports_say(std::string_view what) const {
+        return std::any_of(reports_.begin(), reports_.end(),
+                           [&](const std::string& line) { return line.find(what) != std::string::npos; });
+    }
+
+    temporary_directory files_;
+    http::server_options options_;
+    std::shared_ptr<const directory_root> root_;
+    std::unique_ptr<naru::loop> loop_;
+    std::optional<http::disk_threads> threads_;  // its work completes in the loop
+    std::unique_ptr<http::worker> worker_;
+    std::vector<std::string> reports_;
+    address where_;
+    std::size_t unused_ = 0;
+};
+NARU_ON_EVERY_ENGINE(share_test);
+
+TEST_P(share_test, an_answer_that_is_in_a_file_holds_no_buffer) {
+    peer slow = connect();
+    slow.say(get("/large.bin"));
+    ASSERT_TRUE(is_under_way(slow));
+    EXPECT_TRUE(comes_to(0)) << leased() - unused_;
+    EXPECT_TRUE(read(slow).body == pattern(large, 5));
+}
+
+TEST_P(share_test, little_that_waits_behind_it_holds_no_buffer) {
+    peer slow = connect();
+    slow.say(get("/large.bin") + get("/hello.txt") + "GET /hel");
+    ASSERT_TRUE(is_under_way(slow));
+    EXPECT_TRUE(comes_to(0)) << leased() - unused_;
+    EXPECT_TRUE(read(slow).body == pattern(large, 5));
+    EXPECT_EQ(read(slow).body, hello);
+    slow.say("lo.txt HTTP/1.1\r\nHost: test\r\n\r\n");
+    EXPECT_EQ(read(slow).body, hello);
+}
+
+TEST_P(share_test, much_that_waits_behind_it_holds_one) {
+    std::string behind;
+    for (int each = 0; each < 60; ++each)
+        behind += get("/hello.txt");
+    peer slow = connect();
+    slow.say(get("/large.bin") + behind);
+    ASSERT_TRUE(is_under_way(slow));
+    EXPECT_TRUE(comes_to(1)) << leased() - unused_;
+    EXPECT_TRUE(read(slow).body == pattern(large, 5));
+    for (int each = 0; each < 60; ++each)
+        ASSERT_EQ(read(slow).body, hello) << each;
+    EXPECT_TRUE(comes_to(0)) << leased() - unused_;
+}
+
+TEST_P(share_test, a_body_that_comes_slowly_holds_none) {
+    peer slow = connect();
+    slow.say(get("/hello.txt") + request("POST", "/hello.txt", "Content-Length: 10\r\n") + "0");
+    EXPECT_EQ(read(slow).body, hello);
+    EXPECT_TRUE(comes_to(0)) << leased() - unused_;
+    slow.say("123456789" + get("/hello.txt"));
+    EXPECT_EQ(read(slow).status, 405);
+    EXPECT_EQ(read(slow).body, hello);
+}
+
+TEST_P(share_test, a_head_that_comes_byte_by_byte_holds_none_and_is_answered) {
+    peer slow = connect();
+    const std::string text = get("/hello.txt", "X-Long: " + std::string(300, 'x') + "\r\n");
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        slow.say(text.substr(at, 1));
+        loop_->run_for_one_tick(0ms);
+    }
+    EXPECT_EQ(read(slow).body, hello);
+    slow.say("GET /");
+    EXPECT_TRUE(comes_to(0)) << leased() - unused_;
+    slow.say("hello.txt HTTP/1.1\r\nHost: test\r\n\r\n");
+    EXPECT_EQ(read(slow).body, hello);
+}
+
+TEST_P(share_test, who_waits_for_the_disk_holds_none) {
+    // A directory's listing always asks a thread of those for listings; all of them are busy.
+    struct busy : work_operation {
+        busy()
+            : work_operation([](work_operation& work) { static_cast<busy&>(work).released.acquire(); },
+                             [](operation&) noexcept {}) {}
+        std::binary_semaphore released{0};
+    };
+    std::array<busy, http::limits::listing_threads> all;
+    for (busy& each : all)
+        threads_->listings.submit(*loop_, each);
+    peer one = connect();
+    one.say(get("/") + get("/hello.txt"));
+    peer other = connect();
+    other.say(get("/"));
+    EXPECT_TRUE(comes_to(0)) << leased() - unused_;
+    for (busy& each : all)
+        each.released.release();
+    EXPECT_EQ(read(one).status, 200);
+    EXPECT_EQ(read(one).body, hello);
+    EXPECT_EQ(read(other).status, 200);
+    EXPECT_TRUE(run_until(
+        [&] { return std::all_of(all.begin(), all.end(), [](const busy& each) { return each.idle(); }); }));
+}
+
+// Answers that nobody takes fill the pool: those who have taken nothing for longest make room.
+TEST_P(share_test, when_buffers_run_out_the_slowest_are_reset_and_others_served) {
+    begin(64);
+    if (IsSkipped()) return;
+    std::deque<peer> slow;
+    std::string many;
+    for (int each = 0; each < 40; ++each)
+        many += get("/medium.bin");
+    for (int each = 0; each < 100; ++each) {
+        slow.push_back(connect());
+        slow.back().say(many);
+        EXPECT_EQ(ask(get("/hello.txt")).body, hello) << each;
+    }
+    EXPECT_TRUE(run_until([&] { return reports_say("holding buffers that were needed"); }));
+    for (int each = 0; each < 20; ++each)
+        EXPECT_EQ(ask(get("/hello.txt")).body, hello) << each;
+    slow.clear();
+    EXPECT_TRUE(run_until([&] { return leased() <= 32; })) << "what the ring has is lent";
+}
+
+// A byte behind each of many slow downloads: what is received ahead of them leaves buffers for others.
+TEST_P(share_test, what_is_received_behind_slow_answers_leaves_buffers_for_others) {
+    begin(64);
+    if (IsSkipped()) return;
+    std::deque<peer> slow;
+    for (int each = 0; each < 100; ++each) {
+        slow.push_back(connect());
+        slow.back().say(get("/hello.txt"));  // the first receive is for one completion
+        ASSERT_EQ(read(slow.back()).body, hello);
+        slow.back().say(get("/large.bin"));
+        ASSERT_TRUE(is_under_way(slow.back()));
+        slow.back().say("G");
+    }
+    for (int each = 0; each < 20; ++each)
+        EXPECT_EQ(ask(get("/hello.txt")).body, hello) << each;
+    EXPECT_TRUE(run_until([&] { return leased() <= 32 + 16 + 8; })) << leased();
+}
+
+TEST_P(share_test, pipelined_answers_leave_together_however_much_is_unread) {
+    peer one = connect();
+    std::string many;
+    for (int each = 0; each < 90; ++each)
+        many += get("/hello.txt", "X-Padding: " + std::string(100, 'x') + "\r\n");
+    ASSERT_GT(many.size(), 8'192u + 4'096);
+    ASSERT_LT(many.size(), 16'384u);
+    one.say(many);
+    for (int each = 0; each < 90; ++each)
+        ASSERT_EQ(read(one).body, hello) << each;
+#if defined(__linux__)
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    checked(::getsockopt(one.socket.get(), IPPROTO_TCP, TCP_INFO, &info, &size), "TCP_INFO");
+    EXPECT_LE(info.tcpi_data_segs_in, 12u) << "one for each answer past the first 8 KiB is 40 and more";
+#endif
+}
+
+}  // namespace
+}  // namespace naru::testing
