@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <exception>
+#include <new>
 #include <stdexcept>
 #include <utility>
 
@@ -57,13 +58,14 @@ std::string engine_names() {
     return sentence.append(" or ").append(last);
 }
 
-backend_choice try_backend(engine which, const uring_options& options) noexcept {
-    system_calls::ignore_sigpipe();
+namespace {
+
+backend_choice try_one(engine which, const uring_options& options) {
     backend_choice choice;
     if (which == engine::automatic) {
         std::string why_not;  // of the better ones
         for (const engine each : automatic_order()) {
-            choice = try_backend(each, options);
+            choice = try_one(each, options);
             if (choice.backend == nullptr) {
                 why_not = std::move(choice.reason);
                 continue;
@@ -87,10 +89,24 @@ backend_choice try_backend(engine which, const uring_options& options) noexcept 
     }
     if (choice.backend == nullptr && which == engine::io_uring_sqpoll) {
         const std::string why_not = std::move(choice.reason);
-        choice = try_backend(engine::io_uring, options);
+        choice = try_one(engine::io_uring, options);
         if (choice.backend != nullptr) choice.reason = "without SQPOLL: " + why_not;
     }
     return choice;
+}
+
+}  // namespace
+
+backend_choice try_backend(engine which, const uring_options& options) noexcept {
+    system_calls::ignore_sigpipe();
+    try {
+        return try_one(which, options);
+    } catch (const std::bad_alloc&) {  // for the text of a reason
+        backend_choice none;
+        none.chosen = which;
+        none.reason = "out of memory";  // short enough for a string without any
+        return none;
+    }
 }
 
 std::unique_ptr<backend> choose_backend(engine which, const uring_options& options) {

@@ -1,6 +1,9 @@
 #include <naru/net/socket_options.hpp>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdint>
+#include <limits>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -20,6 +23,12 @@ result<int> get(int socket, int level, int option) noexcept {
     socklen_t size = sizeof value;
     if (getsockopt(socket, level, option, &value, &size) == 0) return value;
     return fail_errno(errno);
+}
+
+// What an option has no room for is as much as it has: the system takes that, or says that it is too much.
+int whole(std::int64_t count) noexcept {
+    using limits = std::numeric_limits<int>;
+    return static_cast<int>(std::clamp<std::int64_t>(count, limits::min(), limits::max()));
 }
 
 result<bool> is_set(const result<int>& value) noexcept {
@@ -46,8 +55,8 @@ result<void> set_keep_alive(int socket, const keep_alive_settings& settings) noe
     };
     // The switch last: probes never run with half of the settings.
     for (const assignment& each :
-         {assignment{IPPROTO_TCP, TCP_KEEPIDLE, static_cast<int>(settings.idle.count())},
-          assignment{IPPROTO_TCP, TCP_KEEPINTVL, static_cast<int>(settings.interval.count())},
+         {assignment{IPPROTO_TCP, TCP_KEEPIDLE, whole(settings.idle.count())},
+          assignment{IPPROTO_TCP, TCP_KEEPINTVL, whole(settings.interval.count())},
           assignment{IPPROTO_TCP, TCP_KEEPCNT, settings.count}, assignment{SOL_SOCKET, SO_KEEPALIVE, 1}}) {
         if (auto done = set(socket, each.level, each.option, each.value); !done) return done;
     }
@@ -74,7 +83,7 @@ result<std::optional<keep_alive_settings>> keep_alive(int socket) noexcept {
 }
 
 result<void> set_user_timeout(int socket, std::chrono::milliseconds limit) noexcept {
-    return set(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(limit.count()));
+    return set(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, whole(limit.count()));
 }
 
 result<std::chrono::milliseconds> user_timeout(int socket) noexcept {
@@ -105,7 +114,7 @@ result<void> set_fast_open(int listener, int queue) noexcept {
 result<int> fast_open(int listener) noexcept { return get(listener, IPPROTO_TCP, TCP_FASTOPEN); }
 
 result<void> set_defer_accept(int listener, std::chrono::seconds limit) noexcept {
-    return set(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, static_cast<int>(limit.count()));
+    return set(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, whole(limit.count()));
 }
 
 result<std::chrono::seconds> defer_accept(int listener) noexcept {

@@ -1,7 +1,10 @@
 #include <naru/net/os_sockets.hpp>
 #include <naru/net/socket_options.hpp>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdint>
+#include <limits>
 
 namespace naru::socket_options {
 
@@ -31,6 +34,12 @@ result<int> get(int socket, int level, int option) noexcept {
     return fail_errno(last_socket_error());
 }
 
+// What an option has no room for is as much as it has: the system takes that, or says that it is too much.
+int whole(std::int64_t count) noexcept {
+    using limits = std::numeric_limits<int>;
+    return static_cast<int>(std::clamp<std::int64_t>(count, limits::min(), limits::max()));
+}
+
 result<bool> is_set(const result<int>& value) noexcept {
     if (!value) return fail(value.error());
     return *value != 0;
@@ -58,8 +67,8 @@ result<void> set_keep_alive(int socket, const keep_alive_settings& settings) noe
         return fail_errno(EINVAL);
     // The switch last: probes never run with half of the settings.
     for (const assignment& each :
-         {assignment{IPPROTO_TCP, tcp_keepidle, static_cast<int>(settings.idle.count())},
-          assignment{IPPROTO_TCP, tcp_keepintvl, static_cast<int>(settings.interval.count())},
+         {assignment{IPPROTO_TCP, tcp_keepidle, whole(settings.idle.count())},
+          assignment{IPPROTO_TCP, tcp_keepintvl, whole(settings.interval.count())},
           assignment{IPPROTO_TCP, tcp_keepcnt, settings.count}, assignment{SOL_SOCKET, SO_KEEPALIVE, 1}}) {
         if (auto done = set(socket, each.level, each.option, each.value); !done) return done;
     }
@@ -88,7 +97,7 @@ result<std::optional<keep_alive_settings>> keep_alive(int socket) noexcept {
 // TCP_MAXRT counts seconds.
 result<void> set_user_timeout(int socket, std::chrono::milliseconds limit) noexcept {
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(limit).count();
-    return set(socket, IPPROTO_TCP, tcp_maxrt, static_cast<int>(seconds));
+    return set(socket, IPPROTO_TCP, tcp_maxrt, whole(seconds));
 }
 result<std::chrono::milliseconds> user_timeout(int socket) noexcept {
     const auto value = get(socket, IPPROTO_TCP, tcp_maxrt);

@@ -320,6 +320,16 @@ TEST_P(OutOfMemory, ADescriptorIsRefusedAndClosed) {
     loop().close(ours);
 }
 
+TEST_P(OutOfMemory, AnEngineIsRefused) {
+    backend_choice choice;
+    {
+        const no_memory now;
+        choice = try_backend(engine::automatic);
+    }
+    EXPECT_EQ(choice.backend, nullptr);
+    EXPECT_FALSE(choice.reason.empty());
+}
+
 // Whatever waits, in whichever list: it waits, or it ends with ENOMEM, and later all is well.
 TEST_P(OutOfMemory, OperationsWaitOrAreRefused) {
     constexpr std::size_t count = 300;

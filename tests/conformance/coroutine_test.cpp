@@ -140,13 +140,13 @@ TEST_P(Coroutine, ASpanThatCannotBeCountedDoesNotEnd) {
     task_group group;
     bool ended[7] = {};
     using years = std::chrono::duration<std::int64_t, std::ratio<31'556'952>>;
-    using far = std::chrono::time_point<clock, std::chrono::seconds>;
+    using coarse = std::chrono::time_point<clock, std::chrono::seconds>;
     group.spawn(into(sleeper_of(loop(), std::chrono::seconds::max()), ended[0]));
     group.spawn(into(sleeper_of(loop(), std::chrono::milliseconds::max()), ended[1]));
     group.spawn(into(sleeper_of(loop(), years(300)), ended[2]));
     group.spawn(into(sleeper_of(loop(), duration::max()), ended[3]));
     group.spawn(into(sleeper_of(loop(), std::chrono::duration<double>(1e300)), ended[4]));
-    group.spawn(into(sleeper_until(loop(), far::max()), ended[5]));
+    group.spawn(into(sleeper_until(loop(), coarse::max()), ended[5]));
     group.spawn(into(sleeper_of(loop(), std::chrono::hours::max()), ended[6]));
     ticks(20);
     for (const bool each : ended)
@@ -162,11 +162,11 @@ TEST_P(Coroutine, ASpanThatCannotBeCountedDoesNotEnd) {
 TEST_P(Coroutine, ADeadlineThatCannotBeCountedDoesNotCome) {
     auto sockets = local_pair();
     tcp_stream stream = stream_of(sockets.ours);
-    using far = std::chrono::time_point<clock, std::chrono::seconds>;
+    using coarse = std::chrono::time_point<clock, std::chrono::seconds>;
     loop().post([&] { write_all(sockets.peer.get(), "x"); });
-    EXPECT_TRUE(run_task(loop(), bounded_recv(stream, far::max())));
+    EXPECT_TRUE(run_task(loop(), bounded_recv(stream, coarse::max())));
     loop().post([&] { write_all(sockets.peer.get(), "x"); });
-    EXPECT_TRUE(run_task(loop(), bounded_task(loop(), stream, far::max())));
+    EXPECT_TRUE(run_task(loop(), bounded_task(loop(), stream, coarse::max())));
 }
 
 task<> note(task<result<std::string>> what, result<std::string>& into) { into = co_await std::move(what); }

@@ -24,16 +24,16 @@ struct noting_timer : timer {
 };
 
 TEST_P(Timer, ADeadlineThatCannotBeCountedIsNever) {
-    using far = std::chrono::time_point<clock, std::chrono::seconds>;
+    using coarse = std::chrono::time_point<clock, std::chrono::seconds>;
     noting_timer late;
-    loop().arm(late, far::max());
+    loop().arm(late, coarse::max());
     EXPECT_FALSE(late.armed());
     loop().arm(late, saturating_add(clock::now(), std::chrono::hours::max()));
     EXPECT_FALSE(late.armed());
     loop().arm(late, instant::max() - 1ns);
     ticks(5);
     EXPECT_EQ(late.expiries, 0);
-    loop().arm(late, far::min());
+    loop().arm(late, coarse::min());
     ASSERT_TRUE(run_until([&] { return late.expiries == 1; }));
     // A tick of any length ends with what happens.
     bool ran = false;

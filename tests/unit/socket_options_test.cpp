@@ -22,6 +22,13 @@ class SocketOptions : public ::testing::Test {
     int socket = sockets.ours.get();
 };
 
+// 2^32 + 5 seconds are not 5.
+TEST_F(SocketOptions, ATimeThatIsTooLongIsNotCut) {
+    keep_alive_settings settings;
+    settings.idle = std::chrono::seconds((std::int64_t{1} << 32) + 5);
+    EXPECT_EQ(set_keep_alive(socket, settings).error(), std::errc::invalid_argument);
+}
+
 TEST_F(SocketOptions, NoDelay) {
     for (const bool on : {true, false, true}) {
         ASSERT_TRUE(set_no_delay(socket, on));
@@ -85,6 +92,8 @@ TEST_F(SocketOptions, KeepAlive) {
 
 TEST_F(SocketOptions, UserTimeout) {
     EXPECT_EQ(user_timeout(socket), 0ms);
+    ASSERT_TRUE(set_user_timeout(socket, std::chrono::milliseconds::max()));  // as long as it goes
+    EXPECT_GT(user_timeout(socket).value(), 24h * 24);
     ASSERT_TRUE(set_user_timeout(socket, 12345ms));
     EXPECT_EQ(user_timeout(socket), 12345ms);
 }

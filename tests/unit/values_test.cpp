@@ -365,12 +365,13 @@ TEST(Clock, WhatCannotBeCountedSaturates) {
     using std::chrono::duration;
     using namespace std::chrono_literals;
     const instant now = clock::now();
-    for (const auto far : {saturating_add(now, std::chrono::seconds::max()),
-                           saturating_add(now, std::chrono::milliseconds::max()),
-                           saturating_add(now, std::chrono::hours::max()),
-                           saturating_add(now, 24h * 366 * 300), saturating_add(now, duration<double>(1e300)),
-                           saturating_add(never, 1ns), saturating_add(never - 1ns, 2ns)})
-        EXPECT_EQ(far, never);
+    for (const auto late :
+         {saturating_add(now, std::chrono::seconds::max()),
+          saturating_add(now, std::chrono::milliseconds::max()),
+          saturating_add(now, std::chrono::hours::max()), saturating_add(now, 24h * 366 * 300),
+          saturating_add(now, duration<double>(1e300)), saturating_add(never, 1ns),
+          saturating_add(never - 1ns, 2ns)})
+        EXPECT_EQ(late, never);
     for (const auto past :
          {saturating_add(instant::min(), -1ns), saturating_add(instant(), std::chrono::hours::min()),
           saturating_add(instant::min() + 1ns, naru::duration::min())})
