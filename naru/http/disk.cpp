@@ -11,7 +11,7 @@ namespace naru::http {
 struct disk_flight : list_node, work_operation, posted {
     enum class look : std::uint8_t { root, file, listing };
 
-    disk_flight(disk& of, look at, std::string_view what, std::shared_ptr<const directory_root> in)
+    disk_flight(disk& of, look where, std::string_view what, std::shared_ptr<const directory_root> in)
         : work_operation([](work_operation& work) { static_cast<disk_flight&>(work).run_on_thread(); },
                          [](operation& op) noexcept {
                              auto& flight = static_cast<disk_flight&>(op);
@@ -22,7 +22,7 @@ struct disk_flight : list_node, work_operation, posted {
               flight.owner.hand_out(flight);
           }),
           owner(of),
-          at(at),
+          at(where),
           path(what),
           root(std::move(in)) {}
 

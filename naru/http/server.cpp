@@ -153,6 +153,7 @@ server::~server() {
     drain();
     wait();
     if (!state_->disk_hangs()) return;
+    state_->report("a look at the disk hangs: its thread is left behind");
     // A thread that hangs in a system call may come back at any time, to all of this but the log.
     state_->log.reset();
     static auto& left_behind = *new std::vector<std::unique_ptr<state>>;
@@ -182,11 +183,7 @@ void server::wait() {
     for (shard& each : state_->shards) {
         if (each.thread.joinable()) each.thread.join();
     }
-    if (state_->disk_hangs()) {
-        state_->report("a look at the disk hangs: its thread is left behind");
-    } else {
-        state_->blocking.reset();
-    }
+    if (!state_->disk_hangs()) state_->blocking.reset();
 }
 
 naru::engine server::engine() const noexcept { return state_->engine; }

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <cstring>
 #include <string_view>
-#include <utility>
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -83,7 +82,7 @@ int __wrap_fstat(int file, struct stat* into) {
 
 ssize_t __wrap_preadv2(int file, const iovec* into, int count, off_t offset, int flags) {
     const ssize_t got = __real_preadv2(file, into, count, offset, flags);
-    if (hooks().during_read) std::exchange(hooks().during_read, nullptr)();
+    if (got > 0) hooks().has_read();
     return got;
 }
 

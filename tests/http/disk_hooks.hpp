@@ -8,6 +8,7 @@
 #include <ctime>
 #include <functional>
 #include <mutex>
+#include <utility>
 
 namespace naru::testing {
 
@@ -49,7 +50,24 @@ struct disk_hooks {
     std::atomic<int> openat2s{0};            ///< calls
     std::atomic<int> openat2_error{0};       ///< what they fail with; EINVAL: if RESOLVE_CACHED
     std::atomic<std::time_t> files_time{0};  ///< if not 0, the times of all files, for ever
-    std::function<void()> during_read;       ///< called once, behind the first read of a file
+
+    /// To be called once, behind the next read of a file that gets something.
+    void during_next_read(std::function<void()> call) {
+        const std::lock_guard lock(mutex_);
+        during_read_ = std::move(call);
+    }
+    void has_read() {
+        std::function<void()> call;
+        {
+            const std::lock_guard lock(mutex_);
+            call = std::exchange(during_read_, nullptr);
+        }
+        if (call) call();
+    }
+
+ private:
+    std::mutex mutex_;
+    std::function<void()> during_read_;
 };
 
 disk_hooks& hooks();

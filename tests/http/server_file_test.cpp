@@ -87,7 +87,9 @@ TEST_P(file_test, a_directory_without_its_slash_is_redirected_and_never_elsewher
 }
 
 TEST_P(file_test, raw_utf8_in_a_path_is_taken_as_it_is) {
-    files_.write("\xc3\xbcml\xc3\xa4ut/caf\xc3\xa9.txt", "UTF-8");
+    const std::filesystem::path directory = files_.path() / std::u8string(u8"\u00fcml\u00e4ut");
+    std::filesystem::create_directory(directory);
+    std::ofstream(directory / std::u8string(u8"caf\u00e9.txt")) << "UTF-8";
     start();
     client one = connect();
     EXPECT_EQ(one.ask(get("/\xc3\xbcml\xc3\xa4ut/caf\xc3\xa9.txt")).body, "UTF-8");
