@@ -7,6 +7,7 @@
 #include <naru/core/slot_table.hpp>
 #include <naru/loop/backend.hpp>
 
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -103,6 +104,7 @@ class readiness_backend final : public backend {
     std::vector<handle> paused_;  // a send_file has had its turn and goes on in the next tick
     std::vector<handle> resumed_;
     int wake_descriptor_;
+    std::atomic<unsigned> wakes_{0};  // calls of wake since nobody was giving a signal
 };
 
 }  // namespace naru
