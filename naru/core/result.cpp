@@ -23,6 +23,10 @@ class category final : public std::error_category {
                 return "this loop has as many open handles as it can name";
             case errc::direct_descriptor_limit:
                 return "this thread's table of direct descriptors is full (more threads have more)";
+            case errc::end_of_file:
+                return "the file ends before the last of the bytes that were to be sent of it: it is shorter "
+                       "than "
+                       "was thought, or has been cut meanwhile";
         }
         return "unknown naru error";
     }

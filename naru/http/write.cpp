@@ -138,7 +138,7 @@ void connection::on_sent(const operation& op) noexcept {
     if (phase_ == phase::closing) return finish_if_quiet();
     if (op.failed()) {
         // Also a file that has got shorter: the promised length cannot be kept, so the connection must end.
-        if (op.result == outcome::end_of_stream) reset_on_close(worker_.loop_.borrow(target).get());
+        if (op.result == outcome::end_of_file) reset_on_close(worker_.loop_.borrow(target).get());
         return close();
     }
     send_next();
