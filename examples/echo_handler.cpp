@@ -2,6 +2,7 @@
 #include <naru/naru.hpp>
 
 #include <array>
+#include <cerrno>
 #include <cstdio>
 #include <string>
 
@@ -30,17 +31,36 @@ struct echo_peer {
     }
 };
 
-struct echo_listener {
+// Connections that cannot be taken stay in the kernel's queue, and the listener stays readable: without a
+// pause the loop would do nothing else (naru::acceptor has it built in).
+struct echo_listener : naru::timer {
+    echo_listener(naru::loop& on, naru::reactor& in, int listening) noexcept
+        : timer([](timer& self) noexcept { static_cast<echo_listener&>(self).listen(); }),
+          loop(on),
+          events(in),
+          socket(listening) {}
+
+    naru::loop& loop;
     naru::reactor& events;
     int socket;
+    naru::handle registration{};
+    naru::duration pause{0};
 
+    void listen() noexcept { events.modify(registration, naru::event_interest::readable); }
     void on_readable() noexcept {
         const int accepted = accept4(socket, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (accepted < 0) return;
+        if (accepted < 0) {
+            if (!naru::is_shortage({errno, std::system_category()})) return;
+            pause = naru::next_accept_pause(pause);
+            events.modify(registration, naru::event_interest::none);
+            loop.arm(*this, naru::clock::now() + pause);
+            return;
+        }
+        pause = naru::duration(0);
         auto* peer = new echo_peer{events, accepted};
-        const auto registration = events.add(accepted, *peer, naru::event_interest::readable);
-        if (registration) {
-            peer->registration = *registration;
+        const auto added = events.add(accepted, *peer, naru::event_interest::readable);
+        if (added) {
+            peer->registration = *added;
         } else {
             delete peer;
         }
@@ -60,9 +80,10 @@ int main(int argc, char** argv) try {
     naru::reactor events(loop);
     auto socket = naru::listen_on(naru::address::parse(where).value(), {});
     if (!socket) throw std::system_error(socket.error(), "cannot listen on " + where);
-    echo_listener listener{events, socket->release()};
-    if (!events.add(listener.socket, listener, naru::event_interest::readable))
-        throw std::runtime_error("no room");
+    echo_listener listener(loop, events, socket->release());
+    const auto added = events.add(listener.socket, listener, naru::event_interest::readable);
+    if (!added) throw std::system_error(added.error(), "cannot watch the listener");
+    listener.registration = *added;
     std::printf("listening on %s\n", naru::address::local_of(listener.socket)->text().c_str());
     std::fflush(stdout);
     loop.run();

@@ -6,18 +6,14 @@
 
 namespace {
 
-naru::task<> one_way(naru::tcp_stream& from, naru::tcp_stream& to) {
-    auto pipe = naru::splice_pipe::make();
-    (void)co_await naru::forward(from, to, pipe ? &*pipe : nullptr);
-}
-
 naru::task<> connection(naru::loop& loop, naru::tcp_stream client, naru::address target) {
     auto server = co_await naru::tcp_stream::connect(loop, target);
     if (!server) co_return;
-    naru::task_group directions;
-    directions.spawn(one_way(client, *server));
-    directions.spawn(one_way(*server, client));
-    co_await directions.join();
+    auto there = naru::splice_pipe::make();
+    auto back = naru::splice_pipe::make();
+    const bool by_splice = there && back;
+    (void)co_await naru::forward_both(client, *server, by_splice ? &*there : nullptr,
+                                      by_splice ? &*back : nullptr);
 }
 
 naru::task<> serve(naru::loop& loop, naru::tcp_listener listener, naru::address target) {

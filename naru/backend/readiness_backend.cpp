@@ -319,6 +319,14 @@ void readiness_backend::handle_report(const readiness& report, operation_queue& 
     of.registered = left != interest::none;
 }
 
-void readiness_backend::wake() noexcept { signal_wake_descriptor(wake_descriptor_); }
+// One thread signals at a time; who comes meanwhile leaves it to that one, which then signals again: its
+// signal may have ended a wait already, before there was anything to find.
+void readiness_backend::wake() noexcept {
+    if (wakes_.fetch_add(1, std::memory_order_acq_rel) != 0) return;
+    unsigned answered = 1;
+    do {
+        signal_wake_descriptor(wake_descriptor_);
+    } while (!wakes_.compare_exchange_strong(answered, 0, std::memory_order_acq_rel));
+}
 
 }  // namespace naru

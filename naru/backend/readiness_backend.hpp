@@ -7,6 +7,7 @@
 #include <naru/core/slot_table.hpp>
 #include <naru/loop/backend.hpp>
 
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -127,6 +128,7 @@ class readiness_backend final : public backend {
     instant next_knock_{};
     duration knock_pause_{};
     int wake_descriptor_;
+    std::atomic<unsigned> wakes_{0};  // calls of wake since nobody was giving a signal
 };
 
 }  // namespace naru

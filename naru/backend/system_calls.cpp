@@ -103,7 +103,7 @@ std::int64_t send_file_by_copy(int socket, int file, std::uint64_t offset, std::
     const std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(count, copied.size()));
     const std::int64_t got =
         restarted([&] { return ::pread(file, copied.data(), wanted, static_cast<off_t>(offset)); });
-    if (got == 0) return outcome::end_of_stream;
+    if (got == 0) return outcome::end_of_file;
     if (got < 0) return got;
     const slice piece(copied.data(), static_cast<std::size_t>(got));
     return send(socket, std::span(&piece, 1), static_cast<std::uint64_t>(got) < count);
@@ -116,7 +116,7 @@ std::int64_t send_file(int socket, int file, std::uint64_t offset, std::uint64_t
     const std::size_t wanted =
         static_cast<std::size_t>(std::min<std::uint64_t>(count, limits::bytes_per_call));
     const std::int64_t sent = restarted([&] { return ::sendfile(socket, file, &from, wanted); });
-    if (sent == 0) return outcome::end_of_stream;
+    if (sent == 0) return outcome::end_of_file;
     // EINVAL and ENOSYS: the file's system cannot be mapped or spliced (some FUSE and /proc files).
     if (sent == -EINVAL || sent == -ENOSYS) return send_file_by_copy(socket, file, offset, count);
     return sent;
@@ -130,7 +130,7 @@ std::int64_t send_file(int socket, int file, std::uint64_t offset, std::uint64_t
     const int failed =
         ::sendfile(file, socket, static_cast<off_t>(offset), static_cast<size_t>(count), nullptr, &sent, 0);
     if (sent > 0) return sent;
-    if (failed == 0) return outcome::end_of_stream;
+    if (failed == 0) return outcome::end_of_file;
     if (errno == EINTR) return would_block;
     if (errno == EINVAL || errno == EOPNOTSUPP) return send_file_by_copy(socket, file, offset, count);
     return -errno;
@@ -143,7 +143,7 @@ std::int64_t send_file(int socket, int file, std::uint64_t offset, std::uint64_t
     off_t moved = static_cast<off_t>(count);
     const int failed = ::sendfile(file, socket, static_cast<off_t>(offset), &moved, nullptr, 0);
     if (moved > 0) return moved;
-    if (failed == 0) return outcome::end_of_stream;
+    if (failed == 0) return outcome::end_of_file;
     if (errno == EINTR) return would_block;
     if (errno == ENOTSUP || errno == EOPNOTSUPP) return send_file_by_copy(socket, file, offset, count);
     return -errno;

@@ -41,7 +41,7 @@ std::int64_t socket_error(int socket) noexcept;
 
 /// Moves at most `count` bytes of `file` from `offset` to `socket`, without copying where the system can.
 /// The one contract for sendfile's variants: the result is the bytes sent (at least 1), would_block, or an
-/// error; end_of_stream if `file` has nothing at `offset`.
+/// error; end_of_file if `file` has nothing at `offset`.
 std::int64_t send_file(int socket, int file, std::uint64_t offset, std::uint64_t count) noexcept;
 
 /// The same by pread and send, for systems and files that sendfile does not serve.

@@ -145,7 +145,7 @@ std::int64_t send_file_by_copy(int socket, int file, std::uint64_t offset, std::
     std::array<std::byte, 64 * 1024> copied;
     const std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(count, copied.size()));
     const std::int64_t got = read_file(file, mutable_bytes(copied.data(), wanted), offset);
-    if (got == 0) return outcome::end_of_stream;
+    if (got == 0) return outcome::end_of_file;
     if (got < 0) return got;
     const slice piece(copied.data(), static_cast<std::size_t>(got));
     return send(socket, std::span(&piece, 1), static_cast<std::uint64_t>(got) < count);

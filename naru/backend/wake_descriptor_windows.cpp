@@ -32,7 +32,9 @@ int make_wake_descriptor() {
 }
 
 void signal_wake_descriptor(int descriptor) noexcept {
-    // A full buffer means that the wait will end anyway.
+    // Refused, the buffer is full of datagrams that nobody has received: the wait will end anyway. Under wine
+    // it is also refused, whatever the buffer holds, while another thread's send is not over, which it may
+    // not be long after its datagram was received (tests/windows/wake_datagram.cpp).
     (void)send(windows::socket_of(descriptor), "!", 1, 0);
 }
 

@@ -73,6 +73,9 @@ inline constexpr std::size_t direct_descriptors = 1u << 20;
 inline constexpr std::size_t never_zero_copy = static_cast<std::size_t>(-1);
 inline constexpr std::size_t zero_copy_from = never_zero_copy;
 
+/// Bytes that one naru::forward may splice before the loop turns to other connections, timers and stops.
+inline constexpr std::size_t forward_turn = 256 * 1024;
+
 /// Bytes that one send_file call may move before the loop turns to other connections.
 inline constexpr std::size_t send_file_turn = 1024 * 1024;
 

@@ -26,6 +26,10 @@ class category final : public std::error_category {
             case errc::blocking_descriptor:
                 return "the descriptor came from outside in blocking mode, which would stop the loop: set "
                        "O_NONBLOCK on it first (all who share it will see that)";
+            case errc::end_of_file:
+                return "the file ends before the last of the bytes that were to be sent of it: it is shorter "
+                       "than "
+                       "was thought, or has been cut meanwhile";
         }
         return "unknown naru error";
     }

@@ -18,6 +18,7 @@ enum class errc : int {
     handle_limit,             ///< limits::handles are open in this loop
     direct_descriptor_limit,  ///< this loop's table of direct descriptors is full
     blocking_descriptor,      ///< a listener, or a socket to be connected, from outside is in blocking mode
+    end_of_file,              ///< a file has fewer bytes than were to be sent of it
 };
 
 const std::error_category& naru_category() noexcept;
@@ -42,6 +43,7 @@ constexpr std::int64_t from(errc code) noexcept { return own_base - static_cast<
 
 inline constexpr std::int64_t canceled = -ECANCELED;
 inline constexpr std::int64_t end_of_stream = from(errc::end_of_stream);
+inline constexpr std::int64_t end_of_file = from(errc::end_of_file);
 
 /// The error in a negative outcome.
 std::error_code to_error(std::int64_t negative) noexcept;

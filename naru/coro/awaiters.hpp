@@ -173,11 +173,18 @@ class [[nodiscard]] send_awaiter : public operation_awaiter<send_awaiter, send_o
 
 class [[nodiscard]] send_file_awaiter : public operation_awaiter<send_file_awaiter, send_file_operation> {
  public:
-    send_file_awaiter(loop& on, handle to, int file, std::uint64_t offset, std::uint64_t count) noexcept
-        : operation_awaiter(on) {
+    send_file_awaiter(loop& on, handle to, int file, std::uint64_t offset, std::uint64_t count,
+                      std::uint64_t* sent) noexcept
+        : operation_awaiter(on), sent_(sent) {
         op_.set(to, file, offset, count);
     }
-    result<std::size_t> await_resume() const noexcept { return size_outcome(); }
+    result<std::size_t> await_resume() const noexcept {
+        if (sent_ != nullptr) *sent_ = op_.progress;
+        return size_outcome();
+    }
+
+ private:
+    std::uint64_t* sent_;
 };
 
 /// readable, writable, close: nothing but a handle goes in, nothing but success comes out.

@@ -157,8 +157,21 @@ struct current_scope {
 
 namespace detail {
 
+/// co_await enter_scope{...}: a coroutine that nobody awaits runs in that scope from here on.
+struct enter_scope {
+    stop_scope& scope;
+    bool await_ready() const noexcept { return false; }
+    template <class Promise>
+    bool await_suspend(std::coroutine_handle<Promise> self) noexcept {
+        self.promise().scope = &scope;
+        return false;
+    }
+    void await_resume() const noexcept {}
+};
+
 template <class T>
 struct run_state {
+    stop_scope scope;
     std::optional<std::conditional_t<std::is_void_v<T>, bool, T>> value;
     std::exception_ptr exception;
     bool done = false;
@@ -166,6 +179,7 @@ struct run_state {
 
 template <class T>
 detached run_detached(task<T> main, run_state<T>& state) {
+    co_await enter_scope{state.scope};
     try {
         if constexpr (std::is_void_v<T>) {
             co_await std::move(main);
@@ -180,12 +194,16 @@ detached run_detached(task<T> main, run_state<T>& state) {
 
 }  // namespace detail
 
-/// Runs the loop on this thread until `main` has ended; returns its value or throws its exception.
+/// Runs the loop on this thread until `main` has ended; returns its value or throws its exception. loop::stop
+/// asks `main` to end: what it awaits is cancelled, and ends with operation_canceled. This returns when it
+/// has ended, not before, because no frame may be left behind; a task that awaits again after that, in a
+/// scope of its own, goes on for as long as it does.
 template <class T>
 T run(loop& on, task<T> main) {
     detail::run_state<T> state;
     detail::run_detached(std::move(main), state);
-    on.run_until([&state] { return state.done; });
+    while (!on.run_until([&state] { return state.done; }))
+        state.scope.stop();
     if (state.exception) std::rethrow_exception(state.exception);
     if constexpr (!std::is_void_v<T>) return std::move(*state.value);
 }

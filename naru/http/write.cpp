@@ -162,7 +162,7 @@ void connection::on_sent(const operation& op) noexcept {
     exchange_->sent += op.progress;
     if (op.failed()) {
         // Also a file that has got shorter: the promised length cannot be kept, so the connection must end.
-        if (op.result == outcome::end_of_stream) reset_on_close(worker_.loop_.borrow(target).get());
+        if (op.result == outcome::end_of_file) reset_on_close(worker_.loop_.borrow(target).get());
         return close();
     }
     send_next();

@@ -44,7 +44,11 @@ void loop::finish_closes() {
 void loop::run() {
     // Closes under way end here, not in the destructor: that may run on a thread the kernel does not accept
     // submissions from (io_uring_setup(2), IORING_SETUP_SINGLE_ISSUER).
-    run_until([this] { return stopping_.load(std::memory_order_acquire) && closes_.live() == 0; });
+    (void)run_until([] { return false; });
+    while (closes_.live() != 0) {
+        begin_tick();
+        end_tick(closes_.live() == 0 ? instant::min() : never);
+    }
     stopping_.store(false, std::memory_order_relaxed);
 }
 

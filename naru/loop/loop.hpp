@@ -52,14 +52,20 @@ class loop {
 
     /// Runs ticks until stop, and until the closes that nobody waits for have been made.
     void run();
-    /// Runs ticks until `done()` is true, asked after each tick and before it would block.
+    /// Runs ticks until `done()` is true, asked after each tick and before it would block, or until stop.
+    /// False if it was stopped before `done()` was true.
     template <class Predicate>
-    void run_until(Predicate done) {
+    bool run_until(Predicate done) {
         const running_here scope(*this);
-        while (!done()) {
+        bool reached = done();
+        while (!reached && !stop_requested()) {
             begin_tick();
-            end_tick(done() ? instant::min() : never);
+            reached = done();
+            end_tick(reached || stop_requested() ? instant::min() : never);
+            reached = reached || done();
         }
+        stopping_.store(false, std::memory_order_relaxed);
+        return reached;
     }
     /// One tick that blocks no longer than `at_most`.
     template <class Rep, class Period>
@@ -68,7 +74,9 @@ class loop {
         begin_tick();
         end_tick(saturating_add(clock::now(), at_most));
     }
-    /// Ends run after the tick in progress; without one, the next run at once. Thread-safe.
+    /// Ends run or run_until after the tick in progress; without one, the next of them at once. It counts for
+    /// one of them, and several calls before that one's end count as one. What naru::run(loop, task) does is
+    /// said there. Thread-safe.
     void stop() noexcept;
 
     /// Hands an idle operation over, and the chain that begins with it (operation::link). Handlers run in a
@@ -152,6 +160,7 @@ class loop {
     void submit_and_dispatch();
     /// The wait, which blocks no longer than `limit`, and what follows from it.
     void end_tick(instant limit);
+    bool stop_requested() const noexcept { return stopping_.load(std::memory_order_acquire); }
     void take_posted() noexcept;
     void run_posted() noexcept;
     void finish_closes();

@@ -52,7 +52,8 @@ enum class operation_kind : std::uint8_t {
     readable,      ///< result: 0 when a read would not block (may be spurious); for code that reads by itself
     connect,       ///< result: 0
     send,          ///< result: bytes sent, always all of them; `progress` says how many at any time
-    send_file,     ///< result: bytes sent, all of them; end_of_stream if the file got shorter meanwhile
+    send_file,     ///< result: bytes sent, all of them; end_of_file if it has fewer, `progress` says how many
+                   ///< went
     receive_from,  ///< result: bytes of one datagram written to the lent memory; 0 for an empty one
     send_to,       ///< result: bytes of the one datagram sent
     writable,      ///< result: 0 when a write would not block (may be spurious)

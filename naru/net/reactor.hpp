@@ -22,7 +22,9 @@ constexpr bool includes(event_interest set, event_interest member) noexcept {
 
 /// Any class with these three. The functions may remove or destroy their own object or any other, register
 /// new ones, and change interests, also in the middle of a batch: a removed object is never called again.
-/// Reports may be spurious (the descriptor is non-blocking, a read then says EAGAIN).
+/// Reports may be spurious (the descriptor is non-blocking, a read then says EAGAIN). What is not taken is
+/// reported again at once: a listener that cannot accept for want of descriptors gives its interest up for a
+/// pause (is_shortage and next_accept_pause, acceptor.hpp), or uses an acceptor.
 template <class Object>
 concept event_handler = requires(Object& object, std::error_code why) {
     { object.on_readable() } noexcept;

@@ -31,9 +31,11 @@ class tcp_stream {
     send_awaiter send(const lease& leased) noexcept { return {home(), native(), bytes_view(leased.bytes())}; }
     /// Several pieces as one; the slices themselves are lent, too, and modified.
     send_awaiter send(std::span<slice> pieces) noexcept { return {home(), native(), pieces}; }
-    /// result<size_t>: `count` bytes of an open file from `offset`; end_of_stream if it has fewer.
-    send_file_awaiter send_file(int file, std::uint64_t offset, std::uint64_t count) noexcept {
-        return {home(), native(), file, offset, count};
+    /// result<size_t>: `count` bytes of an open file from `offset`; end_of_file if it has fewer. `sent`, if
+    /// given, is set to the bytes that have gone out, also when not all of them have.
+    send_file_awaiter send_file(int file, std::uint64_t offset, std::uint64_t count,
+                                std::uint64_t* sent = nullptr) noexcept {
+        return {home(), native(), file, offset, count, sent};
     }
     /// For code that reads or writes the descriptor by itself (splice).
     simple_awaiter readable() noexcept { return {home(), operation_kind::readable, native()}; }

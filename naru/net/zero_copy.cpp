@@ -1,5 +1,7 @@
 #include <naru/net/zero_copy.hpp>
 
+#include <naru/core/limits.hpp>
+#include <naru/coro/task_group.hpp>
 #include <naru/net/splice.hpp>
 
 #include <cerrno>
@@ -45,7 +47,14 @@ task<result<std::uint64_t>> forward_by_copy(tcp_stream& from, tcp_stream& to) {
 // Ends with EINVAL, and nothing moved, if these descriptors cannot be spliced.
 task<result<std::uint64_t>> forward_by_splice(tcp_stream& from, tcp_stream& to, splice_pipe& pipe) {
     std::uint64_t moved = 0;
+    std::uint64_t turn_ends = limits::forward_turn;
     while (true) {
+        if (moved >= turn_ends) {
+            // Neither peer has to be waited for: the rest of the loop comes first.
+            turn_ends = moved + limits::forward_turn;
+            if (auto turned = co_await sleep_until(from.home(), instant::min()); !turned)
+                co_return fail(turned.error());
+        }
         while (pipe.held > 0) {
             const borrowed_descriptor sink = to.borrow();
             const std::int64_t out = splice_step(pipe.read_end(), sink.get(), pipe.held);
@@ -83,7 +92,9 @@ result<splice_pipe> splice_pipe::make() noexcept {
     return made;
 }
 
-task<result<std::uint64_t>> forward(tcp_stream& from, tcp_stream& to, splice_pipe* pipe) {
+namespace {
+
+task<result<std::uint64_t>> forward_to_the_end(tcp_stream& from, tcp_stream& to, splice_pipe* pipe) {
     std::uint64_t total = 0;
     bool by_copy = pipe == nullptr;
     if (pipe != nullptr) {
@@ -103,8 +114,43 @@ task<result<std::uint64_t>> forward(tcp_stream& from, tcp_stream& to, splice_pip
         if (!copied) co_return copied;
         total += *copied;
     }
-    (void)to.shutdown_send();
     co_return total;
+}
+
+task<> one_direction(tcp_stream& from, tcp_stream& to, splice_pipe* pipe, task_group& both,
+                     std::uint64_t& moved, std::error_code& failure) {
+    const auto done = co_await forward(from, to, pipe);
+    if (done) {
+        moved = *done;
+        co_return;
+    }
+    if (!failure)
+        failure = done.error();  // the first one: what follows from it is that the other is cancelled
+    both.stop();
+}
+
+}  // namespace
+
+task<result<std::uint64_t>> forward(tcp_stream& from, tcp_stream& to, splice_pipe* pipe) {
+    auto moved = co_await forward_to_the_end(from, to, pipe);
+    if (moved) {
+        (void)to.shutdown_send();
+    } else {
+        reset_on_close(to.borrow().get());
+    }
+    co_return moved;
+}
+
+task<result<forwarded>> forward_both(tcp_stream& left, tcp_stream& right, splice_pipe* there,
+                                     splice_pipe* back) {
+    forwarded moved;
+    std::error_code failure;
+    task_group both;
+    both.spawn(one_direction(left, right, there, both, moved.there, failure));
+    both.spawn(one_direction(right, left, back, both, moved.back, failure));
+    co_await both.join();
+    if (failure) co_return fail(failure);
+    co_return moved;
 }
 
 }  // namespace naru

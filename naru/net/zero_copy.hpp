@@ -29,7 +29,21 @@ class splice_pipe {
 
 /// Sends what `from` receives to `to` until `from` ends; then ends our direction of `to`. Without a pipe, or
 /// where splice cannot serve these sockets, it goes through a leased buffer. The result is the bytes moved.
-/// A failed or stopped transfer leaves `pipe` with bytes in it: do not use it for another.
+/// After limits::forward_turn bytes the loop has a turn, however fast both peers are.
+/// A failed or stopped transfer leaves `pipe` with bytes in it: do not use it for another. It leaves `to`
+/// open, and sees to it that its close is a reset: what is cut must not look whole.
 task<result<std::uint64_t>> forward(tcp_stream& from, tcp_stream& to, splice_pipe* pipe);
+
+/// Bytes that forward_both has moved.
+struct forwarded {
+    std::uint64_t there = 0;  ///< from left to right
+    std::uint64_t back = 0;
+};
+
+/// Both directions between two connections, until both have ended. One that fails stops the other, and its
+/// error is the result; what either has cut is reset when it is closed, as by forward. The pipes are two, or
+/// none.
+task<result<forwarded>> forward_both(tcp_stream& left, tcp_stream& right, splice_pipe* there,
+                                     splice_pipe* back);
 
 }  // namespace naru

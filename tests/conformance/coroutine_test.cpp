@@ -4,6 +4,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace naru::testing {
@@ -354,6 +355,34 @@ task<> check_client(naru::loop& on, address where, std::uint32_t seed, int& good
     const std::string text = pattern(1 + seed * 997 % 60'000, seed);
     const std::string got = co_await one_client(on, where, text);
     if (got == text) ++good;
+}
+
+TEST_P(Coroutine, StoppingTheLoopAsksTheTaskThatItRunsToEnd) {
+    auto sockets = tcp_pair();
+    tcp_stream stream = stream_of(sockets.ours);
+    bool ended = false;
+    std::thread stopper([&] { loop().stop(); });
+    const auto got = naru::run(loop(), deep_recv(stream, 2, ended));
+    stopper.join();
+    EXPECT_TRUE(ended);
+    ASSERT_FALSE(got);
+    EXPECT_EQ(got.error(), std::errc::operation_canceled);
+    // Neither the next task nor the next run hears of it.
+    write_all(sockets.peer.get(), "later");
+    const auto later = naru::run(loop(), recv_text(stream));
+    ASSERT_TRUE(later) << later.error().message();
+    EXPECT_EQ(*later, "later");
+    int ticks_run = 0;
+    loop().post([&] {
+        loop().post([&] {
+            loop().post([&] {
+                ticks_run = 3;
+                loop().stop();
+            });
+        });
+    });
+    loop().run();
+    EXPECT_EQ(ticks_run, 3);
 }
 
 TEST_P(Coroutine, AnEchoServerServesManyClients) {

@@ -70,7 +70,7 @@ TEST_P(SendFile, NothingIsSentOfNothing) {
     loop().close(ours);
 }
 
-TEST_P(SendFile, PastTheEndIsEndOfStreamAfterWhatThereIs) {
+TEST_P(SendFile, PastTheEndIsEndOfFileAfterWhatThereIs) {
     auto sockets = tcp_pair();
     const handle ours = adopt(sockets.ours);
     const unique_descriptor file = file_with("short file");
@@ -78,14 +78,14 @@ TEST_P(SendFile, PastTheEndIsEndOfStreamAfterWhatThereIs) {
     send.set(ours, file.get(), 6, 1000);
     loop().submit(send);
     const std::string got = read_while(send, sockets.peer.get(), 4);
-    EXPECT_EQ(send.error(), errc::end_of_stream);
+    EXPECT_EQ(send.error(), errc::end_of_file);
     EXPECT_EQ(send.progress, 4u);
     EXPECT_EQ(got, "file");
     send.completions = 0;
     send.set(ours, file.get(), 5000, 10);
     loop().submit(send);
     ASSERT_TRUE(run_until([&] { return send.done(); }));
-    EXPECT_EQ(send.error(), errc::end_of_stream);
+    EXPECT_EQ(send.error(), errc::end_of_file);
     EXPECT_EQ(send.progress, 0u);
     // The connection is as good as before.
     a_send after(ours, "after");
@@ -95,7 +95,25 @@ TEST_P(SendFile, PastTheEndIsEndOfStreamAfterWhatThereIs) {
     loop().close(ours);
 }
 
-TEST_P(SendFile, AFileThatShrinksMeanwhileIsEndOfStream) {
+task<result<std::size_t>> send_part(tcp_stream& to, int file, std::uint64_t& sent) {
+    co_return co_await to.send_file(file, 6, 1000, &sent);
+}
+
+TEST_P(SendFile, ACoroutineLearnsHowMuchThereWas) {
+    auto sockets = tcp_pair();
+    tcp_stream to = stream_of(sockets.ours);
+    const unique_descriptor file = file_with("short file");
+    std::uint64_t sent = 0;
+    const auto done = run_task(loop(), send_part(to, file.get(), sent));
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error(), errc::end_of_file);
+    EXPECT_EQ(sent, 4u);
+    const std::string text = done.error().message();
+    EXPECT_NE(text.find("the file ends"), std::string::npos) << text;
+    EXPECT_EQ(text.find("peer"), std::string::npos) << text;
+}
+
+TEST_P(SendFile, AFileThatShrinksMeanwhileIsEndOfFile) {
     auto sockets = tcp_pair(8192, 8192);
     const handle ours = adopt(sockets.ours);
     const std::string content = pattern(8'000'000);
@@ -111,7 +129,7 @@ TEST_P(SendFile, AFileThatShrinksMeanwhileIsEndOfStream) {
         got.read_from(sockets.peer.get());
         return send.done();
     }));
-    EXPECT_EQ(send.error(), errc::end_of_stream);
+    EXPECT_EQ(send.error(), errc::end_of_file);
     ASSERT_TRUE(run_until([&] {
         got.read_from(sockets.peer.get());
         return got.data.size() == send.progress;
@@ -212,7 +230,7 @@ TEST(SendFileByCopy, KeepsTheSameContract) {
     }
     ASSERT_EQ(offset, content.size());
     EXPECT_EQ(system_calls::send_file_by_copy(sockets.ours.get(), file.get(), offset, 10),
-              outcome::end_of_stream);
+              outcome::end_of_file);
     while (got.data.size() < content.size() - 1000) {
         ASSERT_TRUE(wait_readable(sockets.peer.get(), 10'000));
         got.read_from(sockets.peer.get());

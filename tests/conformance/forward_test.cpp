@@ -195,6 +195,34 @@ TEST_P(Forward, AReceiverThatGoesEndsItWithAnError) {
     }
 }
 
+#if defined(__linux__)
+
+TEST_P(Forward, PeersThatNeverKeepItWaitingLeaveTheLoopItsTurns) {
+    if (is_sqpoll(GetParam())) GTEST_SKIP() << "the kernel's thread submits at its own pace, not by ticks";
+    // /dev/null takes everything, and what the source has to send is there already.
+    auto source = tcp_pair();
+    const std::string piece = pattern(1 << 20);
+    std::size_t waiting = 0;
+    while (const std::size_t wrote = write_some(source.peer.get(), piece))
+        waiting += wrote;
+    end_sending(source.peer.get());
+    ASSERT_GT(waiting, 4 * limits::forward_turn);
+    unique_descriptor sink(checked(::open("/dev/null", O_RDWR | O_NONBLOCK | O_CLOEXEC), "/dev/null"));
+    tcp_stream from = stream_of(source.ours);
+    tcp_stream to = stream_of(sink);
+    task_group group;
+    one_direction way;
+    way.pipe.emplace(splice_pipe::make().value());
+    group.spawn(forward_into(from, to, &*way.pipe, way.moved, way.done));
+    std::size_t turns = 0;
+    for (; !way.done && turns < 10'000; ++turns)
+        ticks(1);
+    ASSERT_TRUE(way.done);
+    EXPECT_GT(turns, waiting / (2 * limits::forward_turn));
+}
+
+#endif
+
 TEST_P(Forward, ItCanBeStopped) {
     for (const bool with_pipe : with_pipe_or_not()) {
         auto source = tcp_pair();
@@ -214,6 +242,92 @@ TEST_P(Forward, ItCanBeStopped) {
         join(loop(), group);
         ASSERT_FALSE(way.moved);
         EXPECT_EQ(way.moved.error(), std::errc::operation_canceled);
+    }
+}
+
+task<> forward_both_into(tcp_stream& left, tcp_stream& right, splice_pipe* there, splice_pipe* back,
+                         result<forwarded>& result, bool& done) {
+    result = co_await forward_both(left, right, there, back);
+    done = true;
+}
+
+TEST_P(Forward, BothDirectionsEndWithTheirPeers) {
+    for (const bool with_pipe : with_pipe_or_not()) {
+        auto client = tcp_pair();
+        auto server = tcp_pair();
+        tcp_stream left = stream_of(client.ours);
+        tcp_stream right = stream_of(server.ours);
+        std::optional<splice_pipe> pipes[2];
+        if (with_pipe) {
+            for (auto& each : pipes)
+                each.emplace(splice_pipe::make().value());
+        }
+        task_group group;
+        result<forwarded> moved;
+        bool done = false;
+        group.spawn(forward_both_into(left, right, with_pipe ? &*pipes[0] : nullptr,
+                                      with_pipe ? &*pipes[1] : nullptr, moved, done));
+        write_all(client.peer.get(), "question");
+        end_sending(client.peer.get());
+        received_text question;
+        ASSERT_TRUE(run_until([&] {
+            question.read_from(server.peer.get());
+            return question.ended;
+        }));
+        EXPECT_EQ(question.data, "question");
+        write_all(server.peer.get(), "the answer");
+        end_sending(server.peer.get());
+        ASSERT_TRUE(run_until([&] { return done; }));
+        join(loop(), group);
+        ASSERT_TRUE(moved) << moved.error().message();
+        EXPECT_EQ(moved->there, 8u);
+        EXPECT_EQ(moved->back, 10u);
+        received_text answer;
+        ASSERT_TRUE(wait_readable(client.peer.get(), 10'000));
+        answer.read_from(client.peer.get());
+        EXPECT_EQ(answer.data, "the answer");
+    }
+}
+
+TEST_P(Forward, APeerThatIsResetTakesTheOtherWithIt) {
+    const bool told = system_tells_resets();
+    for (const bool with_pipe : with_pipe_or_not()) {
+        auto client = tcp_pair();
+        auto server = tcp_pair();
+        task_group group;
+        result<forwarded> moved;
+        bool done = false;
+        {
+            tcp_stream left = stream_of(client.ours);
+            tcp_stream right = stream_of(server.ours);
+            std::optional<splice_pipe> pipes[2];
+            if (with_pipe) {
+                for (auto& each : pipes)
+                    each.emplace(splice_pipe::make().value());
+            }
+            group.spawn(forward_both_into(left, right, with_pipe ? &*pipes[0] : nullptr,
+                                          with_pipe ? &*pipes[1] : nullptr, moved, done));
+            write_all(client.peer.get(), "half a ");
+            received_text half;
+            ASSERT_TRUE(run_until([&] {
+                half.read_from(server.peer.get());
+                return half.data == "half a ";
+            }));
+            // The server says nothing: only the client's end can end both.
+            reset_connection(client.peer);
+            ASSERT_TRUE(run_until([&] { return done || !told; }));
+            if (!told) group.stop();
+            join(loop(), group);
+        }
+        settle();
+        if (!told) continue;
+        ASSERT_FALSE(moved);
+        EXPECT_EQ(moved.error(), std::errc::connection_reset) << moved.error().message();
+        received_text rest;
+        ASSERT_TRUE(wait_readable(server.peer.get(), 10'000));
+        rest.read_from(server.peer.get());
+        EXPECT_EQ(rest.data, "");
+        EXPECT_EQ(rest.error, ECONNRESET) << (rest.ended ? "what was cut looks whole" : "nothing came");
     }
 }
 

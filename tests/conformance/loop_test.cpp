@@ -228,6 +228,27 @@ TEST_P(Loop, AStopBeforeRunIsNotForgotten) {
     EXPECT_TRUE(ran);
 }
 
+TEST_P(Loop, AStopEndsRunUntilAndNoLaterRun) {
+    std::thread stopper([&] { loop().stop(); });
+    EXPECT_FALSE(loop().run_until([] { return false; }));
+    stopper.join();
+    bool ran = false;
+    loop().post([&] { ran = true; });
+    EXPECT_TRUE(loop().run_until([&] { return ran; }));
+    // One that comes while the condition becomes true belongs to the run that it ends.
+    loop().post([&] {
+        ran = false;
+        loop().stop();
+    });
+    EXPECT_TRUE(loop().run_until([&] { return !ran; }));
+    loop().post([&] {
+        ran = true;
+        loop().stop();
+    });
+    loop().run();
+    EXPECT_TRUE(ran);
+}
+
 TEST_P(Loop, AWaitWithoutEventsEndsInTime) {
     const instant start = clock::now();
     loop().run_for_one_tick(20ms);

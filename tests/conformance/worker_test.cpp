@@ -265,6 +265,23 @@ TEST_P(Workers, AHandlerMaySubmitAgain) {
     EXPECT_EQ(work.runs, 100);
 }
 
+// Nothing but the wake-up ends a wait here: one that is lost leaves the loop waiting.
+TEST_P(Workers, EachCompletionWakesTheLoop) {
+    constexpr int rounds = 2000;
+    bystander watch(loop());
+    worker_pool pool(4);
+    some_work work;
+    work.then = [&] {
+        watch.progress();
+        if (work.completions < rounds) pool.submit(loop(), work);
+    };
+    pool.submit(loop(), work);
+    loop().run_until([&] { return work.completions == rounds || watch.gave_up(); });
+    EXPECT_FALSE(watch.gave_up()) << "after " << work.completions << " of " << rounds;
+    pool.shut_down();
+    settle();
+}
+
 TEST_P(Workers, SeveralLoopsShareAPool) {
     worker_pool pool(2);
     std::thread other([&] {

@@ -10,12 +10,16 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <concepts>
+#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 
 namespace naru::testing {
@@ -46,6 +50,44 @@ bool run_until(loop& on, Predicate done, duration limit = 10s) {
     if (!reached) ADD_FAILURE() << "the condition did not become true";
     return reached;
 }
+
+/// Notices from outside that a loop has waited in vain, and wakes it then: for tests of what must end a wait.
+/// (A timer would end it now and then by itself.)
+class bystander {
+ public:
+    explicit bystander(loop& of) : loop_(of), thread_([this] { look(); }) {}
+    ~bystander() {
+        {
+            const std::lock_guard lock(mutex_);
+            over_ = true;
+        }
+        changed_.notify_all();
+        thread_.join();
+    }
+    void progress() noexcept { ++steps_; }
+    bool gave_up() const noexcept { return gave_up_; }
+
+ private:
+    void look() {
+        std::unique_lock lock(mutex_);
+        unsigned before = steps_;
+        while (!changed_.wait_for(lock, 20s, [this] { return over_; })) {
+            if (steps_ == before) {
+                gave_up_ = true;
+                loop_.backend().wake();
+            }
+            before = steps_;
+        }
+    }
+
+    loop& loop_;
+    std::atomic<unsigned> steps_{0};
+    std::atomic<bool> gave_up_{false};
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    bool over_ = false;
+    std::thread thread_;
+};
 
 /// naru::run with a limit. A coroutine that does not end cannot be taken apart: the program ends.
 template <class T>
