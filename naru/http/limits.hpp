@@ -58,5 +58,17 @@ inline constexpr std::uint64_t linger_bytes = 1024 * 1024;
 /// Access log lines that wait to be written; more are dropped, counted, and reported so often at most.
 inline constexpr std::size_t access_log_bytes = 4 * 1024 * 1024;
 inline constexpr auto access_log_report_interval = 10s;
+/// Bytes of a log in one write (PIPE_BUF: all of them or none, and never within another's line); how often
+/// its path is looked at for another file; how long what is left may stand still at the end.
+inline constexpr std::size_t log_write_bytes = 4096;
+inline constexpr auto log_look_interval = 1s;
+inline constexpr auto log_end_time = 1s;
+/// The operator's lines that wait for standard output or standard error.
+inline constexpr std::size_t operator_log_bytes = 256 * 1024;
+
+/// At a stop: how long nothing may come out of a listener's queue before it is taken for empty, and how many
+/// connections are accepted at most until then (a queue holds no more than net.core.somaxconn).
+inline constexpr auto accept_settle_time = 10ms;
+inline constexpr unsigned accepts_at_stop = 1u << 16;
 
 }  // namespace naru::http::limits

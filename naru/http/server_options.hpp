@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace naru::http {
 
@@ -24,9 +25,25 @@ struct timeouts {
     std::chrono::milliseconds drain{10'000};       ///< for what is in flight, when the server stops
 };
 
+struct listen_address {
+    address where;
+    /// Passed over on a system that has no such address, unless it is the last of all.
+    bool if_there = false;
+    /// The port is the one that the address before it has got.
+    bool port_of_previous = false;
+};
+
+/// Where a server listens, one address or several.
+struct listen_addresses {
+    listen_addresses() = default;
+    listen_addresses(const address& one) : all{{one}} {}
+
+    std::vector<listen_address> all;
+};
+
 struct server_options {
     std::string root = ".";
-    address listen;
+    listen_addresses listen;
     naru::engine engine = naru::engine::automatic;
     uring_options uring = [] {
         uring_options defaults;

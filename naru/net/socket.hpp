@@ -52,6 +52,13 @@ struct listen_options {
 /// bind(2).
 result<unique_descriptor> listen_on(const address& where, const listen_options& options) noexcept;
 
+/// From here on nobody can connect any more, and what has connected is still there to be accepted: to a
+/// client it is as if its first packet were lost. Without effect where the system cannot do that (Windows).
+void refuse_connections(int listener) noexcept;
+
+/// Whether accept would return a connection now.
+bool has_connection_waiting(int listener) noexcept;
+
 /// shutdown(2) of our direction: the peer reads end of stream after what was sent.
 result<void> shutdown_send(int socket) noexcept;
 
