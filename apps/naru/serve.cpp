@@ -139,6 +139,7 @@ int serve_as_service(const serve_settings& given, const std::string& config) {
 
 void add_serve(CLI::App& program, action& chosen) {
     CLI::App& command = *program.add_subcommand("serve", "Put a directory on the network");
+    command.footer(signals_text());
     auto given = std::make_shared<serve_settings>();
     auto config = std::make_shared<std::string>();
     auto as_service = std::make_shared<bool>(false);

@@ -149,4 +149,9 @@ void ending::end_at_once_next_time() {
     }).detach();
 }
 
+const char* signals_text() noexcept {
+    return "SIGTERM, SIGINT and SIGQUIT: finish what is in flight and end; a second one: end at once.\n"
+           "SIGHUP and SIGUSR1: open the access log anew. SIGUSR2: nothing.";
+}
+
 }  // namespace naru::program

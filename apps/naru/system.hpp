@@ -56,4 +56,7 @@ class ending {
     int exit_status_ = 0;
 };
 
+/// How a server is told to end, and what else it listens to, for its help.
+const char* signals_text() noexcept;
+
 }  // namespace naru::program

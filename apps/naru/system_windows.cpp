@@ -162,4 +162,8 @@ void ending::end_at_once_next_time() {
     if (WaitForSingleObject(requested, 0) == WAIT_OBJECT_0) _exit(forced_exit_code);  // it has come already
 }
 
+const char* signals_text() noexcept {
+    return "Ctrl-C and Ctrl-Break: finish what is in flight and end; a second one: end at once.";
+}
+
 }  // namespace naru::program

@@ -20,24 +20,57 @@ worker::drain_timer::drain_timer(worker& of) noexcept
 worker::settle_timer::settle_timer(worker& of) noexcept
     : timer([](timer& expired) noexcept { static_cast<settle_timer&>(expired).owner.settle(); }), owner(of) {}
 
+worker::flush_operation::flush_operation(worker& of) noexcept
+    : operation(operation_kind::close,
+                [](operation& op) noexcept { static_cast<flush_operation&>(op).owner.on_flushed(); }),
+      owner(of) {}
+
 void worker::drain() noexcept {
     if (draining_) return;
     draining_ = true;
-    loop_.arm(drain_deadline_, saturating_add(clock::now(), options_.timeouts.drain));
+    const instant now = clock::now();
+    loop_.arm(drain_deadline_, saturating_add(now, options_.timeouts.drain));
+    accept_until_ =
+        saturating_add(now, std::min<duration>(options_.timeouts.drain, limits::accept_drain_time));
     for (const listening& each : listening_) {
         if (!each.closed) refuse_connections(loop_.descriptor(each.listener));
     }
-    loop_.arm(settle_deadline_, saturating_add(clock::now(), limits::accept_settle_time));
+    settle_later(now);
     stop_if_drained();
 }
 
 // A connection that is closed with something unread, or dropped from a listener's queue, is reset, and its
 // request lost. So nothing is closed before nothing has come for a while.
 void worker::settle() noexcept {
-    if (!is_quiet() && accepted_at_stop_ < limits::accepts_at_stop && drain_deadline_.armed()) {
-        loop_.arm(settle_deadline_, saturating_add(clock::now(), limits::accept_settle_time));
-        return;
-    }
+    const instant now = clock::now();
+    if (now >= accept_until_) return stop_accepting();
+    if (!is_quiet()) return settle_later(now);
+    if (!flush()) stop_accepting();
+}
+
+void worker::settle_later(instant now) noexcept {
+    loop_.arm(settle_deadline_, saturating_add(now, limits::accept_settle_time));
+}
+
+// A thread of the kernel (io_uring's SQPOLL) may have accepted what we have not been told of yet.
+bool worker::flush() noexcept {
+    if (!listens()) return false;
+    auto nothing = stream_socket_for(options_.listen.all.front().where);
+    if (!nothing) return false;
+    const auto attached = loop_.attach(nothing->release(), descriptor_kind::socket);
+    if (!attached) return false;
+    flush_.target = *attached;
+    loop_.submit(flush_);
+    return true;
+}
+
+void worker::on_flushed() noexcept {
+    const instant now = clock::now();
+    if (now < accept_until_ && !is_quiet()) return settle_later(now);
+    stop_accepting();
+}
+
+void worker::stop_accepting() noexcept {
     settled_ = true;
     for (listening& each : listening_) {
         if (!each.closed) each.accepting.stop();
@@ -76,7 +109,7 @@ void worker::end_idle() noexcept {
 }
 
 void worker::stop_if_drained() noexcept {
-    if (!draining_ || listens() || connections_.live() > 0 || leaving_ > 0) return;
+    if (!draining_ || listens() || connections_.live() > 0 || leaving_ > 0 || !flush_.idle()) return;
     if (arriving_.load(std::memory_order_acquire) == 0) loop_.stop();
 }
 

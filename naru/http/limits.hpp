@@ -66,9 +66,9 @@ inline constexpr auto log_end_time = 1s;
 /// The operator's lines that wait for standard output or standard error.
 inline constexpr std::size_t operator_log_bytes = 256 * 1024;
 
-/// At a stop: how long nothing may come out of a listener's queue before it is taken for empty, and how many
-/// connections are accepted at most until then (a queue holds no more than net.core.somaxconn).
+/// At a stop: how long nothing may come out of a listener's queue before it is taken for empty, and how long
+/// it is emptied at most, where new connections cannot be kept out of it.
 inline constexpr auto accept_settle_time = 10ms;
-inline constexpr unsigned accepts_at_stop = 1u << 16;
+inline constexpr auto accept_drain_time = 2s;
 
 }  // namespace naru::http::limits

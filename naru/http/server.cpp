@@ -8,10 +8,11 @@
 
 #include <atomic>
 #include <cerrno>
+#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <exception>
-#include <future>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -162,10 +163,16 @@ struct server::state {
     std::function<void()> on_failure;
     std::atomic<bool> draining{false};
     std::atomic<bool> failed{false};
+    enum class decision : std::uint8_t { none, serve, give_up };
+    decision decided = decision::none;
+    std::mutex starting;
+    std::condition_variable has_decided;
 
     void make_shards();
     void listen();
     void start_threads();
+    void decide(decision what);
+    void run(shard& each);
     void drain() noexcept;
     void fail() noexcept;
 };
@@ -234,18 +241,11 @@ void server::start(std::function<void()> on_failure) {
 
 // No thread serves before all are there: one that hands connections on would do so to a loop that never runs.
 void server::state::start_threads() {
-    std::promise<bool> all_there;
-    const std::shared_future<bool> serving = all_there.get_future().share();
     try {
-        for (shard& each : shards) {
-            each.thread = std::thread([&each, serving] {
-                if (!serving.get()) return;
-                each.own_worker->serve(each.listeners);
-                each.own_loop->run();
-            });
-        }
+        for (shard& each : shards)
+            each.thread = std::thread([this, &each] { run(each); });
     } catch (const std::exception& none) {
-        all_there.set_value(false);
+        decide(decision::give_up);
         std::size_t started = 0;
         for (shard& each : shards) {
             if (!each.thread.joinable()) break;
@@ -257,7 +257,25 @@ void server::state::start_threads() {
             "(ulimit -u, TasksMax= in the service's unit)",
             started, shards.size(), none.what()));
     }
-    all_there.set_value(true);
+    decide(decision::serve);
+}
+
+void server::state::decide(decision what) {
+    {
+        const std::lock_guard lock(starting);
+        decided = what;
+    }
+    has_decided.notify_all();
+}
+
+void server::state::run(shard& each) {
+    {
+        std::unique_lock lock(starting);
+        has_decided.wait(lock, [this] { return decided != decision::none; });
+        if (decided == decision::give_up) return;
+    }
+    each.own_worker->serve(each.listeners);
+    each.own_loop->run();
 }
 
 void server::drain() { state_->drain(); }

@@ -66,6 +66,12 @@ class worker {
         worker& owner;
     };
 
+    // The close of a socket that is nothing: it ends when the kernel has done all that it was asked before.
+    struct flush_operation : operation {
+        explicit flush_operation(worker& of) noexcept;
+        worker& owner;
+    };
+
     // One listener. Its acceptor is pinned.
     struct listening {
         listening(worker& of, handle listener) noexcept;
@@ -86,7 +92,11 @@ class worker {
     void on_lost(listening& failed, std::error_code why) noexcept;
     void on_stopped(listening& stopped) noexcept;
     void settle() noexcept;
+    void settle_later(instant now) noexcept;
     bool is_quiet() noexcept;
+    bool flush() noexcept;
+    void on_flushed() noexcept;
+    void stop_accepting() noexcept;
     void end_idle() noexcept;
     bool listens() const noexcept;
     void stop_if_drained() noexcept;
@@ -106,6 +116,8 @@ class worker {
     std::deque<listening> listening_;
     drain_timer drain_deadline_{*this};
     settle_timer settle_deadline_{*this};
+    flush_operation flush_{*this};
+    instant accept_until_{};  // at a stop
     std::vector<worker*> others_;
     std::size_t turn_ = 0;
     std::size_t leaving_ = 0;
