@@ -2,7 +2,6 @@
 #pragma once
 
 #include <functional>
-#include <string_view>
 
 #include <CLI/CLI.hpp>
 
@@ -11,9 +10,6 @@ namespace naru::program {
 /// What a command does once the command line has been read; the result is the exit status. May throw
 /// std::exception: its text is the one line of error that the user sees.
 using action = std::function<int()>;
-
-/// A line on standard error, at once. Any thread.
-void say(std::string_view line);
 
 void add_serve(CLI::App& program, action& chosen);
 void add_load(CLI::App& program, action& chosen);

@@ -1,6 +1,7 @@
 // naru doctor: which engines work here and why the others do not; the limits that bound a server.
 #include "doctor.hpp"
 #include "commands.hpp"
+#include "output.hpp"
 #include "system.hpp"
 
 #include <naru/backend/choose_backend.hpp>
@@ -8,7 +9,6 @@
 #include <naru/loop/loop.hpp>
 
 #include <algorithm>
-#include <cstdio>
 #include <memory>
 #include <string>
 #include <utility>
@@ -82,21 +82,22 @@ section examine_engines() {
     return found;
 }
 
-void print_text(const std::string& system, const std::vector<section>& sections) {
-    fmt::print("{}\n", system);
+std::string as_text(const std::string& system, const std::vector<section>& sections) {
+    std::string out = system + '\n';
     for (const section& each : sections) {
-        fmt::print("\n{}\n", each.title);
+        out += fmt::format("\n{}\n", each.title);
         std::size_t width = 0;
         for (const finding& line : each.findings)
             width = std::max(width, line.name.size());
         for (const finding& line : each.findings) {
-            fmt::print("  {} {:<{}}  {}\n", line.good ? "+" : "-", line.name, width, line.value);
-            if (!line.advice.empty()) fmt::print("    {:<{}}  {}\n", "", width, line.advice);
+            out += fmt::format("  {} {:<{}}  {}\n", line.good ? "+" : "-", line.name, width, line.value);
+            if (!line.advice.empty()) out += fmt::format("    {:<{}}  {}\n", "", width, line.advice);
         }
     }
+    return out;
 }
 
-void print_json(const std::string& system, const std::vector<section>& sections) {
+std::string as_json(const std::string& system, const std::vector<section>& sections) {
     std::string out = fmt::format("{{\"version\": {}, \"system\": {}", load::json_text(NARU_VERSION),
                                   load::json_text(system));
     for (const section& each : sections) {
@@ -110,7 +111,7 @@ void print_json(const std::string& system, const std::vector<section>& sections)
         }
         out += "]";
     }
-    fmt::print("{}}}\n", out);
+    return out + "}\n";
 }
 
 int examine(bool json) {
@@ -118,7 +119,7 @@ int examine(bool json) {
     std::vector<section> sections{examine_engines()};
     for (section& each : examine_system())
         sections.push_back(std::move(each));
-    json ? print_json(system, sections) : print_text(system, sections);
+    put(json ? as_json(system, sections) : as_text(system, sections));
     return 0;
 }
 

@@ -3,9 +3,12 @@
 
 #include <naru/backend/uring_backend.hpp>
 #include <naru/backend/uring_quirks.hpp>
+#include <naru/backend/uring_trial.hpp>
 
+#include <exception>
 #include <fstream>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,6 +22,15 @@
 namespace naru::program {
 
 namespace {
+
+// Empty if it works.
+std::string try_serving() {
+    try {
+        return try_uring({});
+    } catch (const std::exception& refusal) {
+        return refusal.what();
+    }
+}
 
 section examine_io_uring() {
     section found{"io_uring", "io_uring features, each found by trying", {}};
@@ -37,6 +49,10 @@ section examine_io_uring() {
     uring_ring ring;
     if (const std::error_code error = ring.open(setup, steps)) {
         add("ring", false, fmt::format("{} ({})", steps, error.message()));
+        return found;
+    }
+    if (const std::string problem = try_serving(); !problem.empty()) {
+        add("ring", false, problem);
         return found;
     }
     add("ring", true, "");
@@ -92,6 +108,8 @@ finding direct_line() {
     uring_options options;
     options.direct_descriptors = uring_options::direct::always;
     try {
+        if (const std::string problem = try_uring(options); !problem.empty())
+            throw std::runtime_error(problem);
         const uring_backend tried(options);
         line.good = tried.accepts_direct();
         line.value = line.good ? fmt::format(

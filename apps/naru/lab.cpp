@@ -1,11 +1,11 @@
 // naru lab: every I/O model under the same load, on this machine, and a report of it.
 #include "commands.hpp"
+#include "output.hpp"
 
 #include <naru/lab/process.hpp>
 #include <naru/lab/run.hpp>
 
 #include <csignal>
-#include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <stdexcept>
@@ -98,14 +98,13 @@ std::string figures_of(const lab::sample& measured) {
 class progress_lines {
  public:
     void update(const lab::status& now) {
-        if (now.last != nullptr && open_) fmt::print(stderr, "{}\n", figures_of(*now.last));
+        if (now.last != nullptr && open_) put_error(figures_of(*now.last) + '\n');
         open_ = now.next != nullptr;
         if (!open_) return;
-        fmt::print(stderr, "[{}/{}, {} left] {} {}{} (round {}): ", now.done + 1, now.planned,
-                   duration_words(now.seconds_left), now.next->scenario, now.next->subject,
-                   now.next->x > 0 ? fmt::format(" at {:g}", now.next->x) : std::string(),
-                   now.next->round + 1);
-        std::fflush(stderr);
+        put_error(fmt::format("[{}/{}, {} left] {} {}{} (round {}): ", now.done + 1, now.planned,
+                              duration_words(now.seconds_left), now.next->scenario, now.next->subject,
+                              now.next->x > 0 ? fmt::format(" at {:g}", now.next->x) : std::string(),
+                              now.next->round + 1));
     }
 
  private:
@@ -132,8 +131,7 @@ std::unique_ptr<lab::process> serve_report(const lab_settings& given) {
         given.directory + "/serve.log");
     if (server->read_line(std::chrono::seconds(5)).empty())
         throw std::runtime_error("the report cannot be shown: " + without_name(server->last_words(1)));
-    fmt::print("The report: http://{}/report.html\n", given.listen);
-    std::fflush(stdout);
+    put(fmt::format("The report: http://{}/report.html\n", given.listen));
     return server;
 }
 
@@ -155,11 +153,11 @@ int run_lab(lab_settings given) {
     options.fresh = given.fresh;
     lab::run all(options);
     for (const std::string& each : all.missing())
-        fmt::print(stderr, "naru: not measured: {}\n", each);
+        say("not measured: " + each);
     const lab::status before = all.now();
     if (all.resumed() > 0)
-        fmt::print(stderr, "naru: {} of {} measurements are there from before (--fresh measures all again)\n",
-                   all.resumed(), before.planned);
+        say(fmt::format("{} of {} measurements are there from before (--fresh measures all again)",
+                        all.resumed(), before.planned));
     all.write_report(before);
     std::unique_ptr<lab::process> server;
     if (given.serve) server = serve_report(given);
@@ -168,14 +166,14 @@ int run_lab(lab_settings given) {
         all.measure_all([&](const lab::status& now) { lines.update(now); }, [] { return signalled != 0; });
     all.write_report(all.now());
     if (!complete) {
-        fmt::print(stderr, "\nnaru: stopped; the same command goes on from here. So far: {}/report.html\n",
-                   given.directory);
+        put_error("\n");
+        say(fmt::format("stopped; the same command goes on from here. So far: {}/report.html",
+                        given.directory));
         return 128 + signalled;
     }
-    fmt::print("{}/report.html is complete, report.json and charts/ beside it\n", given.directory);
-    std::fflush(stdout);
+    put(fmt::format("{}/report.html is complete, report.json and charts/ beside it\n", given.directory));
     if (server) {
-        fmt::print(stderr, "naru: Ctrl-C ends the server\n");
+        say("Ctrl-C ends the server");
         while (signalled == 0 && server->running())
             (void)server->read_line(std::chrono::milliseconds(200));
     }
@@ -217,7 +215,7 @@ void add_lab(CLI::App& program, action& chosen) {
             try {
                 return run_lab(*given);
             } catch (const std::invalid_argument& wrong) {
-                fmt::print(stderr, "naru: {}\n", wrong.what());
+                say(wrong.what());
                 return status_usage;
             }
         };

@@ -3,12 +3,12 @@
 #include "lab_server.hpp"
 
 #include "commands.hpp"
+#include "output.hpp"
 
 #include <naru/lab/event_server.hpp>
 #include <naru/lab/model.hpp>
 #include <naru/load/machine.hpp>
 
-#include <cstdio>
 #include <memory>
 #include <stdexcept>
 
@@ -58,10 +58,7 @@ int serve(const lab_server_settings& given) {
 
 }  // namespace
 
-void say_ready(int listener) {
-    fmt::print("ready {}\n", address::local_of(listener)->port());
-    std::fflush(stdout);
-}
+void say_ready(int listener) { put(fmt::format("ready {}\n", address::local_of(listener)->port())); }
 
 void add_lab_server(CLI::App& program, action& chosen) {
     CLI::App& command =

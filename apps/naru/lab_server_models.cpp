@@ -1,6 +1,7 @@
 // The models of the lab's server that are written against Linux directly.
 #include "commands.hpp"
 #include "lab_server.hpp"
+#include "output.hpp"
 
 #include <naru/lab/byte_server.hpp>
 #include <naru/lab/threads_server.hpp>

@@ -1,6 +1,7 @@
 // The model of the lab's server that is written against Windows directly.
 #include "commands.hpp"
 #include "lab_server.hpp"
+#include "output.hpp"
 #include "system.hpp"
 
 #include <naru/lab/iocp_workers_server.hpp>

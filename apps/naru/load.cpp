@@ -2,6 +2,7 @@
 #include "commands.hpp"
 #include "load_settings.hpp"
 #include "load_view.hpp"
+#include "output.hpp"
 #include "system.hpp"
 #include "terminal.hpp"
 
@@ -10,12 +11,10 @@
 #include <naru/load/text_file.hpp>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <fstream>
 #include <memory>
+#include <stdexcept>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -31,20 +30,17 @@ constexpr std::size_t narrowest_report = 60;
 constexpr std::size_t widest_report = 100;
 constexpr int status_invalid = 3;  // with --strict, and of a comparison that was refused
 
-// Opened before the run: minutes of load are not lost to a misspelt directory.
-std::ofstream open_output(const std::string& path, const char* flag) {
-    std::ofstream file;
-    if (path.empty()) return file;
-    file.open(path, std::ios::binary | std::ios::trunc);
-    if (!file) throw usage_error(fmt::format("--{}: cannot write {}: {}", flag, path, std::strerror(errno)));
-    return file;
+// Tried before the run: minutes of load are not lost to a misspelt directory.
+void require_writable(const std::string& path, const char* flag) {
+    if (path.empty()) return;
+    if (const auto tried = load::try_result_file(path); !tried)
+        throw usage_error(fmt::format("--{}: cannot write {}: {}", flag, path, tried.error().message()));
 }
 
-void write_output(std::ofstream& file, const std::string& text, const std::string& path) {
-    if (!file.is_open()) return;
-    file << text;
-    file.close();
-    if (!file) throw std::runtime_error(fmt::format("cannot write {}", path));
+void write_output(const std::string& path, std::string_view text) {
+    if (path.empty()) return;
+    if (const auto written = load::write_result_file(path, text); !written)
+        throw std::runtime_error(fmt::format("cannot write {}: {}", path, written.error().message()));
 }
 
 std::string read_report(const std::string& path) {
@@ -56,7 +52,7 @@ std::string read_report(const std::string& path) {
 int compare_files(const std::vector<std::string>& paths) {
     const auto compared = load::compare(read_report(paths[0]), read_report(paths[1]), paths[0], paths[1]);
     if (!compared) throw usage_error("--compare: " + compared.error());
-    fmt::print("{}", compared->text);
+    put(compared->text);
     return compared->ranked ? 0 : status_invalid;
 }
 
@@ -80,8 +76,8 @@ void watch(load::run& run, progress_view& view, ending& request_to_end) {
 }
 
 int generate(const load_settings& given) {
-    std::ofstream hdr = open_output(given.hdr, "hdr");
-    std::ofstream json = open_output(given.json_file, "json-file");
+    require_writable(given.hdr, "hdr");
+    require_writable(given.json_file, "json-file");
     const load::run_options options = to_run_options(given);
     ending request_to_end;  // before any thread is made
 
@@ -98,12 +94,11 @@ int generate(const load_settings& given) {
         made = run.finish();
     }
     const std::string object = load::to_json(made, options, NARU_VERSION, given.url);
-    fmt::print("{}", given.json ? object
-                                : report_text(made, title_of(options, given.url, made.engine), wants_colour(),
-                                              std::clamp(terminal_width(), narrowest_report, widest_report)));
-    std::fflush(stdout);
-    write_output(json, object, given.json_file);
-    write_output(hdr, load::to_hdr_text(made.latency()), given.hdr);
+    put(given.json ? object
+                   : report_text(made, title_of(options, given.url, made.engine), wants_colour(),
+                                 std::clamp(terminal_width(), narrowest_report, widest_report)));
+    write_output(given.json_file, object);
+    write_output(given.hdr, load::to_hdr_text(made.latency()));
     if (made.interrupted) return request_to_end.exit_status();
     return given.strict && !load::judge(made).empty() ? status_invalid : 0;
 }
@@ -118,7 +113,7 @@ int run_command(const load_settings& given) {
             throw usage_error("where to? naru load wants a URL, as in http://127.0.0.1:8080/");
         return generate(given);
     } catch (const usage_error& wrong) {
-        fmt::print(stderr, "naru: {}\n", wrong.what());
+        say(wrong.what());
         return status_usage;
     }
 }

@@ -1,9 +1,9 @@
 #include "load_view.hpp"
 #include "load_words.hpp"
+#include "output.hpp"
 #include "terminal.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
 
 #include <fmt/format.h>
@@ -47,7 +47,7 @@ void progress_view::clear() {
     if (cursor_hidden_) out += "\x1b[?25h";
     drawn_ = 0;
     cursor_hidden_ = false;
-    if (!out.empty()) put_on_terminal(out);
+    if (!out.empty()) put(out);
 }
 
 std::string progress_view::state_of(const load::live_view& now) const {
@@ -65,19 +65,18 @@ void progress_view::update(const load::live_view& now) {
         rates_.push_back(now.last.requests);
         if (rates_.size() > rates_kept) rates_.erase(rates_.begin());
         if (style_ == style::lines) {
-            fmt::print(stderr, "naru: second {}: {} requests, {} errors, p50 {}, p99 {}, max {}{}\n",
-                       now.second_index + 1, now.last.requests, now.last.errors,
-                       words_if(load::enough_for(now.last.samples, 50), now.last.p50),
-                       words_if(load::enough_for(now.last.samples, 99), now.last.p99),
-                       words_if(now.last.samples > 0, now.last.max),
-                       now.backlog > 0 ? fmt::format(", {} waiting", now.backlog) : "");
+            say(fmt::format("second {}: {} requests, {} errors, p50 {}, p99 {}, max {}{}",
+                            now.second_index + 1, now.last.requests, now.last.errors,
+                            words_if(load::enough_for(now.last.samples, 50), now.last.p50),
+                            words_if(load::enough_for(now.last.samples, 99), now.last.p99),
+                            words_if(now.last.samples > 0, now.last.max),
+                            now.backlog > 0 ? fmt::format(", {} waiting", now.backlog) : ""));
         }
     }
     if (style_ == style::lines && now.opening && !said_opening_ && now.connections > 0) {
         said_opening_ = true;
-        fmt::print(stderr, "naru: {}\n", title_);
+        say(title_);
     }
-    std::fflush(stderr);  // unbuffered everywhere but where Windows' C run-time writes to a pipe
     if (style_ == style::live) redraw(now);
 }
 
@@ -135,7 +134,7 @@ void progress_view::redraw(const load::live_view& now) {
         out += "\x1b[K\n";
     }
     drawn_ = static_cast<unsigned>(lines.size());
-    put_on_terminal(out);
+    put(out);
 }
 
 }  // namespace naru::program

@@ -1,21 +1,29 @@
 // naru: serve a directory, put load on a server, and find out what this machine can do.
 #include "commands.hpp"
+#include "output.hpp"
+#include "system.hpp"
 
-#include <cstdio>
 #include <exception>
-
-#include <fmt/format.h>
+#include <sstream>
+#include <string>
 
 namespace naru::program {
 
-void say(std::string_view line) {
-    fmt::print(stderr, "naru: {}\n", line);
-    std::fflush(stderr);  // unbuffered everywhere but where Windows' C run-time writes to a pipe
+namespace {
+
+constexpr int status_usage = 2;
+
+// What CLI11 has to say, by our own way out: help on standard output, an error on standard error.
+int explain(const CLI::App& program, const CLI::ParseError& error) {
+    std::ostringstream help;
+    std::ostringstream wrong;
+    const int status = program.exit(error, help, wrong);
+    if (!help.str().empty()) put(help.str());
+    if (!wrong.str().empty()) put_error(wrong.str());
+    return status == 0 ? 0 : status_usage;
 }
 
-}  // namespace naru::program
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
     CLI::App program("naru: an event-driven web server on select, poll, epoll, io_uring and iocp.");
     program.set_version_flag("--version", "naru " NARU_VERSION);
     program.require_subcommand(1);
@@ -23,21 +31,30 @@ int main(int argc, char** argv) {
     program.failure_message([](const CLI::App*, const CLI::Error& error) {
         return std::string("naru: ") + error.what() + " (see naru --help)\n";
     });
-    naru::program::action chosen;
-    naru::program::add_serve(program, chosen);
-    naru::program::add_load(program, chosen);
-    naru::program::add_lab(program, chosen);
-    naru::program::add_lab_server(program, chosen);
-    naru::program::add_doctor(program, chosen);
+    action chosen;
+    add_serve(program, chosen);
+    add_load(program, chosen);
+    add_lab(program, chosen);
+    add_lab_server(program, chosen);
+    add_doctor(program, chosen);
     try {
         program.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-        return program.exit(error) == 0 ? 0 : 2;
+        return explain(program, error);
     }
     try {
         return chosen();
     } catch (const std::exception& error) {
-        naru::program::say(error.what());
+        say(error.what());
         return 1;
     }
+}
+
+}  // namespace
+
+}  // namespace naru::program
+
+int main(int argc, char** argv) {
+    naru::program::begin_process();
+    return naru::program::exit_status(naru::program::run(argc, argv));
 }

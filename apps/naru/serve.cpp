@@ -4,13 +4,20 @@
 #include "service.hpp"
 #include "system.hpp"
 
+#include <naru/http/limits.hpp>
+#include <naru/http/line_writer.hpp>
 #include <naru/http/server.hpp>
 #include <naru/load/machine.hpp>
+#include <naru/net/files.hpp>
 
-#include <cstdio>
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <new>
 #include <stdexcept>
+#include <system_error>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -21,27 +28,80 @@ namespace {
 // Beyond the time that requests have to finish, for threads to end.
 constexpr std::chrono::seconds service_margin{5};
 
+constexpr int status_failed = 1;
+constexpr const char* listener_failed = "a listener has failed";
+
+std::string describe_loss(std::uint64_t lines, std::error_code why) {
+    return fmt::format("naru: {} line{} could not be written here: {}", lines, lines == 1 ? "" : "s",
+                       why ? why.message() : std::string("they came faster than they are read"));
+}
+
+// What the operator is told: written by threads of their own, because whoever reads it may have stopped to.
+class operator_lines {
+ public:
+    void say(std::string_view line) noexcept try {
+        errors_.append(fmt::format("naru: {}\n", line));
+    } catch (const std::bad_alloc&) {
+        return;
+    }
+    void put(std::string_view line) noexcept { output_.append(line); }
+
+ private:
+    static unique_descriptor opened(standard_stream which) {
+        auto stream = open_standard(which);
+        return stream ? std::move(*stream) : unique_descriptor();
+    }
+    static std::string describe_output(std::uint64_t /*lines*/, std::error_code why) {
+        return fmt::format("cannot write standard output: {}", why == std::errc::timed_out
+                                                                   ? std::string("what reads it stands still")
+                                                                   : why.message());
+    }
+
+    http::line_writer errors_{opened(standard_stream::error),
+                              {{}, http::limits::operator_log_bytes, describe_loss, {}}};
+    http::line_writer output_{
+        opened(standard_stream::output),
+        {{}, http::limits::operator_log_bytes, describe_output, [this](std::string_view line) {
+             say(line);
+         }}};
+};
+
+std::string urls_of(const http::server& server) {
+    std::string all;
+    for (const address& each : server.local_addresses())
+        all += fmt::format("{}http://{}/", all.empty() ? "" : " and ", each.text());
+    return all;
+}
+
 int serve(const http::server_options& options) {
     load::raise_descriptor_limit();
-    ending request_to_end;  // before any thread is made
+    // Before any thread is made. The logs are there when wait is called.
+    std::function<void()> reopen;
+    ending request_to_end([&reopen] { reopen(); });
+    operator_lines lines;
 
-    http::server server(options, say);
-    server.start();
+    http::server server(options, [&lines](std::string_view line) { lines.say(line); });
+    const bool has_log_file = options.access_log && *options.access_log != "-";
+    reopen = [&server, &lines, has_log_file] {
+        server.reopen_logs();
+        if (has_log_file) lines.say("the access log is opened anew");
+    };
+    server.start([&request_to_end] { request_to_end.request(listener_failed); });
     service_is_running(options.timeouts.drain + service_margin);
     const std::string reason = server.engine_reason();
-    fmt::print("naru {} serves {} on http://{}/ with {}{}, {} thread{}\n", NARU_VERSION, options.root,
-               server.local_address().text(), name_of(server.engine()),
-               reason.empty() ? std::string() : " (" + reason + ")", options.threads,
-               options.threads == 1 ? "" : "s");
-    std::fflush(stdout);
+    lines.put(fmt::format("naru {} serves {} on {} with {}{}, {} thread{}\n", NARU_VERSION, options.root,
+                          urls_of(server), name_of(server.engine()),
+                          reason.empty() ? std::string() : " (" + reason + ")", options.threads,
+                          options.threads == 1 ? "" : "s"));
 
     const std::string why = request_to_end.wait();
-    say(fmt::format("{}: no new connections; what is in flight has {} s to finish (again to end at once)",
+    lines.say(
+        fmt::format("{}: no new connections; what is in flight has {} s to finish (again to end at once)",
                     why, static_cast<double>(options.timeouts.drain.count()) / 1000));
     server.drain();
     request_to_end.end_at_once_next_time();
     server.wait();
-    return 0;
+    return server.has_failed() ? status_failed : 0;
 }
 
 serve_settings read_settings(const serve_settings& given, const std::string& config) {
@@ -79,12 +139,17 @@ int serve_as_service(const serve_settings& given, const std::string& config) {
 
 void add_serve(CLI::App& program, action& chosen) {
     CLI::App& command = *program.add_subcommand("serve", "Put a directory on the network");
+    command.footer(signals_text());
     auto given = std::make_shared<serve_settings>();
     auto config = std::make_shared<std::string>();
     auto as_service = std::make_shared<bool>(false);
     command.add_option("DIR", given->root, "The directory (default: the current one)");
-    command.add_option("-l,--listen", given->listen,
-                       "ADDRESS:PORT; port 0 takes a free one (default: 127.0.0.1:8080)");
+    command
+        .add_option_function<std::vector<std::string>>(
+            "-l,--listen", [given](const std::vector<std::string>& all) { given->listen = all; },
+            "ADDRESS:PORT; may be given several times. *:PORT is every address, localhost both of IPv4 and "
+            "IPv6; port 0 takes a free one (default: 127.0.0.1:8080)")
+        ->allow_extra_args(false);
     command.add_option("-e,--engine", given->engine, engine_names() + " (default: auto)");
     command.add_option("-t,--threads", given->threads,
                        "Loops, one a thread (default: the number of usable cores)");
@@ -95,7 +160,8 @@ void add_serve(CLI::App& program, action& chosen) {
         "--dotfiles", [given] { given->dotfiles = true; },
         "Serve and show names that begin with a dot (always: .well-known at the top)");
     command.add_option("--access-log", given->access_log,
-                       "Write the combined format to a file; - is standard output");
+                       "Write the combined format to a file; - is standard output. SIGHUP and SIGUSR1 open "
+                       "it anew");
     add_service_flag(command, *as_service);
     CLI::Option_group& times = *command.add_option_group("Deadlines", "In seconds");
     times.add_option("--head-timeout", given->head_timeout, "For a request's head (default: 20)");

@@ -4,10 +4,13 @@
 
 #include <naru/load/text_file.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <stdexcept>
 #include <tuple>
+#include <type_traits>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -60,7 +63,36 @@ template <class T>
 constexpr std::string_view kind_of() {
     if constexpr (std::is_same_v<T, bool>) return "true or false";
     if constexpr (std::is_same_v<T, std::string>) return "text in quotes";
+    if constexpr (std::is_same_v<T, std::vector<std::string>>)
+        return "text in quotes, or several in brackets";
     return "a number";
+}
+
+// Nothing if it is of another kind. toml++ would also take 1 for true, and true for 1.
+template <class T>
+std::optional<T> read_value(const toml::node& node) {
+    if constexpr (std::is_same_v<T, std::vector<std::string>>) {
+        if (const auto one = read_value<std::string>(node)) return T{*one};
+        if (!node.is_array() || node.as_array()->empty()) return std::nullopt;
+        T all;
+        for (const toml::node& each : *node.as_array()) {
+            const auto one = read_value<std::string>(each);
+            if (!one) return std::nullopt;
+            all.push_back(*one);
+        }
+        return all;
+    } else {
+        constexpr bool whole = std::is_integral_v<T> && !std::is_same_v<T, bool>;
+        using read_type = std::conditional_t<whole, std::int64_t, T>;
+        const auto value = node.value<read_type>();
+        if (!value || node.is_string() != std::is_same_v<T, std::string> ||
+            node.is_boolean() != std::is_same_v<T, bool>)
+            return std::nullopt;
+        if constexpr (whole) {
+            if (*value < 0 || *value > 0x7fffffff) return std::nullopt;
+        }
+        return static_cast<T>(*value);
+    }
 }
 
 std::chrono::milliseconds to_time(const char* flag, double seconds) {
@@ -111,6 +143,35 @@ void set_shares(http::server_options& options, const serve_settings& settings) {
         check("connections-per-address", *settings.connections_per_address, 0, 1 << 30);
         options.connections_per_address = static_cast<unsigned>(*settings.connections_per_address);
     }
+}
+
+address to_address(const std::string& where) {
+    const auto parsed = address::parse(where);
+    if (!parsed) {
+        throw std::runtime_error(fmt::format(
+            "cannot listen on {}: want ADDRESS:PORT, such as 127.0.0.1:8080, [::1]:8080 or *:8080", where));
+    }
+    return *parsed;
+}
+
+http::listen_addresses to_addresses(const std::vector<std::string>& given) {
+    constexpr std::string_view localhost = "localhost:";
+    http::listen_addresses to;
+    for (const std::string& each : given) {
+        const bool both = each.starts_with(localhost);
+        http::listen_address first{to_address(each)};
+        const bool twice = std::any_of(to.all.begin(), to.all.end(), [&](const http::listen_address& other) {
+            return first.where.port() != 0 && other.where.text() == first.where.text();
+        });
+        if (twice) throw std::runtime_error(fmt::format("--listen {} is given twice", each));
+        first.if_there = both;
+        to.all.push_back(first);
+        if (!both) continue;
+        http::listen_address second{to_address("[::1]:" + each.substr(localhost.size()))};
+        second.if_there = second.port_of_previous = true;
+        to.all.push_back(second);
+    }
+    return to;
 }
 
 void set_uring(uring_options& options, const serve_settings& settings, unsigned threads) {
@@ -167,20 +228,11 @@ serve_settings read_config(const std::string& path) {
             known = true;
             auto& field = settings.*member;
             using value_type = typename std::remove_reference_t<decltype(field)>::value_type;
-            using read_type =
-                std::conditional_t<std::is_integral_v<value_type> && !std::is_same_v<value_type, bool>,
-                                   std::int64_t, value_type>;
-            const auto value = node.template value<read_type>();
-            // toml++ would also take 1 for true, and true for 1.
-            bool fits = value.has_value() && node.is_string() == std::is_same_v<value_type, std::string> &&
-                        node.is_boolean() == std::is_same_v<value_type, bool>;
-            if constexpr (std::is_same_v<read_type, std::int64_t>)
-                fits = fits && *value >= 0 && *value <= 0x7fffffff;
-            if (!fits) {
+            field = read_value<value_type>(node);
+            if (!field) {
                 throw std::runtime_error(fmt::format("{}, line {}: {} wants {}", path,
                                                      node.source().begin.line, name, kind_of<value_type>()));
             }
-            field = static_cast<value_type>(*value);
         });
         if (!known) {
             throw std::runtime_error(fmt::format("{}, line {}: there is no setting {}", path,
@@ -201,13 +253,7 @@ serve_settings merged(const serve_settings& first, const serve_settings& second)
 http::server_options to_options(const serve_settings& settings) {
     http::server_options options;
     options.root = settings.root.value_or(".");
-    const std::string where = settings.listen.value_or("127.0.0.1:8080");
-    const auto parsed = address::parse(where);
-    if (!parsed) {
-        throw std::runtime_error(fmt::format(
-            "cannot listen on {}: want ADDRESS:PORT, such as 127.0.0.1:8080, [::1]:8080 or *:8080", where));
-    }
-    options.listen = *parsed;
+    options.listen = to_addresses(settings.listen.value_or(std::vector<std::string>{"127.0.0.1:8080"}));
     const std::string engine_name = settings.engine.value_or("auto");
     const auto engine = engine_named(engine_name);
     if (!engine) {

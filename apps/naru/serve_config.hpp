@@ -6,13 +6,14 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace naru::program {
 
 /// As read, before defaults: a flag goes before the file, the file before the default.
 struct serve_settings {
     std::optional<std::string> root;
-    std::optional<std::string> listen;
+    std::optional<std::vector<std::string>> listen;
     std::optional<std::string> engine;
     std::optional<unsigned> threads;
     std::optional<bool> listings;

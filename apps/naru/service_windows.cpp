@@ -4,11 +4,8 @@
 #include <naru/backend/windows_api.hpp>
 #include <naru/core/result.hpp>
 
-#include <cstdio>
 #include <stdexcept>
 #include <string>
-
-#include <io.h>
 
 namespace naru::program {
 
@@ -54,14 +51,7 @@ DWORD WINAPI on_control(DWORD control, DWORD /*event*/, void* /*data*/, void* /*
     }
 }
 
-// The manager gives its processes no standard output, and a write to none is an error.
-void open_output(std::FILE* stream) {
-    if (_fileno(stream) < 0) (void)std::freopen("NUL", "w", stream);
-}
-
 void WINAPI service_main(DWORD /*count*/, wchar_t** /*arguments*/) {
-    open_output(stdout);
-    open_output(stderr);
     running->manager = RegisterServiceCtrlHandlerExW(service_name, on_control, nullptr);
     running->report(SERVICE_START_PENDING, starts_within, 0);
     try {

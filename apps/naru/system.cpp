@@ -1,8 +1,12 @@
 #include "system.hpp"
 
+#include <naru/backend/system_calls.hpp>
+
 #include <csignal>
 #include <thread>
+#include <utility>
 
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/socket.h>
 #include <sys/utsname.h>
@@ -12,12 +16,51 @@ namespace naru::program {
 
 namespace {
 
-sigset_t ending_signals() {
+struct named_signal {
+    int number;
+    const char* name;
+    bool ends;        // else: logs are opened anew, or nothing
+    bool of_servers;  // only
+};
+constexpr named_signal signals[] = {
+    {SIGTERM, "SIGTERM", true, false}, {SIGINT, "SIGINT", true, false},   {SIGQUIT, "SIGQUIT", true, true},
+    {SIGHUP, "SIGHUP", false, true},   {SIGUSR1, "SIGUSR1", false, true}, {SIGUSR2, "SIGUSR2", false, true},
+    {SIGTTOU, "SIGTTOU", false, true},
+};
+
+sigset_t set_of_signals(bool of_server) {
     sigset_t set;
     sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
+    for (const named_signal& each : signals) {
+        if (of_server || !each.of_servers) sigaddset(&set, each.number);
+    }
     return set;
+}
+
+const named_signal* find_signal(int number) {
+    for (const named_signal& each : signals) {
+        if (each.number == number) return &each;
+    }
+    return nullptr;
+}
+
+// For what was closed when the process began: a descriptor that fails like it, whose number nobody else gets.
+void open_standard_descriptors() noexcept {
+    for (int each = STDIN_FILENO; each <= STDERR_FILENO; ++each) {
+        if (fcntl(each, F_GETFD) >= 0) continue;
+        // The lowest free number is this one.
+        int opened = ::open("/dev/null", each == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+        if (opened < 0) opened = ::socket(AF_UNIX, SOCK_DGRAM, 0);  // no /dev here
+        if (opened != each) _exit(1);
+    }
+}
+
+// A handler and not SIG_IGN, which a program that is started would inherit.
+void survive(int number) noexcept {
+    struct sigaction nothing{};
+    nothing.sa_handler = [](int) {};
+    nothing.sa_flags = SA_RESTART;
+    sigaction(number, &nothing, nullptr);
 }
 
 }  // namespace
@@ -47,12 +90,25 @@ std::pair<int, int> connected_pair() {
     return {ends[0], ends[1]};
 }
 
-ending::ending() {
-    const sigset_t set = ending_signals();
+void begin_process() noexcept {
+    open_standard_descriptors();
+    system_calls::ignore_sigpipe();
+    survive(SIGXFSZ);
+}
+
+ending::ending() : ending(std::function<void()>()) {}
+
+ending::ending(std::function<void()> reopen) : reopen_(std::move(reopen)) {
+    const sigset_t set = set_of_signals(static_cast<bool>(reopen_));
     pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
-ending::~ending() = default;
+// Without a request, nobody looks for one any more.
+ending::~ending() {
+    if (exit_status_ != 0) return;
+    const sigset_t set = set_of_signals(static_cast<bool>(reopen_));
+    pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+}
 
 std::string ending::wait() {
     std::string request;
@@ -62,22 +118,40 @@ std::string ending::wait() {
 }
 
 std::string ending::wait_for(std::chrono::milliseconds at_most) {
-    const sigset_t set = ending_signals();
+    const sigset_t set = set_of_signals(static_cast<bool>(reopen_));
     const auto seconds = std::chrono::floor<std::chrono::seconds>(at_most);
     const timespec limit{.tv_sec = seconds.count(), .tv_nsec = (at_most - seconds).count() * 1'000'000};
     const int which = sigtimedwait(&set, nullptr, &limit);
-    if (which <= 0) return {};
+    const named_signal* const found = find_signal(which);
+    if (found == nullptr) return {};
+    if (!found->ends) {
+        if (which == SIGHUP || which == SIGUSR1) reopen_();
+        return {};
+    }
     exit_status_ = 128 + which;
-    return which == SIGINT ? "SIGINT" : "SIGTERM";
+    const char* const own = own_request_.load(std::memory_order_acquire);
+    return own != nullptr ? own : found->name;
+}
+
+void ending::request(const char* why) noexcept {
+    own_request_.store(why, std::memory_order_release);
+    ::kill(::getpid(), SIGTERM);
 }
 
 void ending::end_at_once_next_time() {
-    std::thread([] {
-        const sigset_t set = ending_signals();
-        int again = 0;
-        sigwait(&set, &again);
-        _exit(128 + again);
+    std::thread([set = set_of_signals(static_cast<bool>(reopen_))] {
+        while (true) {
+            int again = 0;
+            if (sigwait(&set, &again) != 0) return;
+            const named_signal* const found = find_signal(again);
+            if (found != nullptr && found->ends) _exit(128 + again);
+        }
     }).detach();
+}
+
+const char* signals_text() noexcept {
+    return "SIGTERM, SIGINT and SIGQUIT: finish what is in flight and end; a second one: end at once.\n"
+           "SIGHUP and SIGUSR1: open the access log anew. SIGUSR2: nothing.";
 }
 
 }  // namespace naru::program

@@ -1,7 +1,9 @@
 // What the program asks of the system itself, and how it is told to end.
 #pragma once
 
+#include <atomic>
 #include <chrono>
+#include <functional>
 #include <string>
 #include <utility>
 
@@ -18,11 +20,21 @@ std::string system_text();
 /// are the caller's.
 std::pair<int, int> connected_pair();
 
+/// To be called first of all. Descriptors 0 to 2 are open from here on: what was closed can neither be read
+/// nor written, and no socket or log ever gets its number. A write to a pipe that nobody reads, or past the
+/// limit of a file's size, is an error and not the process's end; a program that this one starts is not
+/// touched by that.
+void begin_process() noexcept;
+
 /// The request to end: SIGINT and SIGTERM; on Windows Ctrl-C, Ctrl-Break, a closed console, the end of the
 /// session or of the system. One object, made before any thread, so that nothing else ever sees them.
 class ending {
  public:
     ending();
+    /// For a server: SIGQUIT is a request to end, too. SIGHUP and SIGUSR1 are requests to open logs anew:
+    /// `reopen` is called within wait, on its thread. SIGUSR2 is nothing, nor does the terminal stop a
+    /// process in the background that writes to it.
+    explicit ending(std::function<void()> reopen);
     ~ending();
     ending(const ending&) = delete;
     ending& operator=(const ending&) = delete;
@@ -31,13 +43,20 @@ class ending {
     std::string wait();
     /// The same; empty when there was none for so long.
     std::string wait_for(std::chrono::milliseconds at_most);
+    /// A request of the process's own, which wait returns. `why` is a literal. Any thread.
+    void request(const char* why) noexcept;
     /// What a shell says of a program that the last request has ended.
     int exit_status() const noexcept { return exit_status_; }
     /// From here on another request ends the process at once.
     void end_at_once_next_time();
 
  private:
+    std::function<void()> reopen_;  // empty: not for a server
+    std::atomic<const char*> own_request_{nullptr};
     int exit_status_ = 0;
 };
+
+/// How a server is told to end, and what else it listens to, for its help.
+const char* signals_text() noexcept;
 
 }  // namespace naru::program

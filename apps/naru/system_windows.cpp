@@ -6,7 +6,10 @@
 
 #include <atomic>
 #include <bit>
+#include <cstdio>
 #include <thread>
+
+#include <io.h>
 
 // Exported by ntdll: GetVersionEx reports what the program's manifest asks for instead.
 extern "C" NTSTATUS NTAPI RtlGetVersion(PRTL_OSVERSIONINFOW version);
@@ -118,6 +121,16 @@ std::pair<int, int> connected_pair() {
     return {windows::descriptor_of(accepted), peer->release()};
 }
 
+void begin_process() noexcept {
+    // The service manager gives its processes no standard output, and a write to none is an error.
+    for (std::FILE* const each : {stdout, stderr}) {
+        if (_fileno(each) < 0) (void)std::freopen("NUL", "w", each);
+    }
+}
+
+// There are no signals that ask for logs to be opened anew.
+ending::ending(std::function<void()> /*reopen*/) : ending() {}
+
 ending::ending() {
     requested = CreateEventW(nullptr, FALSE, FALSE, nullptr);
     may_end = CreateEventW(nullptr, TRUE, FALSE, nullptr);
@@ -135,12 +148,22 @@ std::string ending::wait_for(std::chrono::milliseconds at_most) {
     const auto limit = static_cast<DWORD>(at_most.count());
     if (WaitForSingleObject(requested, limit) != WAIT_OBJECT_0) return {};
     exit_status_ = forced_exit_code;
-    return name_of(request.load(std::memory_order_acquire));
+    const char* const own = own_request_.load(std::memory_order_acquire);
+    return own != nullptr ? own : name_of(naru::program::request.load(std::memory_order_acquire));
+}
+
+void ending::request(const char* why) noexcept {
+    own_request_.store(why, std::memory_order_release);
+    SetEvent(requested);
 }
 
 void ending::end_at_once_next_time() {
     at_once.store(true, std::memory_order_release);
     if (WaitForSingleObject(requested, 0) == WAIT_OBJECT_0) _exit(forced_exit_code);  // it has come already
+}
+
+const char* signals_text() noexcept {
+    return "Ctrl-C and Ctrl-Break: finish what is in flight and end; a second one: end at once.";
 }
 
 }  // namespace naru::program

@@ -1,6 +1,5 @@
 #include "terminal.hpp"
 
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string_view>
@@ -31,14 +30,9 @@ bool terminal_has_utf8() {
     return false;
 }
 
-void put_on_terminal(const std::string& text) {
-    std::fflush(stdout);
-    std::size_t written = 0;
-    while (written < text.size()) {
-        const ssize_t step = ::write(STDOUT_FILENO, text.data() + written, text.size() - written);
-        if (step <= 0) return;
-        written += static_cast<std::size_t>(step);
-    }
+std::error_code write_standard(standard_stream to, std::string_view text) noexcept {
+    const auto written = write_log(to == standard_stream::output ? STDOUT_FILENO : STDERR_FILENO, text);
+    return written ? std::error_code() : written.error();
 }
 
 }  // namespace naru::program

@@ -1,8 +1,12 @@
-// Standard output, if it is a terminal.
+// Standard output and standard error: written to, and what there is to know of a terminal.
 #pragma once
+
+#include <naru/net/files.hpp>
 
 #include <cstddef>
 #include <string>
+#include <string_view>
+#include <system_error>
 
 namespace naru::program {
 
@@ -16,7 +20,7 @@ inline constexpr std::size_t terminal_width_default = 80;
 /// Whether it shows UTF-8.
 bool terminal_has_utf8();
 
-/// Writes at once, behind what was written before.
-void put_on_terminal(const std::string& text);
+/// Writes all of `text` at once. An error is one of errno's.
+std::error_code write_standard(standard_stream to, std::string_view text) noexcept;
 
 }  // namespace naru::program

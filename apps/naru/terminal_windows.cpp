@@ -2,6 +2,7 @@
 
 #include <naru/backend/windows_api.hpp>
 
+#include <cerrno>
 #include <cstdio>
 
 namespace naru::program {
@@ -28,10 +29,12 @@ std::size_t terminal_width() {
 
 bool terminal_has_utf8() { return GetConsoleOutputCP() == CP_UTF8; }
 
-void put_on_terminal(const std::string& text) {
-    std::fflush(stdout);
-    DWORD written = 0;
-    WriteFile(output(), text.data(), static_cast<DWORD>(text.size()), &written, nullptr);
+// By the C run-time, which makes the line ends that this system's programs expect.
+std::error_code write_standard(standard_stream to, std::string_view text) noexcept {
+    std::FILE* const stream = to == standard_stream::output ? stdout : stderr;
+    const bool written =
+        std::fwrite(text.data(), 1, text.size(), stream) == text.size() && std::fflush(stream) == 0;
+    return written ? std::error_code() : std::error_code(errno, errno_category());
 }
 
 }  // namespace naru::program

@@ -44,7 +44,8 @@ struct backend_choice {
     std::string reason;                      ///< why it was chosen, or why not and what would change that
 };
 
-/// Makes the backend by trying, never by a version number. `automatic` takes io_uring where it works, else
+/// Makes the backend by trying, never by a version number: an engine that can be made, but does not do what
+/// serving does, is none (uring_trial.hpp). `automatic` takes io_uring where it works, else
 /// epoll; on Windows iocp. `io_uring_sqpoll` takes io_uring where the kernel refuses it a thread. Also sees
 /// to it that SIGPIPE does not end the process (system_calls::ignore_sigpipe).
 backend_choice try_backend(engine which, const uring_options& options = {}) noexcept;

@@ -2,8 +2,11 @@
 
 #include <naru/backend/readiness_backend.hpp>
 #include <naru/backend/uring_backend.hpp>
+#include <naru/backend/uring_trial.hpp>
 
 #include <array>
+#include <stdexcept>
+#include <string>
 #include <utility>
 
 namespace naru {
@@ -37,6 +40,8 @@ std::unique_ptr<backend> make_backend(engine which, uring_options options, backe
         case engine::io_uring_sqpoll: {
             options.sqpoll = which == engine::io_uring_sqpoll;
             auto made = std::make_unique<uring_backend>(options);
+            if (const std::string problem = try_uring(options); !problem.empty())
+                throw std::runtime_error(problem);
             choice.reason = made->given_up();
             choice.direct = made->accepts_direct();
             return made;

@@ -245,9 +245,11 @@ void close(int descriptor) noexcept {
 void ignore_sigpipe() noexcept {
     struct sigaction current{};
     if (sigaction(SIGPIPE, nullptr, &current) != 0 || current.sa_handler != SIG_DFL) return;
-    struct sigaction ignored{};
-    ignored.sa_handler = SIG_IGN;
-    sigaction(SIGPIPE, &ignored, nullptr);
+    // A handler, because a program that this process starts would inherit SIG_IGN (execve(2)).
+    struct sigaction nothing{};
+    nothing.sa_handler = [](int) {};
+    nothing.sa_flags = SA_RESTART;
+    sigaction(SIGPIPE, &nothing, nullptr);
 }
 
 }  // namespace naru::system_calls

@@ -79,7 +79,8 @@ unsigned forks_counted() noexcept;
 void close(int descriptor) noexcept;
 
 /// sendfile(2) and splice(2) raise SIGPIPE and have no flag against it: if the process still has the default
-/// action (death), ignores the signal. Process-wide; called when a backend is made.
+/// action (death), does nothing instead. Process-wide, but not for a program that the process starts; called
+/// when a backend is made.
 void ignore_sigpipe() noexcept;
 
 }  // namespace naru::system_calls

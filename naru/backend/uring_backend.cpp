@@ -3,6 +3,7 @@
 #include <naru/backend/connection_failure.hpp>
 #include <naru/backend/system_calls.hpp>
 #include <naru/backend/uring_quirks.hpp>
+#include <naru/backend/uring_refusal.hpp>
 #include <naru/backend/wake_descriptor.hpp>
 #include <naru/core/check.hpp>
 #include <naru/loop/datagram.hpp>
@@ -69,7 +70,8 @@ void uring_backend::open_ring() {
     messages_ = std::make_unique<msghdr[]>(ring_.entries());
     set_aside_.reserve(options_.completions);
     if (const std::error_code error = lent_.open(ring_)) {
-        throw std::system_error(error, "no provided-buffer rings: Linux 5.19 or newer is needed");
+        throw std::system_error(error, "no provided-buffer rings: " +
+                                           explain_uring_refusal(uring_call::registration, error.value()));
     }
     if ((ring_.features() & uring_abi::feature_bundles) == 0) options_.bundles = false;
     if (!ring_.knows(IORING_OP_SENDMSG_ZC)) options_.zero_copy_from = limits::never_zero_copy;

@@ -1,5 +1,6 @@
 #include <naru/backend/uring_ring.hpp>
 
+#include <naru/backend/uring_refusal.hpp>
 #include <naru/core/check.hpp>
 
 #include <algorithm>
@@ -42,27 +43,6 @@ void count_forks() noexcept {
     });
     NARU_ASSERT(counting == 0);
     (void)counting;
-}
-
-// What a refusal to create a ring usually means, and the way out.
-const char* explain(int error) noexcept {
-    switch (error) {
-        case EPERM:
-            return "io_uring is blocked here: by a seccomp filter (container runtimes do this: allow the "
-                   "io_uring_* system calls), or by the sysctl kernel.io_uring_disabled (set it to 0)";
-        case ENOSYS:
-            return "this kernel has no io_uring, or a seccomp filter hides it";
-        case ENOMEM:
-            return "there is no memory for a ring: raise RLIMIT_MEMLOCK (ulimit -l), or the memory limit of "
-                   "the "
-                   "container";
-        case EMFILE:
-            return "the process has no descriptor left: raise RLIMIT_NOFILE (ulimit -n)";
-        case EINVAL:
-            return "the kernel is too old: Linux 5.19 or newer is needed";
-        default:
-            return "the kernel refused a ring";
-    }
 }
 
 }  // namespace
@@ -133,7 +113,7 @@ std::error_code uring_ring::open(const uring_setup& wanted, std::string& steps) 
             break;
         }
     }
-    steps = explain(error);
+    steps = explain_uring_refusal(uring_call::setup, error);
     if (error == EINVAL && wanted.sqpoll && wanted.sqpoll_cpu >= 0)
         steps = "the core " + std::to_string(wanted.sqpoll_cpu) + " is not there or not allowed, or " + steps;
     return {error, std::system_category()};

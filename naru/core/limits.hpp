@@ -2,6 +2,7 @@
 // The HTTP server's own limits are in http/limits.hpp.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 
@@ -62,6 +63,9 @@ inline constexpr std::size_t events_per_wait = 512;
 /// multishot operations complete without having been submitted again.
 inline constexpr unsigned uring_entries = 512;
 inline constexpr unsigned uring_completions = 8 * uring_entries;
+
+/// How long the trial of io_uring may take before it counts as one that does not work (uring_trial.hpp).
+inline constexpr std::chrono::seconds uring_trial_time{3};
 
 /// Places in an io_uring loop's table of direct descriptors: for files opened by name, and in all.
 inline constexpr std::size_t ring_files = 64;

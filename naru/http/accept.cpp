@@ -1,4 +1,4 @@
-// Accept: the first step of the data path. Connections come in; when the server stops, they end here, too.
+// Accept: the first step of the data path.
 #include <naru/http/worker.hpp>
 
 #include <algorithm>
@@ -11,15 +11,6 @@
 #include <fmt/format.h>
 
 namespace naru::http {
-
-worker::drain_timer::drain_timer(worker& of) noexcept
-    : timer([](timer& expired) noexcept {
-          worker& late = static_cast<drain_timer&>(expired).owner;
-          if (late.ending_) return late.loop_.stop();
-          late.connections_.for_each([](connection& each) { each.close(); });
-          late.stop_if_drained();
-      }),
-      owner(of) {}
 
 worker::worker(loop& on, const server_options& options, std::shared_ptr<const directory_root> root,
                disk_threads& threads, access_log* log, std::function<void(std::string_view)> report)
@@ -39,30 +30,36 @@ worker::~worker() {
     NARU_ASSERT(connections_.live() == 0);
     loop_.disarm(drain_deadline_);
     loop_.disarm(look_);
+    loop_.disarm(settle_deadline_);
 }
 
-void worker::serve(handle listener) noexcept {
-    listener_ = listener;
-    listener_closed_ = false;
-    const acceptor::events events{
-        [](void* self, handle accepted) noexcept { static_cast<worker*>(self)->on_connection(accepted); },
-        [](void* self, std::error_code why, duration) noexcept { static_cast<worker*>(self)->on_pause(why); },
-        [](void* self, std::error_code why) noexcept {
-            static_cast<worker*>(self)->report_(fmt::format("the listener has failed: {}", why.message()));
-        },
-        [](void* self) noexcept {
-            auto& stopped = *static_cast<worker*>(self);
-            stopped.loop_.close(stopped.listener_);
-            stopped.listener_closed_ = true;
-            stopped.drain_others();
-            stopped.stop_if_drained();
-        },
-        this};
-    acceptor_.emplace(loop_, listener, events);
-    acceptor_->start();
+worker::listening::listening(worker& of, handle on) noexcept
+    : owner(of),
+      listener(on),
+      accepting(of.loop_, on,
+                {[](void* self, handle accepted) noexcept {
+                     static_cast<listening*>(self)->owner.on_connection(accepted);
+                 },
+                 [](void* self, std::error_code why, duration) noexcept {
+                     static_cast<listening*>(self)->owner.on_pause(why);
+                 },
+                 [](void* self, std::error_code why) noexcept {
+                     auto& failed = *static_cast<listening*>(self);
+                     failed.owner.on_lost(failed, why);
+                 },
+                 [](void* self) noexcept {
+                     auto& stopped = *static_cast<listening*>(self);
+                     stopped.owner.on_stopped(stopped);
+                 },
+                 this}) {}
+
+void worker::serve(const std::vector<handle>& listeners) noexcept {
+    for (const handle each : listeners)
+        listening_.emplace_back(*this, each).accepting.start();
 }
 
 void worker::on_connection(handle accepted) noexcept {
+    if (draining_) ++accepted_at_stop_;
     if (worker* const other = next_share()) return hand_on(accepted, *other);
     take(accepted);
 }
@@ -92,30 +89,21 @@ void worker::on_pause(std::error_code why) noexcept {
     }
 }
 
-void worker::drain() noexcept {
-    if (draining_) return;
-    draining_ = true;
-    shed_reported_ = instant::min();
-    report_shed(loop_.now());
-    loop_.arm(drain_deadline_, saturating_add(clock::now(), options_.timeouts.drain));
-    if (acceptor_) acceptor_->stop();
-    connections_.for_each([](connection& each) { each.drain(); });
-    stop_if_drained();
+// Whoever connects is refused from here on, and not left to wait for ever.
+void worker::on_lost(listening& failed, std::error_code why) noexcept {
+    const auto where = address::local_of(loop_.descriptor(failed.listener));
+    report_(fmt::format("the listener{} has failed: {}; the server ends",
+                        where ? " on " + where->text() : std::string(), why.message()));
+    loop_.close(failed.listener);
+    failed.closed = true;
+    if (lost_listener_) lost_listener_();
+    if (draining_) on_stopped(failed);
 }
 
 void worker::destroy(connection& ended) noexcept {
     addresses_.remove(ended.address_);
     connections_.destroy(ended);
     stop_if_drained();
-}
-
-void worker::stop_if_drained() noexcept {
-    if (!draining_ || !listener_closed_ || connections_.live() > 0 || leaving_ > 0) return;
-    if (arriving_.load(std::memory_order_acquire) != 0) return;
-    if (disk_.idle()) return loop_.stop();
-    if (std::exchange(ending_, true)) return;
-    disk_.cancel_queued();
-    loop_.arm(drain_deadline_, saturating_add(clock::now(), limits::disk_hangs_after));
 }
 
 std::int64_t worker::unix_seconds() noexcept { return std::time(nullptr); }
@@ -139,12 +127,7 @@ connection::connection(worker& of, naru::handle socket) noexcept
 void connection::start() noexcept {
     set_deadline(worker_.options_.timeouts.head);
     receive();
-    if (worker_.draining_) drain();
-}
-
-void connection::drain() noexcept {
-    keep_alive_ = false;
-    if (phase_ == phase::idle) worker_.loop_.cancel(*this);  // ends in on_received, with data if it was there
+    if (worker_.settled_) drain();
 }
 
 }  // namespace naru::http

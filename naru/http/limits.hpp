@@ -132,5 +132,17 @@ inline constexpr auto shed_report_interval = 10s;
 /// Access log lines that wait to be written; more are dropped, counted, and reported so often at most.
 inline constexpr std::size_t access_log_bytes = 4 * 1024 * 1024;
 inline constexpr auto access_log_report_interval = 10s;
+/// Bytes of a log in one write (PIPE_BUF: all of them or none, and never within another's line); how often
+/// its path is looked at for another file; how long what is left may stand still at the end.
+inline constexpr std::size_t log_write_bytes = 4096;
+inline constexpr auto log_look_interval = 1s;
+inline constexpr auto log_end_time = 1s;
+/// The operator's lines that wait for standard output or standard error.
+inline constexpr std::size_t operator_log_bytes = 256 * 1024;
+
+/// At a stop: how long nothing may come out of a listener's queue before it is taken for empty, and how long
+/// it is emptied at most, where new connections cannot be kept out of it.
+inline constexpr auto accept_settle_time = 10ms;
+inline constexpr auto accept_drain_time = 2s;
 
 }  // namespace naru::http::limits

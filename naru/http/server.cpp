@@ -8,9 +8,15 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <condition_variable>
+#include <cstdint>
 #include <deque>
+#include <exception>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -40,6 +46,85 @@ std::string listen_error(const address& where, const std::error_code& error) {
     }
 }
 
+listen_options tcp_options(const server_options& options) {
+    listen_options listening;
+    listening.backlog = options.backlog;
+    listening.fast_open_queue = options.fast_open_queue;
+    listening.defer_accept = options.defer_accept;
+    listening.keep_alive = options.tcp_keep_alive;
+    listening.user_timeout = options.user_timeout;
+    listening.send_buffer = options.send_buffer;
+    listening.receive_buffer = options.receive_buffer;
+    return listening;
+}
+
+struct bound_address {
+    address where;  // with the port that was chosen for port 0
+    std::vector<unique_descriptor> sockets;
+};
+
+address with_port(const address& of, std::uint16_t port) {
+    const std::string host = of.host_text();
+    const std::string shown = host.find(':') != std::string::npos ? "[" + host + "]" : host;
+    return address::parse(fmt::format("{}:{}", shown, port)).value_or(of);
+}
+
+// `count` sockets that share the address, or one where addresses cannot be shared.
+result<bound_address> bind_one(const address& where, listen_options listening, std::size_t count,
+                               bool alone) {
+    if (alone) {  // SO_REUSEPORT would share the port with another server of this user, and not say so
+        const auto probe = listen_on(where, {});
+        if (!probe) return fail(probe.error());
+    }
+    bound_address made{where, {}};
+    listening.reuse_port = count > 1;
+    while (made.sockets.size() < count) {
+        auto socket = listen_on(made.where, listening);
+        if (!socket && listening.reuse_port && socket.error() == std::errc::not_supported) {
+            listening.reuse_port = false;
+            count = 1;
+            continue;
+        }
+        if (!socket) return fail(socket.error());
+        // Port 0: the first socket's choice is the others', too.
+        if (const auto chosen = address::local_of(socket->get())) made.where = *chosen;
+        made.sockets.push_back(std::move(*socket));
+    }
+    return made;
+}
+
+bool is_not_there(const std::error_code& error) {
+    return error == std::errc::address_not_available || error == std::errc::address_family_not_supported;
+}
+
+// A port that was chosen for one address may be another's for the next: it is chosen anew then, so often.
+constexpr unsigned port_choices = 16;
+
+std::vector<bound_address> bind_all(const std::vector<listen_address>& wanted,
+                                    const listen_options& listening, std::size_t count, bool alone) {
+    if (wanted.empty()) throw std::runtime_error("there is no address to listen on");
+    std::vector<bound_address> all;
+    unsigned choices = 0;
+    bool has_previous = false;
+    for (std::size_t index = 0; index < wanted.size(); ++index) {
+        const listen_address& each = wanted[index];
+        const bool follows = each.port_of_previous && each.where.port() == 0 && has_previous;
+        const address where = follows ? with_port(each.where, all.back().where.port()) : each.where;
+        auto bound = bind_one(where, listening, count, alone);
+        has_previous = bound.has_value();
+        if (bound) {
+            all.push_back(std::move(*bound));
+        } else if (follows && bound.error() == std::errc::address_in_use && ++choices < port_choices) {
+            all.pop_back();
+            index -= 2;  // the one before it again
+        } else if (!each.if_there || !is_not_there(bound.error()) ||
+                   (all.empty() && index + 1 == wanted.size())) {
+            throw std::runtime_error(listen_error(where, bound.error()));
+        }
+    }
+    return all;
+}
+
 std::string root_error(const std::string& root, const std::error_code& error) {
     switch (error.value()) {
         case ENOENT:
@@ -59,7 +144,7 @@ std::string root_error(const std::string& root, const std::error_code& error) {
 struct server::shard {
     std::unique_ptr<naru::loop> own_loop;
     std::optional<http::worker> own_worker;
-    handle listener;
+    std::vector<handle> listeners;
     std::thread thread;
 };
 
@@ -69,12 +154,24 @@ struct server::state {
     std::optional<access_log> log;
     naru::engine engine = naru::engine::automatic;
     std::string engine_reason;
-    address local;
+    std::vector<address> local;
     std::deque<shard> shards;
     std::optional<disk_threads> blocking;  // destroyed first: its work completes in the loops
+    std::function<void()> on_failure;
     std::atomic<bool> draining{false};
+    std::atomic<bool> failed{false};
+    enum class decision : std::uint8_t { none, serve, give_up };
+    decision decided = decision::none;
+    std::mutex starting;
+    std::condition_variable has_decided;
 
+    void make_shards(const std::shared_ptr<const directory_root>& root);
     void listen();
+    void start_threads();
+    void decide(decision what);
+    void run(shard& each);
+    void drain() noexcept;
+    void fail() noexcept;
     /// After the loops' end.
     bool disk_hangs() const noexcept {
         return std::ranges::any_of(
@@ -91,62 +188,47 @@ server::server(server_options options, std::function<void(std::string_view)> rep
     if (!root) throw std::runtime_error(root_error(s.options.root, root.error()));
     const auto shared_root = std::make_shared<const directory_root>(std::move(*root));
     if (s.options.access_log) s.log.emplace(*s.options.access_log, s.report);
-    s.local = s.options.listen;
-    s.shards.resize(s.options.threads == 0 ? 1 : s.options.threads);
-    if (s.shards.size() >
-        1) {  // SO_REUSEPORT would share the port with another server of this user, and not say so
-        const auto alone = listen_on(s.local, {});
-        if (!alone) throw std::runtime_error(listen_error(s.local, alone.error()));
-    }
     s.blocking.emplace();
-    uring_options ring = s.options.uring;
-    for (shard& each : s.shards) {
-        backend_choice choice = try_backend(s.options.engine, ring);
-        if (choice.backend == nullptr) {
-            throw std::runtime_error(fmt::format("the engine {} cannot be used here: {}",
-                                                 name_of(s.options.engine), choice.reason));
-        }
-        s.engine = choice.chosen;
-        s.engine_reason = choice.reason;
-        if (ring.sqpoll_cpu >= 0) ++ring.sqpoll_cpu;  // the next thread's, on the next core
-        each.own_loop = std::make_unique<naru::loop>(std::move(choice.backend));
-        each.own_worker.emplace(*each.own_loop, s.options, shared_root, *s.blocking,
-                                s.log ? &*s.log : nullptr, s.report);
-    }
+    s.make_shards(shared_root);
     s.listen();
 }
 
-void server::state::listen() {
-    listen_options listening;
-    listening.backlog = options.backlog;
-    listening.fast_open_queue = options.fast_open_queue;
-    listening.defer_accept = options.defer_accept;
-    listening.keep_alive = options.tcp_keep_alive;
-    listening.user_timeout = options.user_timeout;
-    listening.send_buffer = options.send_buffer;
-    listening.receive_buffer = options.receive_buffer;
-    listening.reuse_port = shards.size() > 1 && !options.shared_listener;
+void server::state::make_shards(const std::shared_ptr<const directory_root>& root) {
+    shards.resize(options.threads == 0 ? 1 : options.threads);
+    uring_options ring = options.uring;
     for (shard& each : shards) {
-        auto socket = listen_on(local, listening);
-        if (!socket && listening.reuse_port && socket.error() == std::errc::not_supported) {
-            listening.reuse_port = false;
-            socket = listen_on(local, listening);
+        backend_choice choice = try_backend(options.engine, ring);
+        if (choice.backend == nullptr) {
+            throw std::runtime_error(
+                fmt::format("the engine {} cannot be used here: {}", name_of(options.engine), choice.reason));
         }
-        if (!socket) throw std::runtime_error(listen_error(local, socket.error()));
-        // Port 0: the first listener's choice is the others', too.
-        if (const auto chosen = address::local_of(socket->get())) local = *chosen;
-        const auto attached =
-            each.own_loop->attach(socket->release(), descriptor_kind::listener, ownership::own);
-        if (!attached) throw std::runtime_error(listen_error(local, attached.error()));
-        each.listener = *attached;
-        if (!listening.reuse_port) break;
+        engine = choice.chosen;
+        engine_reason = choice.reason;
+        if (ring.sqpoll_cpu >= 0) ++ring.sqpoll_cpu;  // the next thread's, on the next core
+        each.own_loop = std::make_unique<naru::loop>(std::move(choice.backend));
+        each.own_worker.emplace(*each.own_loop, options, root, *blocking, log ? &*log : nullptr, report);
+        each.own_worker->on_lost_listener([this] { fail(); });
     }
-    if (listening.reuse_port || shards.size() == 1) return;
+}
+
+void server::state::listen() {
+    const bool share = shards.size() > 1 && !options.shared_listener;
+    auto bound =
+        bind_all(options.listen.all, tcp_options(options), share ? shards.size() : 1, shards.size() > 1);
+    for (auto& [where, sockets] : bound) {
+        local.push_back(where);
+        for (std::size_t index = 0; index < sockets.size(); ++index) {
+            const auto attached = shards[index].own_loop->attach(sockets[index].release(),
+                                                                 descriptor_kind::listener, ownership::own);
+            if (!attached) throw std::runtime_error(listen_error(where, attached.error()));
+            shards[index].listeners.push_back(*attached);
+        }
+    }
     std::vector<http::worker*> others;
     for (shard& each : shards) {
-        if (!each.listener) others.push_back(&*each.own_worker);
+        if (each.listeners.empty()) others.push_back(&*each.own_worker);
     }
-    shards.front().own_worker->share_with(std::move(others));
+    if (!others.empty()) shards.front().own_worker->share_with(std::move(others));
 }
 
 server::~server() {
@@ -160,23 +242,66 @@ server::~server() {
     left_behind.push_back(std::move(state_));
 }
 
-void server::start() {
-    for (shard& each : state_->shards) {
-        each.thread = std::thread([&each] {
-            if (each.listener) each.own_worker->serve(each.listener);
-            each.own_loop->run();
-        });
+void server::start(std::function<void()> on_failure) {
+    state_->on_failure = std::move(on_failure);
+    state_->start_threads();
+}
+
+// No thread serves before all are there: one that hands connections on would do so to a loop that never runs.
+void server::state::start_threads() {
+    try {
+        for (shard& each : shards)
+            each.thread = std::thread([this, &each] { run(each); });
+    } catch (const std::exception& none) {
+        decide(decision::give_up);
+        std::size_t started = 0;
+        for (shard& each : shards) {
+            if (!each.thread.joinable()) break;
+            each.thread.join();
+            ++started;
+        }
+        throw std::runtime_error(fmt::format(
+            "only {} of {} threads could be started: {}; ask for fewer with --threads, or raise the limit "
+            "(ulimit -u, TasksMax= in the service's unit)",
+            started, shards.size(), none.what()));
+    }
+    decide(decision::serve);
+}
+
+void server::state::decide(decision what) {
+    {
+        const std::lock_guard lock(starting);
+        decided = what;
+    }
+    has_decided.notify_all();
+}
+
+void server::state::run(shard& each) {
+    {
+        std::unique_lock lock(starting);
+        has_decided.wait(lock, [this] { return decided != decision::none; });
+        if (decided == decision::give_up) return;
+    }
+    each.own_worker->serve(each.listeners);
+    each.own_loop->run();
+}
+
+void server::drain() { state_->drain(); }
+
+void server::state::drain() noexcept {
+    if (draining.exchange(true)) return;
+    for (shard& each : shards) {
+        if (!each.thread.joinable() || each.listeners.empty())
+            continue;  // without a listener: by the one that has it
+        http::worker* const ending = &*each.own_worker;
+        each.own_loop->post([ending] { ending->drain(); });
     }
 }
 
-void server::drain() {
-    if (state_->draining.exchange(true)) return;
-    for (shard& each : state_->shards) {
-        if (!each.thread.joinable() || !each.listener)
-            continue;  // without a listener: by the one that has it
-        http::worker* const draining = &*each.own_worker;
-        each.own_loop->post([draining] { draining->drain(); });
-    }
+void server::state::fail() noexcept {
+    if (failed.exchange(true)) return;
+    drain();
+    if (on_failure) on_failure();
 }
 
 void server::wait() {
@@ -186,8 +311,14 @@ void server::wait() {
     if (!state_->disk_hangs()) state_->blocking.reset();
 }
 
+void server::reopen_logs() noexcept {
+    if (state_->log) state_->log->reopen();
+}
+
+bool server::has_failed() const noexcept { return state_->failed; }
 naru::engine server::engine() const noexcept { return state_->engine; }
 const std::string& server::engine_reason() const noexcept { return state_->engine_reason; }
-address server::local_address() const noexcept { return state_->local; }
+const std::vector<address>& server::local_addresses() const noexcept { return state_->local; }
+address server::local_address() const noexcept { return state_->local.front(); }
 
 }  // namespace naru::http

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace naru::http {
 
@@ -23,18 +24,30 @@ class server {
     server(const server&) = delete;
     server& operator=(const server&) = delete;
 
-    /// Starts the threads. Throws std::system_error if there can be none.
-    void start();
+    /// Starts the threads: all, or none. Throws std::runtime_error if one of them cannot be had; the server
+    /// is then good for nothing else. `on_failure` is called, once, from one of the threads, when a listener
+    /// has failed for good: the server has begun to drain by then, so that it never goes on as one that does
+    /// not listen where it was told to.
+    void start(std::function<void()> on_failure = {});
 
-    /// Stops accepting and lets what is in flight finish, for timeouts.drain at most. Thread-safe.
+    /// Stops accepting, once what waits in the listeners' queues has been accepted, and lets what is in
+    /// flight finish, for timeouts.drain at most. Thread-safe.
     void drain();
 
     /// Returns when all threads have ended, but for those that hang in a look at the disk.
     void wait();
 
-    /// What `automatic` became, and why; the address with the port that was chosen for port 0.
+    /// Opens the access log anew, as after it has been renamed. Any thread.
+    void reopen_logs() noexcept;
+
+    /// Whether a listener has failed. Any thread.
+    bool has_failed() const noexcept;
+
+    /// What `automatic` became, and why; the addresses with the ports that were chosen for port 0, and the
+    /// first of them.
     naru::engine engine() const noexcept;
     const std::string& engine_reason() const noexcept;
+    const std::vector<address>& local_addresses() const noexcept;
     address local_address() const noexcept;
 
  private:

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace naru::http {
 
@@ -33,9 +34,25 @@ struct least_rates {
     std::chrono::milliseconds over{60'000};
 };
 
+struct listen_address {
+    address where;
+    /// Passed over on a system that has no such address, unless it is the last of all.
+    bool if_there = false;
+    /// The port is the one that the address before it has got.
+    bool port_of_previous = false;
+};
+
+/// Where a server listens, one address or several.
+struct listen_addresses {
+    listen_addresses() = default;
+    listen_addresses(const address& one) : all{{one}} {}
+
+    std::vector<listen_address> all;
+};
+
 struct server_options {
     std::string root = ".";
-    address listen;
+    listen_addresses listen;
     naru::engine engine = naru::engine::automatic;
     uring_options uring = [] {
         uring_options defaults;

@@ -1,5 +1,5 @@
-// What one thread of the server owns: a loop, a listener, its connections and its cache. Shares nothing but
-// the access log and the threads for blocking work.
+// What one thread of the server owns: a loop, its listeners, its connections and its cache. Shares nothing
+// but the access log and the threads for blocking work.
 #pragma once
 
 #include <naru/core/object_pool.hpp>
@@ -17,8 +17,11 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
+#include <system_error>
+#include <utility>
 #include <vector>
 
 namespace naru::http {
@@ -33,10 +36,16 @@ class worker {
     worker(const worker&) = delete;
     worker& operator=(const worker&) = delete;
 
+    /// Before serve: who is told, once for each, of a listener that has failed for good and was closed.
+    void on_lost_listener(std::function<void()> told) { lost_listener_ = std::move(told); }
+
     // accept.cpp
-    void serve(handle listener) noexcept;
-    /// Stops accepting, lets what is in flight finish until the drain deadline, then stops the loop; before
-    /// that, drains those it shares its listener with.
+    /// Accepts on each of these, which are this worker's from here on.
+    void serve(const std::vector<handle>& listeners) noexcept;
+
+    // drain.cpp
+    /// Accepts what waits in the listeners' queues, closes them, lets what is in flight finish until the
+    /// drain deadline, then stops the loop; before that, drains those it shares its listeners with.
     void drain() noexcept;
     /// After the loop's end: a look at the disk hangs. Its thread may still come back to this worker, its
     /// loop and the threads' pools.
@@ -60,6 +69,26 @@ class worker {
         worker& owner;
     };
 
+    struct settle_timer : timer {
+        explicit settle_timer(worker& of) noexcept;
+        worker& owner;
+    };
+
+    // The close of a socket that is nothing: it ends when the kernel has done all that it was asked before.
+    struct flush_operation : operation {
+        explicit flush_operation(worker& of) noexcept;
+        worker& owner;
+    };
+
+    // One listener. Its acceptor is pinned.
+    struct listening {
+        listening(worker& of, handle listener) noexcept;
+        worker& owner;
+        handle listener;
+        acceptor accepting;
+        bool closed = false;
+    };
+
     struct transfer;
 
     worker* next_share() noexcept;
@@ -69,6 +98,16 @@ class worker {
     void on_pause(std::error_code why) noexcept;
     void take(handle accepted) noexcept;
     void destroy(connection& ended) noexcept;
+    void on_lost(listening& failed, std::error_code why) noexcept;
+    void on_stopped(listening& stopped) noexcept;
+    void settle() noexcept;
+    void settle_later(instant now) noexcept;
+    bool is_quiet() noexcept;
+    bool flush() noexcept;
+    void on_flushed() noexcept;
+    void stop_accepting() noexcept;
+    void end_idle() noexcept;
+    bool listens() const noexcept;
 
     // shed.cpp
     /// An exchange holds one more buffer of the pool, or so many more bytes of the heap.
@@ -106,8 +145,8 @@ class worker {
     disk disk_;
     object_pool<connection> connections_;
     object_pool<exchange> exchanges_;
-    std::optional<acceptor> acceptor_;
-    handle listener_;
+    std::function<void()> lost_listener_;
+    std::deque<listening> listening_;
     drain_timer drain_deadline_{*this};
     look_timer look_{*this};
     duration look_interval_;
@@ -122,13 +161,18 @@ class worker {
     bool counts_addresses_ = false;
     std::array<std::uint64_t, static_cast<std::size_t>(shed_reason::count)> shed_{};
     instant shed_reported_ = instant::min();
+    settle_timer settle_deadline_{*this};
+    flush_operation flush_{*this};
+    instant accept_until_{};  // at a stop
     std::vector<worker*> others_;
     std::size_t turn_ = 0;
     std::size_t leaving_ = 0;
     std::atomic<std::size_t> arriving_{0};  // counted up by the thread that accepts
+    unsigned accepted_at_stop_ = 0;
+    unsigned accepted_before_ = 0;  // of them, when it was last looked
     bool draining_ = false;
-    bool ending_ = false;  // nobody waits any more, but a look at the disk is still under way
-    bool listener_closed_ = true;
+    bool settled_ = false;  // nothing waits to be accepted any more
+    bool ending_ = false;   // nobody waits any more, but a look at the disk is still under way
     instant reported_pause_ = instant::min();
     std::int64_t date_second_ = -1;
     std::array<char, date_length> date_{};

@@ -36,7 +36,8 @@ constexpr auto poll_interval = 5ms;
 [[noreturn]] void become(char* const* words, const cpu_set_t& cores, int output, int errors, pid_t parent) {
     setpgid(0, 0);
     // Before the next line: a signal that came to this process's inherited handler would be lost with execv.
-    for (const int each : {SIGTERM, SIGINT, SIGHUP})
+    // And the last one may be ignored since before this program began, which execv hands on.
+    for (const int each : {SIGTERM, SIGINT, SIGHUP, SIGPIPE})
         ::signal(each, SIG_DFL);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent) _exit(127);  // it died before the line above

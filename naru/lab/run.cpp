@@ -5,12 +5,12 @@
 #include <naru/lab/report.hpp>
 #include <naru/lab/svg_chart.hpp>
 #include <naru/load/machine.hpp>
+#include <naru/load/text_file.hpp>
 
 #include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <filesystem>
-#include <fstream>
 #include <stdexcept>
 
 #include <fcntl.h>
@@ -124,12 +124,8 @@ std::string signature_of(const run_options& options, const workplace& at, const 
 }
 
 void write_in_one_step(const std::string& path, const std::string& text) {
-    const std::string unfinished = path + ".new";
-    std::ofstream file(unfinished, std::ios::binary | std::ios::trunc);
-    file << text;
-    file.close();
-    if (!file) throw std::runtime_error(fmt::format("cannot write {}: is the disk full?", unfinished));
-    std::filesystem::rename(unfinished, path);
+    if (const auto written = load::write_result_file(path, text); !written)
+        throw std::runtime_error(fmt::format("cannot write {}: {}", path, written.error().message()));
 }
 
 std::string words_of(const cell& each) {

@@ -12,6 +12,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -203,18 +204,37 @@ result<file_status> status_of(int file) noexcept {
     return status_from(raw);
 }
 
-result<unique_descriptor> open_log(const std::string& path) noexcept {
-    unique_descriptor opened(path == "-"
-                                 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
-                                 : ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+result<unique_descriptor> open_standard(standard_stream which) noexcept {
+    const int number = which == standard_stream::output ? STDOUT_FILENO : STDERR_FILENO;
+    unique_descriptor opened(fcntl(number, F_DUPFD_CLOEXEC, 3));
     if (!opened) return fail_errno(errno);
     return opened;
+}
+
+result<unique_descriptor> open_log(const std::string& path) noexcept {
+    if (path == "-") return open_standard(standard_stream::output);
+    unique_descriptor opened(
+        ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644));
+    if (!opened) return fail_errno(errno);
+    return opened;
+}
+
+bool is_log_at(int log, const std::string& path) noexcept {
+    struct stat ours{};
+    struct stat there{};
+    if (fstat(log, &ours) != 0) return false;
+    return ::stat(path.c_str(), &there) == 0 && ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
 }
 
 result<void> write_log(int log, std::string_view& text) noexcept {
     while (!text.empty()) {
         const ssize_t written = ::write(log, text.data(), text.size());
         if (written < 0 && errno == EINTR) continue;
+        if (written < 0 && errno == EAGAIN) {  // whoever shares the description may have made it so
+            pollfd room{log, POLLOUT, 0};
+            (void)::poll(&room, 1, -1);
+            continue;
+        }
         if (written < 0) return fail_errno(errno);
         text.remove_prefix(static_cast<std::size_t>(written));
     }

@@ -88,11 +88,19 @@ class directory_root {
 
 result<file_status> status_of(int file) noexcept;
 
+enum class standard_stream : std::uint8_t { output, error };
+
+/// A descriptor of its own for what is standard output or standard error now. Errors: EBADF, EMFILE.
+result<unique_descriptor> open_standard(standard_stream which) noexcept;
+
 /// A file for a log, made if it is not there: what is written goes behind its end, whoever else writes. "-"
-/// is standard output. Errors: ENOENT, EACCES, EISDIR.
+/// is standard output. Never waits for a FIFO's other end. Errors: ENOENT, EACCES, EISDIR; ENXIO if nobody
+/// reads a FIFO.
 result<unique_descriptor> open_log(const std::string& path) noexcept;
+/// Whether `path` still names the file that `log` is. Blocks. On Windows: always.
+bool is_log_at(int log, const std::string& path) noexcept;
 /// Writes all of `text`; after an error what was not written is left in it. Errors: ENOSPC and the rest of
-/// write(2). Blocks.
+/// write(2). Blocks, also where the descriptor does not.
 result<void> write_log(int log, std::string_view& text) noexcept;
 
 /// Fills `content` with `size` bytes from the file's start. EAGAIN if they are not in memory and may_block is

@@ -141,19 +141,25 @@ result<file_status> status_of(int file) noexcept {
     return status;
 }
 
+result<unique_descriptor> open_standard(standard_stream which) noexcept {
+    const HANDLE standard =
+        GetStdHandle(which == standard_stream::output ? STD_OUTPUT_HANDLE : STD_ERROR_HANDLE);
+    HANDLE copy = nullptr;
+    if (!DuplicateHandle(GetCurrentProcess(), standard, GetCurrentProcess(), &copy, 0, FALSE,
+                         DUPLICATE_SAME_ACCESS))
+        return fail(outcome::to_error(windows::last_file_outcome()));
+    return unique_descriptor(windows::descriptor_of(copy));
+}
+
 result<unique_descriptor> open_log(const std::string& path) noexcept {
-    if (path == "-") {
-        HANDLE copy = nullptr;
-        if (!DuplicateHandle(GetCurrentProcess(), GetStdHandle(STD_OUTPUT_HANDLE), GetCurrentProcess(), &copy,
-                             0, FALSE, DUPLICATE_SAME_ACCESS))
-            return fail(outcome::to_error(windows::last_file_outcome()));
-        return unique_descriptor(windows::descriptor_of(copy));
-    }
+    if (path == "-") return open_standard(standard_stream::output);
     const std::int64_t opened = windows::open_file(
         system_calls::current_directory, path, O_WRONLY | O_CREAT | O_APPEND, 0644, windows::io::synchronous);
     if (opened < 0) return fail(outcome::to_error(opened));
     return unique_descriptor(static_cast<int>(opened));
 }
+
+bool is_log_at(int /*log*/, const std::string& /*path*/) noexcept { return true; }
 
 result<void> write_log(int log, std::string_view& text) noexcept {
     while (!text.empty()) {

@@ -5,13 +5,16 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #if defined(__linux__)
+#include <linux/filter.h>
 #include <linux/sockios.h>
 #endif
 
@@ -20,6 +23,32 @@ namespace naru {
 void unique_descriptor::reset(int descriptor) noexcept {
     if (descriptor_ >= 0) ::close(descriptor_);
     descriptor_ = descriptor;
+}
+
+// A filter on the socket sees the packets that begin connections, from the TCP header on; those of
+// connections under way pass. It is that of the listener alone: a connection that is accepted meanwhile has
+// it, too, and never sees such a packet.
+void refuse_connections(int listener) noexcept {
+#if defined(__linux__)
+    constexpr unsigned flags_offset = 13;
+    constexpr unsigned syn = 0x02;
+    sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, flags_offset), BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, syn, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),            // dropped
+        BPF_STMT(BPF_RET | BPF_K, 0xffff'ffff),  // whole
+    };
+    sock_fprog filter{};
+    filter.len = static_cast<unsigned short>(std::size(program));
+    filter.filter = program;
+    (void)setsockopt(listener, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
+#else
+    (void)listener;
+#endif
+}
+
+bool has_connection_waiting(int listener) noexcept {
+    pollfd look{listener, POLLIN, 0};
+    return ::poll(&look, 1, 0) == 1 && (look.revents & POLLIN) != 0;
 }
 
 result<void> shutdown_send(int socket) noexcept {

@@ -64,6 +64,13 @@ result<unique_descriptor> bind_every(const address& where, Bind bind) noexcept {
     return bind(where.every_ipv4());
 }
 
+/// From here on nobody can connect any more, and what has connected is still there to be accepted: to a
+/// client it is as if its first packet were lost. Without effect where the system cannot do that (Windows).
+void refuse_connections(int listener) noexcept;
+
+/// Whether accept would return a connection now.
+bool has_connection_waiting(int listener) noexcept;
+
 /// shutdown(2) of our direction: the peer reads end of stream after what was sent.
 result<void> shutdown_send(int socket) noexcept;
 

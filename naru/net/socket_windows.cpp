@@ -46,6 +46,13 @@ void unique_descriptor::reset(int descriptor) noexcept {
     descriptor_ = descriptor;
 }
 
+void refuse_connections(int /*listener*/) noexcept {}
+
+bool has_connection_waiting(int listener) noexcept {
+    WSAPOLLFD look{socket_of(listener), POLLRDNORM, 0};
+    return WSAPoll(&look, 1, 0) == 1 && (look.revents & POLLRDNORM) != 0;
+}
+
 result<void> shutdown_send(int socket) noexcept {
     if (socket < 0) return fail_errno(EBADF);
     if (::shutdown(socket_of(socket), SD_SEND) == 0) return {};

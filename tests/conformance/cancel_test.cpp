@@ -94,7 +94,8 @@ TEST_P(Cancel, EveryKindEndsWhenCancelledWhilePending) {
     if (!is_zero_copy(GetParam())) {
         a_send send(ours, pattern(5'000'000));
         check(send);
-        // The next operations find the send buffer full: a thread of the kernel (SQPOLL) may have had no time yet.
+        // The next operations find the send buffer full: a thread of the kernel (SQPOLL) may have had no time
+        // yet.
         write_some(loop().descriptor(ours), pattern(5'000'000));
         on_handle writable(operation_kind::writable, ours);
         check(writable);

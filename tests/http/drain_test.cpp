@@ -3,6 +3,7 @@
 #include "fixture.hpp"
 
 #include <atomic>
+#include <optional>
 
 namespace naru::testing {
 namespace {
@@ -148,6 +149,55 @@ TEST_P(drain_test, under_load) {
         each.join();
     EXPECT_EQ(wrong, 0);
     EXPECT_TRUE(refuses());
+}
+
+TEST_P(drain_test, what_waits_in_the_listeners_queue_is_served) {
+    for (const bool shared : {false, true}) {
+        options_.shared_listener = shared;
+        server_ = std::make_unique<http::server>(options_, [](std::string_view) {});
+        std::vector<client> waiting;
+        for (int each = 0; each < 100; ++each) {
+            waiting.push_back(connect());
+            waiting.back().send(get("/hello.txt"));
+        }
+        server_->start();
+        drain();
+        for (client& each : waiting)
+            EXPECT_TRUE(each.read_to_end().ends_with(hello));
+        expect_end();
+    }
+}
+
+TEST_P(drain_test, whoever_connects_meanwhile_is_refused_or_served) {
+    options_.defer_accept = 0s;
+    start();
+    std::atomic<int> answered{0};
+    std::atomic<int> lost{0};
+    std::vector<std::thread> clients;
+    for (int each = 0; each < 4; ++each) {
+        clients.emplace_back([&] {
+            while (true) {
+                std::optional<client> one;
+                try {
+                    one.emplace(connect());
+                } catch (const std::exception&) {
+                    return;  // refused
+                }
+                try {
+                    one->send(get("/hello.txt", "Connection: close\r\n"));
+                    one->read_to_end().ends_with(hello) ? ++answered : ++lost;
+                } catch (const std::exception&) {
+                    ++lost;
+                }
+            }
+        });
+    }
+    EXPECT_TRUE(eventually([&] { return answered > 100; }));
+    drain();
+    server_->wait();
+    for (std::thread& each : clients)
+        each.join();
+    EXPECT_EQ(lost, 0);
 }
 
 TEST_P(drain_test, a_server_that_never_started_ends_too) {

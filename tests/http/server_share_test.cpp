@@ -52,7 +52,7 @@ class share_test : public ::testing::TestWithParam<engine> {
         worker_ =
             std::make_unique<http::worker>(*loop_, options_, root_, *threads_, nullptr,
                                            [this](std::string_view line) { reports_.emplace_back(line); });
-        worker_->serve(loop_->attach(listener.release(), descriptor_kind::listener).value());
+        worker_->serve({loop_->attach(listener.release(), descriptor_kind::listener).value()});
         (void)ask(get("/hello.txt"));  // what is there from the first request on
         unused_ = leased();
     }

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <csignal>
+#include <cstdio>
+
 namespace naru::testing {
 namespace {
 
@@ -47,6 +50,21 @@ TEST(Engines, ThePoolsSizeHoldsForAllAndHasALimit) {
         }
     }
 }
+
+#if defined(__linux__)
+TEST(Engines, ThatAPipeNobodyReadsIsNoDeathIsNotInherited) {
+    ASSERT_NE(try_backend(engine::poll).backend, nullptr);
+    struct sigaction here{};
+    ASSERT_EQ(sigaction(SIGPIPE, nullptr, &here), 0);
+    EXPECT_TRUE(here.sa_handler != SIG_DFL);
+    std::FILE* const child = popen("sed -n 's/^SigIgn:[[:space:]]*//p' /proc/self/status", "r");
+    ASSERT_NE(child, nullptr);
+    unsigned long long ignored = ~0ull;
+    EXPECT_EQ(std::fscanf(child, "%llx", &ignored), 1);
+    pclose(child);
+    EXPECT_EQ(ignored & (1ull << (SIGPIPE - 1)), 0u);
+}
+#endif
 
 }  // namespace
 }  // namespace naru::testing

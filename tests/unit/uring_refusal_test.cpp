@@ -4,6 +4,7 @@
 
 #include <naru/backend/choose_backend.hpp>
 #include <naru/backend/uring_backend.hpp>
+#include <naru/backend/uring_refusal.hpp>
 #include <naru/loop/loop.hpp>
 
 #include <gtest/gtest.h>
@@ -97,6 +98,48 @@ TEST(UringRefusal, AKernelWithoutItIsNamed) {
         return try_backend(engine::io_uring).reason;
     });
     EXPECT_NE(said.find("no io_uring"), std::string::npos) << said;
+}
+
+TEST(UringRefusal, ARingThatCannotBeEnteredIsNone) {
+    if (!has_io_uring()) GTEST_SKIP() << "no io_uring here";
+    for (const unsigned error : {EPERM, ENOSYS}) {
+        const std::string said = in_a_child([error] {
+            if (!block(__NR_io_uring_enter, error)) return std::string("no filter");
+            const backend_choice asked = try_backend(engine::io_uring);
+            const backend_choice polling = try_backend(engine::io_uring_sqpoll);
+            const backend_choice automatic = try_backend(engine::automatic);
+            return std::string(name_of(automatic.chosen)) + "|" + automatic.reason + "|" +
+                   (asked.backend == nullptr && polling.backend == nullptr ? "" : "made");
+        });
+        EXPECT_TRUE(said.starts_with("epoll|")) << said;
+        EXPECT_NE(said.find("io_uring_enter"), std::string::npos) << said;
+        EXPECT_NE(said.find("seccomp"), std::string::npos) << said;
+        EXPECT_TRUE(said.ends_with("|")) << said;
+    }
+}
+
+TEST(UringRefusal, TheReasonIsThatOfTheError) {
+    const auto says = [](uring_call call, int error, std::string_view words) {
+        const std::string reason = explain_uring_refusal(call, error);
+        EXPECT_NE(reason.find(words), std::string::npos) << reason;
+        EXPECT_EQ(reason.find("5.19") != std::string::npos, error == EINVAL) << reason;
+    };
+    for (const uring_call each : {uring_call::setup, uring_call::enter, uring_call::registration}) {
+        says(each, ENOMEM, "memory");
+        says(each, EMFILE, "RLIMIT_NOFILE");
+        says(each, ENOSYS, "seccomp");
+        says(each, EINVAL, "Linux 5.19");
+        says(each, EIO, "Input/output error");
+    }
+    says(uring_call::enter, EPERM, "seccomp");
+    says(uring_call::registration, EPERM, "seccomp");
+    says(uring_call::setup, ENOSYS, "no io_uring");
+    const std::string limited = in_a_child([] {
+        constexpr rlimit little{.rlim_cur = 65'536, .rlim_max = 65'536};
+        (void)::setrlimit(RLIMIT_MEMLOCK, &little);
+        return explain_uring_refusal(uring_call::registration, ENOMEM);
+    });
+    EXPECT_NE(limited.find("64 KiB (RLIMIT_MEMLOCK"), std::string::npos) << limited;
 }
 
 TEST(UringRefusal, SqpollThatIsRefusedBecomesIoUringWithAReason) {
