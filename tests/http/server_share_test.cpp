@@ -194,6 +194,8 @@ TEST_P(share_test, who_waits_for_the_disk_holds_none) {
     one.say(get("/") + get("/hello.txt"));
     peer other = connect();
     other.say(get("/"));
+    for (int each = 0; each < 3; ++each)
+        EXPECT_EQ(ask(get("/hello.txt")).body, hello) << "behind both";
     EXPECT_TRUE(comes_to(0)) << leased() - unused_;
     for (busy& each : all)
         each.released.release();
