@@ -164,9 +164,16 @@ TEST_P(Coroutine, ADeadlineThatCannotBeCountedDoesNotCome) {
     auto sockets = local_pair();
     tcp_stream stream = stream_of(sockets.ours);
     using coarse = std::chrono::time_point<clock, std::chrono::seconds>;
-    loop().post([&] { write_all(sockets.peer.get(), "x"); });
+    // Not before the deadline would have come, had it wrapped round.
+    struct late_write : timer {
+        explicit late_write(int to)
+            : timer([](timer& self) noexcept { write_all(static_cast<late_write&>(self).socket, "x"); }),
+              socket(to) {}
+        int socket;
+    } write(sockets.peer.get());
+    loop().arm(write, clock::now() + 5ms);
     EXPECT_TRUE(run_task(loop(), bounded_recv(stream, coarse::max())));
-    loop().post([&] { write_all(sockets.peer.get(), "x"); });
+    loop().arm(write, clock::now() + 5ms);
     EXPECT_TRUE(run_task(loop(), bounded_task(loop(), stream, coarse::max())));
 }
 
