@@ -79,7 +79,7 @@ class disturbance {
 
 // Two threads post in turns, each when the other's task has run. Nothing but the wake-up ends a wait.
 TEST_P(Wakes, AThreadStoppedInItsWakeUpDoesNotCostAnothersOne) {
-    constexpr int rounds = 400;
+    constexpr int rounds = 200;
     bystander watch(loop());
     std::array<poster, 2> posters{poster(loop()), poster(loop())};
     const disturbance stops(posters[0].native());
