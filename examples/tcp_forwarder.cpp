@@ -14,18 +14,16 @@ naru::task<> one_way(naru::tcp_stream& from, naru::tcp_stream& to) {
 naru::task<> connection(naru::loop& loop, naru::tcp_stream client, naru::address target) {
     auto server = co_await naru::tcp_stream::connect(loop, target);
     if (!server) co_return;
-    naru::task_group directions;
-    directions.spawn(one_way(client, *server));
-    directions.spawn(one_way(*server, client));
-    co_await directions.join();
+    co_await naru::when_all(one_way(client, *server), one_way(*server, client));
 }
 
 naru::task<> serve(naru::loop& loop, naru::tcp_listener listener, naru::address target) {
-    naru::task_group connections;
-    while (auto client = co_await listener.accept()) {
-        connections.spawn(connection(loop, std::move(*client), target));
-    }
-    co_await connections.join();
+    co_await naru::with_supervisor(
+        [&](naru::task_group& connections) -> naru::task<> {
+            while (auto client = co_await listener.accept())
+                connections.spawn(connection(loop, std::move(*client), target));
+        },
+        naru::print_failure);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // The HTTP server's own limits are in http/limits.hpp.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 
@@ -40,6 +41,14 @@ inline constexpr unsigned posts_per_tick = 1024;
 
 /// Rounds of posted tasks in a loop's destructor: what was posted before, what those tasks post, and so on.
 inline constexpr unsigned posts_rounds_at_end = 64;
+
+/// Coroutines that start inside each other's start (a child spawned by a child that is being spawned): those
+/// beyond begin in the loop's next tick, so that the depth of a program costs no stack.
+inline constexpr unsigned nested_starts = 64;
+
+/// How long a coroutine's receive may wait for a pool buffer while none is given back; then it fails with
+/// errc::buffers_held, and a line says who holds them (buffer_pool::set_patience).
+inline constexpr std::chrono::seconds lease_patience{10};
 
 /// Readiness events taken in one call to the kernel.
 inline constexpr std::size_t events_per_wait = 512;

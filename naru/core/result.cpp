@@ -23,6 +23,11 @@ class category final : public std::error_category {
                 return "this loop has as many open handles as it can name";
             case errc::direct_descriptor_limit:
                 return "this thread's table of direct descriptors is full (more threads have more)";
+            case errc::buffers_held:
+                return "all receive buffers of this loop are held by leases and none is given back: "
+                       "copy what is to be kept, or receive into memory of your own";
+            case errc::channel_closed:
+                return "the channel is closed";
         }
         return "unknown naru error";
     }

@@ -17,6 +17,8 @@ enum class errc : int {
     select_descriptor_limit,  ///< the descriptor is past FD_SETSIZE and this loop runs on select
     handle_limit,             ///< limits::handles are open in this loop
     direct_descriptor_limit,  ///< this loop's table of direct descriptors is full
+    buffers_held,             ///< leases hold all receive buffers of the loop, and none was given back
+    channel_closed,           ///< no one sends through this channel any more, and it is empty
 };
 
 const std::error_category& naru_category() noexcept;

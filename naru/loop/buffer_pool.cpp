@@ -37,7 +37,8 @@ void permit([[maybe_unused]] const std::byte* from, [[maybe_unused]] std::size_t
 
 }  // namespace
 
-buffer_pool::buffer_pool(std::size_t buffers) : capacity_(buffers) {
+buffer_pool::buffer_pool(std::size_t buffers)
+    : capacity_(buffers), holders_(std::make_unique<handle[]>(buffers)) {
     base_ = map_pages(buffers * limits::buffer_bytes);
     free_.reserve(buffers);
     forbid(base_, limits::buffer_bytes);
@@ -66,6 +67,8 @@ std::byte* buffer_pool::acquire() noexcept {
 void buffer_pool::release(const std::byte* inside) noexcept {
     const std::uint32_t index = index_of(inside);
     NARU_ASSERT(index < used_);
+    holders_[index] = {};
+    ++given_back_;
     if (offer_ != nullptr && offer_(offer_context_, index)) return;
     NARU_ASSERT(free_.size() < used_);
     forbid(at(index), limits::buffer_bytes);

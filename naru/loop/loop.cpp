@@ -22,9 +22,11 @@ loop::~loop() {
         intrusive_queue<posted> due = std::move(posts_);
         while (posted* task = due.pop())
             task->run(*task);
+        while (!done_.empty())  // work that others have ended
+            dispatch(limits::dispatch_budget);
         finish_closes();
     }
-    NARU_ASSERT(batch_.empty() && done_.empty() && in_flight_ == 0);
+    NARU_ASSERT(batch_.empty() && done_.empty() && deferred_.empty() && in_flight_ == 0);
 }
 
 // Without the posted tasks: one that closes a handle and posts itself again would go on for ever.
@@ -94,6 +96,7 @@ void loop::close(handle closing) noexcept {
 
 void loop::begin_tick() {
     run_posted();
+    run_deferred();
     submit_and_dispatch();
 }
 
@@ -111,7 +114,7 @@ void loop::submit_and_dispatch() {
 }
 
 void loop::end_tick(instant limit) {
-    const bool busy = !batch_.empty() || !done_.empty() || !posts_.empty();
+    const bool busy = !batch_.empty() || !done_.empty() || !posts_.empty() || !deferred_.empty();
     backend_->wait(busy ? instant::min() : std::min(limit, timers_.next()), done_);
     now_ = clock::now();
     dispatch(limits::dispatch_budget);
@@ -189,6 +192,12 @@ void loop::take_posted() noexcept {
             oldest = next;
         }
     }
+}
+
+void loop::run_deferred() noexcept {
+    intrusive_queue<posted> due = std::move(deferred_);
+    while (posted* task = due.pop())
+        task->run(*task);
 }
 
 void loop::run_posted() noexcept {

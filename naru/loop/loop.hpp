@@ -84,6 +84,16 @@ class loop {
     /// The same for any callable. Allocates one node.
     void post(std::move_only_function<void()> task);
 
+    /// Runs `task` in the next tick, from the loop's own thread: no wake, nothing shared. What tasks defer
+    /// runs in the tick after, so that a task which defers itself again leaves the others their turn.
+    void defer(posted& task) noexcept { deferred_.push(task); }
+
+    /// Whether stop was called since run began, or since this was last asked. For naru::run.
+    bool take_stop() noexcept {
+        return stopping_.load(std::memory_order_relaxed) &&
+               stopping_.exchange(false, std::memory_order_acq_rel);
+    }
+
     /// Closes a handle without anybody waiting for it: what is in flight on it is cancelled and joined first.
     /// Allocates only when more closes are under way than ever before.
     void close(handle closing) noexcept;
@@ -121,6 +131,7 @@ class loop {
     void end_tick(instant limit);
     void take_posted() noexcept;
     void run_posted() noexcept;
+    void run_deferred() noexcept;
     void finish_closes();
     unsigned dispatch(unsigned budget) noexcept;
     void follow(const operation& ended, operation& following) noexcept;
@@ -135,6 +146,7 @@ class loop {
     std::size_t in_flight_ = 0;
     object_pool<detached_close> closes_;
     intrusive_queue<posted> posts_;           // taken over from incoming_, in order
+    intrusive_queue<posted> deferred_;        // from this thread
     std::atomic<posted*> incoming_{nullptr};  // newest first
     std::atomic<bool> stopping_{false};
     std::atomic<unsigned> callers_{0};  // other threads inside post or stop

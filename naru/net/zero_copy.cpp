@@ -1,5 +1,6 @@
 #include <naru/net/zero_copy.hpp>
 
+#include <naru/coro/deadline.hpp>
 #include <naru/net/splice.hpp>
 
 #include <cerrno>
@@ -21,7 +22,7 @@ task<result<std::uint64_t>> forward_received(tcp_stream& from, tcp_stream& to) {
         if (auto ready = co_await from.readable(); !ready) co_return fail(ready.error());
         const std::uint64_t before = moved;
         while (true) {
-            auto data = co_await with_stop(only_what_is_there, from.recv());
+            auto data = co_await with_stop(only_what_is_there, from.receive());
             if (!data && data.error() == std::errc::operation_canceled) break;
             if (!data) co_return fail(data.error());
             if (auto sent = co_await to.send(*data); !sent) co_return fail(sent.error());
@@ -34,7 +35,7 @@ task<result<std::uint64_t>> forward_received(tcp_stream& from, tcp_stream& to) {
 task<result<std::uint64_t>> forward_by_copy(tcp_stream& from, tcp_stream& to) {
     std::uint64_t moved = 0;
     while (true) {
-        auto data = co_await from.recv();
+        auto data = co_await from.receive();
         if (!data && data.error() == errc::end_of_stream) co_return moved;
         if (!data) co_return fail(data.error());
         if (auto sent = co_await to.send(*data); !sent) co_return fail(sent.error());

@@ -169,7 +169,7 @@ TEST_P(Allocation, AnEchoOfOperationsAllocatesNothing) {
 }
 
 task<> coroutine_echo(tcp_stream& peer) {
-    while (auto data = co_await with_deadline(peer.home().now() + 60s, peer.recv())) {
+    while (auto data = co_await with_deadline(peer.home().now() + 60s, peer.receive())) {
         if (!co_await peer.send(*data)) break;
     }
 }
@@ -177,7 +177,7 @@ task<> coroutine_echo(tcp_stream& peer) {
 TEST_P(Allocation, AnEchoOfCoroutinesWithDeadlinesAllocatesNothing) {
     auto sockets = tcp_pair();
     tcp_stream stream = stream_of(sockets.ours);
-    task_group group;
+    background group(loop());
     group.spawn(coroutine_echo(stream));
     ping_pong peer{sockets.peer.get()};
     allocations_of(loop(), warm_up, [&] { return peer(); });

@@ -13,13 +13,13 @@ class Coroutine : public conformance {};
 NARU_ON_EVERY_BACKEND(Coroutine);
 
 task<result<std::string>> recv_text(tcp_stream& from) {
-    auto data = co_await from.recv();
+    auto data = co_await from.receive();
     if (!data) co_return fail(data.error());
     co_return std::string(data->text());
 }
 
 task<result<std::string>> recv_text_until(tcp_stream& from, instant deadline) {
-    auto data = co_await with_deadline(deadline, from.recv());
+    auto data = co_await with_deadline(deadline, from.receive());
     if (!data) co_return fail(data.error());
     co_return std::string(data->text());
 }
@@ -74,7 +74,7 @@ TEST_P(Coroutine, ADeadlineEndsAWholeTask) {
     tcp_stream stream = stream_of(sockets.ours);
     bool ended = false;
     const instant deadline = clock::now() + 10ms;
-    const auto got = run_task(loop(), with_deadline(loop(), deadline, deep_recv(stream, 3, ended)));
+    const auto got = run_task(loop(), with_deadline(deadline, deep_recv(stream, 3, ended)));
     EXPECT_GE(clock::now(), deadline);
     ASSERT_FALSE(got);
     EXPECT_EQ(got.error(), std::errc::timed_out);
@@ -82,7 +82,7 @@ TEST_P(Coroutine, ADeadlineEndsAWholeTask) {
     EXPECT_EQ(loop().in_flight(), 0u);
     write_all(sockets.peer.get(), "next");
     ended = false;
-    const auto next = run_task(loop(), with_deadline(loop(), clock::now() + 1h, deep_recv(stream, 3, ended)));
+    const auto next = run_task(loop(), with_deadline(clock::now() + 1h, deep_recv(stream, 3, ended)));
     ASSERT_TRUE(next);
     EXPECT_EQ(*next, "next");
 }
@@ -102,11 +102,11 @@ TEST_P(Coroutine, ADeadlineEndsASendThatNobodyReads) {
     EXPECT_EQ(loop().in_flight(), 0u);
 }
 
-task<result<void>> sleeper(naru::loop& on, duration span) { co_return co_await sleep_for(on, span); }
+task<result<void>> sleeper(duration span) { co_return co_await sleep_for(span); }
 
 TEST_P(Coroutine, SleepIsNeverShort) {
     const instant start = clock::now();
-    const auto slept = run_task(loop(), sleeper(loop(), 7ms));
+    const auto slept = run_task(loop(), sleeper(7ms));
     EXPECT_TRUE(slept);
     EXPECT_GE(clock::now() - start, 7ms);
 }
@@ -117,12 +117,12 @@ task<> note_sleep(task<result<void>> what, result<void>& into) { into = co_await
 TEST_P(Coroutine, StoppingAGroupEndsEverythingInIt) {
     auto sockets = tcp_pair();
     tcp_stream stream = stream_of(sockets.ours);
-    task_group group;
+    background group(loop());
     bool ended = false;
     result<std::string> received;
     result<void> slept;
     group.spawn(note(deep_recv(stream, 2, ended), received));
-    group.spawn(note_sleep(sleeper(loop(), 1h), slept));
+    group.spawn(note_sleep(sleeper(1h), slept));
     EXPECT_EQ(group.running(), 2u);
     ticks(3);
     group.stop();
@@ -134,19 +134,19 @@ TEST_P(Coroutine, StoppingAGroupEndsEverythingInIt) {
     ASSERT_FALSE(slept);
     EXPECT_EQ(slept.error(), std::errc::operation_canceled);
     // What is spawned afterwards ends at its first wait.
-    group.spawn(note_sleep(sleeper(loop(), 1h), slept));
+    group.spawn(note_sleep(sleeper(1h), slept));
     ASSERT_TRUE(run_until([&] { return group.running() == 0; }));
     EXPECT_EQ(slept.error(), std::errc::operation_canceled);
 }
 
 task<result<std::string>> recv_in_scope(tcp_stream& from, stop_scope& scope) {
-    auto data = co_await with_stop(scope, from.recv());
+    auto data = co_await with_stop(scope, from.receive());
     if (!data) co_return fail(data.error());
     co_return std::string(data->text());
 }
 
 task<result<std::string>> recv_with_both(tcp_stream& from, stop_scope& scope, instant deadline) {
-    auto data = co_await with_deadline(deadline, with_stop(scope, from.recv()));
+    auto data = co_await with_deadline(deadline, with_stop(scope, from.receive()));
     if (!data) co_return fail(data.error());
     co_return std::string(data->text());
 }
@@ -171,7 +171,7 @@ TEST_P(Coroutine, AScopeStopsItsChildrenAndNotItsParent) {
     tcp_stream second = stream_of(two.ours);
     stop_scope parent;
     stop_scope child(&parent);
-    task_group group;
+    background group(loop());
     result<std::string> in_parent;
     result<std::string> in_child;
     group.spawn(note(recv_in_scope(first, parent), in_parent));
@@ -190,65 +190,6 @@ TEST_P(Coroutine, AScopeStopsItsChildrenAndNotItsParent) {
     const auto stopped_before = run_task(loop(), recv_in_scope(first, late));
     ASSERT_FALSE(stopped_before);
     EXPECT_EQ(stopped_before.error(), std::errc::operation_canceled);
-}
-
-task<> throw_after(naru::loop& on, duration span) {
-    (void)co_await sleep_for(on, span);
-    throw std::runtime_error("thrown in a group");
-}
-
-task<> join_group(task_group& group, bool& joined) {
-    joined = false;
-    co_await group.join();
-    joined = true;
-}
-
-TEST_P(Coroutine, JoinWaitsForAll) {
-    task_group group;
-    result<void> slept[3];
-    for (int each = 0; each < 3; ++each) {
-        group.spawn(note_sleep(sleeper(loop(), std::chrono::milliseconds(2 * each)), slept[each]));
-    }
-    bool joined = false;
-    run_task(loop(), join_group(group, joined));
-    EXPECT_TRUE(joined);
-    EXPECT_EQ(group.running(), 0u);
-    run_task(loop(), join_group(group, joined));  // nothing to wait for
-    EXPECT_TRUE(joined);
-}
-
-TEST_P(Coroutine, AnExceptionStopsTheOthersAndIsRethrownByJoin) {
-    auto sockets = tcp_pair();
-    tcp_stream stream = stream_of(sockets.ours);
-    task_group group;
-    result<std::string> received;
-    bool ended = false;
-    bool joined = false;
-    group.spawn(note(deep_recv(stream, 1, ended), received));
-    group.spawn(throw_after(loop(), 2ms));
-    EXPECT_THROW(run_task(loop(), join_group(group, joined)), std::runtime_error);
-    EXPECT_FALSE(joined);
-    EXPECT_TRUE(ended);
-    EXPECT_EQ(received.error(), std::errc::operation_canceled);
-}
-
-task<result<std::string>> group_inside(tcp_stream& stream, result<std::string>& inner) {
-    bool ended = false;
-    task_group group;
-    group.spawn(note(deep_recv(stream, 0, ended), inner));
-    co_await group.join();
-    co_return ended ? result<std::string>("joined") : result<std::string>("left behind");
-}
-
-TEST_P(Coroutine, StoppingWhoeverJoinsStopsTheGroup) {
-    auto sockets = tcp_pair();
-    tcp_stream stream = stream_of(sockets.ours);
-    result<std::string> inner;
-    const auto outer =
-        run_task(loop(), with_deadline(loop(), clock::now() + 10ms, group_inside(stream, inner)));
-    ASSERT_TRUE(outer);
-    EXPECT_EQ(*outer, "joined");
-    EXPECT_EQ(inner.error(), std::errc::operation_canceled);
 }
 
 task<std::unique_ptr<int>> move_only() { co_return std::make_unique<int>(7); }
@@ -270,13 +211,13 @@ TEST_P(Coroutine, ValuesAndExceptionsComeThrough) {
 }
 
 task<> echo(tcp_stream peer) {
-    while (auto data = co_await peer.recv()) {
+    while (auto data = co_await peer.receive()) {
         if (!co_await peer.send(*data)) break;
     }
     (void)co_await peer.close();
 }
 
-task<> serve(tcp_listener listener, task_group& clients) {
+task<> serve(tcp_listener listener, background& clients) {
     while (auto peer = co_await listener.accept())
         clients.spawn(echo(std::move(*peer)));
 }
@@ -287,7 +228,7 @@ task<std::string> one_client(naru::loop& on, address where, std::string text) {
     if (!co_await stream->send(text)) co_return "cannot send";
     (void)stream->shutdown_send();
     std::string got;
-    while (auto data = co_await stream->recv())
+    while (auto data = co_await stream->receive())
         got += data->text();
     co_return got;
 }
@@ -302,9 +243,9 @@ TEST_P(Coroutine, AnEchoServerServesManyClients) {
     auto listener = tcp_listener::bind(loop(), "127.0.0.1:0");
     ASSERT_TRUE(listener);
     const address where = listener->local_address().value();
-    task_group server;
-    task_group peers;
-    task_group clients;
+    background server(loop());
+    background peers(loop());
+    background clients(loop());
     server.spawn(serve(std::move(*listener), peers));
     int good = 0;
     for (std::uint32_t each = 0; each < 50; ++each)
@@ -312,6 +253,7 @@ TEST_P(Coroutine, AnEchoServerServesManyClients) {
     ASSERT_TRUE(run_until([&] { return clients.running() == 0; }, 30s));
     EXPECT_EQ(good, 50);
     server.stop();
+    peers.stop();
     ASSERT_TRUE(run_until([&] { return server.running() == 0 && peers.running() == 0; }));
 }
 
@@ -321,8 +263,8 @@ TEST_P(Coroutine, EverythingCanBeTornDownInTheMiddle) {
     const address where = listener->local_address().value();
     std::vector<unique_descriptor> clients;
     {
-        task_group server;
-        task_group peers(&server.scope());
+        background server(loop());
+        background peers(loop());
         server.spawn(serve(std::move(*listener), peers));
         for (std::uint32_t each = 0; each < 100; ++each) {
             clients.push_back(connect_to(where));
@@ -331,6 +273,7 @@ TEST_P(Coroutine, EverythingCanBeTornDownInTheMiddle) {
         }
         ticks(3);
         server.stop();
+        peers.stop();
         ASSERT_TRUE(run_until([&] { return server.running() == 0 && peers.running() == 0; }));
     }
     settle();
