@@ -16,6 +16,7 @@
 #include <naru/loop/loop.hpp>
 #include <naru/loop/worker_pool.hpp>
 #include <naru/net/acceptor.hpp>
+#include <naru/net/loop_group.hpp>
 #include <naru/net/reactor.hpp>
 #include <naru/net/socket_options.hpp>
 #include <naru/net/tcp_listener.hpp>

@@ -36,13 +36,13 @@ class [[nodiscard]] on_request : public request<on_request<T>> {
 
      private:
         struct message : posted {
-            message(awaiter& of, void (awaiter::*function)() noexcept) noexcept
+            message(awaiter& of, void (awaiter::*step)() noexcept) noexcept
                 : posted([](posted& self) noexcept {
                       auto& each = static_cast<message&>(self);
                       (each.owner.*each.call)();
                   }),
                   owner(of),
-                  call(function) {}
+                  call(step) {}
             awaiter& owner;
             void (awaiter::*call)() noexcept;
         };
