@@ -50,6 +50,10 @@ inline constexpr unsigned nested_starts = 64;
 /// errc::buffers_held, and a line says who holds them (buffer_pool::set_patience).
 inline constexpr std::chrono::seconds lease_patience{10};
 
+/// Deadlines of coroutines that are no farther off are kept to the finer resolution; others to a millisecond.
+inline constexpr std::chrono::milliseconds precise_timers{20};
+inline constexpr std::chrono::nanoseconds precise_resolution{31'250};
+
 /// Readiness events taken in one call to the kernel.
 inline constexpr std::size_t events_per_wait = 512;
 

@@ -129,7 +129,7 @@ struct time_bound {
         void watch(stop_scope& scope, stop_scope& outer) noexcept {
             scope_ = &scope;
             loop_ = &loop_of(outer);
-            loop_->arm(*this, end_.get());
+            loop_->arm_precisely(*this, end_.get());
         }
 
      private:

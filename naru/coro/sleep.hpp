@@ -26,7 +26,7 @@ class [[nodiscard]] sleep_request : public request<sleep_request> {
         void begin(std::coroutine_handle<> waiting, stop_scope& in) noexcept {
             waiting_ = waiting;
             loop_ = &detail::loop_of(in);
-            loop_->arm(*this, until_);
+            loop_->arm_precisely(*this, until_);
             in.add(*this);
         }
         [[nodiscard]] result<void> await_resume() const noexcept {

@@ -1,17 +1,18 @@
 #include <naru/http/server.hpp>
 
+#include <naru/coro/sleep.hpp>
 #include <naru/http/access_log.hpp>
 #include <naru/http/worker.hpp>
 #include <naru/loop/loop.hpp>
 #include <naru/loop/worker_pool.hpp>
 #include <naru/net/files.hpp>
+#include <naru/net/loop_group.hpp>
 
 #include <atomic>
 #include <cerrno>
 #include <deque>
 #include <optional>
 #include <stdexcept>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -57,12 +58,10 @@ std::string root_error(const std::string& root, const std::error_code& error) {
 
 }  // namespace
 
-// The loop last to be destroyed: connections end in it.
 struct server::shard {
-    std::unique_ptr<naru::loop> own_loop;
+    naru::loop* own_loop = nullptr;
     std::optional<http::worker> own_worker;
     handle listener;
-    std::thread thread;
 };
 
 struct server::state {
@@ -73,10 +72,13 @@ struct server::state {
     naru::engine engine = naru::engine::automatic;
     std::string engine_reason;
     address local;
+    std::optional<loop_group> loops;  // destroyed after the connections, which end in them
     std::deque<shard> shards;
     std::optional<worker_pool> blocking;  // destroyed first: its work completes in the loops
     std::atomic<bool> draining{false};
+    bool started = false;
 
+    void make_loops();
     void listen();
 };
 
@@ -97,21 +99,31 @@ server::server(server_options options, std::function<void(std::string_view)> rep
         if (!alone) throw std::runtime_error(listen_error(s.local, alone.error()));
     }
     s.blocking.emplace(blocking_threads);
-    uring_options ring = s.options.uring;
+    s.make_loops();
     for (shard& each : s.shards) {
-        backend_choice choice = try_backend(s.options.engine, ring);
-        if (choice.backend == nullptr) {
-            throw std::runtime_error(fmt::format("the engine {} cannot be used here: {}",
-                                                 name_of(s.options.engine), choice.reason));
-        }
-        s.engine = choice.chosen;
-        s.engine_reason = choice.reason;
-        if (ring.sqpoll_cpu >= 0) ++ring.sqpoll_cpu;  // the next thread's, on the next core
-        each.own_loop = std::make_unique<naru::loop>(std::move(choice.backend));
         each.own_worker.emplace(*each.own_loop, s.options, s.root, *s.blocking, s.log ? &*s.log : nullptr,
                                 s.report);
     }
     s.listen();
+}
+
+void server::state::make_loops() {
+    std::vector<std::unique_ptr<backend>> backends;
+    uring_options ring = options.uring;
+    while (backends.size() < shards.size()) {
+        backend_choice choice = try_backend(options.engine, ring);
+        if (choice.backend == nullptr) {
+            throw std::runtime_error(
+                fmt::format("the engine {} cannot be used here: {}", name_of(options.engine), choice.reason));
+        }
+        engine = choice.chosen;
+        engine_reason = choice.reason;
+        if (ring.sqpoll_cpu >= 0) ++ring.sqpoll_cpu;  // the next thread's, on the next core
+        backends.push_back(std::move(choice.backend));
+    }
+    loops.emplace(std::move(backends));
+    for (std::size_t each = 0; each < shards.size(); ++each)
+        shards[each].own_loop = &loops->at(each);
 }
 
 void server::state::listen() {
@@ -152,28 +164,25 @@ server::~server() {
 }
 
 void server::start() {
-    for (shard& each : state_->shards) {
-        each.thread = std::thread([&each] {
-            if (each.listener) each.own_worker->serve(each.listener);
-            each.own_loop->run();
-        });
-    }
+    state_->started = true;
+    state_->loops->start([s = state_.get()](loop&, std::size_t index) -> task<> {
+        shard& own = s->shards[index];
+        if (own.listener) own.own_worker->serve(own.listener);
+        (void)co_await sleep_until(never);  // until the worker stops the loop
+    });
 }
 
 void server::drain() {
     if (state_->draining.exchange(true)) return;
     for (shard& each : state_->shards) {
-        if (!each.thread.joinable() || !each.listener)
-            continue;  // without a listener: by the one that has it
+        if (!state_->started || !each.listener) continue;  // without a listener: by the one that has it
         http::worker* const draining = &*each.own_worker;
         each.own_loop->post([draining] { draining->drain(); });
     }
 }
 
 void server::wait() {
-    for (shard& each : state_->shards) {
-        if (each.thread.joinable()) each.thread.join();
-    }
+    if (state_->started) state_->loops->join();
     state_->blocking.reset();
 }
 

@@ -9,7 +9,10 @@
 namespace naru {
 
 loop::loop(std::unique_ptr<naru::backend> completions)
-    : backend_(std::move(completions)), timers_(clock::now()), now_(clock::now()) {}
+    : backend_(std::move(completions)),
+      timers_(clock::now()),
+      precise_(clock::now(), limits::precise_resolution),
+      now_(clock::now()) {}
 
 loop::~loop() {
     while (callers_.load(std::memory_order_acquire) != 0)
@@ -115,10 +118,12 @@ void loop::submit_and_dispatch() {
 
 void loop::end_tick(instant limit) {
     const bool busy = !batch_.empty() || !done_.empty() || !posts_.empty() || !deferred_.empty();
+    if (precise_used_) limit = std::min(limit, precise_.next());
     backend_->wait(busy ? instant::min() : std::min(limit, timers_.next()), done_);
     now_ = clock::now();
     dispatch(limits::dispatch_budget);
     timers_.expire(now_);
+    if (precise_used_) precise_.expire(now_);
 }
 
 unsigned loop::dispatch(unsigned budget) noexcept {

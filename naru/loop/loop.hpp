@@ -73,6 +73,16 @@ class loop {
     void cancel(operation& op) noexcept;
 
     void arm(timer& each, instant deadline) noexcept { timers_.arm(each, deadline); }
+    /// The same for a deadline that is near: to 1/32 of a millisecond, where the backend waits as exactly
+    /// (io_uring; the others wait for whole milliseconds).
+    void arm_precisely(timer& each, instant deadline) noexcept {
+        if (deadline > saturating_add(now_, limits::precise_timers)) {
+            arm(each, deadline);
+        } else {
+            precise_used_ = true;
+            precise_.arm(each, deadline);
+        }
+    }
     void disarm(timer& each) noexcept { timers_.disarm(each); }
 
     /// The time of this tick: read once after the wait, good to about a millisecond.
@@ -140,6 +150,8 @@ class loop {
 
     std::unique_ptr<naru::backend> backend_;
     timer_wheel timers_;
+    timer_wheel precise_;
+    bool precise_used_ = false;
     operation_queue batch_;  // submitted in this tick
     operation_queue done_;   // completed, to be dispatched
     instant now_;

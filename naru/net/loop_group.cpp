@@ -11,6 +11,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 namespace naru {
 
@@ -52,17 +53,25 @@ unsigned cores() noexcept {
     return count == 0 ? 1 : count;
 }
 
-}  // namespace
-
-loop_group::loop_group(unsigned loops, engine which) : state_(std::make_unique<state>()) {
-    const unsigned count = loops == 0 ? cores() : loops;
-    for (unsigned each = 0; each < count; ++each) {
+std::vector<std::unique_ptr<backend>> make_backends(unsigned count, engine which) {
+    std::vector<std::unique_ptr<backend>> made(count == 0 ? cores() : count);
+    for (std::unique_ptr<backend>& each : made) {
         backend_choice choice = try_backend(which);
         if (choice.backend == nullptr)
             throw std::runtime_error("the engine " + std::string(name_of(which)) +
                                      " cannot be used here: " + choice.reason);
-        state_->shards.emplace_back().own_loop = std::make_unique<naru::loop>(std::move(choice.backend));
+        each = std::move(choice.backend);
     }
+    return made;
+}
+
+}  // namespace
+
+loop_group::loop_group(unsigned loops, engine which) : loop_group(make_backends(loops, which)) {}
+
+loop_group::loop_group(std::vector<std::unique_ptr<backend>> backends) : state_(std::make_unique<state>()) {
+    for (std::unique_ptr<backend>& each : backends)
+        state_->shards.emplace_back().own_loop = std::make_unique<naru::loop>(std::move(each));
 }
 
 loop_group::~loop_group() {

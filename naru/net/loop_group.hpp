@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <vector>
 
 namespace naru {
 
@@ -20,6 +21,8 @@ class loop_group {
     /// `loops` of an engine; 0: as many as the process may use cores. Throws std::runtime_error if the engine
     /// cannot be used here, std::system_error if there can be no thread.
     explicit loop_group(unsigned loops = 0, engine which = engine::automatic);
+    /// A loop for each of these.
+    explicit loop_group(std::vector<std::unique_ptr<backend>> backends);
     /// Drains and joins.
     ~loop_group();
     loop_group(const loop_group&) = delete;

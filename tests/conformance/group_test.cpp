@@ -156,6 +156,20 @@ TEST_P(Group, WithStopInAChildDoesNotKeepTheGroupsStopAway) {
     EXPECT_FALSE(other.stopped());
 }
 
+TEST_P(Group, SeveralMayJoin) {
+    int joined = 0;
+    auto join = [&](task_group& group) -> task<> {
+        co_await group.join();
+        ++joined;
+    };
+    auto body = [&](task_group& group) -> task<> {
+        group.spawn(sleep_task(1ms));
+        co_await when_all(join(group), join(group));
+    };
+    EXPECT_TRUE(run_task(loop(), with_group(body)));
+    EXPECT_EQ(joined, 2);
+}
+
 TEST_P(Group, AJoinCanBeBounded) {
     auto body = [&](task_group& group) -> task<> {
         group.spawn(sleep_task(1h));

@@ -222,6 +222,25 @@ TEST_P(Request, AnIntervalDoesNotDrift) {
     EXPECT_GE(clock::now() - begin, 6ms);
 }
 
+TEST_P(Request, SleepsWithinAMillisecondEndInTheirOrder) {
+    std::string order;
+    const instant now = clock::now();
+    auto sleep = [&](char name, duration after) -> task<> {
+        (void)co_await sleep_until(now + after);
+        EXPECT_GE(clock::now(), now + after);
+        order += name;
+    };
+    auto main = [&]() -> task<> {
+        co_await when_all(sleep('c', 2900us), sleep('a', 2100us), sleep('b', 2500us));
+    };
+    started_task<> sleeping(loop(), main());
+    const bool near = clock::now() - loop().now() < 15ms;  // else they were no near deadlines to the loop
+    ASSERT_TRUE(run_until([&] { return sleeping.ended(); }));
+    if (near) {
+        EXPECT_EQ(order, "abc");
+    }
+}
+
 TEST_P(Request, StoppingTheLoopStopsRun) {
     loop().stop();
     auto main = []() -> task<result<void>> { co_return co_await sleep_for(1h); };
