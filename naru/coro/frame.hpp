@@ -18,7 +18,7 @@ class frame_pool {
     frame_pool(const frame_pool&) = delete;
     frame_pool& operator=(const frame_pool&) = delete;
 
-    /// On the pool's thread. At least 32 bytes, aligned as operator new's. Throws std::bad_alloc.
+    /// On the pool's thread. More than 40 bytes, aligned as operator new's. Throws std::bad_alloc.
     virtual void* allocate(std::size_t bytes) = 0;
     /// On the pool's thread, with the size that was asked for.
     virtual void release(void* memory, std::size_t bytes) noexcept = 0;

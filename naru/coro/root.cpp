@@ -3,6 +3,7 @@
 #include <naru/coro/operations.hpp>
 
 #include <cstdio>
+#include <new>
 #include <unordered_map>
 #include <utility>
 
@@ -54,20 +55,24 @@ void root::look() noexcept {
         reported_ = false;
         return;
     }
-    if (pool.given_back() == given_back_) {
-        bool failed = false;
-        scope_access::for_each(
-            scope_,
-            [](void* context, stop_entry& entry) {
-                receive_request::awaiter* const receive = receive_request::awaiter::of(entry);
-                if (receive == nullptr || !receive->waits_for_buffer()) return;
-                receive->give_up();
-                *static_cast<bool*>(context) = true;
-            },
-            &failed);
-        if (failed && !std::exchange(reported_, true)) report_holders(*home_);
-    }
+    if (pool.given_back() == given_back_) fail_starved();
     watch();
+}
+
+// Without memory for this it is tried again at the next look.
+void root::fail_starved() noexcept try {
+    bool failed = false;
+    scope_access::for_each(
+        scope_,
+        [](void* context, stop_entry& entry) {
+            receive_request::awaiter* const receive = receive_request::awaiter::of(entry);
+            if (receive == nullptr || !receive->waits_for_buffer()) return;
+            receive->give_up();
+            *static_cast<bool*>(context) = true;
+        },
+        &failed);
+    if (failed && !std::exchange(reported_, true)) report_holders(*home_);
+} catch (const std::bad_alloc&) {
 }
 
 }  // namespace detail

@@ -33,6 +33,7 @@ class root {
     };
     void watch() noexcept;
     void look() noexcept;
+    void fail_starved() noexcept;
 
     loop* home_;
     stop_scope scope_;

@@ -217,8 +217,8 @@ TEST_P(Allocation, AnIdleEchoCoroutineIsAsSmallAsPublished) {
     EXPECT_LE(pool.sizes[0], 224u);
     EXPECT_LE(pool.sizes[1], 104u);
 #elif !defined(__clang__)
-    EXPECT_LE(pool.sizes[0] + pool.sizes[1], 1024u);
-    std::printf("frames: %zu %zu\n", pool.sizes[0], pool.sizes[1]);
+    EXPECT_LE(pool.sizes[0], 432u);
+    EXPECT_LE(pool.sizes[1], 136u);
 #endif
     EXPECT_EQ(sizeof(receive_request::awaiter), 120u);
     group.stop();
