@@ -6,16 +6,18 @@
 
 // [readme]
 naru::task<> echo(naru::tcp_stream peer) {
-    while (auto data = co_await peer.recv()) {
+    while (auto data = co_await peer.receive()) {
         if (!co_await peer.send(*data)) break;
     }
 }
 
 naru::task<> serve(naru::tcp_listener listener) {
-    naru::task_group clients;
-    while (auto peer = co_await listener.accept())
-        clients.spawn(echo(std::move(*peer)));
-    co_await clients.join();
+    co_await naru::with_supervisor(
+        [&](naru::task_group& clients) -> naru::task<> {
+            while (auto peer = co_await listener.accept())
+                clients.spawn(echo(std::move(*peer)));
+        },
+        naru::print_failure);
 }
 // [readme]
 

@@ -17,11 +17,12 @@ naru::task<> connection(naru::loop& loop, naru::tcp_stream client, naru::address
 }
 
 naru::task<> serve(naru::loop& loop, naru::tcp_listener listener, naru::address target) {
-    naru::task_group connections;
-    while (auto client = co_await listener.accept()) {
-        connections.spawn(connection(loop, std::move(*client), target));
-    }
-    co_await connections.join();
+    co_await naru::with_supervisor(
+        [&](naru::task_group& connections) -> naru::task<> {
+            while (auto client = co_await listener.accept())
+                connections.spawn(connection(loop, std::move(*client), target));
+        },
+        naru::print_failure);
 }
 
 }  // namespace

@@ -2,12 +2,21 @@
 #pragma once
 
 #include <naru/backend/choose_backend.hpp>
-#include <naru/coro/awaiters.hpp>
+#include <naru/coro/channel.hpp>
+#include <naru/coro/combine.hpp>
+#include <naru/coro/deadline.hpp>
+#include <naru/coro/group.hpp>
+#include <naru/coro/offload.hpp>
+#include <naru/coro/on.hpp>
+#include <naru/coro/run.hpp>
+#include <naru/coro/sleep.hpp>
+#include <naru/coro/stop_token.hpp>
+#include <naru/coro/sync.hpp>
 #include <naru/coro/task.hpp>
-#include <naru/coro/task_group.hpp>
 #include <naru/loop/loop.hpp>
 #include <naru/loop/worker_pool.hpp>
 #include <naru/net/acceptor.hpp>
+#include <naru/net/loop_group.hpp>
 #include <naru/net/reactor.hpp>
 #include <naru/net/socket_options.hpp>
 #include <naru/net/tcp_listener.hpp>

@@ -155,6 +155,25 @@ def echo(program: Path, port: int, connections: int, size: int, core: int, secon
     return Result(said["round_trips"], said["seconds"], said["round_trips"] * size, said["p50_us"], said["p99_us"])
 
 
+# ---- kv_client ---------------------------------------------------------------------------------------------
+
+
+def key_value(program: Path, port: int, connections: int, depth: int, core: int, seconds: float) -> Result:
+    command = [str(program), str(port), "--connections", str(connections), "--depth", str(depth), "--seconds",
+               f"{seconds:g}"]
+    with _running(command, core) as client:
+        output, errors = client.communicate(timeout=seconds + 30)
+    try:
+        said = json.loads(output)
+    except ValueError:
+        raise Failure(f"kv_client: {errors.strip() or 'no result'}") from None
+    if said["errors"] or client.returncode:
+        raise Failure(f"kv_client: {said['errors']} connections failed")
+    if said["operations"] == 0:
+        raise Failure("kv_client: nothing came back")
+    return Result(said["operations"], said["seconds"], said["bytes"], said["p50_us"], said["p99_us"])
+
+
 # ---- idle_clients ------------------------------------------------------------------------------------------
 
 

@@ -141,6 +141,19 @@ def _echo(connections: int, size: int) -> Measure:
     return measure
 
 
+def _key_value(connections: int, depth: int) -> Measure:
+    def measure(settings: Settings, server: Server) -> dict[str, float]:
+        with server.running(settings.site, settings.cores) as (process, port):
+            def load(seconds: float) -> Result:
+                return clients.key_value(settings.program("kv_client"), port, connections, depth,
+                                         settings.cores.client, seconds)
+
+            load(WARM_UP_SECONDS)
+            return _under_load(settings, process.pid, lambda: load(settings.seconds))
+
+    return measure
+
+
 def _memory(settings: Settings, server: Server) -> dict[str, float]:
     site = settings.site
     count = min(settings.idle_connections, server.most_connections(site))
@@ -262,6 +275,14 @@ def scenarios(idle_connections: int) -> list[Scenario]:
                   [Metric("cpu_us", "CPU us/round trip", 2), Metric("rate", "round trips/s", 0), *COMMON[1:]],
                   [TO_FLOOR, Ratio("x libuv", lambda server: "libuv" if server.name != "libuv" else None)]),
         ], uses=["echo_client"]),
+        Scenario("key_value", [
+            Group(f"key_value-{depth}", f"GET and SET of 32 bytes in turn, 50 connections, {depth} at a time",
+                  s.KEY_VALUE_SERVERS, _key_value(50, depth),
+                  [Metric("cpu_us", "CPU us/operation", 2), Metric("rate", "operations/s", 0), *COMMON[1:]],
+                  [Ratio("x plain epoll", lambda server: server.floor),
+                   Ratio("x Asio", lambda server: "asio" if server.name != "asio" else None)])
+            for depth in (1, 16)
+        ], uses=["kv_client"]),
         Scenario("engines", [engines(connections, size) for connections in (1, 64, 512)
                              for size in (64, 4096, 65536)], uses=["echo_client"]),
         Scenario("calls", [

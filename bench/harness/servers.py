@@ -244,6 +244,14 @@ ECHO_SERVERS = [
 ]
 
 
+KEY_VALUE_SERVERS = [
+    *(Server(f"naru-{engine}", "examples/key_value",
+             lambda site, _, port, engine=engine: ["--listen", f"127.0.0.1:{port}", "--engine", engine], "kv-epoll",
+             f"naru's key-value example on {engine}") for engine in ("epoll", "io_uring")),
+    Server("kv-epoll", "bench/kv_epoll", lambda site, _, port: [str(port)], what="a plain epoll loop"),
+    Server("asio", "bench/kv_asio", lambda site, _, port: [str(port)], "kv-epoll", "Asio, coroutines"),
+]
+
 NARU_DIRECT = Server(
     "naru-direct", "naru",
     lambda site, _, port: ["serve", str(site.root), "--listen", f"127.0.0.1:{port}", "--engine", "io_uring", "--threads",

@@ -42,6 +42,10 @@ class uring_backend final : public backend {
     result<handle> attach(int descriptor, descriptor_kind kind, ownership whose) noexcept override;
     result<handle> reserve_file() noexcept override;
     int descriptor(handle of) noexcept override;
+    bool waits_for_buffer(handle of) noexcept override {
+        const record* found = records_.find(of);
+        return found != nullptr && found->starved;
+    }
     borrowed_descriptor borrow(handle of) noexcept override;
     void submit(operation_queue& batch, operation_queue& done) noexcept override;
     void cancel(operation& op, operation_queue& done) noexcept override;

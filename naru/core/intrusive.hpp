@@ -161,6 +161,17 @@ struct list_head : list_node {
         if (node != nullptr) node->unlink();
         return node;
     }
+    /// Moves everything from `other` behind what is here.
+    void take_all(list_head& other) noexcept {
+        if (other.empty()) return;
+        list_node* const first = other.next_node;
+        list_node* const last = other.previous_node;
+        other.next_node = other.previous_node = &other;
+        first->previous_node = previous_node;
+        previous_node->next_node = first;
+        last->next_node = this;
+        previous_node = last;
+    }
 };
 
 }  // namespace naru

@@ -56,6 +56,18 @@ inline constexpr unsigned posts_per_tick = 1024;
 /// Rounds of posted tasks in a loop's destructor: what was posted before, what those tasks post, and so on.
 inline constexpr unsigned posts_rounds_at_end = 64;
 
+/// Coroutines that start inside each other's start (a child spawned by a child that is being spawned): those
+/// beyond begin in the loop's next tick, so that the depth of a program costs no stack.
+inline constexpr unsigned nested_starts = 64;
+
+/// How long a coroutine's receive may wait for a pool buffer while none is given back; then it fails with
+/// errc::buffers_held, and a line says who holds them (buffer_pool::set_patience).
+inline constexpr std::chrono::seconds lease_patience{10};
+
+/// Deadlines of coroutines that are no farther off are kept to the finer resolution; others to a millisecond.
+inline constexpr std::chrono::milliseconds precise_timers{20};
+inline constexpr std::chrono::nanoseconds precise_resolution{31'250};
+
 /// Readiness events taken in one call to the kernel.
 inline constexpr std::size_t events_per_wait = 512;
 

@@ -30,6 +30,11 @@ class category final : public std::error_category {
                 return "the file ends before the last of the bytes that were to be sent of it: it is shorter "
                        "than "
                        "was thought, or has been cut meanwhile";
+            case errc::buffers_held:
+                return "all receive buffers of this loop are held by leases and none is given back: "
+                       "copy what is to be kept, or receive into memory of your own";
+            case errc::channel_closed:
+                return "the channel is closed";
         }
         return "unknown naru error";
     }

@@ -19,6 +19,8 @@ enum class errc : int {
     direct_descriptor_limit,  ///< this loop's table of direct descriptors is full
     blocking_descriptor,      ///< a listener, or a socket to be connected, from outside is in blocking mode
     end_of_file,              ///< a file has fewer bytes than were to be sent of it
+    buffers_held,             ///< leases hold all receive buffers of the loop, and none was given back
+    channel_closed,           ///< no one sends through this channel any more, and it is empty
 };
 
 const std::error_category& naru_category() noexcept;

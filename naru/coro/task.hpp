@@ -1,15 +1,18 @@
-// task<T>: a coroutine that starts when it is awaited and hands its value, or its exception, to the awaiter.
+// task<T>: a coroutine that starts when it is awaited or spawned, and hands its value, or its exception, to
+// whoever waits for it.
 //
 // GCC 12 destroys some temporaries twice when they share a full expression with co_await: lambdas with
 // captures that need a destructor, and aggregates with such members. Give them a name first and move them in.
 #pragma once
 
-#include <naru/coro/stop_scope.hpp>
-#include <naru/loop/loop.hpp>
+#include <naru/coro/awaiter.hpp>
+#include <naru/coro/ending.hpp>
+#include <naru/coro/frame.hpp>
+#include <naru/coro/request.hpp>
 
+#include <concepts>
 #include <coroutine>
 #include <exception>
-#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -20,63 +23,81 @@ class task;
 
 namespace detail {
 
-struct task_promise_base {
+struct task_promise_base : frame_memory {
     std::coroutine_handle<> continuation;
-    stop_scope* scope = nullptr;  ///< inherited from the awaiting task unless set before
-    std::exception_ptr exception;
+    stop_scope* scope = nullptr;
 
+    /// The frame, with the parameters in it, is gone before whoever waited goes on.
     struct final_awaiter {
         bool await_ready() const noexcept { return false; }
         template <class Promise>
-        std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> ending) noexcept {
-            return ending.promise().continuation;
+        std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> ended) noexcept {
+            const std::coroutine_handle<> next = ended.promise().continuation;
+            ended.destroy();
+            return next;
         }
         void await_resume() const noexcept {}
     };
 
     std::suspend_always initial_suspend() const noexcept { return {}; }
     final_awaiter final_suspend() const noexcept { return {}; }
-    void unhandled_exception() noexcept { exception = std::current_exception(); }
 };
 
 template <class T>
 struct task_promise : task_promise_base {
-    std::optional<T> value;
+    ending<T>* into = nullptr;
 
     task<T> get_return_object() noexcept;
-    template <class U>
+    /// The default is for `co_return {}`.
+    template <class U = T>
+        requires std::constructible_from<T, U>
     void return_value(U&& returned) {
-        value.emplace(std::forward<U>(returned));
+        into->set(std::forward<U>(returned));
     }
-    T take() {
-        if (exception) std::rethrow_exception(exception);
-        return std::move(*value);
-    }
+    void unhandled_exception() noexcept { into->set_exception(std::current_exception()); }
 };
 
 template <>
 struct task_promise<void> : task_promise_base {
+    ending<void>* into = nullptr;
+
     task<void> get_return_object() noexcept;
-    void return_void() const noexcept {}
-    void take() const {
-        if (exception) std::rethrow_exception(exception);
-    }
+    void return_void() const { into->set(); }
+    void unhandled_exception() const noexcept { into->set_exception(std::current_exception()); }
 };
 
-/// The scope that a coroutine with this promise runs in, if it knows of scopes.
-template <class Promise>
-stop_scope* scope_of(Promise& promise) noexcept {
-    if constexpr (requires { promise.scope; }) {
-        return promise.scope;
-    } else {
-        return nullptr;
+template <class T>
+class task_awaiter : public begins<task_awaiter<T>> {
+ public:
+    explicit task_awaiter(std::coroutine_handle<task_promise<T>> frame) noexcept : frame_(frame) {}
+    task_awaiter(const task_awaiter&) = delete;
+    task_awaiter& operator=(const task_awaiter&) = delete;
+    ~task_awaiter() {
+        if (frame_) frame_.destroy();  // never begun
     }
-}
+
+    bool await_ready() const noexcept {
+        if (!frame_) fatal("bug: a task was awaited that had been awaited, spawned or moved from before");
+        return false;
+    }
+    std::coroutine_handle<> begin(std::coroutine_handle<> waiting, stop_scope& in) noexcept {
+        task_promise<T>& promise = frame_.promise();
+        promise.continuation = waiting;
+        promise.scope = &in;
+        promise.into = &ended_;
+        return std::exchange(frame_, nullptr);  // it frees itself
+    }
+    [[nodiscard]] T await_resume() { return ended_.take(); }
+
+ private:
+    std::coroutine_handle<task_promise<T>> frame_;
+    ending<T> ended_;
+};
 
 }  // namespace detail
 
-/// Move-only; owns the coroutine's frame. A frame that has been started must run to its end before the task
-/// is destroyed: that is what awaiting it does, and what task_group sees to.
+/// Move-only; owns the coroutine's frame until it is begun, which happens once: by co_await, by a group's
+/// spawn, or by run.
 template <class T>
 class [[nodiscard]] task {
  public:
@@ -92,25 +113,15 @@ class [[nodiscard]] task {
         if (frame_) frame_.destroy();
     }
 
-    /// Runs the task in `scope` rather than in that of whoever awaits it.
-    task&& in(stop_scope& scope) && noexcept {
-        frame_.promise().scope = &scope;
-        return std::move(*this);
+    detail::task_awaiter<T> operator co_await() && noexcept {
+        return detail::task_awaiter<T>(std::exchange(frame_, nullptr));
     }
-
-    struct awaiter {
-        std::coroutine_handle<promise_type> frame;
-        bool await_ready() const noexcept { return false; }
-        template <class Promise>
-        std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> waiting) noexcept {
-            promise_type& promise = frame.promise();
-            promise.continuation = waiting;
-            if (promise.scope == nullptr) promise.scope = detail::scope_of(waiting.promise());
-            return frame;
-        }
-        T await_resume() { return frame.promise().take(); }
-    };
-    awaiter operator co_await() && noexcept { return awaiter{frame_}; }
+    template <class Awaited = T>
+    detail::task_awaiter<Awaited> operator co_await() & {
+        static_assert(detail::never_true<Awaited>,
+                      "naru: a task is awaited once and used up: co_await std::move(task)");
+        return std::move(*this).operator co_await();
+    }
 
  private:
     friend promise_type;
@@ -129,83 +140,49 @@ inline task<void> task_promise<void>::get_return_object() noexcept {
     return task<void>(std::coroutine_handle<task_promise<void>>::from_promise(*this));
 }
 
-/// A coroutine nobody awaits: runs at once, frees itself at its end.
-struct detached {
-    struct promise_type {
-        stop_scope* scope = nullptr;
-        detached get_return_object() const noexcept { return {}; }
-        std::suspend_never initial_suspend() const noexcept { return {}; }
-        std::suspend_never final_suspend() const noexcept { return {}; }
-        void return_void() const noexcept {}
-        void unhandled_exception() const noexcept { std::terminate(); }  // the bodies below catch everything
-    };
+template <class Callable, class... Arguments>
+concept makes_task = requires(Callable& callable, Arguments&&... arguments) {
+    typename std::invoke_result_t<Callable&, Arguments...>::promise_type;
 };
+
+/// GCC 12 destroys a temporary callable twice when its call is awaited (fixed in 13).
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
+template <class Callable>
+inline constexpr bool survives_awaiting =
+    std::is_lvalue_reference_v<Callable> || std::is_trivially_destructible_v<std::remove_cvref_t<Callable>>;
+#else
+template <class>
+inline constexpr bool survives_awaiting = true;
+#endif
 
 }  // namespace detail
 
-/// co_await current_scope() gives the stop_scope* the coroutine runs in, or nullptr.
-struct current_scope {
-    stop_scope* scope = nullptr;
+/// co_await current_scope() gives the stop_scope that the coroutine runs in, by pointer: never null.
+struct [[nodiscard]] current_scope {
     bool await_ready() const noexcept { return false; }
     template <class Promise>
     bool await_suspend(std::coroutine_handle<Promise> self) noexcept {
-        scope = detail::scope_of(self.promise());
+        scope_ = &detail::scope_of(self.promise());
         return false;
     }
-    stop_scope* await_resume() const noexcept { return scope; }
+    [[nodiscard]] stop_scope* await_resume() const noexcept { return scope_; }
+
+ private:
+    stop_scope* scope_ = nullptr;
 };
 
-namespace detail {
-
-/// co_await enter_scope{...}: a coroutine that nobody awaits runs in that scope from here on.
-struct enter_scope {
-    stop_scope& scope;
+/// co_await current_loop() gives the loop that the coroutine runs on, by pointer: never null.
+struct [[nodiscard]] current_loop {
     bool await_ready() const noexcept { return false; }
     template <class Promise>
     bool await_suspend(std::coroutine_handle<Promise> self) noexcept {
-        self.promise().scope = &scope;
+        loop_ = &detail::loop_of(detail::scope_of(self.promise()));
         return false;
     }
-    void await_resume() const noexcept {}
+    [[nodiscard]] loop* await_resume() const noexcept { return loop_; }
+
+ private:
+    loop* loop_ = nullptr;
 };
-
-template <class T>
-struct run_state {
-    stop_scope scope;
-    std::optional<std::conditional_t<std::is_void_v<T>, bool, T>> value;
-    std::exception_ptr exception;
-    bool done = false;
-};
-
-template <class T>
-detached run_detached(task<T> main, run_state<T>& state) {
-    co_await enter_scope{state.scope};
-    try {
-        if constexpr (std::is_void_v<T>) {
-            co_await std::move(main);
-        } else {
-            state.value.emplace(co_await std::move(main));
-        }
-    } catch (...) {
-        state.exception = std::current_exception();
-    }
-    state.done = true;
-}
-
-}  // namespace detail
-
-/// Runs the loop on this thread until `main` has ended; returns its value or throws its exception. loop::stop
-/// asks `main` to end: what it awaits is cancelled, and ends with operation_canceled. This returns when it
-/// has ended, not before, because no frame may be left behind; a task that awaits again after that, in a
-/// scope of its own, goes on for as long as it does.
-template <class T>
-T run(loop& on, task<T> main) {
-    detail::run_state<T> state;
-    detail::run_detached(std::move(main), state);
-    while (!on.run_until([&state] { return state.done; }))
-        state.scope.stop();
-    if (state.exception) std::rethrow_exception(state.exception);
-    if constexpr (!std::is_void_v<T>) return std::move(*state.value);
-}
 
 }  // namespace naru

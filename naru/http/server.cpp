@@ -1,9 +1,11 @@
 #include <naru/http/server.hpp>
 
+#include <naru/coro/sleep.hpp>
 #include <naru/http/access_log.hpp>
 #include <naru/http/worker.hpp>
 #include <naru/loop/loop.hpp>
 #include <naru/net/files.hpp>
+#include <naru/net/loop_group.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -16,8 +18,6 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
-#include <system_error>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -140,12 +140,10 @@ std::string root_error(const std::string& root, const std::error_code& error) {
 
 }  // namespace
 
-// The loop last to be destroyed: connections end in it.
 struct server::shard {
-    std::unique_ptr<naru::loop> own_loop;
+    naru::loop* own_loop = nullptr;
     std::optional<http::worker> own_worker;
     std::vector<handle> listeners;
-    std::thread thread;
 };
 
 struct server::state {
@@ -155,21 +153,16 @@ struct server::state {
     naru::engine engine = naru::engine::automatic;
     std::string engine_reason;
     std::vector<address> local;
+    std::optional<loop_group> loops;  // destroyed after the connections, which end in them
     std::deque<shard> shards;
     std::optional<disk_threads> blocking;  // destroyed first: its work completes in the loops
     std::function<void()> on_failure;
     std::atomic<bool> draining{false};
     std::atomic<bool> failed{false};
-    enum class decision : std::uint8_t { none, serve, give_up };
-    decision decided = decision::none;
-    std::mutex starting;
-    std::condition_variable has_decided;
+    bool started = false;
 
     void make_shards(const std::shared_ptr<const directory_root>& root);
     void listen();
-    void start_threads();
-    void decide(decision what);
-    void run(shard& each);
     void drain() noexcept;
     void fail() noexcept;
     /// After the loops' end.
@@ -194,9 +187,10 @@ server::server(server_options options, std::function<void(std::string_view)> rep
 }
 
 void server::state::make_shards(const std::shared_ptr<const directory_root>& root) {
+    std::vector<std::unique_ptr<backend>> backends;
     shards.resize(options.threads == 0 ? 1 : options.threads);
     uring_options ring = options.uring;
-    for (shard& each : shards) {
+    while (backends.size() < shards.size()) {
         backend_choice choice = try_backend(options.engine, ring);
         if (choice.backend == nullptr) {
             throw std::runtime_error(
@@ -205,7 +199,12 @@ void server::state::make_shards(const std::shared_ptr<const directory_root>& roo
         engine = choice.chosen;
         engine_reason = choice.reason;
         if (ring.sqpoll_cpu >= 0) ++ring.sqpoll_cpu;  // the next thread's, on the next core
-        each.own_loop = std::make_unique<naru::loop>(std::move(choice.backend));
+        backends.push_back(std::move(choice.backend));
+    }
+    loops.emplace(std::move(backends));
+    for (std::size_t index = 0; index < shards.size(); ++index) {
+        shard& each = shards[index];
+        each.own_loop = &loops->at(index);
         each.own_worker.emplace(*each.own_loop, options, root, *blocking, log ? &*log : nullptr, report);
         each.own_worker->on_lost_listener([this] { fail(); });
     }
@@ -244,46 +243,18 @@ server::~server() {
 
 void server::start(std::function<void()> on_failure) {
     state_->on_failure = std::move(on_failure);
-    state_->start_threads();
-}
-
-// No thread serves before all are there: one that hands connections on would do so to a loop that never runs.
-void server::state::start_threads() {
     try {
-        for (shard& each : shards)
-            each.thread = std::thread([this, &each] { run(each); });
-    } catch (const std::exception& none) {
-        decide(decision::give_up);
-        std::size_t started = 0;
-        for (shard& each : shards) {
-            if (!each.thread.joinable()) break;
-            each.thread.join();
-            ++started;
-        }
-        throw std::runtime_error(fmt::format(
-            "only {} of {} threads could be started: {}; ask for fewer with --threads, or raise the limit "
-            "(ulimit -u, TasksMax= in the service's unit)",
-            started, shards.size(), none.what()));
+        state_->loops->start([s = state_.get()](loop&, std::size_t index) -> task<> {
+            shard& own = s->shards[index];
+            own.own_worker->serve(own.listeners);
+            (void)co_await sleep_until(never);  // until the worker stops the loop
+        });
+    } catch (const std::runtime_error& none) {
+        throw std::runtime_error(fmt::format("{}; ask for fewer with --threads, or raise the limit (ulimit -u, "
+                                             "TasksMax= in the service's unit)",
+                                             none.what()));
     }
-    decide(decision::serve);
-}
-
-void server::state::decide(decision what) {
-    {
-        const std::lock_guard lock(starting);
-        decided = what;
-    }
-    has_decided.notify_all();
-}
-
-void server::state::run(shard& each) {
-    {
-        std::unique_lock lock(starting);
-        has_decided.wait(lock, [this] { return decided != decision::none; });
-        if (decided == decision::give_up) return;
-    }
-    each.own_worker->serve(each.listeners);
-    each.own_loop->run();
+    state_->started = true;
 }
 
 void server::drain() { state_->drain(); }
@@ -291,8 +262,7 @@ void server::drain() { state_->drain(); }
 void server::state::drain() noexcept {
     if (draining.exchange(true)) return;
     for (shard& each : shards) {
-        if (!each.thread.joinable() || each.listeners.empty())
-            continue;  // without a listener: by the one that has it
+        if (!started || each.listeners.empty()) continue;  // without a listener: by the one that has it
         http::worker* const ending = &*each.own_worker;
         each.own_loop->post([ending] { ending->drain(); });
     }
@@ -305,9 +275,7 @@ void server::state::fail() noexcept {
 }
 
 void server::wait() {
-    for (shard& each : state_->shards) {
-        if (each.thread.joinable()) each.thread.join();
-    }
+    if (state_->started) state_->loops->join();
     if (!state_->disk_hangs()) state_->blocking.reset();
 }
 

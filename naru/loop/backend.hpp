@@ -92,6 +92,9 @@ class backend {
     /// The same for all connections: see borrowed_descriptor.
     virtual borrowed_descriptor borrow(handle of) noexcept { return borrowed_descriptor(descriptor(of)); }
 
+    /// Whether a `recv` on the handle waits for a pool buffer, and not for its peer.
+    virtual bool waits_for_buffer(handle of) noexcept = 0;
+
     /// Takes a batch of queued operations. Results that are known at once go to `done`.
     virtual void submit(operation_queue& batch, operation_queue& done) noexcept = 0;
 

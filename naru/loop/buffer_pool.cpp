@@ -44,6 +44,7 @@ buffer_pool::buffer_pool(std::size_t buffers) : capacity_(buffers) {
         throw std::length_error("pool_buffers: a loop has between 1 and " +
                                 std::to_string(limits::pool_buffers_max) + ", not " +
                                 std::to_string(buffers));
+    holders_ = std::make_unique<handle[]>(buffers);
     free_.reserve(buffers);
     base_ = map_pages(buffers * limits::buffer_bytes);
     forbid(base_, limits::buffer_bytes);
@@ -72,6 +73,8 @@ std::byte* buffer_pool::acquire() noexcept {
 void buffer_pool::release(const std::byte* inside) noexcept {
     const std::uint32_t index = index_of(inside);
     NARU_ASSERT(index < used_);
+    holders_[index] = {};
+    ++given_back_;
     if (offer_ != nullptr && offer_(offer_context_, index)) return;
     NARU_ASSERT(free_.size() < used_);
     forbid(at(index), limits::buffer_bytes);

@@ -3,10 +3,13 @@
 #pragma once
 
 #include <naru/core/bytes.hpp>
+#include <naru/core/clock.hpp>
 #include <naru/core/limits.hpp>
+#include <naru/core/slot_table.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -42,6 +45,21 @@ class buffer_pool {
         return base_ + std::size_t{index} * limits::buffer_bytes;
     }
 
+    /// Writes down for whom the buffer that contains `inside` is leased, until it is given back.
+    void note_holder(const std::byte* inside, handle holder) noexcept { holders_[index_of(inside)] = holder; }
+    /// Who holds the buffer `index`; no handle if nobody has been noted.
+    handle holder(std::size_t index) const noexcept {
+        return index < used_ ? holders_[index] : handle();
+    }
+    /// Buffers given back since the pool was made.
+    std::uint64_t given_back() const noexcept { return given_back_; }
+    /// Whether half of the pool is out: then somebody may be waiting for a buffer.
+    bool scarce() const noexcept { return leased() * 2 >= capacity_; }
+
+    /// How long a coroutine's receive may wait for a buffer while none is given back.
+    duration patience() const noexcept { return patience_; }
+    void set_patience(duration longest) noexcept { patience_ = longest; }
+
     std::size_t capacity() const noexcept { return capacity_; }
     std::size_t leased() const noexcept { return used_ - free_.size(); }
     bool available() const noexcept { return leased() < capacity_; }
@@ -55,6 +73,9 @@ class buffer_pool {
     std::size_t capacity_;
     std::size_t used_ = 0;             // leased once or more: those before it
     std::vector<std::uint32_t> free_;  // of the used ones
+    std::unique_ptr<handle[]> holders_;
+    std::uint64_t given_back_ = 0;
+    duration patience_ = limits::lease_patience;
     offer offer_ = nullptr;
     void* offer_context_ = nullptr;
 };

@@ -12,7 +12,10 @@
 namespace naru {
 
 loop::loop(std::unique_ptr<naru::backend> completions)
-    : backend_(std::move(completions)), timers_(clock::now()), now_(clock::now()) {
+    : backend_(std::move(completions)),
+      timers_(clock::now()),
+      precise_(clock::now(), limits::precise_resolution),
+      now_(clock::now()) {
     (void)system_calls::forks_counted();  // from here on
 }
 
@@ -27,9 +30,11 @@ loop::~loop() {
         intrusive_queue<posted> due = std::move(posts_);
         while (posted* task = due.pop())
             task->run(*task);
+        while (!done_.empty())  // work that others have ended
+            dispatch(limits::dispatch_budget);
         finish_closes();
     }
-    NARU_ASSERT(batch_.empty() && done_.empty() && in_flight_ == 0);
+    NARU_ASSERT(batch_.empty() && done_.empty() && deferred_.empty() && in_flight_ == 0);
 }
 
 // Without the posted tasks: one that closes a handle and posts itself again would go on for ever.
@@ -131,6 +136,7 @@ void loop::begin_tick() {
             "or "
             "make its own");
     run_posted();
+    run_deferred();
     submit_and_dispatch();
 }
 
@@ -148,11 +154,13 @@ void loop::submit_and_dispatch() {
 }
 
 void loop::end_tick(instant limit) {
-    const bool busy = !batch_.empty() || !done_.empty() || !posts_.empty();
+    const bool busy = !batch_.empty() || !done_.empty() || !posts_.empty() || !deferred_.empty();
+    if (precise_used_) limit = std::min(limit, precise_.next());
     backend_->wait(busy ? instant::min() : std::min(limit, timers_.next()), done_);
     now_ = clock::now();
     dispatch(limits::dispatch_budget);
     timers_.expire(now_);
+    if (precise_used_) precise_.expire(now_);
 }
 
 unsigned loop::dispatch(unsigned budget) noexcept {
@@ -226,6 +234,12 @@ void loop::take_posted() noexcept {
             oldest = next;
         }
     }
+}
+
+void loop::run_deferred() noexcept {
+    intrusive_queue<posted> due = std::move(deferred_);
+    while (posted* task = due.pop())
+        task->run(*task);
 }
 
 void loop::run_posted() noexcept {

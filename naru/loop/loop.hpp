@@ -91,6 +91,17 @@ class loop {
         NARU_ASSERT(!runs_elsewhere());
         timers_.arm(each, saturate(deadline));
     }
+    /// The same for a deadline that is near: to 1/32 of a millisecond, where the backend waits as exactly
+    /// (io_uring; the others wait for whole milliseconds).
+    void arm_precisely(timer& each, instant deadline) noexcept {
+        if (deadline > saturating_add(now_, limits::precise_timers)) {
+            arm(each, deadline);
+        } else {
+            NARU_ASSERT(!runs_elsewhere());
+            precise_used_ = true;
+            precise_.arm(each, deadline);
+        }
+    }
     void disarm(timer& each) noexcept {
         NARU_ASSERT(!runs_elsewhere());
         timers_.disarm(each);
@@ -104,6 +115,10 @@ class loop {
     void post(posted& task) noexcept;
     /// The same for any callable. Allocates one node.
     void post(std::move_only_function<void()> task);
+
+    /// Runs `task` in the next tick, from the loop's own thread: no wake, nothing shared. What tasks defer
+    /// runs in the tick after, so that a task which defers itself again leaves the others their turn.
+    void defer(posted& task) noexcept { deferred_.push(task); }
 
     /// Closes a handle without anybody waiting for it: what is in flight on it is cancelled and joined first.
     /// Allocates only when more closes are under way than ever before. Without the memory for that the
@@ -163,6 +178,7 @@ class loop {
     bool stop_requested() const noexcept { return stopping_.load(std::memory_order_acquire); }
     void take_posted() noexcept;
     void run_posted() noexcept;
+    void run_deferred() noexcept;
     void finish_closes();
     unsigned dispatch(unsigned budget) noexcept;
     void follow(const operation& ended, operation& following) noexcept;
@@ -173,6 +189,8 @@ class loop {
 
     std::unique_ptr<naru::backend> backend_;
     timer_wheel timers_;
+    timer_wheel precise_;
+    bool precise_used_ = false;
     operation_queue batch_;  // submitted in this tick
     operation_queue done_;   // completed, to be dispatched
     instant now_;
@@ -181,6 +199,7 @@ class loop {
     unsigned began_in_ = none;  // system_calls::forks_counted at its first tick
     object_pool<detached_close> closes_;
     intrusive_queue<posted> posts_;           // taken over from incoming_, in order
+    intrusive_queue<posted> deferred_;        // from this thread
     std::atomic<posted*> incoming_{nullptr};  // newest first
     std::atomic<bool> stopping_{false};
     std::atomic<unsigned> callers_{0};  // other threads inside post or stop

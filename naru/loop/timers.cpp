@@ -7,8 +7,6 @@ namespace naru {
 
 namespace {
 
-constexpr std::int64_t resolution_ns = 1'000'000;
-
 void move_all(list_head& from, list_head& to) noexcept {
     if (from.empty()) return;
     list_node* first = from.next_node;
@@ -22,7 +20,8 @@ void move_all(list_head& from, list_head& to) noexcept {
 
 }  // namespace
 
-timer_wheel::timer_wheel(instant start) noexcept : start_(start) {}
+timer_wheel::timer_wheel(instant start, duration resolution) noexcept
+    : start_(start), resolution_ns_(resolution.count()) {}
 
 timer_wheel::~timer_wheel() {
     for (level_slots& level : levels_) {
@@ -38,7 +37,8 @@ timer_wheel::~timer_wheel() {
 timer_wheel::tick timer_wheel::tick_of(instant deadline) const noexcept {
     if (deadline <= start_) return 0;
     const auto since = static_cast<std::uint64_t>((deadline - start_).count());
-    return (since + (resolution_ns - 1)) / resolution_ns;  // rounded up: never early
+    const auto resolution = static_cast<tick>(resolution_ns_);
+    return (since + (resolution - 1)) / resolution;  // rounded up: never early
 }
 
 void timer_wheel::insert(timer& each) noexcept {
@@ -93,12 +93,12 @@ bool timer_wheel::next_slot(unsigned& level, unsigned& slot, tick& when) noexcep
 }
 
 instant timer_wheel::next() noexcept {
-    if (!due_.empty()) return start_ + duration(static_cast<std::int64_t>(now_) * resolution_ns);
+    if (!due_.empty()) return start_ + duration(static_cast<std::int64_t>(now_) * resolution_ns_);
     unsigned level = 0;
     unsigned slot = 0;
     tick when = 0;
     if (!next_slot(level, slot, when)) return never;
-    return start_ + duration(static_cast<std::int64_t>(when) * resolution_ns);
+    return start_ + duration(static_cast<std::int64_t>(when) * resolution_ns_);
 }
 
 std::size_t timer_wheel::fire(list_head& due) noexcept {
@@ -118,7 +118,7 @@ std::size_t timer_wheel::fire(list_head& due) noexcept {
 }
 
 std::size_t timer_wheel::expire(instant now) noexcept {
-    const tick target = now <= start_ ? 0 : static_cast<tick>((now - start_).count() / resolution_ns);
+    const tick target = now <= start_ ? 0 : static_cast<tick>((now - start_).count() / resolution_ns_);
     std::size_t fired = 0;
     list_head due;
     move_all(due_, due);  // what a handler arms for "now" waits for the next call: no endless loop here

@@ -1,6 +1,6 @@
-// One timer structure for every backend: a hierarchical wheel with a resolution of one millisecond.
-// Arming, re-arming and cancelling are O(1) and allocate nothing; a million idle deadlines cost only their
-// own memory.
+// One timer structure for every backend: a hierarchical wheel, with a resolution of one millisecond if not
+// asked for another. Arming, re-arming and cancelling are O(1) and allocate nothing; a million idle deadlines
+// cost only their own memory.
 #pragma once
 
 #include <naru/core/clock.hpp>
@@ -25,13 +25,13 @@ struct timer : list_node {
 
 class timer_wheel {
  public:
-    explicit timer_wheel(instant start) noexcept;
+    explicit timer_wheel(instant start, duration resolution = std::chrono::milliseconds(1)) noexcept;
     timer_wheel(const timer_wheel&) = delete;
     timer_wheel& operator=(const timer_wheel&) = delete;
     ~timer_wheel();
 
-    /// Arms or re-arms. A timer never expires early; it expires at most one millisecond after its deadline
-    /// plus the loop's own delay. `never` disarms.
+    /// Arms or re-arms. A timer never expires early; it expires at most the wheel's resolution after its
+    /// deadline, plus the loop's own delay. `never` disarms.
     ///
     /// Re-arming to a later deadline is one store: the timer stays where it is and is moved on when the wheel
     /// comes by. A keep-alive deadline pushed back at every request costs nothing more than that.
@@ -46,7 +46,7 @@ class timer_wheel {
     instant next() noexcept;
 
  private:
-    using tick = std::uint64_t;  // milliseconds since start_
+    using tick = std::uint64_t;  // resolutions since start_
     static constexpr unsigned slot_bits = 6;
     static constexpr unsigned slots = 1u << slot_bits;
     static constexpr unsigned levels = 6;  // 2^36 ms: two years; later deadlines wait in the top level
@@ -62,6 +62,7 @@ class timer_wheel {
     std::size_t fire(list_head& due) noexcept;
 
     instant start_;
+    std::int64_t resolution_ns_;
     tick now_ = 0;
     list_head due_;  // armed for a moment that has passed
     std::array<level_slots, levels> levels_;

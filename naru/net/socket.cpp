@@ -93,6 +93,17 @@ result<unique_descriptor> stream_socket_for(const address& peer) noexcept {
     return make_socket(peer.family(), SOCK_STREAM);
 }
 
+result<void> bind_before_connect(int socket, const address& from) noexcept {
+#if defined(IP_BIND_ADDRESS_NO_PORT)
+    if (from.port() == 0) {
+        const int on = 1;
+        (void)setsockopt(socket, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    }
+#endif
+    if (::bind(socket, static_cast<const sockaddr*>(from.data()), from.size()) != 0) return fail_errno(errno);
+    return {};
+}
+
 result<unique_descriptor> datagram_socket_for(const address& where) noexcept {
     return make_socket(where.family(), SOCK_DGRAM);
 }

@@ -88,6 +88,11 @@ std::size_t descriptor_limit() noexcept;
 /// A non-blocking stream socket for the family of `peer`, to be attached as descriptor_kind::socket.
 result<unique_descriptor> stream_socket_for(const address& peer) noexcept;
 
+/// Gives a socket that is to be connected its own address; with port 0, the port is chosen when it connects,
+/// where the system can wait so long (IP_BIND_ADDRESS_NO_PORT: a search among many connections would be
+/// slow). Errors: EADDRINUSE, EADDRNOTAVAIL and the rest of bind(2).
+result<void> bind_before_connect(int socket, const address& from) noexcept;
+
 /// A non-blocking datagram socket for the family of `where`, not bound yet. On Windows it is not told of
 /// datagrams that had no taker, and shares its port with nobody.
 result<unique_descriptor> datagram_socket_for(const address& where) noexcept;

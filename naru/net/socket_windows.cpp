@@ -73,6 +73,13 @@ result<unique_descriptor> stream_socket_for(const address& peer) noexcept {
     return make_socket(peer.family(), SOCK_STREAM);
 }
 
+result<void> bind_before_connect(int socket, const address& from) noexcept {
+    if (::bind(socket_of(socket), static_cast<const sockaddr*>(from.data()), static_cast<int>(from.size())) ==
+        0)
+        return {};
+    return fail_errno(last_socket_error());
+}
+
 result<unique_descriptor> datagram_socket_for(const address& where) noexcept {
     auto made = make_socket(where.family(), SOCK_DGRAM);
     if (!made) return made;

@@ -20,33 +20,48 @@ result<tcp_listener> tcp_listener::bind(loop& on, std::string_view where,
     return bind(on, *parsed, options);
 }
 
-void tcp_listener::accept_awaiter::on_accept() noexcept {
-    if (op_.failed() && !stop_requested()) {
-        const std::error_code why = op_.error();
+void tcp_listener::accept_request::awaiter::begin(std::coroutine_handle<> waiting, stop_scope& in) noexcept {
+    if (loop_ != &detail::loop_of(in))
+        fatal("bug: a listener of one loop was awaited on another: each loop has its own");
+    waiting_ = waiting;
+    loop_->submit(*this);
+    in.add(*this);
+}
+
+void tcp_listener::accept_request::awaiter::on_accept() noexcept {
+    if (failed() && !stopped_) {
+        const std::error_code why = error();
         if (concerns_one_connection(why)) {
-            loop_->submit(op_);
+            loop_->submit(*this);
             return;
         }
         if (is_shortage(why)) {
-            // In the pause nothing is pending that a stop could cancel; the retry looks for one.
             pause_ = next_accept_pause(pause_);
-            loop_->arm(retry_, saturating_add(clock::now(), pause_));
+            loop_->arm(*this, saturating_add(clock::now(), pause_));
             return;
         }
     }
-    stop_watching();
+    if (stop_entry::linked()) stop_entry::unlink();
     waiting_.resume();
 }
 
-void tcp_listener::accept_awaiter::retry() noexcept {
-    loop_->submit(op_);
-    if (stop_requested()) loop_->cancel(op_);
+void tcp_listener::accept_request::awaiter::retry() noexcept {
+    loop_->submit(*this);
+    if (stopped_) loop_->cancel(*this);
 }
 
-result<tcp_stream> tcp_listener::accept_awaiter::await_resume() noexcept {
-    const std::int64_t raw = outcome_of(op_);
-    if (raw < 0) return fail(outcome::to_error(raw));
-    return tcp_stream(*loop_, handle::unpack(raw));
+void tcp_listener::accept_request::awaiter::stop() noexcept {
+    stopped_ = true;
+    if (armed()) {
+        loop_->arm(*this, instant::min());  // in a pause nothing is pending that could be cancelled
+    } else {
+        loop_->cancel(*this);
+    }
+}
+
+result<tcp_stream> tcp_listener::accept_request::awaiter::await_resume() noexcept {
+    if (failed()) return fail(error());
+    return tcp_stream(*loop_, handle::unpack(operation::result));
 }
 
 }  // namespace naru

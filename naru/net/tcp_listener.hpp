@@ -15,16 +15,19 @@ class tcp_listener {
     static result<tcp_listener> bind(loop& on, std::string_view where,
                                      const listen_options& options = {}) noexcept;
 
-    class accept_awaiter;
-    /// co_await accept() gives result<tcp_stream>. Shortages (EMFILE, ...) are waited out, twice as long each
-    /// time up to a second, and broken connections passed over: an error means that the listener has ended or
-    /// the wait was stopped.
-    accept_awaiter accept() noexcept;
+    class accept_request;
+    /// result<tcp_stream>. Shortages (EMFILE, ...) are waited out, twice as long each time up to a second,
+    /// and broken connections passed over: an error means that the listener has ended or the wait was
+    /// stopped.
+    accept_request accept() noexcept;
+    /// Cancels and joins what is in flight, then closes.
+    close_request close() noexcept { return close_request(std::move(owned_)); }
 
     /// Where it listens; tells the port that was chosen for port 0.
     result<address> local_address() const noexcept {
         return address::local_of(owned_.home().descriptor(owned_.get()));
     }
+    loop& home() const noexcept { return owned_.home(); }
     handle native() const noexcept { return owned_.get(); }
 
  private:
@@ -32,41 +35,43 @@ class tcp_listener {
     owned_handle owned_;
 };
 
-class [[nodiscard]] tcp_listener::accept_awaiter : public awaited {
+class [[nodiscard]] tcp_listener::accept_request : public request<accept_request> {
  public:
-    accept_awaiter(loop& on, handle listener) noexcept : awaited(on) { op_.target = listener; }
+    accept_request(loop& on, handle listener) noexcept : home_(&on), listener_(listener) {}
 
-    bool await_ready() const noexcept { return false; }
-    template <class Promise>
-    void await_suspend(std::coroutine_handle<Promise> waiting) noexcept {
-        begin(waiting);
-        loop_->submit(op_);
-        watch(op_);
-    }
-    result<tcp_stream> await_resume() noexcept;
+    class awaiter : public detail::begins<awaiter>, private operation, private stop_entry, private timer {
+     public:
+        explicit awaiter(accept_request&& of) noexcept
+            : operation(operation_kind::accept,
+                        [](operation& op) noexcept { static_cast<awaiter&>(op).on_accept(); }),
+              stop_entry([](stop_entry& self) noexcept { static_cast<awaiter&>(self).stop(); }),
+              timer([](timer& self) noexcept { static_cast<awaiter&>(self).retry(); }),
+              loop_(of.home_) {
+            target = of.listener_;
+        }
+        awaiter(const awaiter&) = delete;
+        awaiter& operator=(const awaiter&) = delete;
+
+        bool await_ready() const noexcept { return false; }
+        void begin(std::coroutine_handle<> waiting, stop_scope& in) noexcept;
+        [[nodiscard]] naru::result<tcp_stream> await_resume() noexcept;
+
+     private:
+        void on_accept() noexcept;
+        void retry() noexcept;
+        void stop() noexcept;
+
+        loop* loop_;
+        std::coroutine_handle<> waiting_;
+        duration pause_{0};
+        bool stopped_ = false;
+    };
 
  private:
-    struct accept_operation : operation {
-        explicit accept_operation(accept_awaiter& of) noexcept
-            : operation(operation_kind::accept,
-                        [](operation& op) noexcept { static_cast<accept_operation&>(op).owner.on_accept(); }),
-              owner(of) {}
-        accept_awaiter& owner;
-    };
-    struct retry_timer : timer {
-        explicit retry_timer(accept_awaiter& of) noexcept
-            : timer([](timer& self) noexcept { static_cast<retry_timer&>(self).owner.retry(); }), owner(of) {}
-        accept_awaiter& owner;
-    };
-
-    void on_accept() noexcept;
-    void retry() noexcept;
-
-    accept_operation op_{*this};
-    retry_timer retry_{*this};
-    duration pause_{0};
+    loop* home_;
+    handle listener_;
 };
 
-inline tcp_listener::accept_awaiter tcp_listener::accept() noexcept { return {owned_.home(), owned_.get()}; }
+inline tcp_listener::accept_request tcp_listener::accept() noexcept { return {owned_.home(), owned_.get()}; }
 
 }  // namespace naru

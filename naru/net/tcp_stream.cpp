@@ -4,26 +4,32 @@ namespace naru {
 
 result<void> tcp_stream::shutdown_send() noexcept { return naru::shutdown_send(borrow().get()); }
 
-tcp_stream::connect_awaiter::connect_awaiter(loop& on, const address& peer) noexcept
-    : operation_awaiter(on, operation_kind::connect), peer_(peer) {
-    auto made = stream_socket_for(peer_);
-    if (!made) {
-        error_ = made.error();
-        return;
-    }
-    const auto attached = on.attach(made->release(), descriptor_kind::socket, ownership::own);
-    if (!attached) {
-        error_ = attached.error();
-        return;
-    }
-    stream_ = tcp_stream(on, *attached);
-    op_.target = *attached;
-    op_.address = peer_.data();
-    op_.count = peer_.size();
+bool tcp_stream::connect_request::awaiter::await_ready() noexcept {
+    refusal_ = open();
+    return static_cast<bool>(refusal_);
 }
 
-result<tcp_stream> tcp_stream::connect_awaiter::await_resume() noexcept {
-    if (error_) return fail(error_);
+std::error_code tcp_stream::connect_request::awaiter::open() noexcept {
+    if (!peer_) return peer_.error();
+    auto made = stream_socket_for(*peer_);
+    if (!made) return made.error();
+    if (how_.from) {
+        if (auto bound = bind_before_connect(made->get(), *how_.from); !bound) return bound.error();
+    }
+    if (how_.no_delay) {
+        if (auto set = socket_options::set_no_delay(made->get(), true); !set) return set.error();
+    }
+    const auto attached = loop_->attach(made->release(), descriptor_kind::socket, ownership::own);
+    if (!attached) return attached.error();
+    stream_ = tcp_stream(*loop_, *attached);
+    target = *attached;
+    operation::address = peer_->data();
+    count = peer_->size();
+    return {};
+}
+
+result<tcp_stream> tcp_stream::connect_request::awaiter::await_resume() noexcept {
+    if (refusal_) return fail(refusal_);
     if (auto connected = void_outcome(); !connected) return fail(connected.error());
     return std::move(stream_);
 }

@@ -16,13 +16,12 @@ result<udp_socket> udp_socket::bind(loop& on, std::string_view where, const udp_
     return bind(on, *parsed, options);
 }
 
-result<received_datagram> udp_socket::receive_awaiter::await_resume() const noexcept {
-    const std::int64_t raw = outcome_of(op_);
-    if (raw < 0) return fail(outcome::to_error(raw));
+result<received_datagram> udp_socket::receive_request::awaiter::await_resume() const noexcept {
+    if (failed()) return fail(error());
     received_datagram got;
-    got.bytes = mutable_bytes(op_.data, static_cast<std::size_t>(raw));
-    got.truncated = op_.truncated;
-    if (const auto peer = address::of(op_.peer.data(), op_.peer_size)) got.peer = *peer;
+    got.bytes = mutable_bytes(data, static_cast<std::size_t>(operation::result));
+    got.truncated = truncated;
+    if (const auto sender = naru::address::of(peer.data(), peer_size)) got.peer = *sender;
     return got;
 }
 

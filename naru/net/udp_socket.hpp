@@ -1,7 +1,8 @@
 // A UDP socket in a loop, for coroutines. With handlers: loop/datagram.hpp's operations on its handle.
 #pragma once
 
-#include <naru/coro/awaiters.hpp>
+#include <naru/coro/byte_source.hpp>
+#include <naru/coro/request.hpp>
 #include <naru/loop/datagram.hpp>
 #include <naru/net/address.hpp>
 #include <naru/net/owned_handle.hpp>
@@ -18,7 +19,7 @@ struct received_datagram {
     bool truncated = false;  ///< it was longer than the memory; the rest is gone
 };
 
-/// Move-only; closes at the end of its life. All functions that return an awaiter do nothing until it is
+/// Move-only; closes at the end of its life. Functions that return a request do nothing until it is
 /// awaited. Several may be awaited at a time: those in one direction complete in order.
 class udp_socket {
  public:
@@ -27,16 +28,16 @@ class udp_socket {
     static result<udp_socket> bind(loop& on, std::string_view where,
                                    const udp_options& options = {}) noexcept;
 
-    class receive_awaiter;
-    class send_awaiter;
+    class receive_request;
+    class send_request;
     /// result<received_datagram>: one datagram into `memory`, which must stay until then.
-    receive_awaiter receive_from(mutable_bytes memory) noexcept;
-    /// result<size_t>: one datagram, all of it, or an error (see send_to_operation). The bytes must stay
-    /// until then; `to` is copied.
-    send_awaiter send_to(bytes_view bytes, const address& to) noexcept;
-    send_awaiter send_to(std::string_view text, const address& to) noexcept;
+    receive_request receive_from(mutable_bytes memory) noexcept;
+    /// result<size_t>: one datagram, all of it, or an error (see send_to_operation). The bytes (any that are
+    /// contiguous) must stay until then; `to` is copied.
+    template <byte_source Source>
+    send_request send_to(Source&& source, const address& to) noexcept;
     /// Cancels and joins what is in flight, then closes.
-    simple_awaiter close() noexcept { return {home(), operation_kind::close, owned_.give()}; }
+    close_request close() noexcept { return close_request(std::move(owned_)); }
 
     /// Where it is bound; tells the port that was chosen for port 0.
     result<address> local_address() const noexcept {
@@ -45,42 +46,62 @@ class udp_socket {
     loop& home() const noexcept { return owned_.home(); }
     handle native() const noexcept { return owned_.get(); }
     /// For socket options: see borrowed_descriptor.
-    borrowed_descriptor borrow() const noexcept { return owned_.home().borrow(owned_.get()); }
+    borrowed_descriptor borrow() const noexcept { return home().borrow(owned_.get()); }
 
  private:
     udp_socket(loop& on, handle bound) noexcept : owned_(on, bound) {}
     owned_handle owned_;
 };
 
-class [[nodiscard]] udp_socket::receive_awaiter
-    : public operation_awaiter<receive_awaiter, receive_from_operation> {
+class [[nodiscard]] udp_socket::receive_request : public request<receive_request> {
  public:
-    receive_awaiter(loop& on, handle from, mutable_bytes memory) noexcept : operation_awaiter(on) {
-        op_.set(from, memory);
-    }
-    result<received_datagram> await_resume() const noexcept;
-};
+    receive_request(loop& on, handle from, mutable_bytes memory) noexcept
+        : home_(&on), from_(from), memory_(memory) {}
 
-class [[nodiscard]] udp_socket::send_awaiter : public operation_awaiter<send_awaiter, send_to_operation> {
- public:
-    send_awaiter(loop& on, handle via, bytes_view bytes, const address& to) noexcept
-        : operation_awaiter(on), to_(to) {
-        op_.set(via, bytes, to_.data(), to_.size());
-    }
-    result<std::size_t> await_resume() const noexcept { return size_outcome(); }
+    class awaiter : public operation_awaiter<receive_from_operation> {
+     public:
+        explicit awaiter(receive_request&& of) noexcept : operation_awaiter(*of.home_) {
+            set(of.from_, of.memory_);
+        }
+        [[nodiscard]] naru::result<received_datagram> await_resume() const noexcept;
+    };
 
  private:
+    loop* home_;
+    handle from_;
+    mutable_bytes memory_;
+};
+
+class [[nodiscard]] udp_socket::send_request : public request<send_request> {
+ public:
+    send_request(loop& on, handle via, bytes_view bytes, const address& to) noexcept
+        : home_(&on), via_(via), bytes_(bytes), to_(to) {}
+
+    class awaiter : public operation_awaiter<send_to_operation> {
+     public:
+        explicit awaiter(send_request&& of) noexcept : operation_awaiter(*of.home_), to_(of.to_) {
+            set(of.via_, of.bytes_, to_.data(), to_.size());
+        }
+        [[nodiscard]] naru::result<std::size_t> await_resume() const noexcept { return size_outcome(); }
+
+     private:
+        naru::address to_;
+    };
+
+ private:
+    loop* home_;
+    handle via_;
+    bytes_view bytes_;
     address to_;
 };
 
-inline udp_socket::receive_awaiter udp_socket::receive_from(mutable_bytes memory) noexcept {
+inline udp_socket::receive_request udp_socket::receive_from(mutable_bytes memory) noexcept {
     return {owned_.home(), owned_.get(), memory};
 }
-inline udp_socket::send_awaiter udp_socket::send_to(bytes_view bytes, const address& to) noexcept {
-    return {owned_.home(), owned_.get(), bytes, to};
-}
-inline udp_socket::send_awaiter udp_socket::send_to(std::string_view text, const address& to) noexcept {
-    return {owned_.home(), owned_.get(), as_bytes(text), to};
+template <byte_source Source>
+udp_socket::send_request udp_socket::send_to(Source&& source, const address& to) noexcept {
+    static_assert(!detail::owned_bytes<Source>, "naru: what is sent must outlive the send: give it a name");
+    return {owned_.home(), owned_.get(), bytes_of(source), to};
 }
 
 }  // namespace naru

@@ -1,7 +1,9 @@
 #include <naru/net/zero_copy.hpp>
 
 #include <naru/core/limits.hpp>
-#include <naru/coro/task_group.hpp>
+#include <naru/coro/combine.hpp>
+#include <naru/coro/deadline.hpp>
+#include <naru/coro/sleep.hpp>
 #include <naru/net/splice.hpp>
 
 #include <cerrno>
@@ -23,7 +25,7 @@ task<result<std::uint64_t>> forward_received(tcp_stream& from, tcp_stream& to) {
         if (auto ready = co_await from.readable(); !ready) co_return fail(ready.error());
         const std::uint64_t before = moved;
         while (true) {
-            auto data = co_await with_stop(only_what_is_there, from.recv());
+            auto data = co_await with_stop(only_what_is_there, from.receive());
             if (!data && data.error() == std::errc::operation_canceled) break;
             if (!data) co_return fail(data.error());
             if (auto sent = co_await to.send(*data); !sent) co_return fail(sent.error());
@@ -36,7 +38,7 @@ task<result<std::uint64_t>> forward_received(tcp_stream& from, tcp_stream& to) {
 task<result<std::uint64_t>> forward_by_copy(tcp_stream& from, tcp_stream& to) {
     std::uint64_t moved = 0;
     while (true) {
-        auto data = co_await from.recv();
+        auto data = co_await from.receive();
         if (!data && data.error() == errc::end_of_stream) co_return moved;
         if (!data) co_return fail(data.error());
         if (auto sent = co_await to.send(*data); !sent) co_return fail(sent.error());
@@ -52,8 +54,7 @@ task<result<std::uint64_t>> forward_by_splice(tcp_stream& from, tcp_stream& to, 
         if (moved >= turn_ends) {
             // Neither peer has to be waited for: the rest of the loop comes first.
             turn_ends = moved + limits::forward_turn;
-            if (auto turned = co_await sleep_until(from.home(), instant::min()); !turned)
-                co_return fail(turned.error());
+            if (auto turned = co_await sleep_until(instant::min()); !turned) co_return fail(turned.error());
         }
         while (pipe.held > 0) {
             const borrowed_descriptor sink = to.borrow();
@@ -117,9 +118,9 @@ task<result<std::uint64_t>> forward_to_the_end(tcp_stream& from, tcp_stream& to,
     co_return total;
 }
 
-task<> one_direction(tcp_stream& from, tcp_stream& to, splice_pipe* pipe, task_group& both,
+task<> one_direction(tcp_stream& from, tcp_stream& to, splice_pipe* pipe, stop_scope& both,
                      std::uint64_t& moved, std::error_code& failure) {
-    const auto done = co_await forward(from, to, pipe);
+    const auto done = co_await with_stop(both, forward(from, to, pipe));
     if (done) {
         moved = *done;
         co_return;
@@ -145,10 +146,9 @@ task<result<forwarded>> forward_both(tcp_stream& left, tcp_stream& right, splice
                                      splice_pipe* back) {
     forwarded moved;
     std::error_code failure;
-    task_group both;
-    both.spawn(one_direction(left, right, there, both, moved.there, failure));
-    both.spawn(one_direction(right, left, back, both, moved.back, failure));
-    co_await both.join();
+    stop_scope both;
+    co_await when_all(one_direction(left, right, there, both, moved.there, failure),
+                      one_direction(right, left, back, both, moved.back, failure));
     if (failure) co_return fail(failure);
     co_return moved;
 }

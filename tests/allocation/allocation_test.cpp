@@ -183,7 +183,7 @@ TEST_P(Allocation, AnEchoOfOperationsAllocatesNothing) {
 }
 
 task<> coroutine_echo(tcp_stream& peer) {
-    while (auto data = co_await with_deadline(peer.home().now() + 60s, peer.recv())) {
+    while (auto data = co_await with_deadline(peer.home().now() + 60s, peer.receive())) {
         if (!co_await peer.send(*data)) break;
     }
 }
@@ -191,11 +191,49 @@ task<> coroutine_echo(tcp_stream& peer) {
 TEST_P(Allocation, AnEchoOfCoroutinesWithDeadlinesAllocatesNothing) {
     auto sockets = tcp_pair();
     tcp_stream stream = stream_of(sockets.ours);
-    task_group group;
+    background group(loop());
     group.spawn(coroutine_echo(stream));
     ping_pong peer{sockets.peer.get()};
     allocations_of(loop(), warm_up, [&] { return peer(); });
     EXPECT_EQ(allocations_of(loop(), rounds, [&] { return peer(); }), 0u);
+    group.stop();
+    ASSERT_TRUE(run_until([&] { return group.running() == 0; }));
+}
+
+/// Notes how large the frames are.
+class measuring_pool : public frame_pool {
+ public:
+    using frame_pool::frame_pool;
+    void* allocate(std::size_t bytes) override {
+        sizes.push_back(bytes);
+        return ::operator new(bytes);
+    }
+    void release(void* memory, std::size_t /*bytes*/) noexcept override { ::operator delete(memory); }
+    std::vector<std::size_t> sizes;
+};
+
+task<> owning_echo(tcp_stream peer) {
+    while (auto data = co_await peer.receive()) {
+        if (!co_await peer.send(*data)) break;
+    }
+}
+
+// What docs/coroutines.md says.
+TEST_P(Allocation, AnIdleEchoCoroutineIsAsSmallAsPublished) {
+    auto sockets = tcp_pair();
+    measuring_pool pool(loop());
+    const frame_pool::use here(pool);
+    background group(loop());
+    group.spawn(owning_echo(stream_of(sockets.ours)));
+    ASSERT_EQ(pool.sizes.size(), 2u);  // its own, and its group's
+#if defined(__clang__) && !defined(NARU_CHECKS)
+    EXPECT_LE(pool.sizes[0], 224u);
+    EXPECT_LE(pool.sizes[1], 104u);
+#elif !defined(__clang__)
+    EXPECT_LE(pool.sizes[0], 432u);
+    EXPECT_LE(pool.sizes[1], 136u);
+#endif
+    EXPECT_EQ(sizeof(receive_request::awaiter), 120u);
     group.stop();
     ASSERT_TRUE(run_until([&] { return group.running() == 0; }));
 }

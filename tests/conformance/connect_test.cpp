@@ -287,16 +287,24 @@ class full_listener {
     socklen_t size_ = 0;
 };
 
-/// What TCP's connect_awaiter does, for a handle that is there already.
-class connect_there : public operation_awaiter<connect_there> {
- public:
-    connect_there(naru::loop& on, handle from, const full_listener& to)
-        : operation_awaiter(on, operation_kind::connect) {
-        op_.target = from;
-        to.aim(op_);
-    }
-    bool await_ready() const noexcept { return false; }
-    result<void> await_resume() noexcept { return void_outcome(); }
+/// What TCP's connect_request does, for a handle that is there already.
+struct [[nodiscard]] connect_there : request<connect_there> {
+    connect_there(naru::loop& on, handle from, const full_listener& to) noexcept
+        : home(&on), source(from), listener(&to) {}
+
+    class awaiter : public operation_awaiter<> {
+     public:
+        explicit awaiter(connect_there&& of) : operation_awaiter(*of.home, operation_kind::connect) {
+            target = of.source;
+            of.listener->aim(*this);
+        }
+        [[nodiscard]] naru::result<void> await_resume() const noexcept { return void_outcome(); }
+    };
+
+ private:
+    naru::loop* home;
+    handle source;
+    const full_listener* listener;
 };
 
 task<result<void>> connect_until(naru::loop& on, handle from, const full_listener& to, instant deadline) {

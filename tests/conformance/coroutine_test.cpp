@@ -14,13 +14,13 @@ class Coroutine : public conformance {};
 NARU_ON_EVERY_BACKEND(Coroutine);
 
 task<result<std::string>> recv_text(tcp_stream& from) {
-    auto data = co_await from.recv();
+    auto data = co_await from.receive();
     if (!data) co_return fail(data.error());
     co_return std::string(data->text());
 }
 
 task<result<std::string>> recv_text_until(tcp_stream& from, instant deadline) {
-    auto data = co_await with_deadline(deadline, from.recv());
+    auto data = co_await with_deadline(deadline, from.receive());
     if (!data) co_return fail(data.error());
     co_return std::string(data->text());
 }
@@ -75,7 +75,7 @@ TEST_P(Coroutine, ADeadlineEndsAWholeTask) {
     tcp_stream stream = stream_of(sockets.ours);
     bool ended = false;
     const instant deadline = clock::now() + 10ms;
-    const auto got = run_task(loop(), with_deadline(loop(), deadline, deep_recv(stream, 3, ended)));
+    const auto got = run_task(loop(), with_deadline(deadline, deep_recv(stream, 3, ended)));
     EXPECT_GE(clock::now(), deadline);
     ASSERT_FALSE(got);
     EXPECT_EQ(got.error(), std::errc::timed_out);
@@ -83,7 +83,7 @@ TEST_P(Coroutine, ADeadlineEndsAWholeTask) {
     EXPECT_EQ(loop().in_flight(), 0u);
     write_all(sockets.peer.get(), "next");
     ended = false;
-    const auto next = run_task(loop(), with_deadline(loop(), clock::now() + 1h, deep_recv(stream, 3, ended)));
+    const auto next = run_task(loop(), with_deadline(clock::now() + 1h, deep_recv(stream, 3, ended)));
     ASSERT_TRUE(next);
     EXPECT_EQ(*next, "next");
 }
@@ -103,33 +103,33 @@ TEST_P(Coroutine, ADeadlineEndsASendThatNobodyReads) {
     EXPECT_EQ(loop().in_flight(), 0u);
 }
 
-task<result<void>> sleeper(naru::loop& on, duration span) { co_return co_await sleep_for(on, span); }
+task<result<void>> sleeper(duration span) { co_return co_await sleep_for(span); }
 
 TEST_P(Coroutine, SleepIsNeverShort) {
     const instant start = clock::now();
-    const auto slept = run_task(loop(), sleeper(loop(), 7ms));
+    const auto slept = run_task(loop(), sleeper(7ms));
     EXPECT_TRUE(slept);
     EXPECT_GE(clock::now() - start, 7ms);
 }
 
 template <class Span>
-task<result<void>> sleeper_of(naru::loop& on, Span span) {
-    co_return co_await sleep_for(on, span);
+task<result<void>> sleeper_of(Span span) {
+    co_return co_await sleep_for(span);
 }
 template <class When>
-task<result<void>> sleeper_until(naru::loop& on, When when) {
-    co_return co_await sleep_until(on, when);
+task<result<void>> sleeper_until(When when) {
+    co_return co_await sleep_until(when);
 }
 template <class When>
 task<result<std::string>> bounded_recv(tcp_stream& from, When when) {
-    auto data = co_await with_deadline(when, from.recv());
+    auto data = co_await with_deadline(when, from.receive());
     if (!data) co_return fail(data.error());
     co_return std::string(data->text());
 }
 template <class When>
-task<result<std::string>> bounded_task(naru::loop& on, tcp_stream& from, When when) {
+task<result<std::string>> bounded_task(tcp_stream& from, When when) {
     task<result<std::string>> inner = recv_text(from);
-    co_return co_await with_deadline(on, when, std::move(inner));
+    co_return co_await with_deadline(when, std::move(inner));
 }
 task<> into(task<result<void>> what, bool& ended) {
     (void)co_await std::move(what);
@@ -138,22 +138,22 @@ task<> into(task<result<void>> what, bool& ended) {
 
 // What nanoseconds cannot count has no end: it must not wrap round into the past.
 TEST_P(Coroutine, ASpanThatCannotBeCountedDoesNotEnd) {
-    task_group group;
+    background group(loop());
     bool ended[7] = {};
     using years = std::chrono::duration<std::int64_t, std::ratio<31'556'952>>;
     using coarse = std::chrono::time_point<clock, std::chrono::seconds>;
-    group.spawn(into(sleeper_of(loop(), std::chrono::seconds::max()), ended[0]));
-    group.spawn(into(sleeper_of(loop(), std::chrono::milliseconds::max()), ended[1]));
-    group.spawn(into(sleeper_of(loop(), years(300)), ended[2]));
-    group.spawn(into(sleeper_of(loop(), duration::max()), ended[3]));
-    group.spawn(into(sleeper_of(loop(), std::chrono::duration<double>(1e300)), ended[4]));
-    group.spawn(into(sleeper_until(loop(), coarse::max()), ended[5]));
-    group.spawn(into(sleeper_of(loop(), std::chrono::hours::max()), ended[6]));
+    group.spawn(into(sleeper_of(std::chrono::seconds::max()), ended[0]));
+    group.spawn(into(sleeper_of(std::chrono::milliseconds::max()), ended[1]));
+    group.spawn(into(sleeper_of(years(300)), ended[2]));
+    group.spawn(into(sleeper_of(duration::max()), ended[3]));
+    group.spawn(into(sleeper_of(std::chrono::duration<double>(1e300)), ended[4]));
+    group.spawn(into(sleeper_until(coarse::max()), ended[5]));
+    group.spawn(into(sleeper_of(std::chrono::hours::max()), ended[6]));
     ticks(20);
     for (const bool each : ended)
         EXPECT_FALSE(each);
     bool in_the_past = false;
-    group.spawn(into(sleeper_of(loop(), std::chrono::seconds::min()), in_the_past));
+    group.spawn(into(sleeper_of(std::chrono::seconds::min()), in_the_past));
     ASSERT_TRUE(run_until([&] { return in_the_past; }));
     group.stop();
     ASSERT_TRUE(run_until(
@@ -174,7 +174,7 @@ TEST_P(Coroutine, ADeadlineThatCannotBeCountedDoesNotCome) {
     loop().arm(write, clock::now() + 5ms);
     EXPECT_TRUE(run_task(loop(), bounded_recv(stream, coarse::max())));
     loop().arm(write, clock::now() + 5ms);
-    EXPECT_TRUE(run_task(loop(), bounded_task(loop(), stream, coarse::max())));
+    EXPECT_TRUE(run_task(loop(), bounded_task(stream, coarse::max())));
 }
 
 task<> note(task<result<std::string>> what, result<std::string>& into) { into = co_await std::move(what); }
@@ -183,12 +183,12 @@ task<> note_sleep(task<result<void>> what, result<void>& into) { into = co_await
 TEST_P(Coroutine, StoppingAGroupEndsEverythingInIt) {
     auto sockets = tcp_pair();
     tcp_stream stream = stream_of(sockets.ours);
-    task_group group;
+    background group(loop());
     bool ended = false;
     result<std::string> received;
     result<void> slept;
     group.spawn(note(deep_recv(stream, 2, ended), received));
-    group.spawn(note_sleep(sleeper(loop(), 1h), slept));
+    group.spawn(note_sleep(sleeper(1h), slept));
     EXPECT_EQ(group.running(), 2u);
     ticks(3);
     group.stop();
@@ -200,19 +200,19 @@ TEST_P(Coroutine, StoppingAGroupEndsEverythingInIt) {
     ASSERT_FALSE(slept);
     EXPECT_EQ(slept.error(), std::errc::operation_canceled);
     // What is spawned afterwards ends at its first wait.
-    group.spawn(note_sleep(sleeper(loop(), 1h), slept));
+    group.spawn(note_sleep(sleeper(1h), slept));
     ASSERT_TRUE(run_until([&] { return group.running() == 0; }));
     EXPECT_EQ(slept.error(), std::errc::operation_canceled);
 }
 
 task<result<std::string>> recv_in_scope(tcp_stream& from, stop_scope& scope) {
-    auto data = co_await with_stop(scope, from.recv());
+    auto data = co_await with_stop(scope, from.receive());
     if (!data) co_return fail(data.error());
     co_return std::string(data->text());
 }
 
 task<result<std::string>> recv_with_both(tcp_stream& from, stop_scope& scope, instant deadline) {
-    auto data = co_await with_deadline(deadline, with_stop(scope, from.recv()));
+    auto data = co_await with_deadline(deadline, with_stop(scope, from.receive()));
     if (!data) co_return fail(data.error());
     co_return std::string(data->text());
 }
@@ -237,7 +237,7 @@ TEST_P(Coroutine, AScopeStopsItsChildrenAndNotItsParent) {
     tcp_stream second = stream_of(two.ours);
     stop_scope parent;
     stop_scope child(&parent);
-    task_group group;
+    background group(loop());
     result<std::string> in_parent;
     result<std::string> in_child;
     group.spawn(note(recv_in_scope(first, parent), in_parent));
@@ -256,65 +256,6 @@ TEST_P(Coroutine, AScopeStopsItsChildrenAndNotItsParent) {
     const auto stopped_before = run_task(loop(), recv_in_scope(first, late));
     ASSERT_FALSE(stopped_before);
     EXPECT_EQ(stopped_before.error(), std::errc::operation_canceled);
-}
-
-task<> throw_after(naru::loop& on, duration span) {
-    (void)co_await sleep_for(on, span);
-    throw std::runtime_error("thrown in a group");
-}
-
-task<> join_group(task_group& group, bool& joined) {
-    joined = false;
-    co_await group.join();
-    joined = true;
-}
-
-TEST_P(Coroutine, JoinWaitsForAll) {
-    task_group group;
-    result<void> slept[3];
-    for (int each = 0; each < 3; ++each) {
-        group.spawn(note_sleep(sleeper(loop(), std::chrono::milliseconds(2 * each)), slept[each]));
-    }
-    bool joined = false;
-    run_task(loop(), join_group(group, joined));
-    EXPECT_TRUE(joined);
-    EXPECT_EQ(group.running(), 0u);
-    run_task(loop(), join_group(group, joined));  // nothing to wait for
-    EXPECT_TRUE(joined);
-}
-
-TEST_P(Coroutine, AnExceptionStopsTheOthersAndIsRethrownByJoin) {
-    auto sockets = tcp_pair();
-    tcp_stream stream = stream_of(sockets.ours);
-    task_group group;
-    result<std::string> received;
-    bool ended = false;
-    bool joined = false;
-    group.spawn(note(deep_recv(stream, 1, ended), received));
-    group.spawn(throw_after(loop(), 2ms));
-    EXPECT_THROW(run_task(loop(), join_group(group, joined)), std::runtime_error);
-    EXPECT_FALSE(joined);
-    EXPECT_TRUE(ended);
-    EXPECT_EQ(received.error(), std::errc::operation_canceled);
-}
-
-task<result<std::string>> group_inside(tcp_stream& stream, result<std::string>& inner) {
-    bool ended = false;
-    task_group group;
-    group.spawn(note(deep_recv(stream, 0, ended), inner));
-    co_await group.join();
-    co_return ended ? result<std::string>("joined") : result<std::string>("left behind");
-}
-
-TEST_P(Coroutine, StoppingWhoeverJoinsStopsTheGroup) {
-    auto sockets = tcp_pair();
-    tcp_stream stream = stream_of(sockets.ours);
-    result<std::string> inner;
-    const auto outer =
-        run_task(loop(), with_deadline(loop(), clock::now() + 10ms, group_inside(stream, inner)));
-    ASSERT_TRUE(outer);
-    EXPECT_EQ(*outer, "joined");
-    EXPECT_EQ(inner.error(), std::errc::operation_canceled);
 }
 
 task<std::unique_ptr<int>> move_only() { co_return std::make_unique<int>(7); }
@@ -336,13 +277,13 @@ TEST_P(Coroutine, ValuesAndExceptionsComeThrough) {
 }
 
 task<> echo(tcp_stream peer) {
-    while (auto data = co_await peer.recv()) {
+    while (auto data = co_await peer.receive()) {
         if (!co_await peer.send(*data)) break;
     }
     (void)co_await peer.close();
 }
 
-task<> serve(tcp_listener listener, task_group& clients) {
+task<> serve(tcp_listener listener, background& clients) {
     while (auto peer = co_await listener.accept())
         clients.spawn(echo(std::move(*peer)));
 }
@@ -353,7 +294,7 @@ task<std::string> one_client(naru::loop& on, address where, std::string text) {
     if (!co_await stream->send(text)) co_return "cannot send";
     (void)stream->shutdown_send();
     std::string got;
-    while (auto data = co_await stream->recv())
+    while (auto data = co_await stream->receive())
         got += data->text();
     co_return got;
 }
@@ -396,9 +337,9 @@ TEST_P(Coroutine, AnEchoServerServesManyClients) {
     auto listener = tcp_listener::bind(loop(), "127.0.0.1:0");
     ASSERT_TRUE(listener);
     const address where = listener->local_address().value();
-    task_group server;
-    task_group peers;
-    task_group clients;
+    background server(loop());
+    background peers(loop());
+    background clients(loop());
     server.spawn(serve(std::move(*listener), peers));
     int good = 0;
     for (std::uint32_t each = 0; each < 50; ++each)
@@ -406,6 +347,7 @@ TEST_P(Coroutine, AnEchoServerServesManyClients) {
     ASSERT_TRUE(run_until([&] { return clients.running() == 0; }, 30s));
     EXPECT_EQ(good, 50);
     server.stop();
+    peers.stop();
     ASSERT_TRUE(run_until([&] { return server.running() == 0 && peers.running() == 0; }));
 }
 
@@ -415,8 +357,8 @@ TEST_P(Coroutine, EverythingCanBeTornDownInTheMiddle) {
     const address where = listener->local_address().value();
     std::vector<unique_descriptor> clients;
     {
-        task_group server;
-        task_group peers(&server.scope());
+        background server(loop());
+        background peers(loop());
         server.spawn(serve(std::move(*listener), peers));
         for (std::uint32_t each = 0; each < 100; ++each) {
             clients.push_back(connect_to(where));
@@ -425,6 +367,7 @@ TEST_P(Coroutine, EverythingCanBeTornDownInTheMiddle) {
         }
         ticks(3);
         server.stop();
+        peers.stop();
         ASSERT_TRUE(run_until([&] { return server.running() == 0 && peers.running() == 0; }));
     }
     settle();

@@ -30,13 +30,13 @@ struct one_direction {
     result<std::uint64_t> moved = 0;
     bool done = false;
 
-    void start(task_group& group, tcp_stream& from, tcp_stream& to, bool with_pipe) {
+    void start(background& group, tcp_stream& from, tcp_stream& to, bool with_pipe) {
         if (with_pipe) pipe.emplace(splice_pipe::make().value());
         group.spawn(forward_into(from, to, pipe ? &*pipe : nullptr, moved, done));
     }
 };
 
-void join(naru::loop& on, task_group& group) {
+void join(naru::loop& on, background& group) {
     EXPECT_TRUE(run_until(on, [&] { return group.running() == 0; }));
 }
 
@@ -46,7 +46,7 @@ TEST_P(Forward, EverythingArrivesInOrderAndThenTheEnd) {
         auto sink = tcp_pair(8192, 8192);  // the second half is short again and again
         tcp_stream from = stream_of(source.ours);
         tcp_stream to = stream_of(sink.ours);
-        task_group group;
+        background group(loop());
         one_direction way;
         way.start(group, from, to, with_pipe);
         const std::string sent = pattern(1'000'000);
@@ -85,7 +85,7 @@ TEST_P(Forward, WhatHadBeenReceivedAheadGoesFirst) {
         std::string expected = "ahead ";
         write_all(source.peer.get(), expected);
         ticks(3);
-        task_group group;
+        background group(loop());
         one_direction way;
         way.start(group, from, to, with_pipe);
         received_text got;
@@ -114,7 +114,7 @@ TEST_P(Forward, OneDirectionMayEndLongBeforeTheOther) {
         auto server = tcp_pair();
         tcp_stream left = stream_of(client.ours);
         tcp_stream right = stream_of(server.ours);
-        task_group group;
+        background group(loop());
         one_direction there;
         one_direction back;
         there.start(group, left, right, with_pipe);
@@ -157,7 +157,7 @@ TEST_P(Forward, AnEmptyStreamIsForwardedAsItsEnd) {
         auto sink = tcp_pair();
         tcp_stream from = stream_of(source.ours);
         tcp_stream to = stream_of(sink.ours);
-        task_group group;
+        background group(loop());
         one_direction way;
         way.start(group, from, to, with_pipe);
         source.peer.reset();
@@ -179,7 +179,7 @@ TEST_P(Forward, AReceiverThatGoesEndsItWithAnError) {
         auto sink = tcp_pair();
         tcp_stream from = stream_of(source.ours);
         tcp_stream to = stream_of(sink.ours);
-        task_group group;
+        background group(loop());
         one_direction way;
         way.start(group, from, to, with_pipe);
         reset_connection(sink.peer);
@@ -210,7 +210,7 @@ TEST_P(Forward, PeersThatNeverKeepItWaitingLeaveTheLoopItsTurns) {
     unique_descriptor sink(checked(::open("/dev/null", O_RDWR | O_NONBLOCK | O_CLOEXEC), "/dev/null"));
     tcp_stream from = stream_of(source.ours);
     tcp_stream to = stream_of(sink);
-    task_group group;
+    background group(loop());
     one_direction way;
     way.pipe.emplace(splice_pipe::make().value());
     group.spawn(forward_into(from, to, &*way.pipe, way.moved, way.done));
@@ -229,7 +229,7 @@ TEST_P(Forward, ItCanBeStopped) {
         auto sink = tcp_pair();
         tcp_stream from = stream_of(source.ours);
         tcp_stream to = stream_of(sink.ours);
-        task_group group;
+        background group(loop());
         one_direction way;
         way.start(group, from, to, with_pipe);
         write_all(source.peer.get(), "some");
@@ -262,7 +262,7 @@ TEST_P(Forward, BothDirectionsEndWithTheirPeers) {
             for (auto& each : pipes)
                 each.emplace(splice_pipe::make().value());
         }
-        task_group group;
+        background group(loop());
         result<forwarded> moved;
         bool done = false;
         group.spawn(forward_both_into(left, right, with_pipe ? &*pipes[0] : nullptr,
@@ -294,7 +294,7 @@ TEST_P(Forward, APeerThatIsResetTakesTheOtherWithIt) {
     for (const bool with_pipe : with_pipe_or_not()) {
         auto client = tcp_pair();
         auto server = tcp_pair();
-        task_group group;
+        background group(loop());
         result<forwarded> moved;
         bool done = false;
         {

@@ -50,7 +50,7 @@ class Lengths : public conformance {
 NARU_ON_EVERY_BACKEND(Lengths);
 
 task<result<std::size_t>> receive(tcp_stream& from, mutable_bytes into) {
-    co_return co_await from.recv(into);
+    co_return co_await from.receive(into);
 }
 
 TEST_P(Lengths, AReceiveTakesASpanOfAnyLength) {

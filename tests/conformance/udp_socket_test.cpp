@@ -39,16 +39,15 @@ TEST_P(UdpSocket, CoroutinesAskAndAnswer) {
     auto client = udp_socket::bind(loop(), "127.0.0.1:0");
     ASSERT_TRUE(server && client);
     const address at = server->local_address().value();
-    naru::detail::run_state<int> answering;
-    naru::detail::run_detached(echo(*server), answering);
+    started_task<int> answering(loop(), echo(*server));
     const instant later = clock::now() + 1h;
     for (const char* each : {"one", "", "three", "stop"}) {
         const auto answer = run_task(loop(), ask(*client, each, at, later));
         ASSERT_TRUE(answer) << answer.error().message();
         EXPECT_EQ(*answer, std::string(each) + " from " + at.text());
     }
-    ASSERT_TRUE(run_until([&] { return answering.done; }));
-    EXPECT_EQ(answering.value, 4);
+    ASSERT_TRUE(run_until([&] { return answering.ended(); }));
+    EXPECT_EQ(answering.take(), 4);
     // Nobody answers any more.
     const auto silence = run_task(loop(), ask(*client, "hello?", at, clock::now() + 10ms));
     ASSERT_FALSE(silence);

@@ -1,13 +1,12 @@
 // Blocking work as an operation of a loop.
 #include "support/conformance.hpp"
+#include "support/gate.hpp"
 
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <condition_variable>
 #include <cstring>
 #include <memory>
-#include <mutex>
 #include <stdexcept>
 #include <thread>
 
@@ -28,32 +27,6 @@ struct some_work : tracked<work_operation> {
     std::function<void()> job;
     std::thread::id worker;
     int runs = 0;
-};
-
-/// Holds a worker until it is opened.
-class gate {
- public:
-    void pass() {
-        std::unique_lock lock(mutex_);
-        arrived_ = true;
-        changed_.notify_all();
-        changed_.wait(lock, [this] { return open_; });
-    }
-    void wait_for_arrival() {
-        std::unique_lock lock(mutex_);
-        changed_.wait(lock, [this] { return arrived_; });
-    }
-    void open() {
-        const std::lock_guard lock(mutex_);
-        open_ = true;
-        changed_.notify_all();
-    }
-
- private:
-    std::mutex mutex_;
-    std::condition_variable changed_;
-    bool arrived_ = false;
-    bool open_ = false;
 };
 
 TEST_P(Workers, WhatIsLinkedBehindWorkBeginsWhenItHasSucceeded) {
@@ -311,30 +284,6 @@ TEST_P(Workers, SeveralLoopsShareAPool) {
     for (const some_work& each : works)
         EXPECT_EQ(each.where, std::this_thread::get_id());
     other.join();
-}
-
-task<int> offloaded(naru::loop& on, worker_pool& pool, bool fail) {
-    auto work = [fail]() -> int {
-        if (fail) throw std::runtime_error("offloaded");
-        return 42;
-    };
-    co_return co_await offload(on, pool, std::move(work));
-}
-
-task<> offloaded_nothing(naru::loop& on, worker_pool& pool, bool& ran) {
-    auto work = [&ran] { ran = true; };
-    co_await offload(on, pool, std::move(work));
-}
-
-TEST_P(Workers, OffloadGivesTheValueOrThrows) {
-    worker_pool pool(1);
-    EXPECT_EQ(run_task(loop(), offloaded(loop(), pool, false)), 42);
-    EXPECT_THROW(run_task(loop(), offloaded(loop(), pool, true)), std::runtime_error);
-    bool ran = false;
-    run_task(loop(), offloaded_nothing(loop(), pool, ran));
-    EXPECT_TRUE(ran);
-    pool.shut_down();
-    EXPECT_THROW(run_task(loop(), offloaded(loop(), pool, false)), std::system_error);
 }
 
 }  // namespace

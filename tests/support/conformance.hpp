@@ -92,15 +92,36 @@ class bystander {
 /// naru::run with a limit. A coroutine that does not end cannot be taken apart: the program ends.
 template <class T>
 T run_task(loop& on, task<T> main) {
-    naru::detail::run_state<T> state;
-    naru::detail::run_detached(std::move(main), state);
-    if (!run_until(on, [&] { return state.done; }, 20s)) {
+    started_task<T> running(on, std::move(main));
+    if (!run_until(on, [&] { return running.ended(); }, 20s)) {
         std::fprintf(stderr, "a coroutine did not end\n");
         std::abort();
     }
-    if (state.exception) std::rethrow_exception(state.exception);
-    if constexpr (!std::is_void_v<T>) return std::move(*state.value);
+    return running.take();
 }
+/// The same for any other awaitable.
+template <class Awaitable>
+auto run_task(loop& on, Awaitable awaited) {
+    return run_task(on, naru::detail::foreign<Awaitable>(std::move(awaited)));
+}
+
+/// Coroutines beside a test that is no coroutine itself. They must have ended before it does.
+class background {
+ public:
+    explicit background(loop& on)
+        : root_(on), group_(naru::detail::group_access::key(), root_.scope(), nullptr, nullptr) {}
+
+    template <class... Arguments>
+    void spawn(Arguments&&... arguments) {
+        group_.spawn(std::forward<Arguments>(arguments)...);
+    }
+    void stop() noexcept { root_.scope().stop(); }
+    std::size_t running() const noexcept { return group_.running(); }
+
+ private:
+    naru::detail::root root_;
+    task_group group_;
+};
 
 class conformance : public ::testing::TestWithParam<backend_variant> {
  protected:

@@ -1,0 +1,190 @@
+// The requests for operations on a handle: what streams, listeners and sockets (naru/net) hand out.
+#pragma once
+
+#include <naru/coro/byte_source.hpp>
+#include <naru/coro/request.hpp>
+#include <naru/loop/buffer_pool.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+
+namespace naru {
+
+/// result<lease>: at least one byte in a pool buffer. A receive that finds no buffer waits for one; when none
+/// is given back for the pool's patience it fails with errc::buffers_held, and one line on standard error
+/// says who holds them.
+struct [[nodiscard]] receive_request : request<receive_request> {
+    receive_request(loop& on, handle from) noexcept : home(&on), source(from) {}
+
+    class awaiter : public operation_awaiter<>, public detail::begins<awaiter> {
+     public:
+        explicit awaiter(receive_request&& of) noexcept : operation_awaiter(*of.home, operation_kind::recv) {
+            target = of.source;
+            on_stop = &awaiter::cancel;
+        }
+        using detail::begins<awaiter>::await_suspend;
+        void begin(std::coroutine_handle<> waiting, stop_scope& in) noexcept {
+            root_ = &detail::root_of(in);
+            root_->receive_begins();
+            operation_awaiter::begin(waiting, in);
+        }
+        [[nodiscard]] naru::result<lease> await_resume() const noexcept;
+
+        /// The receive behind an entry of a scope; nullptr if it is something else's.
+        static awaiter* of(stop_entry& entry) noexcept {
+            return entry.on_stop == &awaiter::cancel ? &static_cast<awaiter&>(entry) : nullptr;
+        }
+        bool waits_for_buffer() const noexcept { return loop_->backend().waits_for_buffer(target); }
+        /// Ends it with errc::buffers_held.
+        void give_up() noexcept {
+            gave_up_ = true;
+            loop_->cancel(*this);
+        }
+
+     private:
+        static void cancel(stop_entry& entry) noexcept {
+            auto& self = static_cast<awaiter&>(entry);
+            self.loop_->cancel(self);
+        }
+        detail::root* root_ = nullptr;
+        bool gave_up_ = false;
+    };
+
+ private:
+    loop* home;
+    handle source;
+};
+static_assert(sizeof(receive_request::awaiter) <= 128, "an idle connection waits in one of these");
+
+/// result<size_t>: at least one byte into lent memory.
+struct [[nodiscard]] receive_into_request : request<receive_into_request> {
+    receive_into_request(loop& on, handle from, mutable_bytes into) noexcept
+        : home(&on), source(from), memory(into) {}
+
+    class awaiter : public operation_awaiter<> {
+     public:
+        explicit awaiter(receive_into_request&& of) noexcept
+            : operation_awaiter(*of.home, operation_kind::recv_into) {
+            target = of.source;
+            data = of.memory.data();
+            count = one_call(of.memory);
+        }
+        [[nodiscard]] naru::result<std::size_t> await_resume() const noexcept { return size_outcome(); }
+    };
+
+ private:
+    loop* home;
+    handle source;
+    mutable_bytes memory;
+};
+
+/// result<size_t>: all of the bytes, which are lent.
+struct [[nodiscard]] send_request : request<send_request> {
+    send_request(loop& on, handle to, bytes_view what) noexcept : home(&on), sink(to), bytes(what) {}
+
+    class awaiter : public operation_awaiter<send_operation> {
+     public:
+        explicit awaiter(send_request&& of) noexcept : operation_awaiter(*of.home) { set(of.sink, of.bytes); }
+        [[nodiscard]] naru::result<std::size_t> await_resume() const noexcept { return size_outcome(); }
+    };
+
+ private:
+    loop* home;
+    handle sink;
+    bytes_view bytes;
+};
+
+/// The same with what is sent inside: a string, or a lease.
+template <class Owned>
+struct [[nodiscard]] send_owned_request : request<send_owned_request<Owned>> {
+    send_owned_request(loop& on, handle to, Owned&& what) noexcept
+        : home(&on), sink(to), owned(std::move(what)) {}
+
+    class awaiter : public operation_awaiter<send_operation> {
+     public:
+        explicit awaiter(send_owned_request&& of) noexcept
+            : operation_awaiter<send_operation>(*of.home), owned_(std::move(of.owned)) {
+            this->set(of.sink, bytes_view(bytes_of(owned_)));
+        }
+        [[nodiscard]] naru::result<std::size_t> await_resume() const noexcept { return this->size_outcome(); }
+
+     private:
+        Owned owned_;
+    };
+
+ private:
+    loop* home;
+    handle sink;
+    Owned owned;
+};
+
+/// result<size_t>: all pieces; the slices are lent, too, and modified.
+struct [[nodiscard]] send_slices_request : request<send_slices_request> {
+    send_slices_request(loop& on, handle to, std::span<slice> what) noexcept
+        : home(&on), sink(to), pieces(what) {}
+
+    class awaiter : public operation_awaiter<send_operation> {
+     public:
+        explicit awaiter(send_slices_request&& of) noexcept : operation_awaiter(*of.home) {
+            set(of.sink, of.pieces.data(), static_cast<std::uint32_t>(of.pieces.size()));
+        }
+        [[nodiscard]] naru::result<std::size_t> await_resume() const noexcept { return size_outcome(); }
+    };
+
+ private:
+    loop* home;
+    handle sink;
+    std::span<slice> pieces;
+};
+
+/// result<size_t>: `count` bytes of an open file.
+struct [[nodiscard]] send_file_request : request<send_file_request> {
+    send_file_request(loop& on, handle to, int from_file, std::uint64_t from, std::uint64_t bytes,
+                      std::uint64_t* gone) noexcept
+        : home(&on), sink(to), file(from_file), offset(from), count(bytes), sent(gone) {}
+
+    class awaiter : public operation_awaiter<send_file_operation> {
+     public:
+        explicit awaiter(send_file_request&& of) noexcept : operation_awaiter(*of.home), sent_(of.sent) {
+            set(of.sink, of.file, of.offset, of.count);
+        }
+        [[nodiscard]] naru::result<std::size_t> await_resume() const noexcept {
+            if (sent_ != nullptr) *sent_ = progress;
+            return size_outcome();
+        }
+
+     private:
+        std::uint64_t* sent_;
+    };
+
+ private:
+    loop* home;
+    handle sink;
+    int file;
+    std::uint64_t offset;
+    std::uint64_t count;
+    std::uint64_t* sent;
+};
+
+/// result<void>: readable, writable.
+struct [[nodiscard]] ready_request : request<ready_request> {
+    ready_request(loop& on, operation_kind which, handle of) noexcept : home(&on), kind(which), target(of) {}
+
+    class awaiter : public operation_awaiter<> {
+     public:
+        explicit awaiter(ready_request&& of) noexcept : operation_awaiter(*of.home, of.kind) {
+            target = of.target;
+        }
+        [[nodiscard]] naru::result<void> await_resume() const noexcept { return void_outcome(); }
+    };
+
+ private:
+    loop* home;
+    operation_kind kind;
+    handle target;
+};
+
+}  // namespace naru

@@ -1,0 +1,269 @@
+#include <naru/net/loop_group.hpp>
+
+#include <naru/coro/run.hpp>
+#include <naru/coro/sync.hpp>
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace naru {
+
+struct loop_group::shard {
+    std::unique_ptr<naru::loop> own_loop;
+    std::thread thread;
+    std::optional<tcp_listener> listener;
+    // Of its thread, while it runs.
+    stop_scope* everything = nullptr;
+    stop_scope* accepting = nullptr;
+    bool drained = false;
+    bool stopped = false;
+    task_group* connections = nullptr;
+    async_event quiet;  // nothing more is handed over
+};
+
+struct loop_group::state {
+    std::deque<shard> shards;
+    std::function<task<>(loop&, std::size_t)> body;
+    std::function<task<>(tcp_stream)> connection;
+    std::function<void(const child_failure&)> report;
+    bool shared = false;
+    bool started = false;
+    std::mutex mutex;
+    std::exception_ptr first;
+
+    enum class decision : std::uint8_t { none, run, give_up };
+    decision decided = decision::none;
+    std::condition_variable has_decided;
+
+    void launch();
+    void decide(decision what);
+    bool may_run();
+    void run_thread(shard& each, std::size_t index);
+    task<> run_shard(shard& of, std::size_t index);
+    task<> accept_all(shard& of, task_group& connections);
+    void begin(task_group& connections, tcp_stream stream);
+    void hand_over(unique_descriptor socket, shard& to);
+    void release_others();
+};
+
+namespace {
+
+unsigned cores() noexcept {
+    const unsigned count = std::thread::hardware_concurrency();
+    return count == 0 ? 1 : count;
+}
+
+std::vector<std::unique_ptr<backend>> make_backends(unsigned count, engine which) {
+    std::vector<std::unique_ptr<backend>> made(count == 0 ? cores() : count);
+    for (std::unique_ptr<backend>& each : made) {
+        backend_choice choice = try_backend(which);
+        if (choice.backend == nullptr)
+            throw std::runtime_error("the engine " + std::string(name_of(which)) +
+                                     " cannot be used here: " + choice.reason);
+        each = std::move(choice.backend);
+    }
+    return made;
+}
+
+}  // namespace
+
+loop_group::loop_group(unsigned loops, engine which) : loop_group(make_backends(loops, which)) {}
+
+loop_group::loop_group(std::vector<std::unique_ptr<backend>> backends) : state_(std::make_unique<state>()) {
+    for (std::unique_ptr<backend>& each : backends)
+        state_->shards.emplace_back().own_loop = std::make_unique<naru::loop>(std::move(each));
+}
+
+loop_group::~loop_group() {
+    drain();
+    try {
+        join();
+    } catch (...) {  // whoever wants to know calls join
+    }
+}
+
+std::size_t loop_group::size() const noexcept { return state_->shards.size(); }
+loop& loop_group::at(std::size_t index) noexcept { return *state_->shards[index].own_loop; }
+
+void loop_group::start(std::function<task<>(loop&, std::size_t)> body) {
+    if (state_->started) fatal("bug: a loop_group was started twice");
+    state_->body = std::move(body);
+    state_->launch();
+}
+
+result<address> loop_group::serve(const address& where, std::function<task<>(tcp_stream)> connection,
+                                  serve_options options) {
+    if (state_->started) fatal("bug: a loop_group was started twice");
+    address local = where;
+    options.listen.reuse_port = !options.shared && state_->shards.size() > 1;
+    if (options.listen.reuse_port) {
+        // SO_REUSEPORT would share the port with another server of this user, and not say so.
+        listen_options alone = options.listen;
+        alone.reuse_port = false;
+        const auto taken = listen_on(where, alone);
+        if (!taken) return fail(taken.error());
+    }
+    for (shard& each : state_->shards) {
+        auto bound = tcp_listener::bind(*each.own_loop, local, options.listen);
+        if (!bound && options.listen.reuse_port && bound.error() == std::errc::not_supported) {
+            options.listen.reuse_port = false;
+            bound = tcp_listener::bind(*each.own_loop, local, options.listen);
+        }
+        if (!bound) return fail(bound.error());
+        if (const auto chosen = bound->local_address()) local = *chosen;
+        each.listener.emplace(std::move(*bound));
+        if (!options.listen.reuse_port) break;
+    }
+    state_->shared = !options.listen.reuse_port && state_->shards.size() > 1;
+    state_->connection = std::move(connection);
+    state_->report = std::move(options.report);
+    state_->launch();
+    return local;
+}
+
+// No loop runs before all are there: one that hands connections on would do so to a loop that never runs.
+void loop_group::state::launch() {
+    started = true;
+    std::size_t index = 0;
+    try {
+        for (shard& each : shards) {
+            each.thread = std::thread([this, &each, index] { run_thread(each, index); });
+            ++index;
+        }
+    } catch (const std::exception& none) {
+        decide(decision::give_up);
+        for (std::size_t made = 0; made < index; ++made)
+            shards[made].thread.join();
+        throw std::runtime_error("only " + std::to_string(index) + " of " + std::to_string(shards.size()) +
+                                 " threads could be started: " + none.what());
+    }
+    decide(decision::run);
+}
+
+void loop_group::state::decide(decision what) {
+    {
+        const std::lock_guard lock(mutex);
+        decided = what;
+    }
+    has_decided.notify_all();
+}
+
+bool loop_group::state::may_run() {
+    std::unique_lock lock(mutex);
+    has_decided.wait(lock, [this] { return decided != decision::none; });
+    return decided == decision::run;
+}
+
+void loop_group::state::run_thread(shard& each, std::size_t index) {
+    if (!may_run()) return;
+    try {
+        run(*each.own_loop, run_shard(each, index));
+    } catch (...) {
+        const std::lock_guard lock(mutex);
+        if (!first) first = std::current_exception();
+    }
+    each.own_loop->stop();  // its last closes end on this thread
+    each.own_loop->run();
+}
+
+task<> loop_group::state::run_shard(shard& of, std::size_t index) {
+    of.everything = co_await current_scope();
+    if (of.stopped) of.everything->stop();
+    if (body) {
+        if (of.drained) of.everything->stop();
+        co_await body(*of.own_loop, index);
+    } else {
+        auto serving = [&](task_group& connections) -> task<> { co_await accept_all(of, connections); };
+        co_await with_supervisor(serving, std::ref(report));
+    }
+    of.everything = nullptr;
+}
+
+task<> loop_group::state::accept_all(shard& of, task_group& connections) {
+    of.connections = &connections;
+    stop_scope accepting(of.everything);
+    of.accepting = &accepting;
+    if (of.drained) accepting.stop();
+    std::size_t turn = 0;
+    if (!of.listener) {
+        (void)co_await of.quiet.wait();
+    } else {
+        while (auto accepted = co_await with_stop(accepting, of.listener->accept())) {
+            shard& to = shared ? shards[turn++ % shards.size()] : of;
+            if (&to == &of) {
+                begin(connections, std::move(*accepted));
+            } else if (auto socket = co_await accepted->release()) {
+                hand_over(std::move(*socket), to);
+            }
+        }
+        (void)co_await of.listener->close();
+        of.listener.reset();
+        if (shared) release_others();
+    }
+    of.connections = nullptr;
+    of.accepting = nullptr;
+}
+
+// A connection for which there is no memory is refused, and the others go on.
+void loop_group::state::begin(task_group& connections, tcp_stream stream) {
+    try {
+        connections.spawn(connection(std::move(stream)));
+    } catch (...) {
+        child_failure refused;
+        refused.exception = std::current_exception();
+        report(refused);
+    }
+}
+
+// In order: what was handed over before is served before.
+void loop_group::state::hand_over(unique_descriptor socket, shard& to) {
+    to.own_loop->post([this, &to, moved = std::move(socket)]() mutable {
+        if (to.connections == nullptr) return;
+        const auto attached = to.own_loop->attach(moved.release(), descriptor_kind::stream, ownership::own);
+        if (attached) begin(*to.connections, tcp_stream(*to.own_loop, *attached));
+    });
+}
+
+void loop_group::state::release_others() {
+    for (std::size_t each = 1; each < shards.size(); ++each)
+        shards[each].own_loop->post([&to = shards[each]] { to.quiet.set(); });
+}
+
+void loop_group::drain() noexcept {
+    for (shard& each : state_->shards) {
+        if (!each.thread.joinable()) continue;
+        each.own_loop->post([this, &each] {
+            each.drained = true;
+            stop_scope* const ends = state_->body ? each.everything : each.accepting;
+            if (ends != nullptr) ends->stop();
+        });
+    }
+}
+
+void loop_group::stop() noexcept {
+    for (shard& each : state_->shards) {
+        if (!each.thread.joinable()) continue;
+        each.own_loop->post([&each] {
+            each.stopped = true;
+            if (each.everything != nullptr) each.everything->stop();
+        });
+    }
+}
+
+void loop_group::join() {
+    for (shard& each : state_->shards) {
+        if (each.thread.joinable()) each.thread.join();
+    }
+    if (state_->first) std::rethrow_exception(std::exchange(state_->first, nullptr));
+}
+
+}  // namespace naru
