@@ -47,8 +47,7 @@ result<void> bind_before_connect(int socket, const address& from) noexcept {
         (void)setsockopt(socket, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
     }
 #endif
-    if (::bind(socket, static_cast<const sockaddr*>(from.data()), from.size()) != 0)
-        return fail_errno(errno);
+    if (::bind(socket, static_cast<const sockaddr*>(from.data()), from.size()) != 0) return fail_errno(errno);
     return {};
 }
 
