@@ -48,9 +48,7 @@ class buffer_pool {
     /// Writes down for whom the buffer that contains `inside` is leased, until it is given back.
     void note_holder(const std::byte* inside, handle holder) noexcept { holders_[index_of(inside)] = holder; }
     /// Who holds the buffer `index`; no handle if nobody has been noted.
-    handle holder(std::size_t index) const noexcept {
-        return index < used_ ? holders_[index] : handle();
-    }
+    handle holder(std::size_t index) const noexcept { return index < used_ ? holders_[index] : handle(); }
     /// Buffers given back since the pool was made.
     std::uint64_t given_back() const noexcept { return given_back_; }
     /// Whether half of the pool is out: then somebody may be waiting for a buffer.

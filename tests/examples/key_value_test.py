@@ -55,6 +55,7 @@ def engines() -> list[str]:
                 working.append(name)
         except AssertionError:  # the program has said why
             pass
+    assert working, "no engine works here"
     return working
 
 

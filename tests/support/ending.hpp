@@ -11,7 +11,9 @@ namespace naru::testing {
 
 /// Whether a sanitizer looks on: what is run a million times is run less often then.
 constexpr bool sanitized() noexcept {
-#if defined(__has_feature)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return true;
+#elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
     return true;
 #endif
