@@ -16,8 +16,18 @@ namespace naru {
 constexpr bool tells_failure(const operation& op, std::int64_t result) noexcept {
     if (result >= 0) return false;
     if (result == outcome::from_errno(EPIPE)) return op.progress > 0;
-    for (const int each :
-         {ECONNRESET, ECONNABORTED, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, ENETDOWN, ENETRESET, EHOSTDOWN}) {
+    for (const int each : {
+             ECONNRESET,
+             ECONNABORTED,
+             ETIMEDOUT,
+             EHOSTUNREACH,
+             ENETUNREACH,
+             ENETDOWN,
+             ENETRESET,
+#if defined(EHOSTDOWN)
+             EHOSTDOWN,
+#endif
+         }) {
         if (result == outcome::from_errno(each)) return true;
     }
     return false;

@@ -25,11 +25,13 @@
 // 10. What reads on a socket that is still to be connected waits for its connect, whichever of the two is
 //     submitted first. Where a tick ends in which nobody connects it (there is no connect, or it has failed),
 //     the read ends with ENOTCONN: why there is no connection is told the connect only. The handle may then
-//     be connected again. A connect waits for room in its listener's queue (AF_UNIX), too.
+//     be connected again (not on Windows). A connect waits for room in its listener's queue (AF_UNIX), too.
 // 11. A connection that has failed (a reset, no answer) is that to every read that comes after what had been
 //     received, whichever operation was told first: end_of_stream always means that the stream is whole.
-// 12. Descriptors are non-blocking and stay so: `readable`, and then reads of one's own until EAGAIN, wait
-//     for nothing. Who has submitted a recv goes on with recv: io_uring may have received ahead.
+// 12. Nobody's mode is changed, and what a loop makes or accepts is non-blocking: `readable`, and then reads
+// of
+//     one's own until EAGAIN, wait for nothing. Who has submitted a recv goes on with recv: io_uring may have
+//     received ahead.
 #pragma once
 
 #include <naru/core/bytes.hpp>
