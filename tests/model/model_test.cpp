@@ -1,0 +1,15 @@
+// Random programs of operations against the contract, on every backend.
+#include "model/run_programs.hpp"
+
+namespace naru::testing {
+namespace {
+
+class Model : public ::testing::TestWithParam<backend_variant> {};
+NARU_ON_EVERY_BACKEND(Model);
+
+TEST_P(Model, RandomProgramsKeepTheContract) {
+    run_programs(GetParam(), 60, [](std::uint64_t, world&) {});
+}
+
+}  // namespace
+}  // namespace naru::testing
