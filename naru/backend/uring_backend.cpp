@@ -419,9 +419,15 @@ void uring_backend::on_operation(operation& op, const io_uring_cqe& completion,
         case operation_kind::recv_into:
             if (result == 0 && op.count > 0) result = of.ended = static_cast<std::int32_t>(end_of(of.failed));
             if (tells_failure(op, result)) of.ended = static_cast<std::int32_t>(result);
-            if (result == -EAGAIN && op.state == operation_state::canceling) result = outcome::canceled;
-            if (result == -EAGAIN && !of.closing) {
+            if ((result == -EAGAIN || result == -EINTR) &&
+                (op.state == operation_state::canceling || of.closing))
+                result = outcome::canceled;
+            if (result == -EAGAIN) {
                 wait_by_poll(slot, of);
+                return;
+            }
+            if (result == -EINTR) {
+                serve_reads(slot, of, done);
                 return;
             }
             break;

@@ -38,8 +38,9 @@ bool uring_backend::serve_read(std::uint32_t slot, record& of, operation& op, st
     }
     if (of.ended < 0) {
         result = op.kind == operation_kind::readable ? 0 : of.ended;
-        // An accept that failed (EMFILE) may be tried again; a stream that ended stays ended.
-        if (of.kind == descriptor_kind::listener) of.ended = 0;
+        // An accept that failed (EMFILE) may be tried again, and so may what there was no memory for; a
+        // stream that ended stays ended.
+        if (of.kind == descriptor_kind::listener || of.ended == -ENOMEM) of.ended = 0;
         return true;
     }
     if (op.state == operation_state::canceling) {  // an accept that has waited for the end of what was armed

@@ -122,7 +122,7 @@ struct ring {
     unsigned spoiled = 0;  // entries before this place have been looked at
 };
 thread_local std::map<int, ring> rings;
-thread_local int newest = -1;
+thread_local std::map<long, int> registered;  // the descriptors behind this thread's indices
 
 constexpr std::uint32_t nop_gives_result = 1;  // IORING_NOP_INJECT_RESULT, Linux 6.11
 
@@ -178,8 +178,8 @@ void spoil_some(ring& of) {
 }
 
 long enter(long descriptor, long flags, const std::array<long, 6>& given) {
-    const int which = (flags & IORING_ENTER_REGISTERED_RING) != 0 ? newest : static_cast<int>(descriptor);
-    const auto found = rings.find(which);
+    const bool by_index = (flags & IORING_ENTER_REGISTERED_RING) != 0;
+    const auto found = rings.find(by_index ? registered[descriptor] : static_cast<int>(descriptor));
     if (mine.on && found != rings.end()) {
         long result = 0;
         if (fails(kind::interrupted, EINTR, result)) return result;
@@ -346,9 +346,11 @@ long __wrap_syscall(long number, ...) {
         return -1;
     }
     const long result = __real_syscall(number, given[0], given[1], given[2], given[3], given[4], given[5]);
-    if (number == __NR_io_uring_setup && result >= 0) {
-        newest = static_cast<int>(result);
-        rings[newest] = {.parameters = *reinterpret_cast<const io_uring_params*>(given[1])};
+    if (number == __NR_io_uring_setup && result >= 0)
+        rings[static_cast<int>(result)] = {.parameters = *reinterpret_cast<const io_uring_params*>(given[1])};
+    if (number == __NR_io_uring_register && given[1] == IORING_REGISTER_RING_FDS && result == 1) {
+        const auto& update = *reinterpret_cast<const io_uring_rsrc_update*>(given[2]);
+        registered[update.offset] = static_cast<int>(update.data);
     }
     return result;
 }
