@@ -18,9 +18,8 @@ template <class Rep, class Period>
 constexpr duration saturate(std::chrono::duration<Rep, Period> span) noexcept {
     using wide = std::chrono::duration<long double, duration::period>;
     const wide exact(span);
-    if (exact >= wide(duration::max())) return duration::max();
+    if (!(exact < wide(duration::max()))) return duration::max();  // also what is no number: it never ends
     if (exact <= wide(duration::min())) return duration::min();
-    if (exact != exact) return duration::max();  // no number: as if it never ended
     return std::chrono::duration_cast<duration>(span);
 }
 constexpr duration saturate(duration span) noexcept { return span; }

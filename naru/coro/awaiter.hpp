@@ -47,6 +47,10 @@ struct begins {
     auto await_suspend(std::coroutine_handle<Promise> waiting) {
         return static_cast<Derived&>(*this).begin(waiting, scope_of(waiting.promise()));
     }
+
+ private:
+    friend Derived;
+    begins() noexcept = default;
 };
 
 }  // namespace detail

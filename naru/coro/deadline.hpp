@@ -31,9 +31,9 @@ task<awaited_type<Awaitable&&>> foreign(Awaitable each) {
 template <class Awaitable>
 decltype(auto) scoped_awaiter_of(Awaitable&& each) {
     if constexpr (scoped_awaiter<awaiter_type<Awaitable&&>>) {
-        return awaiter_of(std::move(each));
+        return awaiter_of(std::forward<Awaitable>(each));
     } else {
-        return foreign<Awaitable>(std::move(each)).operator co_await();
+        return foreign<Awaitable>(std::forward<Awaitable>(each)).operator co_await();
     }
 }
 template <class Awaitable>
@@ -187,13 +187,13 @@ template <class Duration, class Awaitable>
 auto with_deadline(std::chrono::time_point<clock, Duration> until, Awaitable&& bounded) {
     detail::must_be_moved<Awaitable>();
     return detail::bounded_request<detail::time_bound, std::remove_cvref_t<Awaitable>>(
-        detail::time_bound{detail::moment(saturate(until))}, std::move(bounded));
+        detail::time_bound{detail::moment(saturate(until))}, std::forward<Awaitable>(bounded));
 }
 template <class Rep, class Period, class Awaitable>
 auto with_deadline(std::chrono::duration<Rep, Period> span, Awaitable&& bounded) {
     detail::must_be_moved<Awaitable>();
     return detail::bounded_request<detail::time_bound, std::remove_cvref_t<Awaitable>>(
-        detail::time_bound{detail::moment(saturate(span))}, std::move(bounded));
+        detail::time_bound{detail::moment(saturate(span))}, std::forward<Awaitable>(bounded));
 }
 
 /// co_await with_stop(scope, stream.receive()): stopped with `scope`, and with the scope that it runs in, as
@@ -202,7 +202,7 @@ template <class Awaitable>
 auto with_stop(stop_scope& scope, Awaitable&& bounded) {
     detail::must_be_moved<Awaitable>();
     return detail::bounded_request<detail::scope_bound, std::remove_cvref_t<Awaitable>>(
-        detail::scope_bound(scope), std::move(bounded));
+        detail::scope_bound(scope), std::forward<Awaitable>(bounded));
 }
 
 /// co_await shielded(2s, goodbye(stream)): is not stopped by the scope that it runs in, so that something can
@@ -211,13 +211,13 @@ template <class Duration, class Awaitable>
 auto shielded(std::chrono::time_point<clock, Duration> until, Awaitable&& cleaning) {
     detail::must_be_moved<Awaitable>();
     return detail::bounded_request<detail::shield_bound, std::remove_cvref_t<Awaitable>>(
-        detail::shield_bound{detail::moment(saturate(until))}, std::move(cleaning));
+        detail::shield_bound{detail::moment(saturate(until))}, std::forward<Awaitable>(cleaning));
 }
 template <class Rep, class Period, class Awaitable>
 auto shielded(std::chrono::duration<Rep, Period> span, Awaitable&& cleaning) {
     detail::must_be_moved<Awaitable>();
     return detail::bounded_request<detail::shield_bound, std::remove_cvref_t<Awaitable>>(
-        detail::shield_bound{detail::moment(saturate(span))}, std::move(cleaning));
+        detail::shield_bound{detail::moment(saturate(span))}, std::forward<Awaitable>(cleaning));
 }
 
 }  // namespace naru

@@ -25,6 +25,10 @@ struct request {
                       "naru: a request is awaited once and used up: co_await std::move(request)");
         return typename Awaited::awaiter(static_cast<Awaited&&>(*this));
     }
+
+ private:
+    friend Derived;
+    request() noexcept = default;
 };
 
 }  // namespace naru

@@ -72,6 +72,7 @@ sleep_request sleep_for(std::chrono::duration<Rep, Period> span) noexcept {
 /// co_await yield(): lets everything else that is ready have its turn first.
 class [[nodiscard]] yield_request : public request<yield_request> {
  public:
+    yield_request() noexcept {}
     class awaiter : public detail::begins<awaiter>, private posted {
      public:
         explicit awaiter(yield_request&&) noexcept

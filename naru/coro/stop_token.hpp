@@ -62,7 +62,7 @@ template <class Awaitable>
 auto with_stop(std::stop_token token, Awaitable&& bounded) {
     detail::must_be_moved<Awaitable>();
     return detail::bounded_request<detail::token_bound, std::remove_cvref_t<Awaitable>>(
-        detail::token_bound{std::move(token)}, std::move(bounded));
+        detail::token_bound{std::move(token)}, std::forward<Awaitable>(bounded));
 }
 
 /// A std::stop_token that is stopped with a scope: for threads that work for a coroutine. The scope must

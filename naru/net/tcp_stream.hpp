@@ -53,7 +53,8 @@ class tcp_stream {
     template <byte_source Source>
     auto send(Source&& source) noexcept {
         if constexpr (detail::owned_bytes<Source>) {
-            return send_owned_request<std::remove_cvref_t<Source>>(home(), native(), std::move(source));
+            return send_owned_request<std::remove_cvref_t<Source>>(home(), native(),
+                                                                   std::forward<Source>(source));
         } else {
             return send_request(home(), native(), bytes_of(source));
         }
