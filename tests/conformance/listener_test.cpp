@@ -205,7 +205,9 @@ TEST_P(SharedListener, AnAcceptThatIsPendingAtTheCloseLosesNobody) {
             if (how == operation_kind::release) unique_descriptor(static_cast<int>(close.result)).reset();
             std::vector<handle> ours;
             if (!accept.failed()) ours.push_back(handle::unpack(accept.result));
-            if (accept.failed()) EXPECT_EQ(accept.error(), std::errc::operation_canceled);
+            if (accept.failed()) {
+                EXPECT_EQ(accept.error(), std::errc::operation_canceled);
+            }
             accept_others(other_.get());
             expect_everybody(ours);
             settle();
