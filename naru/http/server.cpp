@@ -250,9 +250,10 @@ void server::start(std::function<void()> on_failure) {
             (void)co_await sleep_until(never);  // until the worker stops the loop
         });
     } catch (const std::runtime_error& none) {
-        throw std::runtime_error(fmt::format("{}; ask for fewer with --threads, or raise the limit (ulimit -u, "
-                                             "TasksMax= in the service's unit)",
-                                             none.what()));
+        throw std::runtime_error(
+            fmt::format("{}; ask for fewer with --threads, or raise the limit (ulimit -u, "
+                        "TasksMax= in the service's unit)",
+                        none.what()));
     }
     state_->started = true;
 }
