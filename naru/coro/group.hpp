@@ -107,8 +107,8 @@ class task_group : private detail::nursery {
                                             Arguments&&... arguments) {
         auto& group = static_cast<task_group&>(in);
         try {
-            Callable kept(std::move(callable));
-            std::tuple<Arguments...> kept_arguments(std::move(arguments)...);
+            Callable kept(std::forward<Callable>(callable));
+            std::tuple<Arguments...> kept_arguments(std::forward<Arguments>(arguments)...);
             co_await detail::bounded_start();
             auto body =
                 std::apply([&kept](Arguments&... each) { return std::invoke(kept, std::move(each)...); },

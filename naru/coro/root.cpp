@@ -72,7 +72,7 @@ void root::fail_starved() noexcept try {
         },
         &failed);
     if (failed && !std::exchange(reported_, true)) report_holders(*home_);
-} catch (const std::bad_alloc&) {
+} catch (const std::bad_alloc&) {  // asked again at the next look
 }
 
 }  // namespace detail
