@@ -305,8 +305,9 @@ TEST_P(Loop, SignalsDisturbNothing) {
         [&] {
             written += write_some(sockets.peer.get(), std::string_view(inwards).substr(written, 10'000));
             out.read_from(sockets.peer.get(), 10'000);
-            return error ||
-                   (send.done() && got.size() == inwards.size() && out.data.size() == send.text.size());
+            const bool all_there =
+                send.done() && got.size() == inwards.size() && out.data.size() == send.text.size();
+            return error || (all_there && sent_signals.load() > 0);  // its thread may begin late
         },
         30s);
     ending = true;
