@@ -57,7 +57,7 @@ struct frame_memory {
         if (frame_pool* const pool = owner_of(memory, bytes)) {
             frame_pool::give_back(memory, bytes, *pool);
         } else {
-            ::operator delete(memory, bytes);
+            ::operator delete(memory);
         }
     }
 

@@ -234,9 +234,9 @@ TEST_P(Request, SleepsWithinAMillisecondEndInTheirOrder) {
         co_await when_all(sleep('c', 2900us), sleep('a', 2100us), sleep('b', 2500us));
     };
     started_task<> sleeping(loop(), main());
-    const bool near = clock::now() - loop().now() < 15ms;  // else they were no near deadlines to the loop
+    const bool in_reach = clock::now() - loop().now() < 15ms;  // else they were no near deadlines to the loop
     ASSERT_TRUE(run_until([&] { return sleeping.ended(); }));
-    if (near) {
+    if (in_reach) {
         EXPECT_EQ(order, "abc");
     }
 }

@@ -119,10 +119,10 @@ class counting_pool : public frame_pool {
         ++made;
         return ::operator new(bytes);
     }
-    void release(void* memory, std::size_t bytes) noexcept override {
+    void release(void* memory, std::size_t) noexcept override {
         EXPECT_EQ(std::this_thread::get_id(), thread_);
         ++freed;
-        ::operator delete(memory, bytes);
+        ::operator delete(memory);
     }
     int made = 0;
     int freed = 0;
