@@ -1,9 +1,9 @@
 // Coroutines across threads: tasks on other loops, stops from other threads, frames that go home.
 #include "support/conformance.hpp"
 #include "support/ending.hpp"
+#include "support/gate.hpp"
 
 #include <atomic>
-#include <future>
 #include <stdexcept>
 #include <stop_token>
 #include <string>
@@ -19,14 +19,14 @@ class Transfer : public conformance {
     void SetUp() override {
         conformance::SetUp();
         if (IsSkipped()) return;
-        std::promise<naru::loop*> made;
-        std::future<naru::loop*> running = made.get_future();
-        thread_ = std::thread([tell = std::move(made)]() mutable {
+        thread_ = std::thread([this] {
             naru::loop there(GetParam().make().backend);
-            tell.set_value(&there);
+            other_ = &there;
+            made_.pass();
             there.run();
         });
-        other_ = running.get();
+        made_.wait_for_arrival();
+        made_.open();
     }
     void TearDown() override {
         if (thread_.joinable()) {
@@ -38,6 +38,7 @@ class Transfer : public conformance {
     naru::loop& other() { return *other_; }
 
  private:
+    gate made_;
     naru::loop* other_ = nullptr;
     std::thread thread_;
 };
