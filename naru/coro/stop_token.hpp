@@ -3,10 +3,6 @@
 
 #include <naru/coro/deadline.hpp>
 
-#include <atomic>
-#include <functional>
-#include <memory>
-#include <optional>
 #include <stop_token>
 #include <utility>
 
@@ -14,21 +10,10 @@ namespace naru {
 
 namespace detail {
 
-/// Carries a stop from whatever thread it is asked for on to a scope on its loop. Kept by that scope's owner
-/// until it lets go; it frees itself when the message has been read, if one is under way then.
-class stop_message : private posted {
- public:
-    stop_message(stop_scope& scope, loop& home) noexcept;
-    /// Any thread; once.
-    void send() noexcept;
-    /// On the loop's thread; nobody calls send any more.
-    static void let_go(stop_message* message) noexcept;
-
- private:
-    stop_scope* scope_;  // null when its owner has let go
-    loop* home_;
-    std::atomic<bool> sent_{false};
-};
+/// Carries a stop from whatever thread it is asked for on to a scope on its loop.
+class stop_watch;
+stop_watch* watch_stop(std::stop_token token, stop_scope& scope, loop& home);
+void let_go(stop_watch* watch) noexcept;  // on the loop's thread
 
 struct token_bound {
     std::stop_token token;
@@ -36,28 +21,31 @@ struct token_bound {
     class active {
      public:
         explicit active(const token_bound& of) noexcept : token_(of.token) {}
-        void begin(stop_scope& scope, stop_scope& outer);
-        void end(stop_scope& scope) noexcept;
-        ~active() { let_go(); }
+        active(const active&) = delete;
+        active& operator=(const active&) = delete;
+        void begin(stop_scope& scope, stop_scope& outer) {
+            scope_access::chain(scope, outer);
+            watch_ = watch_stop(std::move(token_), scope, loop_of(outer));
+        }
+        void end(stop_scope& /*scope*/) noexcept {
+            if (watch_ != nullptr) let_go(std::exchange(watch_, nullptr));
+        }
+        ~active() {
+            if (watch_ != nullptr) let_go(watch_);
+        }
         bool expired() const noexcept { return false; }
 
      private:
-        struct sends {
-            stop_message* message;
-            void operator()() const noexcept { message->send(); }
-        };
-        void let_go() noexcept;
-
         std::stop_token token_;
-        stop_message* message_ = nullptr;
-        std::optional<std::stop_callback<sends>> callback_;
+        stop_watch* watch_ = nullptr;
     };
 };
 
 }  // namespace detail
 
 /// co_await with_stop(token, stream.receive()): stopped when the token is, from whatever thread, and with the
-/// scope that it runs in. The token's source may be gone before or after. Allocates.
+/// scope that it runs in. The token's source may be gone before or after. Allocates. On Windows within 10 ms:
+/// the token is looked at (coro/stop_token_windows.cpp says why).
 template <class Awaitable>
 auto with_stop(std::stop_token token, Awaitable&& bounded) {
     detail::must_be_moved<Awaitable>();

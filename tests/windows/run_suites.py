@@ -167,7 +167,10 @@ def main():
     failed = sum(each.failed for each in done)
     for suite in done:
         if suite.failed:
-            print("failed: %s, see %s" % (suite.name, os.path.join(logs, suite.name + ".txt")))
+            log = os.path.join(logs, suite.name + ".txt")
+            print("failed: %s, of which %s ends:" % (suite.name, log))
+            with open(log, errors="replace") as output:
+                print("".join("  " + line for line in output.readlines()[-20:]), end="")
     print("under wine: %d passed, %d skipped, %d failed in %.0f s" % (
         sum(each.passed for each in done), sum(each.skipped for each in done), failed, time.monotonic() - began))
     sys.exit(1 if failed else 0)
