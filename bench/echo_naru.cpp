@@ -3,11 +3,11 @@
 //
 //     echo_naru PORT VARIANT
 #include <naru/backend/choose_backend.hpp>
-#include <naru/backend/uring_backend.hpp>
+#include <naru/backend/uring/backend.hpp>
 #include <naru/core/object_pool.hpp>
 #include <naru/net/acceptor.hpp>
-#include <naru/net/address.hpp>
-#include <naru/net/socket.hpp>
+#include <naru/os/address.hpp>
+#include <naru/os/socket.hpp>
 
 #include <cstdio>
 #include <functional>

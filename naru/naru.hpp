@@ -18,8 +18,8 @@
 #include <naru/net/acceptor.hpp>
 #include <naru/net/loop_group.hpp>
 #include <naru/net/reactor.hpp>
-#include <naru/net/socket_options.hpp>
 #include <naru/net/tcp_listener.hpp>
-#include <naru/net/tcp_stream.hpp>
 #include <naru/net/udp_socket.hpp>
-#include <naru/net/zero_copy.hpp>
+#include <naru/os/socket_options.hpp>
+#include <naru/stream/tcp_stream.hpp>
+#include <naru/stream/zero_copy.hpp>

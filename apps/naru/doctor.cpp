@@ -4,8 +4,8 @@
 #include "output.hpp"
 #include "system.hpp"
 
+#include <load/json.hpp>
 #include <naru/backend/choose_backend.hpp>
-#include <naru/load/json.hpp>
 #include <naru/loop/loop.hpp>
 
 #include <algorithm>

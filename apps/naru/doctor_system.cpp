@@ -1,9 +1,9 @@
 // naru doctor on Linux: io_uring's features, and the kernel's limits.
 #include "doctor.hpp"
 
-#include <naru/backend/uring_backend.hpp>
-#include <naru/backend/uring_quirks.hpp>
-#include <naru/backend/uring_trial.hpp>
+#include <naru/backend/uring/backend.hpp>
+#include <naru/backend/uring/quirks.hpp>
+#include <naru/backend/uring/trial.hpp>
 
 #include <exception>
 #include <fstream>

@@ -2,8 +2,8 @@
 #include "commands.hpp"
 #include "output.hpp"
 
-#include <naru/lab/process.hpp>
-#include <naru/lab/run.hpp>
+#include <lab/process.hpp>
+#include <lab/run.hpp>
 
 #include <csignal>
 #include <filesystem>

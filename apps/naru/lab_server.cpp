@@ -5,9 +5,9 @@
 #include "commands.hpp"
 #include "output.hpp"
 
-#include <naru/lab/event_server.hpp>
-#include <naru/lab/model.hpp>
-#include <naru/load/machine.hpp>
+#include <lab/event_server.hpp>
+#include <lab/model.hpp>
+#include <load/machine.hpp>
 
 #include <memory>
 #include <stdexcept>

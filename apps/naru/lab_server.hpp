@@ -2,8 +2,8 @@
 // are a platform's own.
 #pragma once
 
-#include <naru/lab/handler.hpp>
-#include <naru/net/socket.hpp>
+#include <lab/handler.hpp>
+#include <naru/os/socket.hpp>
 
 #include <optional>
 #include <string>

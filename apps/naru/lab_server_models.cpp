@@ -3,8 +3,8 @@
 #include "lab_server.hpp"
 #include "output.hpp"
 
-#include <naru/lab/byte_server.hpp>
-#include <naru/lab/threads_server.hpp>
+#include <lab/byte_server.hpp>
+#include <lab/threads_server.hpp>
 
 #include <cerrno>
 #include <system_error>

@@ -4,7 +4,7 @@
 #include "output.hpp"
 #include "system.hpp"
 
-#include <naru/lab/iocp_workers_server.hpp>
+#include <lab/iocp_workers_server.hpp>
 
 #include <stdexcept>
 

@@ -6,9 +6,9 @@
 #include "system.hpp"
 #include "terminal.hpp"
 
-#include <naru/load/output.hpp>
-#include <naru/load/run.hpp>
-#include <naru/load/text_file.hpp>
+#include <load/output.hpp>
+#include <load/run.hpp>
+#include <load/text_file.hpp>
 
 #include <algorithm>
 #include <cstdlib>

@@ -2,7 +2,7 @@
 #include "load_view.hpp"
 #include "load_words.hpp"
 
-#include <naru/load/output.hpp>
+#include <load/output.hpp>
 
 #include <fmt/format.h>
 

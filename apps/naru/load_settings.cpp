@@ -1,10 +1,10 @@
 #include "load_settings.hpp"
 
-#include <naru/load/limits.hpp>
-#include <naru/load/process_tree.hpp>
-#include <naru/load/request.hpp>
-#include <naru/load/target.hpp>
-#include <naru/load/text_file.hpp>
+#include <load/limits.hpp>
+#include <load/process_tree.hpp>
+#include <load/request.hpp>
+#include <load/target.hpp>
+#include <load/text_file.hpp>
 
 #include <charconv>
 #include <cmath>

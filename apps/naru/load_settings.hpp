@@ -1,7 +1,7 @@
 // What the command line of `naru load` says, and what a run is told.
 #pragma once
 
-#include <naru/load/options.hpp>
+#include <load/options.hpp>
 
 #include <cstdint>
 #include <optional>

@@ -1,7 +1,7 @@
 // What the user sees of `naru load`: a view that is redrawn in place, lines of progress, and the report.
 #pragma once
 
-#include <naru/load/run.hpp>
+#include <load/run.hpp>
 
 #include <string>
 #include <vector>

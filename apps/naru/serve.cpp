@@ -4,11 +4,11 @@
 #include "service.hpp"
 #include "system.hpp"
 
+#include <load/machine.hpp>
+#include <naru/fs/files.hpp>
 #include <naru/http/limits.hpp>
-#include <naru/http/line_writer.hpp>
-#include <naru/http/server.hpp>
-#include <naru/load/machine.hpp>
-#include <naru/net/files.hpp>
+#include <naru/http/server/line_writer.hpp>
+#include <naru/http/server/server.hpp>
 
 #include <cstdint>
 #include <filesystem>

@@ -2,7 +2,7 @@
 
 #include "system.hpp"
 
-#include <naru/load/text_file.hpp>
+#include <load/text_file.hpp>
 
 #include <algorithm>
 #include <charconv>

@@ -1,7 +1,7 @@
 // The settings of `naru serve`: from its flags, and from a file.
 #pragma once
 
-#include <naru/http/server_options.hpp>
+#include <naru/http/server/server_options.hpp>
 
 #include <chrono>
 #include <optional>

@@ -1,8 +1,8 @@
 #include "service.hpp"
 #include "system_windows.hpp"
 
-#include <naru/backend/windows_api.hpp>
 #include <naru/core/result.hpp>
+#include <naru/os/windows_api.hpp>
 
 #include <stdexcept>
 #include <string>

@@ -1,6 +1,6 @@
 #include "system.hpp"
 
-#include <naru/backend/system_calls.hpp>
+#include <naru/os/system_calls.hpp>
 
 #include <csignal>
 #include <thread>

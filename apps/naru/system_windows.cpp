@@ -1,8 +1,8 @@
 #include "system_windows.hpp"
 #include "system.hpp"
 
-#include <naru/backend/windows_api.hpp>
-#include <naru/net/socket.hpp>
+#include <naru/os/socket.hpp>
+#include <naru/os/windows_api.hpp>
 
 #include <atomic>
 #include <bit>

@@ -1,7 +1,7 @@
 // Standard output and standard error: written to, and what there is to know of a terminal.
 #pragma once
 
-#include <naru/net/files.hpp>
+#include <naru/fs/files.hpp>
 
 #include <cstddef>
 #include <string>

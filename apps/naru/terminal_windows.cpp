@@ -1,6 +1,6 @@
 #include "terminal.hpp"
 
-#include <naru/backend/windows_api.hpp>
+#include <naru/os/windows_api.hpp>
 
 #include <cerrno>
 #include <cstdio>

@@ -1,7 +1,7 @@
 #include <naru/backend/choose_backend.hpp>
 
 #include <naru/backend/make_backend.hpp>
-#include <naru/backend/system_calls.hpp>
+#include <naru/os/system_calls.hpp>
 
 #include <algorithm>
 #include <array>

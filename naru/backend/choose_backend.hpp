@@ -1,7 +1,7 @@
 // The one place that knows the concrete backends (with make_backend, its part for each platform).
 #pragma once
 
-#include <naru/backend/uring_options.hpp>
+#include <naru/backend/uring/options.hpp>
 #include <naru/core/result.hpp>
 #include <naru/loop/backend.hpp>
 

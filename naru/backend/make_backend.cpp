@@ -1,8 +1,8 @@
 #include <naru/backend/make_backend.hpp>
 
-#include <naru/backend/readiness_backend.hpp>
-#include <naru/backend/uring_backend.hpp>
-#include <naru/backend/uring_trial.hpp>
+#include <naru/backend/readiness/backend.hpp>
+#include <naru/backend/uring/backend.hpp>
+#include <naru/backend/uring/trial.hpp>
 
 #include <array>
 #include <stdexcept>

@@ -1,7 +1,7 @@
 #include <naru/backend/make_backend.hpp>
 
-#include <naru/backend/iocp_backend.hpp>
-#include <naru/backend/readiness_backend.hpp>
+#include <naru/backend/iocp/backend.hpp>
+#include <naru/backend/readiness/backend.hpp>
 
 #include <array>
 

@@ -1,7 +1,7 @@
 #include <naru/loop/buffer_pool.hpp>
 
-#include <naru/backend/memory_map.hpp>
 #include <naru/core/check.hpp>
+#include <naru/os/memory_map.hpp>
 
 #include <algorithm>
 #include <stdexcept>

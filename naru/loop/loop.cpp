@@ -1,8 +1,8 @@
 #include <naru/loop/loop.hpp>
 
-#include <naru/backend/system_calls.hpp>
 #include <naru/core/check.hpp>
 #include <naru/loop/worker_pool.hpp>
+#include <naru/os/system_calls.hpp>
 
 #include <algorithm>
 #include <new>

@@ -5,7 +5,7 @@
 #include <naru/coro/group.hpp>
 #include <naru/coro/task.hpp>
 #include <naru/net/tcp_listener.hpp>
-#include <naru/net/tcp_stream.hpp>
+#include <naru/stream/tcp_stream.hpp>
 
 #include <cstddef>
 #include <functional>

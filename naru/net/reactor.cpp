@@ -1,6 +1,6 @@
 #include <naru/net/reactor.hpp>
 
-#include <naru/backend/system_calls.hpp>
+#include <naru/os/system_calls.hpp>
 
 #include <cerrno>
 #include <new>

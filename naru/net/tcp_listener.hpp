@@ -2,7 +2,7 @@
 #pragma once
 
 #include <naru/net/acceptor.hpp>
-#include <naru/net/tcp_stream.hpp>
+#include <naru/stream/tcp_stream.hpp>
 
 namespace naru {
 

@@ -2,11 +2,11 @@
 #pragma once
 
 #include <naru/coro/byte_source.hpp>
+#include <naru/coro/owned_handle.hpp>
 #include <naru/coro/request.hpp>
 #include <naru/loop/datagram.hpp>
-#include <naru/net/address.hpp>
-#include <naru/net/owned_handle.hpp>
-#include <naru/net/socket.hpp>
+#include <naru/os/address.hpp>
+#include <naru/os/socket.hpp>
 
 #include <string_view>
 

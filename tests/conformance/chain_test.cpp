@@ -1,7 +1,7 @@
 // Files opened by name, and chains: operations submitted at once, each begun when the one before succeeded.
 #include "support/conformance.hpp"
 
-#include <naru/backend/system_calls.hpp>
+#include <naru/os/system_calls.hpp>
 
 #include <array>
 #include <cstdlib>

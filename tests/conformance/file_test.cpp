@@ -1,7 +1,7 @@
 // Sending files.
 #include "support/conformance.hpp"
 
-#include <naru/backend/system_calls.hpp>
+#include <naru/os/system_calls.hpp>
 
 namespace naru::testing {
 namespace {

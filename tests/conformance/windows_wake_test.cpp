@@ -1,7 +1,7 @@
 // Wake-ups from threads that the system stops in the middle of one.
 #include "support/conformance.hpp"
 
-#include <naru/backend/windows_api.hpp>
+#include <naru/os/windows_api.hpp>
 
 #include <array>
 #include <atomic>

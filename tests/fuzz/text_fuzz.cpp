@@ -1,9 +1,9 @@
 // Paths, dates, ranges, conditions and codings: no input may lead out of the root, past the end or to an
 // impossible answer.
-#include <naru/http/conditions.hpp>
-#include <naru/http/date.hpp>
-#include <naru/http/parse.hpp>
-#include <naru/http/path.hpp>
+#include <naru/http/h1/parse.hpp>
+#include <naru/http/message/conditions.hpp>
+#include <naru/http/message/date.hpp>
+#include <naru/http/message/path.hpp>
 
 #include <cstddef>
 #include <cstdint>

@@ -1,5 +1,5 @@
 // The cache of documents, without files.
-#include <naru/http/file_cache.hpp>
+#include <naru/http/handlers/file_cache.hpp>
 #include <naru/http/limits.hpp>
 
 #include <gtest/gtest.h>

@@ -3,7 +3,7 @@
 
 #include "support/sockets.hpp"
 
-#include <naru/net/address.hpp>
+#include <naru/os/address.hpp>
 
 #include <algorithm>
 #include <cctype>

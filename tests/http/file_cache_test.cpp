@@ -1,8 +1,8 @@
 // The books of the cache: what is held after it has been dropped is counted until it is let go.
-#include <naru/http/address_counts.hpp>
-#include <naru/http/file_cache.hpp>
+#include <naru/http/handlers/file_cache.hpp>
 #include <naru/http/limits.hpp>
-#include <naru/net/address.hpp>
+#include <naru/http/server/address_counts.hpp>
+#include <naru/os/address.hpp>
 
 #include <gtest/gtest.h>
 

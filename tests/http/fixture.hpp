@@ -3,7 +3,7 @@
 
 #include "client.hpp"
 
-#include <naru/http/server.hpp>
+#include <naru/http/server/server.hpp>
 
 #include <gtest/gtest.h>
 

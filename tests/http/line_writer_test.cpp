@@ -1,9 +1,9 @@
 // A log whose reader, disk or thread does not do its part. No engine.
 #include "fixture.hpp"
 
+#include <naru/fs/files.hpp>
 #include <naru/http/limits.hpp>
-#include <naru/http/line_writer.hpp>
-#include <naru/net/files.hpp>
+#include <naru/http/server/line_writer.hpp>
 
 #include <array>
 #include <csignal>

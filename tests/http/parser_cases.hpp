@@ -1,8 +1,8 @@
 // Requests for the parser's tests: what they lead to, whole and in pieces.
 #pragma once
 
-#include <naru/http/body.hpp>
-#include <naru/http/parse.hpp>
+#include <naru/http/h1/body.hpp>
+#include <naru/http/h1/parse.hpp>
 
 #include <cstddef>
 #include <string>

@@ -1,8 +1,8 @@
 // The request parser: every construct it accepts and every one it refuses, whole and in pieces.
 #include "parser_cases.hpp"
 
+#include <naru/http/h1/scan.hpp>
 #include <naru/http/limits.hpp>
-#include <naru/http/scan.hpp>
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 // Conditional requests, ranges and precompressed siblings, on every engine.
 #include "fixture.hpp"
 
-#include <naru/http/date.hpp>
+#include <naru/http/message/date.hpp>
 
 #include <set>
 

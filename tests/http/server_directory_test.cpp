@@ -1,7 +1,7 @@
 // Directories: which one is the root, what is shown of one, and who may see it. On every engine.
 #include "fixture.hpp"
 
-#include <naru/net/files.hpp>
+#include <naru/fs/files.hpp>
 
 #include <functional>
 

@@ -1,7 +1,7 @@
 // Methods, versions, persistent connections and pipelining, on every engine.
 #include "fixture.hpp"
 
-#include <naru/http/date.hpp>
+#include <naru/http/message/date.hpp>
 
 #include <ctime>
 

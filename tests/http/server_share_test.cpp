@@ -2,9 +2,9 @@
 // the test's own thread, so that the loop's pool can be looked at. On every engine.
 #include "fixture.hpp"
 
-#include <naru/http/disk.hpp>
+#include <naru/http/handlers/disk.hpp>
 #include <naru/http/limits.hpp>
-#include <naru/http/worker.hpp>
+#include <naru/http/server/worker.hpp>
 
 #include <array>
 #include <deque>

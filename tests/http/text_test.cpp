@@ -1,10 +1,10 @@
 // Dates, conditions, paths, content types, escapes: the parts of the server that only compute.
-#include <naru/http/access_log.hpp>
-#include <naru/http/conditions.hpp>
-#include <naru/http/date.hpp>
-#include <naru/http/mime.hpp>
-#include <naru/http/parse.hpp>
-#include <naru/http/path.hpp>
+#include <naru/http/h1/parse.hpp>
+#include <naru/http/handlers/mime.hpp>
+#include <naru/http/message/conditions.hpp>
+#include <naru/http/message/date.hpp>
+#include <naru/http/message/path.hpp>
+#include <naru/http/server/access_log.hpp>
 
 #include <gtest/gtest.h>
 

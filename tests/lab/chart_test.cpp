@@ -1,8 +1,8 @@
 #include "xml_check.hpp"
 
-#include <naru/lab/page_parts.hpp>
-#include <naru/lab/svg_chart.hpp>
-#include <naru/load/json.hpp>
+#include <lab/page_parts.hpp>
+#include <lab/svg_chart.hpp>
+#include <load/json.hpp>
 
 #include <cmath>
 

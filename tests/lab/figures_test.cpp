@@ -1,9 +1,9 @@
 // From samples to figures: statistics, files on disk, other programs' output.
-#include <naru/lab/measure.hpp>
-#include <naru/lab/report_words.hpp>
-#include <naru/lab/statistics.hpp>
-#include <naru/lab/store.hpp>
-#include <naru/load/process_tree.hpp>
+#include <lab/measure.hpp>
+#include <lab/report_words.hpp>
+#include <lab/statistics.hpp>
+#include <lab/store.hpp>
+#include <load/process_tree.hpp>
 
 #include <gtest/gtest.h>
 

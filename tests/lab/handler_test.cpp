@@ -1,5 +1,5 @@
 // What the lab's handler makes of bytes.
-#include <naru/lab/handler.hpp>
+#include <lab/handler.hpp>
 
 #include <gtest/gtest.h>
 

@@ -1,10 +1,10 @@
 #include "sample_page.hpp"
 #include "xml_check.hpp"
 
-#include <naru/lab/assets.hpp>
-#include <naru/lab/model_text.hpp>
-#include <naru/lab/page_text.hpp>
-#include <naru/load/json.hpp>
+#include <lab/assets.hpp>
+#include <lab/model_text.hpp>
+#include <lab/page_text.hpp>
+#include <load/json.hpp>
 
 #include <cmath>
 #include <set>

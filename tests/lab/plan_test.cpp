@@ -1,8 +1,8 @@
 // What is going to be measured, and what becomes of it in the report.
-#include <naru/lab/plan.hpp>
-#include <naru/lab/process.hpp>
-#include <naru/lab/report.hpp>
-#include <naru/load/process_tree.hpp>
+#include <lab/plan.hpp>
+#include <lab/process.hpp>
+#include <lab/report.hpp>
+#include <load/process_tree.hpp>
 
 #include <gtest/gtest.h>
 

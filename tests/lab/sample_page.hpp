@@ -2,7 +2,7 @@
 // verdict that the lab has.
 #pragma once
 
-#include <naru/lab/page.hpp>
+#include <lab/page.hpp>
 
 namespace naru::lab {
 

@@ -1,5 +1,5 @@
-#include <naru/lab/svg_label.hpp>
-#include <naru/lab/svg_scale.hpp>
+#include <lab/svg_label.hpp>
+#include <lab/svg_scale.hpp>
 
 #include <cmath>
 

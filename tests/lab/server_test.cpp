@@ -1,7 +1,7 @@
 // Every model gives the same bytes for the same bytes, on real sockets.
-#include <naru/lab/event_server.hpp>
-#include <naru/lab/model.hpp>
-#include <naru/lab/threads_server.hpp>
+#include <lab/event_server.hpp>
+#include <lab/model.hpp>
+#include <lab/threads_server.hpp>
 
 #include "support/sockets.hpp"
 

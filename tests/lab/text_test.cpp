@@ -1,4 +1,4 @@
-#include <naru/lab/page_text.hpp>
+#include <lab/page_text.hpp>
 
 #include <cmath>
 #include <limits>

@@ -2,7 +2,7 @@
 // anew.
 #include "load_fixture.hpp"
 
-#include <naru/load/limits.hpp>
+#include <load/limits.hpp>
 
 namespace naru::load {
 namespace {

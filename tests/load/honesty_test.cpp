@@ -1,7 +1,7 @@
 // What other load generators hide: a server that stands still, and a generator that cannot keep up.
 #include "load_fixture.hpp"
 
-#include <naru/load/machine.hpp>
+#include <load/machine.hpp>
 
 #include <utility>
 #include <vector>

@@ -3,8 +3,8 @@
 
 #include "fixture.hpp"
 
-#include <naru/load/request.hpp>
-#include <naru/load/run.hpp>
+#include <load/request.hpp>
+#include <load/run.hpp>
 
 #include <gtest/gtest.h>
 

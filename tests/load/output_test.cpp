@@ -1,5 +1,5 @@
 // JSON, HdrHistogram's text, and comparisons.
-#include <naru/load/output.hpp>
+#include <load/output.hpp>
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 // What a process is seen to use, by itself; and where a target is.
-#include <naru/load/machine.hpp>
-#include <naru/load/process_tree.hpp>
-#include <naru/load/target.hpp>
+#include <load/machine.hpp>
+#include <load/process_tree.hpp>
+#include <load/target.hpp>
 
 #include "support/sockets.hpp"
 

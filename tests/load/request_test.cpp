@@ -1,4 +1,4 @@
-#include <naru/load/request.hpp>
+#include <load/request.hpp>
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Where responses end, whatever pieces they come in.
-#include <naru/load/response.hpp>
+#include <load/response.hpp>
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 // Whole runs: what is counted, and that it is all there is.
 #include "load_fixture.hpp"
 
-#include <naru/load/machine.hpp>
+#include <load/machine.hpp>
 
 #include <map>
 

@@ -1,7 +1,7 @@
 // The verdict, on figures made up for it: each reason alone, and none.
-#include <naru/load/machine.hpp>
-#include <naru/load/report.hpp>
-#include <naru/load/target.hpp>
+#include <load/machine.hpp>
+#include <load/report.hpp>
+#include <load/target.hpp>
 
 #include <gtest/gtest.h>
 

@@ -4,7 +4,7 @@
 
 #include <naru/backend/choose_backend.hpp>
 #if defined(__linux__)
-#include <naru/backend/uring_backend.hpp>
+#include <naru/backend/uring/backend.hpp>
 #endif
 
 #include <gtest/gtest.h>

@@ -8,8 +8,8 @@
 #endif
 
 #include <naru/core/bytes.hpp>
-#include <naru/net/address.hpp>
-#include <naru/net/socket.hpp>
+#include <naru/os/address.hpp>
+#include <naru/os/socket.hpp>
 
 #include <cerrno>
 #include <cstddef>

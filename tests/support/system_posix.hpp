@@ -1,8 +1,8 @@
 // The test's own system calls, where the system is POSIX. system_windows.hpp has the same names.
 #pragma once
 
-#include <naru/net/address.hpp>
-#include <naru/net/socket.hpp>
+#include <naru/os/address.hpp>
+#include <naru/os/socket.hpp>
 
 #include <algorithm>
 #include <array>

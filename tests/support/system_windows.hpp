@@ -1,9 +1,9 @@
 // The test's own system calls on Windows. system_posix.hpp has the same names, and says what they mean.
 #pragma once
 
-#include <naru/backend/windows_api.hpp>
-#include <naru/net/address.hpp>
-#include <naru/net/socket.hpp>
+#include <naru/os/address.hpp>
+#include <naru/os/socket.hpp>
+#include <naru/os/windows_api.hpp>
 
 #include <array>
 #include <cerrno>

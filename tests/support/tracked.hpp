@@ -3,7 +3,7 @@
 
 #include <naru/loop/loop.hpp>
 #include <naru/loop/operation.hpp>
-#include <naru/net/address.hpp>
+#include <naru/os/address.hpp>
 
 #include <functional>
 #include <string>

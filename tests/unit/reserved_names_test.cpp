@@ -1,5 +1,5 @@
 // Which names Windows would take for another file's, or for a device. Pure text, tested everywhere.
-#include <naru/net/reserved_names.hpp>
+#include <naru/os/reserved_names.hpp>
 
 #include <gtest/gtest.h>
 

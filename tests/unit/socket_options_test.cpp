@@ -1,7 +1,7 @@
 // Every option is set and read back from the kernel.
 #include "support/sockets.hpp"
 
-#include <naru/net/socket_options.hpp>
+#include <naru/os/socket_options.hpp>
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 // Options as Windows has them: what is set is read back, and what it has no equivalent for says so.
 #include "support/sockets.hpp"
 
-#include <naru/net/socket_options.hpp>
+#include <naru/os/socket_options.hpp>
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // The table of known bad kernels.
-#include <naru/backend/uring_quirks.hpp>
+#include <naru/backend/uring/quirks.hpp>
 
 #include <gtest/gtest.h>
 

@@ -3,8 +3,8 @@
 #include "support/conformance.hpp"
 
 #include <naru/backend/choose_backend.hpp>
-#include <naru/backend/uring_backend.hpp>
-#include <naru/backend/uring_refusal.hpp>
+#include <naru/backend/uring/backend.hpp>
+#include <naru/backend/uring/refusal.hpp>
 #include <naru/loop/loop.hpp>
 
 #include <gtest/gtest.h>

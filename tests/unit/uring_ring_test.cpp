@@ -1,5 +1,5 @@
 // The io_uring ring alone.
-#include <naru/backend/uring_ring.hpp>
+#include <naru/backend/uring/ring.hpp>
 
 #include <gtest/gtest.h>
 

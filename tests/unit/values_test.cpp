@@ -4,10 +4,10 @@
 #include <naru/core/bytes.hpp>
 #include <naru/core/clock.hpp>
 #include <naru/core/result.hpp>
-#include <naru/net/address.hpp>
-#include <naru/net/os_sockets.hpp>
-#include <naru/net/socket.hpp>
 #include <naru/net/udp_socket.hpp>
+#include <naru/os/address.hpp>
+#include <naru/os/os_sockets.hpp>
+#include <naru/os/socket.hpp>
 
 #include <gtest/gtest.h>
 

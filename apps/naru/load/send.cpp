@@ -1,0 +1,50 @@
+// Send: requests out, as many with one call as are there to be sent.
+#include <load/generator.hpp>
+
+#include <algorithm>
+
+namespace naru::load {
+
+unsigned client::room() const noexcept {
+    if (state_ != state::open) return 0;
+    return generator_.options().pipeline - in_flight_;
+}
+
+void client::ask(instant intended, instant now) noexcept {
+    NARU_ASSERT(room() > 0);
+    unsigned place = first_ + in_flight_;
+    if (place >= generator_.options().pipeline) place -= generator_.options().pipeline;
+    flights_[place] = {intended, now};
+    ++in_flight_;
+    ++unsent_;
+    if (!idle_) generator_.on_sent(now);
+    if (!deadline_.armed())
+        generator_.loop().arm(deadline_, saturating_add(now, generator_.options().timeout));
+}
+
+void client::flush() noexcept {
+    if (unsent_ == 0 || !write_.idle()) return;
+    const unsigned sending = std::min<unsigned>(unsent_, generator_.batch());
+    unsent_ = static_cast<std::uint16_t>(unsent_ - sending);
+    write_.kind = operation_kind::send;
+    write_.set(socket_, as_bytes(generator_.request_text(sending)));
+    generator_.loop().submit(write_);
+}
+
+// What the last connection took and ended without an answer, before anything new. The time of its first
+// sending stays: that is when somebody began to wait for it.
+void client::send_again() noexcept {
+    generator_.on_sent_again(in_flight_);
+    unsent_ = in_flight_;
+    flush();
+}
+
+void client::on_written() noexcept {
+    if (state_ == state::ending) return settle();
+    if (!write_.failed()) return flush();
+    // A server may answer and close without reading all of a request: what it said comes first.
+    if (state_ == state::open && !receive_.idle() && write_.error() == std::errc::broken_pipe) return;
+    if (state_ == state::open) fail(write_);
+}
+
+}  // namespace naru::load

@@ -1,0 +1,297 @@
+// What an operation tries when its direction is ready: one call, and what its answer says of the descriptor.
+#include <naru/backend/datagram_call.hpp>
+#include <naru/backend/readiness/backend.hpp>
+
+#include <naru/backend/connection_failure.hpp>
+#include <naru/core/push.hpp>
+#include <naru/loop/datagram.hpp>
+#include <naru/os/system_calls.hpp>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace naru {
+
+namespace {
+
+// operation::backend_bits of a connect
+constexpr std::uint8_t connecting = 1;
+constexpr std::uint8_t knocking = 2;  // the listener's queue was full: tried again by the clock
+
+constexpr duration first_pause = std::chrono::milliseconds(limits::connect_pause_milliseconds);
+constexpr duration longest_pause = first_pause * (1 << (limits::connect_pauses - 1));
+
+}  // namespace
+
+readiness_backend::attempt readiness_backend::try_now(std::uint32_t slot, record& of, operation& op,
+                                                      std::int64_t& result) noexcept {
+    switch (op.kind) {
+        case operation_kind::accept:
+            return of.read_ready ? try_accept(of, result) : attempt::blocked;
+        case operation_kind::recv:
+        case operation_kind::recv_into: {
+            if (!can_read(of)) return attempt::blocked;
+            const attempt outcome = try_recv(of, op, result);
+            if (of.starved && !of.in_starved) {
+                of.in_starved = true;
+                starved_.push_back(slot);
+            }
+            return outcome;
+        }
+        case operation_kind::readable:
+            if (!can_read(of)) return attempt::blocked;
+            of.read_ready = of.hangup;  // used up; an end of stream stays readable
+            of.retell = true;
+            result = 0;
+            return attempt::finished;
+        case operation_kind::writable:
+            if (!of.write_ready) return attempt::blocked;
+            of.write_ready = false;
+            of.retell = true;
+            result = 0;
+            return attempt::finished;
+        case operation_kind::connect:
+            return try_connect(of, op, result);
+        case operation_kind::send:
+            return of.write_ready ? try_send(of, op, result) : attempt::blocked;
+        case operation_kind::send_file: {
+            if (!of.write_ready) return attempt::blocked;
+            const attempt outcome = try_send_file(of, op, result);
+            if (outcome == attempt::paused && !of.paused) {
+                of.paused = true;
+                paused_.push_back(slot);
+            }
+            return outcome;
+        }
+        case operation_kind::receive_from:
+            return of.read_ready ? try_receive_from(of, op, result) : attempt::blocked;
+        case operation_kind::send_to:
+            return of.write_ready ? try_send_to(of, op, result) : attempt::blocked;
+        case operation_kind::open_file:
+        case operation_kind::read_file:
+            return try_file(of, op, result);
+        case operation_kind::close:
+        case operation_kind::release:
+        case operation_kind::work:
+            break;
+    }
+    result = outcome::from_errno(EINVAL);
+    return attempt::finished;
+}
+
+readiness_backend::attempt readiness_backend::try_accept(record& of, std::int64_t& result) noexcept {
+    result = system_calls::accept(of.descriptor);
+    if (result == system_calls::would_block) {
+        of.read_ready = false;
+        return attempt::blocked;
+    }
+    if (result >= 0) {
+        const auto attached = attach(static_cast<int>(result), descriptor_kind::stream, ownership::own);
+        result = attached ? attached->pack() : outcome::from(attached.error());
+        if (!attached) return attempt::finished;
+        record& fresh = records_.at(attached->slot);
+        fresh.is_tcp = counts_tell(of);
+        fresh.kind_known = true;
+        if (guess_readable()) fresh.read_ready = fresh.guessed = true;
+    }
+    return attempt::finished;
+}
+
+readiness_backend::attempt readiness_backend::try_recv(record& of, operation& op,
+                                                       std::int64_t& result) noexcept {
+    mutable_bytes into(op.data, op.count);
+    of.starved = false;
+    if (op.kind == operation_kind::recv) {
+        std::byte* leased = buffers_.acquire();
+        if (leased == nullptr) {
+            of.starved = true;
+            return attempt::blocked;
+        }
+        into = mutable_bytes(leased, limits::buffer_bytes);
+    }
+    result = system_calls::recv(of.descriptor, into);
+    if (of.guessed) {
+        of.guessed = false;
+        guess_score_ = result == system_calls::would_block ? std::max(guess_score_ - 1, 0)
+                                                           : std::min(guess_score_ + 1, score_max);
+    }
+    const bool is_short = result < 0 || static_cast<std::size_t>(result) < into.size();
+    if (op.kind == operation_kind::recv) {
+        if (result > 0) {
+            op.data = into.data();
+        } else {
+            buffers_.release(into.data());
+        }
+    }
+    if (result == system_calls::would_block) {
+        of.read_ready = of.urgent = false;
+        return attempt::blocked;
+    }
+    if (result == outcome::end_of_stream) {
+        result = end_of(of.failed && !of.ended);
+        of.ended = of.ended || !of.failed;
+    }
+    if (result > 0 && is_short && !of.hangup && !of.urgent && counts_tell(of)) of.read_ready = false;
+    return attempt::finished;
+}
+
+// Whether a count below what was asked for says that there is no more, or no more room, and the next report
+// comes when that changes: true of TCP (tcp(7): a stream without borders; urgent data is looked for apart).
+// Asked once, of the socket or of the listener that it comes from, when it is first of use.
+bool readiness_backend::counts_tell(record& of) noexcept {
+    if (!of.kind_known) {
+        of.kind_known = true;
+        of.is_tcp = system_calls::is_tcp(of.descriptor);
+    }
+    return of.is_tcp;
+}
+
+readiness_backend::attempt readiness_backend::try_send(record& of, operation& op,
+                                                       std::int64_t& result) noexcept {
+    while (true) {
+        std::span<slice> left(op.slices, op.count);
+        while (left.size() > 1 && left.front().size == 0)
+            left = left.subspan(1);
+        const std::uint64_t wanted = total_size(left);
+        const std::uint64_t asked = std::min<std::uint64_t>(wanted, limits::bytes_per_call);
+        result = wanted == 0
+                     ? 0
+                     : system_calls::send(of.descriptor, left, (op.flags & operation_flags::more) != 0);
+        if (result == system_calls::would_block) {
+            of.write_ready = false;
+            return attempt::blocked;
+        }
+        if (result < 0) return attempt::finished;
+        const auto sent = static_cast<std::uint64_t>(result);
+        op.progress += sent;
+        naru::advance(left, sent);
+        if (sent == wanted) {
+            result = static_cast<std::int64_t>(op.progress);
+            return attempt::finished;
+        }
+        // The send buffer is full: the next call would say so.
+        if (sent < asked && left.size() <= limits::slices_per_send && counts_tell(of)) {
+            of.write_ready = false;
+            return attempt::blocked;
+        }
+    }
+}
+
+readiness_backend::attempt readiness_backend::try_send_file(record& of, operation& op,
+                                                            std::int64_t& result) noexcept {
+    auto& transfer = static_cast<send_file_operation&>(op);
+    std::uint64_t turn = limits::send_file_turn;
+    while (transfer.remaining > 0) {
+        if (turn == 0) return attempt::paused;
+        const std::uint64_t wanted = std::min(transfer.remaining, turn);
+        // sendfile(2) waits on a descriptor in blocking mode, and has no flag against it.
+        const auto send = of.blocking ? system_calls::send_file_by_copy : system_calls::send_file;
+        result = send(of.descriptor, transfer.file, transfer.offset, wanted);
+        if (result == system_calls::would_block) {
+            of.write_ready = false;
+            return attempt::blocked;
+        }
+        if (result < 0) return attempt::finished;
+        transfer.advance(static_cast<std::uint64_t>(result));
+        turn -= static_cast<std::uint64_t>(result);
+    }
+    result = static_cast<std::int64_t>(transfer.progress);
+    return attempt::finished;
+}
+
+readiness_backend::attempt readiness_backend::try_receive_from(record& of, operation& op,
+                                                               std::int64_t& result) noexcept {
+    result = receive_datagram(of.descriptor, static_cast<receive_from_operation&>(op));
+    of.read_ready = result != system_calls::would_block;
+    return of.read_ready ? attempt::finished : attempt::blocked;
+}
+
+readiness_backend::attempt readiness_backend::try_send_to(record& of, operation& op,
+                                                          std::int64_t& result) noexcept {
+    result = send_datagram(of.descriptor, static_cast<const send_to_operation&>(op));
+    of.write_ready = result != system_calls::would_block;
+    return of.write_ready ? attempt::finished : attempt::blocked;
+}
+
+readiness_backend::attempt readiness_backend::try_connect(record& of, operation& op,
+                                                          std::int64_t& result) noexcept {
+    if (op.backend_bits == knocking) return attempt::blocked;
+    if (op.backend_bits == 0) {
+        result = system_calls::connect(of.descriptor, op.address, op.count);
+        // The end of one that was refused before, which Linux tells the next: the socket is free from here
+        // on.
+        if (result == -ECONNABORTED) result = system_calls::connect(of.descriptor, op.address, op.count);
+        if (result == system_calls::would_block) {
+            op.backend_bits = knocking;
+            if (knocking_.empty()) next_knock_ = saturating_add(clock::now(), knock_pause_ = first_pause);
+            push_or_end(knocking_, op.target);
+            return attempt::blocked;
+        }
+        if (result == -EINPROGRESS) {
+            op.backend_bits = connecting;
+            // What has been reported so far was said of a socket that was not connecting. A read that was
+            // tried because of it could take the error that is the connect's.
+            of.read_ready = of.write_ready = of.hangup = false;
+            return attempt::blocked;
+        }
+    } else {
+        if (!of.write_ready) return attempt::blocked;
+        result = system_calls::socket_error(of.descriptor);
+    }
+    if (result == 0 && system_calls::is_connected_to_itself(of.descriptor, op.address, op.count)) {
+        system_calls::disconnect(of.descriptor);
+        result = outcome::from_errno(ECONNREFUSED);
+    }
+    if (result == 0) {
+        of.kind = descriptor_kind::stream;
+        of.failed = false;  // as one before it had
+        of.write_ready = true;
+        of.hangup = of.hangup && op.backend_bits != 0;
+    }
+    return attempt::finished;
+}
+
+bool readiness_backend::is_connecting(const record& of) noexcept {
+    const operation* const first = of.writes.front();
+    return first != nullptr && first->kind == operation_kind::connect;
+}
+
+bool readiness_backend::is_knocking(const record& of) noexcept {
+    return is_connecting(of) && of.writes.front()->backend_bits == knocking;
+}
+
+// Connects whose listener's queue was full (AF_UNIX): no poller reports room in it.
+void readiness_backend::knock_again(operation_queue& done) noexcept {
+    if (knocking_.empty() || clock::now() < next_knock_) return;
+    resumed_.swap(knocking_);
+    for (const handle each : resumed_) {
+        record* const found = records_.find(each);
+        if (found == nullptr || !is_knocking(*found)) continue;
+        found->writes.front()->backend_bits = 0;
+        advance(each.slot, direction::write, done);
+    }
+    const bool some_got_in = knocking_.size() < resumed_.size();
+    resumed_.clear();
+    knock_pause_ = some_got_in ? first_pause : std::min(2 * knock_pause_, longest_pause);
+    next_knock_ = saturating_add(clock::now(), knock_pause_);
+}
+
+// Files are always ready: the call is made here, and may wait for the disk.
+readiness_backend::attempt readiness_backend::try_file(record& of, operation& op,
+                                                       std::int64_t& result) noexcept {
+    if (op.kind == operation_kind::open_file) {
+        const auto& open = static_cast<const open_file_operation&>(op);
+        result = system_calls::open_file(open.directory, open.path, open.open_flags, open.mode);
+        if (result >= 0) {
+            if (of.descriptor >= 0) system_calls::close(of.descriptor);  // opened twice
+            of.descriptor = static_cast<int>(result);
+            result = 0;
+        }
+    } else {
+        const auto& read = static_cast<const read_file_operation&>(op);
+        result = system_calls::read_file(of.descriptor, {read.data, read.count}, read.offset);
+    }
+    return attempt::finished;
+}
+
+}  // namespace naru

@@ -1,0 +1,114 @@
+// Connecting, and what reads on a socket that is not connected yet.
+#include <naru/backend/uring/backend.hpp>
+#include <naru/core/limits.hpp>
+#include <naru/os/system_calls.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include <linux/time_types.h>
+#include <poll.h>
+
+namespace naru {
+
+namespace {
+
+// The kernel may look at them at any time (SQPOLL), so they live as long as the program.
+constexpr auto pauses = [] {
+    std::array<__kernel_timespec, limits::connect_pauses> each{};
+    unsigned milliseconds = limits::connect_pause_milliseconds;
+    for (__kernel_timespec& pause : each) {
+        pause.tv_nsec = milliseconds * 1'000'000LL;
+        milliseconds *= 2;
+    }
+    return each;
+}();
+
+}  // namespace
+
+void uring_backend::put_connect(record& of, operation& op) noexcept {
+    io_uring_sqe& submission = entry_for(op, of, IORING_OP_CONNECT);
+    submission.addr = reinterpret_cast<std::uint64_t>(op.address);
+    submission.off = op.count;
+}
+
+// `result` is that of the connect, or of what it has waited by. False if it goes on.
+bool uring_backend::on_connect(record& of, operation& op, std::int64_t& result) noexcept {
+    const bool waited = result > 0 || result == -ETIME;  // a poll, a pause
+    // EAGAIN: the queue of a Unix listener is full. EINTR: a worker thread of the kernel waited for room in
+    // it (a descriptor in blocking mode), and was told not to.
+    const bool full = result == -EAGAIN || result == -EINTR;
+    const bool begun = result == -EINPROGRESS;
+    // The end of one that was refused before, which some kernels tell the next: the socket is free from here
+    // on.
+    const bool old = result == -ECONNABORTED && op.backend_bits == waiting;
+    if (!waited && !full && !begun && !old) {
+        if (result == 0) result = refuse_itself(of, op);
+        if (result == 0) {
+            of.kind = descriptor_kind::stream;
+            of.failed = false;  // as one before it had
+        }
+        return true;
+    }
+    if (op.state == operation_state::canceling) {
+        result = outcome::canceled;
+        return true;
+    }
+    if (old) op.backend_bits += one_pause;
+    if (waited || old) {
+        put_connect(of, op);
+    } else if (full) {
+        const std::size_t tried = op.backend_bits / one_pause;
+        const auto& pause = pauses[std::min(tried, pauses.size() - 1)];
+        if (tried < pauses.size()) op.backend_bits += one_pause;
+        io_uring_sqe& submission = entry_for(op, of, IORING_OP_TIMEOUT);
+        submission.fd = -1;
+        submission.flags = 0;
+        submission.addr = reinterpret_cast<std::uint64_t>(&pause);
+        submission.len = 1;
+    } else {
+        io_uring_sqe& submission = entry_for(op, of, IORING_OP_POLL_ADD);
+        submission.poll32_events = POLLOUT;
+    }
+    return false;
+}
+
+// A connect that has succeeded: 0, or ECONNREFUSED if it is to ourselves.
+std::int64_t uring_backend::refuse_itself(const record& of, const operation& op) noexcept {
+    const int socket = of.direct ? install(of.descriptor) : of.descriptor;
+    if (socket < 0) return 0;
+    const bool itself = system_calls::is_connected_to_itself(socket, op.address, op.count);
+    if (itself) system_calls::disconnect(socket);
+    if (of.direct) system_calls::close(socket);
+    return itself ? outcome::from_errno(ECONNREFUSED) : 0;
+}
+
+bool uring_backend::is_connecting(const record& of) noexcept {
+    const operation* const first = of.writes.front();
+    return first != nullptr && first->kind == operation_kind::connect;
+}
+
+// A read beside a connect stays here: in the kernel it could take the error that is the connect's. One that
+// comes before it is not refused yet: its connect may be the next in the same batch, or come from the handler
+// of one that has failed. So what is submitted in its place does nothing, and comes back when all of them
+// have been.
+void uring_backend::put_unconnected(record& of, operation& op) noexcept {
+    op.backend_bits = unconnected;
+    io_uring_sqe& submission = entry_for(op, of, IORING_OP_NOP);
+    submission.fd = -1;
+    submission.flags = 0;
+}
+
+void uring_backend::on_unconnected(std::uint32_t slot, record& of, operation& op,
+                                   operation_queue& done) noexcept {
+    if (of.closing || op.state == operation_state::canceling) {
+        finish(slot, of, op, outcome::canceled, done);
+    } else if (of.kind == descriptor_kind::socket && !is_connecting(of)) {
+        finish(slot, of, op, outcome::from_errno(ENOTCONN), done);
+    } else {
+        serve_reads(slot, of, done);
+    }
+}
+
+}  // namespace naru

@@ -1,0 +1,119 @@
+// Files beneath a directory: the calls a file server needs, none of which ever leaves the directory.
+#pragma once
+
+#include <naru/core/result.hpp>
+#include <naru/os/socket.hpp>
+
+#include <compare>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace naru {
+
+enum class file_kind : std::uint8_t { regular, directory, other };
+
+/// A moment as file systems keep it. They keep some that nanoseconds in 64 bits (1677 to 2262) do not reach.
+struct file_time {
+    std::int64_t seconds = 0;  ///< since 1970, rounded down
+    std::uint32_t nanoseconds = 0;
+
+    auto operator<=>(const file_time&) const = default;
+};
+
+/// What stat(2) says of a file, and enough to tell whether it is still the same one.
+struct file_status {
+    file_kind kind = file_kind::other;
+    std::uint64_t size = 0;
+    file_time modified;
+    file_time changed;  ///< also when only the status was: nobody can set this one back
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+
+    bool operator==(const file_status&) const = default;
+};
+
+struct directory_entry {
+    std::string name;
+    file_status status;
+};
+
+/// What a listing shows of a directory: its first entries, directories before the rest, each by name.
+struct directory_listing {
+    std::vector<directory_entry> entries;
+    bool cut = false;  ///< there are more
+};
+
+class directory_root {
+ public:
+    /// A relative path is taken from the current directory as it is now. The directory must be one that may
+    /// be searched; whether it may be read matters to read_directory alone. Errors: ENOENT, ENOTDIR, EACCES.
+    /// Blocks.
+    static result<directory_root> open(const std::string& path) noexcept;
+
+    /// Whether a call may wait for a disk. `no`: it fails with EAGAIN instead, and always does so where the
+    /// system cannot promise: beneath a mount of its own or of a network's file system (their opening asks a
+    /// server), without openat2(2) and RESOLVE_CACHED (Linux 5.12), on Windows.
+    enum class blocking : std::uint8_t { no, yes };
+
+    /// What a file is opened for. `look`: for status_of and read_directory only, which asks for no permission
+    /// to read (open(2), O_PATH; on Windows as `read`).
+    enum class purpose : std::uint8_t { read, look };
+
+    /// Opens a relative path, without following it out of this directory by `..`, absolute paths, symbolic
+    /// links or /proc's magic links: those fail with EXDEV (openat2(2), RESOLVE_BENEATH; on kernels without
+    /// it, and on Windows, symbolic links are refused altogether). On Windows names that it would take for
+    /// another file's are refused with ENOENT (see reserved_names.hpp). Never waits for a FIFO's other end.
+    /// An empty path is the directory itself. Thread-safe.
+    result<unique_descriptor> open_beneath(const std::string& path, blocking may_block,
+                                           purpose what_for = purpose::read) const noexcept;
+
+    /// Whether the path that this was opened by still leads here: not if a symbolic link in it was changed,
+    /// the directory made anew, or another mounted over it. Errors: EAGAIN as above, ENOENT and the rest of
+    /// open. Thread-safe.
+    result<bool> is_in_place(blocking may_block) const noexcept;
+    /// What that path leads to. Thread-safe. Blocks.
+    result<directory_root> reopen() const noexcept { return open(path_); }
+
+ private:
+    result<unique_descriptor> walk(const std::string& path, purpose what_for) const noexcept;
+
+    std::string path_;  // absolute
+    unique_descriptor root_;
+    file_status identity_;
+    bool answers_at_once_ = false;  // whether it can be told not to wait
+};
+
+result<file_status> status_of(int file) noexcept;
+
+enum class standard_stream : std::uint8_t { output, error };
+
+/// A descriptor of its own for what is standard output or standard error now. Errors: EBADF, EMFILE.
+result<unique_descriptor> open_standard(standard_stream which) noexcept;
+
+/// A file for a log, made if it is not there: what is written goes behind its end, whoever else writes. "-"
+/// is standard output. Never waits for a FIFO's other end. Errors: ENOENT, EACCES, EISDIR; ENXIO if nobody
+/// reads a FIFO.
+result<unique_descriptor> open_log(const std::string& path) noexcept;
+/// Whether `path` still names the file that `log` is. Blocks. On Windows: always.
+bool is_log_at(int log, const std::string& path) noexcept;
+/// Writes all of `text`; after an error what was not written is left in it. Errors: ENOSPC and the rest of
+/// write(2). Blocks, also where the descriptor does not.
+result<void> write_log(int log, std::string_view& text) noexcept;
+
+/// Fills `content` with `size` bytes from the file's start. EAGAIN if they are not in memory and may_block is
+/// no; EIO if the file has got shorter.
+result<void> read_whole(int file, std::uint64_t size, directory_root::blocking may_block,
+                        std::string& content) noexcept;
+
+/// The first `limit` entries of an open directory, without "." and ".." and those that `shows` refuses. Of
+/// more than limits::directory_entries the rest is not looked at. A symbolic link is described as what it
+/// leads to, and left out if open_beneath would not go there. `path` is where the directory is beneath
+/// `root`: empty, or with a slash at its end. Errors: EACCES if it may not be read. Blocks.
+result<directory_listing> read_directory(const directory_root& root, const std::string& path, int directory,
+                                         std::size_t limit,
+                                         const std::function<bool(std::string_view name)>& shows);
+
+}  // namespace naru

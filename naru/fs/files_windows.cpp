@@ -1,0 +1,230 @@
+#include <naru/fs/files.hpp>
+
+#include <naru/core/limits.hpp>
+#include <naru/fs/first_entries.hpp>
+#include <naru/os/reserved_names.hpp>
+#include <naru/os/system_calls.hpp>
+#include <naru/os/windows_files.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <new>
+#include <utility>
+
+#include <fcntl.h>
+
+namespace naru {
+
+namespace {
+
+using windows::handle_of;
+
+constexpr DWORD share_all = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+
+// From 100 ns since 1601.
+file_time time_from(std::int64_t ticks) noexcept {
+    constexpr std::int64_t epoch = 116'444'736'000'000'000;
+    constexpr std::int64_t second = 10'000'000;
+    const std::int64_t since = ticks - epoch;
+    const std::int64_t within = (since % second + second) % second;
+    return {(since - within) / second, static_cast<std::uint32_t>(within * 100)};
+}
+
+file_kind kind_from(DWORD attributes) noexcept {
+    if ((attributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0) return file_kind::other;
+    return (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0 ? file_kind::directory : file_kind::regular;
+}
+
+// One component, by the native call: it opens relative to a directory, and none of the Win32 names (devices,
+// dropped dots) exist for it. A link is opened as itself and then refused.
+result<unique_descriptor> open_component(int directory, std::wstring& name, bool must_be_directory) noexcept {
+    UNICODE_STRING text{};
+    text.Buffer = name.data();
+    text.Length = static_cast<USHORT>(name.size() * sizeof(wchar_t));
+    text.MaximumLength = text.Length;
+    OBJECT_ATTRIBUTES attributes{};
+    attributes.Length = sizeof attributes;
+    attributes.RootDirectory = handle_of(directory);
+    attributes.ObjectName = &text;
+    attributes.Attributes = OBJ_CASE_INSENSITIVE;
+    IO_STATUS_BLOCK status_block{};
+    HANDLE opened = nullptr;
+    const ULONG options = FILE_SYNCHRONOUS_IO_NONALERT | FILE_OPEN_REPARSE_POINT |
+                          FILE_OPEN_FOR_BACKUP_INTENT | (must_be_directory ? FILE_DIRECTORY_FILE : 0);
+    const NTSTATUS status = NtCreateFile(&opened, GENERIC_READ | SYNCHRONIZE, &attributes, &status_block,
+                                         nullptr, 0, share_all, FILE_OPEN, options, nullptr, 0);
+    if (status < 0) return fail_errno(windows::errno_of_status(status));
+    unique_descriptor made(windows::descriptor_of(opened));
+    FILE_ATTRIBUTE_TAG_INFO info{};
+    if (GetFileInformationByHandleEx(opened, FileAttributeTagInfo, &info, sizeof info) &&
+        (info.FileAttributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0)
+        return fail_errno(EXDEV);
+    return made;
+}
+
+}  // namespace
+
+result<directory_root> directory_root::open(const std::string& path) noexcept try {
+    const std::int64_t opened =
+        windows::open_file(system_calls::current_directory, path, O_RDONLY, 0, windows::io::synchronous);
+    if (opened < 0) return fail(outcome::to_error(opened));
+    directory_root made;
+    made.root_.reset(static_cast<int>(opened));
+    const auto status = status_of(made.root_.get());
+    if (!status) return fail(status.error());
+    if (status->kind != file_kind::directory) return fail_errno(ENOTDIR);
+    made.path_ = path;  // relative, too: no other program can take the current directory away
+    made.identity_ = *status;
+    return made;
+} catch (const std::bad_alloc&) {
+    return fail_errno(ENOMEM);
+}
+
+result<unique_descriptor> directory_root::open_beneath(const std::string& path, blocking may_block,
+                                                       purpose what_for) const noexcept {
+    if (may_block == blocking::no && !answers_at_once_) return fail_errno(EAGAIN);
+    return walk(path, what_for);
+}
+
+result<bool> directory_root::is_in_place(blocking may_block) const noexcept {
+    if (may_block == blocking::no) return fail_errno(EAGAIN);
+    const auto there = reopen();
+    if (!there) return fail(there.error());
+    return there->identity_.device == identity_.device && there->identity_.inode == identity_.inode;
+}
+
+result<unique_descriptor> directory_root::walk(const std::string& path, purpose /*what_for*/) const noexcept
+    try {
+    unique_descriptor at;
+    std::string_view left(path);
+    std::wstring name;
+    while (!left.empty()) {
+        const std::size_t slash = left.find('/');
+        const std::string_view component = left.substr(0, slash);
+        left = slash == std::string_view::npos ? std::string_view() : left.substr(slash + 1);
+        if (component.empty() || component == ".") continue;
+        if (component == "..") return fail_errno(EXDEV);
+        if (!is_plain_windows_name(component)) return fail_errno(ENOENT);
+        if (component.size() > 255) return fail_errno(ENAMETOOLONG);
+        if (!windows::to_wide(component, name)) return fail_errno(ENOENT);
+        auto next = open_component(at ? at.get() : root_.get(), name, slash != std::string_view::npos);
+        if (!next) return next;
+        at = std::move(*next);
+    }
+    if (at) return at;
+    name.clear();  // the directory itself
+    return open_component(root_.get(), name, true);
+} catch (const std::bad_alloc&) {
+    return fail_errno(ENOMEM);
+}
+
+result<file_status> status_of(int file) noexcept {
+    if (file < 0) return fail_errno(EBADF);
+    BY_HANDLE_FILE_INFORMATION raw{};
+    if (!GetFileInformationByHandle(handle_of(file), &raw))
+        return fail(outcome::to_error(windows::last_file_outcome()));
+    file_status status;
+    status.kind =
+        GetFileType(handle_of(file)) == FILE_TYPE_DISK ? kind_from(raw.dwFileAttributes) : file_kind::other;
+    const auto wide = [](DWORD high, DWORD low) { return (static_cast<std::uint64_t>(high) << 32) | low; };
+    status.size = wide(raw.nFileSizeHigh, raw.nFileSizeLow);
+    status.device = raw.dwVolumeSerialNumber;
+    status.inode = wide(raw.nFileIndexHigh, raw.nFileIndexLow);
+    status.modified = time_from(static_cast<std::int64_t>(
+        wide(raw.ftLastWriteTime.dwHighDateTime, raw.ftLastWriteTime.dwLowDateTime)));
+    FILE_BASIC_INFO times{};
+    status.changed = GetFileInformationByHandleEx(handle_of(file), FileBasicInfo, &times, sizeof times)
+                         ? time_from(times.ChangeTime.QuadPart)
+                         : status.modified;
+    return status;
+}
+
+result<unique_descriptor> open_standard(standard_stream which) noexcept {
+    const HANDLE standard =
+        GetStdHandle(which == standard_stream::output ? STD_OUTPUT_HANDLE : STD_ERROR_HANDLE);
+    HANDLE copy = nullptr;
+    if (!DuplicateHandle(GetCurrentProcess(), standard, GetCurrentProcess(), &copy, 0, FALSE,
+                         DUPLICATE_SAME_ACCESS))
+        return fail(outcome::to_error(windows::last_file_outcome()));
+    return unique_descriptor(windows::descriptor_of(copy));
+}
+
+result<unique_descriptor> open_log(const std::string& path) noexcept {
+    if (path == "-") return open_standard(standard_stream::output);
+    const std::int64_t opened = windows::open_file(
+        system_calls::current_directory, path, O_WRONLY | O_CREAT | O_APPEND, 0644, windows::io::synchronous);
+    if (opened < 0) return fail(outcome::to_error(opened));
+    return unique_descriptor(static_cast<int>(opened));
+}
+
+bool is_log_at(int /*log*/, const std::string& /*path*/) noexcept { return true; }
+
+result<void> write_log(int log, std::string_view& text) noexcept {
+    while (!text.empty()) {
+        DWORD written = 0;
+        const auto size = static_cast<DWORD>(std::min<std::size_t>(text.size(), 0x7fff'ffff));
+        if (!WriteFile(handle_of(log), text.data(), size, &written, nullptr))
+            return fail(outcome::to_error(windows::last_file_outcome()));
+        text.remove_prefix(written);
+    }
+    return {};
+}
+
+result<void> read_whole(int file, std::uint64_t size, directory_root::blocking may_block,
+                        std::string& content) noexcept try {
+    if (may_block == directory_root::blocking::no) return fail_errno(EAGAIN);
+    content.resize(static_cast<std::size_t>(size));
+    std::size_t filled = 0;
+    while (filled < content.size()) {
+        const mutable_bytes left(reinterpret_cast<std::byte*>(content.data()) + filled,
+                                 content.size() - filled);
+        const std::int64_t got = system_calls::read_file(file, left, filled);
+        if (got < 0) return fail(outcome::to_error(got));
+        if (got == 0) return fail_errno(EIO);
+        filled += static_cast<std::size_t>(got);
+    }
+    return {};
+} catch (const std::bad_alloc&) {
+    return fail_errno(ENOMEM);
+}
+
+result<directory_listing> read_directory(const directory_root& /*root*/, const std::string& /*path*/,
+                                         int directory, std::size_t limit,
+                                         const std::function<bool(std::string_view)>& shows) {
+    alignas(FILE_ID_BOTH_DIR_INFO) std::array<std::byte, 64 * 1024> batch;
+    first_entries found(limit);
+    std::size_t seen = 0;
+    auto how = FileIdBothDirectoryRestartInfo;
+    while (seen < limits::directory_entries) {
+        if (!GetFileInformationByHandleEx(handle_of(directory), how, batch.data(),
+                                          static_cast<DWORD>(batch.size()))) {
+            if (GetLastError() == ERROR_NO_MORE_FILES) break;
+            return fail(outcome::to_error(windows::last_file_outcome()));
+        }
+        how = FileIdBothDirectoryInfo;
+        const std::byte* at = batch.data();
+        while (++seen < limits::directory_entries) {
+            const auto& each = *reinterpret_cast<const FILE_ID_BOTH_DIR_INFO*>(at);
+            directory_entry entry;
+            entry.name = windows::to_utf8({each.FileName, each.FileNameLength / sizeof(wchar_t)});
+            // What could not be opened by its name is not shown; nor is a link, which is never followed.
+            if (is_plain_windows_name(entry.name) && shows(entry.name) &&
+                (each.FileAttributes & FILE_ATTRIBUTE_REPARSE_POINT) == 0) {
+                entry.status.kind = kind_from(each.FileAttributes);
+                entry.status.size = static_cast<std::uint64_t>(each.EndOfFile.QuadPart);
+                entry.status.modified = time_from(each.LastWriteTime.QuadPart);
+                entry.status.changed = time_from(each.ChangeTime.QuadPart);
+                entry.status.inode = static_cast<std::uint64_t>(each.FileId.QuadPart);
+                found.add(std::move(entry));
+            }
+            if (each.NextEntryOffset == 0) break;
+            at += each.NextEntryOffset;
+        }
+    }
+    if (seen >= limits::directory_entries) found.cut();
+    return found.take();
+}
+
+}  // namespace naru

@@ -1,0 +1,83 @@
+// Documents one loop has answered with lately, found by their decoded path, so that all its spellings share
+// one. Bounded in entries, bytes (keys included) and descriptors; the least recently used goes first.
+#pragma once
+
+#include <naru/core/clock.hpp>
+#include <naru/core/intrusive.hpp>
+#include <naru/http/handlers/document.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace naru::http {
+
+struct disk_flight;
+
+/// A document in use or in the cache. Whoever sends from it holds it; one that is dropped from the cache
+/// lives until then.
+struct cached_document : list_node {
+    std::string path;  ///< decoded
+    std::unique_ptr<document> content;
+    std::uint64_t hash = 0;
+    std::size_t bytes = 0;            ///< what it counts for in the cache
+    instant checked;                  ///< when the files were last seen unchanged
+    disk_flight* checking = nullptr;  ///< a look under way whether they still are
+    std::uint32_t holders = 0;
+    bool in_cache = false;
+};
+
+class file_cache {
+ public:
+    file_cache();
+    ~file_cache();
+    file_cache(const file_cache&) = delete;
+    file_cache& operator=(const file_cache&) = delete;
+
+    /// The entry for a decoded path, or nullptr. Marks it as used.
+    cached_document* find(std::string_view path) noexcept;
+
+    /// Takes a document in, held once by the caller. Others may be dropped for it.
+    cached_document& insert(std::string_view path, std::unique_ptr<document> content, instant now);
+
+    /// One that is sent but not kept (listings), held once.
+    cached_document& wrap(std::string_view path, std::unique_ptr<document> content);
+
+    void drop(cached_document& entry) noexcept;
+    /// Drops all.
+    void clear() noexcept;
+    void hold(cached_document& entry) noexcept { ++entry.holders; }
+    void let_go(cached_document& entry) noexcept;
+
+    std::size_t size() const noexcept { return count_; }
+    std::size_t bytes() const noexcept { return bytes_; }
+
+    /// What is held and not in the cache (any more): it lives until its holders let it go.
+    std::size_t loose_bytes() const noexcept { return loose_bytes_; }
+    std::size_t loose_descriptors() const noexcept { return loose_descriptors_; }
+
+ private:
+    struct place {
+        std::uint64_t hash = 0;
+        cached_document* entry = nullptr;
+    };
+
+    std::uint64_t hash_of(std::string_view path) const noexcept;
+    std::size_t home_of(std::uint64_t hash) const noexcept { return hash & (places_.size() - 1); }
+    void make_room() noexcept;
+    void loosen(const document& what) noexcept;
+    void destroy_loose(cached_document& entry) noexcept;
+
+    std::vector<place> places_;  // open addressing, linear, at most half full
+    list_head by_use_;           // oldest first
+    std::size_t count_ = 0;
+    std::size_t bytes_ = 0;
+    std::size_t descriptors_ = 0;
+    std::size_t loose_bytes_ = 0;
+    std::size_t loose_descriptors_ = 0;
+    std::uint64_t seed_;  // so that nobody can choose paths that collide
+};
+
+}  // namespace naru::http

@@ -1,0 +1,249 @@
+// One client. The data path reads from file to file: accept.cpp, read.cpp, parse.cpp, handle.cpp, write.cpp.
+//
+// A connection between requests is 120 bytes and owns nothing else: its receive operation, its deadline, and
+// who it belongs to. While a request is under way it has an exchange, which holds all the rest.
+#pragma once
+
+#include <naru/http/h1/body.hpp>
+#include <naru/http/h1/parse.hpp>
+#include <naru/http/handlers/disk.hpp>
+#include <naru/http/handlers/file_cache.hpp>
+#include <naru/http/limits.hpp>
+#include <naru/http/server/address_counts.hpp>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace naru::http {
+
+class worker;
+class connection;
+
+/// Why a client was reset, closed or refused for others' sake, or because it was too slow.
+enum class shed_reason : std::uint8_t {
+    slow_answer,
+    slow_body,
+    buffers,
+    no_buffer,
+    aside,
+    loose,
+    no_loose,
+    idle,
+    address,
+    count
+};
+
+/// A piece of an answer that is sent from where it lies: in memory, or in an open file.
+struct body_piece {
+    const char* memory;  ///< nullptr if it is in `file`
+    int file;
+    std::uint64_t offset;
+    std::uint64_t size;
+};
+
+/// A request under way, and its answer. Taken from the worker's pool with the first byte of a request, given
+/// back when its answer has been sent and nothing more has been received.
+struct exchange {
+    explicit exchange(connection& of) noexcept;
+
+    connection& owner;
+
+    // Input: what has been received and not used, in a pool buffer; `head` is the request being answered.
+    std::byte* input = nullptr;
+    std::uint32_t begin = 0;
+    std::uint32_t end = 0;
+    std::string surplus;  // received behind the input: there was no room in its buffer, or it holds none
+    std::string_view head;
+    std::string kept_head;  // its bytes, once a body has arrived in more than one piece
+    request_parser parser;
+    body_reader body;
+    bool reading_body = false;
+
+    // Output: finished heads and small bodies one behind the other in a pool buffer, then pieces.
+    std::byte* output = nullptr;
+    std::uint32_t filled = 0;
+    std::array<body_piece, limits::pieces> pieces;  // the first piece_count are set
+    std::uint32_t piece_count = 0;
+    std::uint32_t next_piece = 0;
+    bool lacks_buffer = false;        // part of the answer could not be written
+    std::uint64_t sent = 0;           // bytes that sends which have ended have handed over
+    std::uint32_t charged = 0;        // heap bytes that the worker counts
+    std::size_t leaving = 0;          // of `held`, what the worker has been promised back
+    cached_document* held = nullptr;  // what the pieces lie in: an answer with pieces ends its turn
+    std::string text;                 // generated: part heads, long redirects
+
+    struct send_step : send_operation {
+        explicit send_step(exchange& of) noexcept;
+        exchange& owner;
+    } sending;
+    struct file_step : send_file_operation {
+        explicit file_step(exchange& of) noexcept;
+        exchange& owner;
+    } sending_file;
+    std::array<slice, 8> slices;
+
+    // How fast the client is, as seen by the worker's looks (shed.cpp).
+    struct pace_seen {
+        instant moved;                   // when the answer was begun, or was last seen to move
+        instant look = instant::min();   // when it is worth a look at what has been acknowledged
+        instant begun = instant::min();  // of the time over which a least rate is counted
+        std::uint64_t seen = 0;          // bytes handed over
+        std::int64_t taken = 0;          // of them, bytes that the client's system has acknowledged
+        std::int64_t at_begin = 0;       // `taken`, or bytes of the body, then
+        bool of_body = false;
+    } pace;
+
+    struct disk_step : disk_waiter {
+        explicit disk_step(exchange& of) noexcept;
+        exchange& owner;
+    } waiting;
+};
+
+class connection : operation, timer {
+ public:
+    connection(worker& of, handle socket) noexcept;
+
+    // accept.cpp
+    void start() noexcept;
+    /// The server stops: close now if nothing is under way, else after the answer.
+    void drain() noexcept;
+    /// Now, whatever is under way: stop, join, release.
+    void close() noexcept;
+
+    // shed.cpp
+    /// Looks at how fast the client is; resets it, or ends its request, if that is too slow.
+    void look(instant now) noexcept;
+    /// How long the client has taken nothing of the answer that waits for it; none: it does not wait.
+    std::optional<duration> stalled(instant now) noexcept;
+    /// Between two requests, and since when; nullopt: not so.
+    std::optional<duration> silent(instant now) const noexcept;
+    /// Pool buffers that would come back, and heap bytes, if it were closed.
+    std::size_t buffers_held() const noexcept;
+    std::size_t bytes_aside() const noexcept;
+    std::size_t loose_bytes() const noexcept;
+    /// Closed for others' sake.
+    void shed(shed_reason why) noexcept;
+    /// Moves pipelined input out of its pool buffer, if it is little.
+    void park_input() noexcept;
+    bool is_closing() const noexcept { return phase_ == phase::closing; }
+
+    // For the exchange's operations: what happens when they complete.
+    void on_sent(const operation& op) noexcept;              // write.cpp
+    void on_disk_answer(const disk_answer& found) noexcept;  // handle.cpp
+
+ private:
+    enum class phase : std::uint8_t {
+        idle,      // between requests
+        head,      // part of a head has arrived (set aside if the exchange has been given back)
+        body,      // a body is read and dropped
+        handling,  // waits for the disk
+        sending,
+        lingering,  // the last answer is sent, our direction ended; what comes is dropped
+        closing,
+    };
+
+    // What a partial head is kept in while nothing arrives: no larger than needed.
+    struct set_aside;
+
+    // read.cpp
+    void receive() noexcept;
+    static void received(operation& op) noexcept;
+    void on_received() noexcept;
+    bool take_input(std::byte* bytes, std::size_t size) noexcept;
+    bool extend_head(std::byte* bytes, std::size_t size) noexcept;
+    bool take_whole_head(std::byte* bytes, std::size_t size) noexcept;
+    bool refill() noexcept;
+    bool keep_head() noexcept;
+    void forget_head() noexcept;
+    void process() noexcept;
+    bool read_body() noexcept;
+    bool begin_request() noexcept;
+    void put_aside() noexcept;
+    bool take_back() noexcept;
+    bool make_exchange() noexcept;
+    void drop_aside() noexcept;
+    void wait_for_more() noexcept;
+    void release_input() noexcept;
+    void charge() noexcept;
+    static void deadline_passed(timer& expired) noexcept;
+    void on_deadline() noexcept;
+
+    // handle.cpp
+    enum class next_step : std::uint8_t { go_on, flush, wait };
+    next_step handle() noexcept;
+    next_step handle_file(std::string_view path) noexcept;
+    void wait_for_disk() noexcept;
+    void leave_disk() noexcept;
+    void go_on(next_step after_answer) noexcept;
+    next_step answer_found(const disk_answer& found) noexcept;
+    next_step answer(cached_document& from) noexcept;
+    next_step answer_file(cached_document& from) noexcept;
+    next_step answer_ready(cached_document& from, const representation& what) noexcept;
+    next_step answer_ranges(cached_document& from, const representation& what, coding in,
+                            std::span<const byte_range> ranges) noexcept;
+    next_step answer_redirect(std::string_view path) noexcept;
+    next_step answer_status(unsigned status, std::string_view explanation,
+                            std::string_view extra_fields = {}) noexcept;
+    next_step refuse(const refusal& why) noexcept;
+    next_step failed(const std::error_code& error) noexcept;
+    void log(unsigned status, std::uint64_t bytes) noexcept;
+
+    // write.cpp
+    bool output_room(std::size_t bytes) noexcept;
+    void release_output() noexcept;
+    void append(std::string_view text) noexcept;
+    void append_ready(const representation& what, std::size_t bytes) noexcept;
+    void append_representation(cached_document& from, const representation& what, std::uint64_t first,
+                               std::uint64_t size) noexcept;
+    void add_piece(std::string_view memory) noexcept;
+    void add_piece(int file, std::uint64_t offset, std::uint64_t bytes) noexcept;
+    void hold(cached_document& each) noexcept;
+    void let_go() noexcept;
+    void flush() noexcept;
+    void send_next() noexcept;
+    void answer_sent() noexcept;
+    void release_exchange() noexcept;
+    void linger() noexcept;
+    void finish_if_quiet() noexcept;
+
+    // shed.cpp
+    void leave() noexcept;
+    void return_leaving() noexcept;
+    void look_at_body(instant now) noexcept;
+    void look_at_answer(instant now) noexcept;
+    bool is_sending() const noexcept { return has_exchange_ && phase_ == phase::sending; }
+    std::uint64_t handed_over() const noexcept;
+
+    void set_deadline(std::chrono::milliseconds after) noexcept;
+    std::string_view unread() const noexcept {
+        return as_text(bytes_view(exchange_->input + exchange_->begin, exchange_->end - exchange_->begin));
+    }
+
+    bool has_input() const noexcept {
+        return exchange_->begin != exchange_->end || !exchange_->surplus.empty();
+    }
+
+    friend class worker;
+
+    worker& worker_;
+    union {
+        exchange* exchange_ = nullptr;  // in every phase but idle and lingering, and head when set aside
+        set_aside* aside_;
+        std::uint64_t lingered_;  // bytes dropped
+    };
+    phase phase_ = phase::idle;
+    bool is_aside_ : 1 = false;
+    bool has_exchange_ : 1 = false;
+    bool asked_ : 1 = false;                        // something has come
+    bool keep_alive_ : 1 = true;                    // after the answer in hand
+    bool timed_out_ : 1 = false;                    // the receive was cancelled by the deadline
+    bool dirty_close_ : 1 = false;                  // more may be coming from the client: linger
+    std::uint32_t address_ = address_counts::none;  // its place among the counts, once they matter
+};
+
+static_assert(sizeof(connection) <= 128);
+
+}  // namespace naru::http

@@ -1,0 +1,236 @@
+// Write: answers out, in order, from the output buffer, the cache or a file; and the end of a connection.
+#include <naru/http/limits.hpp>
+#include <naru/http/server/worker.hpp>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+namespace naru::http {
+
+exchange::send_step::send_step(exchange& of) noexcept
+    : send_operation([](operation& op) noexcept { static_cast<send_step&>(op).owner.owner.on_sent(op); }),
+      owner(of) {}
+
+exchange::file_step::file_step(exchange& of) noexcept
+    : send_file_operation(
+          [](operation& op) noexcept { static_cast<file_step&>(op).owner.owner.on_sent(op); }),
+      owner(of) {}
+
+exchange::exchange(connection& of) noexcept
+    : owner(of), sending(*this), sending_file(*this), waiting(*this) {}
+
+/// Sees to it that the output has a buffer with that much room. False: send what it holds first.
+bool connection::output_room(std::size_t bytes) noexcept {
+    exchange& x = *exchange_;
+    if (x.output == nullptr) {
+        x.output = worker_.loop_.buffers().acquire();
+        x.filled = 0;
+        if (x.output == nullptr) {
+            x.lacks_buffer = true;
+            return false;
+        }
+        worker_.holds_one_more();
+        return true;
+    }
+    return x.filled == 0 || x.filled + bytes <= limits::output_bytes;
+}
+
+void connection::release_output() noexcept {
+    exchange& x = *exchange_;
+    if (x.output == nullptr) return;
+    worker_.loop_.buffers().release(x.output);
+    --worker_.held_;
+    x.output = nullptr;
+    x.filled = 0;
+}
+
+void connection::append(std::string_view text) noexcept {
+    exchange& x = *exchange_;
+    if (x.output == nullptr && !output_room(text.size())) return;
+    NARU_ASSERT(x.filled + text.size() <= limits::output_bytes);
+    std::memcpy(x.output + x.filled, text.data(), text.size());
+    x.filled += static_cast<std::uint32_t>(text.size());
+}
+
+/// The first `bytes` of a prepared answer, with today's date.
+void connection::append_ready(const representation& what, std::size_t bytes) noexcept {
+    const std::string_view date = worker_.date();
+    if (what.dated != worker_.date_second_) {
+        std::memcpy(const_cast<char*>(what.ready.data()) + what.date_offset, date.data(), date.size());
+        what.dated = worker_.date_second_;
+    }
+    append(std::string_view(what.ready).substr(0, bytes));
+}
+
+/// Part of a body, by copy if it is small and there is room, else as a piece of its own.
+void connection::append_representation(cached_document& from, const representation& what, std::uint64_t first,
+                                       std::uint64_t size) noexcept {
+    exchange& x = *exchange_;
+    if (size == 0) return;
+    if (what.file) {
+        add_piece(what.file.get(), first, size);
+    } else {
+        const std::string_view bytes =
+            std::string_view(what.content)
+                .substr(static_cast<std::size_t>(first), static_cast<std::size_t>(size));
+        if (x.piece_count == 0 && size <= limits::copied_body_bytes &&
+            x.filled + size <= limits::output_bytes) {
+            return append(bytes);
+        }
+        add_piece(bytes);
+    }
+    hold(from);
+}
+
+void connection::add_piece(std::string_view memory) noexcept {
+    exchange& x = *exchange_;
+    x.pieces[x.piece_count++] = {.memory = memory.data(), .file = -1, .offset = 0, .size = memory.size()};
+}
+
+void connection::add_piece(int file, std::uint64_t offset, std::uint64_t bytes) noexcept {
+    exchange& x = *exchange_;
+    x.pieces[x.piece_count++] = {.memory = nullptr, .file = file, .offset = offset, .size = bytes};
+}
+
+/// Sees to it that the cache does not drop what is being sent.
+void connection::hold(cached_document& each) noexcept {
+    NARU_ASSERT(exchange_->held == nullptr || exchange_->held == &each);
+    if (exchange_->held == &each) return;
+    worker_.cache_.hold(each);
+    exchange_->held = &each;
+}
+
+void connection::let_go() noexcept {
+    if (exchange_->held != nullptr) worker_.cache_.let_go(*std::exchange(exchange_->held, nullptr));
+}
+
+/// Sends the output and the pieces behind it.
+void connection::flush() noexcept {
+    exchange& x = *exchange_;
+    if (x.lacks_buffer || (x.filled == 0 && x.piece_count == 0)) {  // the pool is exhausted
+        worker_.count_shed(shed_reason::no_buffer);
+        reset_on_close(worker_.loop_.borrow(target).get());
+        return close();
+    }
+    phase_ = phase::sending;
+    x.next_piece = 0;
+    x.pace.moved = worker_.loop_.now();
+    if (!has_input()) {  // nothing waits in its buffer
+        if (x.reading_body && !keep_head()) return close();
+        release_input();
+    }
+    if (!x.text.empty()) charge();
+    send_next();
+}
+
+// What lies in memory goes out in one gathered send; each file piece in a step of its own.
+void connection::send_next() noexcept {
+    exchange& x = *exchange_;
+    std::uint32_t used = 0;
+    if (x.filled > 0) {
+        x.slices[used++] = slice(x.output, x.filled);
+        x.filled = 0;
+    }
+    while (x.next_piece < x.piece_count && used < x.slices.size()) {
+        const body_piece& piece = x.pieces[x.next_piece];
+        if (piece.memory == nullptr) break;
+        x.slices[used++] = slice(std::string_view(piece.memory, piece.size));
+        ++x.next_piece;
+    }
+    const bool more = x.next_piece < x.piece_count;
+    if (used > 0) {
+        x.sending.set(target, x.slices.data(), used);
+        // Behind the last answer comes the end of our direction: held back for that moment, its last segment
+        // carries the FIN, too. One packet and one wake-up of the client fewer.
+        x.sending.flags = more || (!keep_alive_ && !x.reading_body) ? operation_flags::more : 0;
+        worker_.loop_.submit(x.sending);
+    } else if (more) {
+        release_output();  // what goes out from here on lies in a file
+        park_input();
+        const body_piece& piece = x.pieces[x.next_piece++];
+        x.sending_file.set(target, piece.file, piece.offset, piece.size);
+        worker_.loop_.submit(x.sending_file);
+    } else {
+        answer_sent();
+    }
+}
+
+void connection::on_sent(const operation& op) noexcept {
+    if (phase_ == phase::closing) return finish_if_quiet();
+    exchange_->sent += op.progress;
+    if (op.failed()) {
+        // Also a file that has got shorter: the promised length cannot be kept, so the connection must end.
+        if (op.result == outcome::end_of_file) reset_on_close(worker_.loop_.borrow(target).get());
+        return close();
+    }
+    send_next();
+}
+
+void connection::answer_sent() noexcept {
+    exchange& x = *exchange_;
+    let_go();
+    x.piece_count = 0;
+    if (!x.text.empty()) {
+        std::string().swap(x.text);
+        charge();
+    }
+    if (x.reading_body) {  // it was 100 Continue, or the answers before this request
+        phase_ = phase::body;
+        return has_input() ? process() : wait_for_more();
+    }
+    if (!keep_alive_) return linger();
+    phase_ = phase::idle;
+    if (has_input()) return process();
+    release_exchange();
+    set_deadline(worker_.options_.timeouts.keep_alive);
+    receive();
+}
+
+void connection::release_exchange() noexcept {
+    exchange& x = *exchange_;
+    worker_.disk_.leave(x.waiting);
+    let_go();
+    release_input();
+    if (phase_ == phase::closing) return_leaving();
+    release_output();
+    worker_.aside_bytes_ -= x.charged;
+    has_exchange_ = false;
+    exchange_ = nullptr;
+    worker_.exchanges_.destroy(x);
+}
+
+// The last answer has gone to the kernel. If the client may still be sending, closing now would answer its
+// bytes with a reset, which may overtake the answer; so our direction ends first, and the rest is dropped.
+void connection::linger() noexcept {
+    if (!dirty_close_ && !has_input()) return close();
+    release_exchange();
+    phase_ = phase::lingering;
+    lingered_ = 0;
+    if (!shutdown_send(worker_.loop_.borrow(target).get())) return close();
+    set_deadline(limits::linger_time);
+    receive();
+}
+
+// Stop, join, release: the loop cancels what is pending, and the last of it destroys the connection.
+void connection::close() noexcept {
+    if (phase_ == phase::closing) return;
+    if (has_exchange_) leave();
+    phase_ = phase::closing;
+    worker_.loop_.disarm(*this);
+    worker_.loop_.close(target);
+    finish_if_quiet();
+}
+
+void connection::finish_if_quiet() noexcept {
+    if (!operation::idle()) return;
+    if (has_exchange_) {
+        if (!exchange_->sending.idle() || !exchange_->sending_file.idle()) return;
+        release_exchange();
+    }
+    drop_aside();
+    worker_.destroy(*this);
+}
+
+}  // namespace naru::http

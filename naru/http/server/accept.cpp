@@ -1,0 +1,133 @@
+// Accept: the first step of the data path.
+#include <naru/http/server/worker.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <ctime>
+#include <new>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace naru::http {
+
+worker::worker(loop& on, const server_options& options, std::shared_ptr<const directory_root> root,
+               disk_threads& threads, access_log* log, std::function<void(std::string_view)> report)
+    : loop_(on),
+      options_(options),
+      log_(log),
+      report_(std::move(report)),
+      disk_(on, options, std::move(root), cache_, threads, [this] { stop_if_drained(); }),
+      look_interval_(std::clamp<duration>(
+          std::min(options.timeouts.write, options.least_rates.over) / (2 * limits::looks_per_time),
+          limits::look_interval_when_scarce, limits::look_interval)),
+      descriptors_(descriptor_limit() / std::max(options.threads, 1u)) {
+    most_connections_ = loop_.backend().most_connections(descriptors_);
+}
+
+worker::~worker() {
+    NARU_ASSERT(connections_.live() == 0);
+    loop_.disarm(drain_deadline_);
+    loop_.disarm(look_);
+    loop_.disarm(settle_deadline_);
+}
+
+worker::listening::listening(worker& of, handle on) noexcept
+    : owner(of),
+      listener(on),
+      accepting(of.loop_, on,
+                {[](void* self, handle accepted) noexcept {
+                     static_cast<listening*>(self)->owner.on_connection(accepted);
+                 },
+                 [](void* self, std::error_code why, duration) noexcept {
+                     static_cast<listening*>(self)->owner.on_pause(why);
+                 },
+                 [](void* self, std::error_code why) noexcept {
+                     auto& failed = *static_cast<listening*>(self);
+                     failed.owner.on_lost(failed, why);
+                 },
+                 [](void* self) noexcept {
+                     auto& stopped = *static_cast<listening*>(self);
+                     stopped.owner.on_stopped(stopped);
+                 },
+                 this}) {}
+
+void worker::serve(const std::vector<handle>& listeners) noexcept {
+    for (const handle each : listeners)
+        listening_.emplace_back(*this, each).accepting.start();
+}
+
+void worker::on_connection(handle accepted) noexcept {
+    if (draining_) ++accepted_at_stop_;
+    if (worker* const other = next_share()) return hand_on(accepted, *other);
+    take(accepted);
+}
+
+// Without the memory for one, this connection is refused and the others are served.
+void worker::take(handle accepted) noexcept {
+    connection* made = nullptr;
+    try {
+        made = &connections_.make(*this, accepted);
+    } catch (const std::bad_alloc&) {
+        loop_.close(accepted);
+        return on_pause(std::error_code(ENOMEM, errno_category()));
+    }
+    if (has_too_many(*made)) return made->shed(shed_reason::address);
+    made->start();
+}
+
+// Once a second at most: the shortage may last.
+void worker::on_pause(std::error_code why) noexcept {
+    close_idle();
+    if (reported_pause_ != instant::min() && loop_.now() - reported_pause_ < std::chrono::seconds(1)) return;
+    reported_pause_ = loop_.now();
+    try {
+        report_(
+            fmt::format("accepting pauses with {} connections open: {}", connections_.live(), why.message()));
+    } catch (const std::bad_alloc&) {  // the line is lost
+    }
+}
+
+// Whoever connects is refused from here on, and not left to wait for ever.
+void worker::on_lost(listening& failed, std::error_code why) noexcept {
+    const auto where = address::local_of(loop_.descriptor(failed.listener));
+    report_(fmt::format("the listener{} has failed: {}; the server ends",
+                        where ? " on " + where->text() : std::string(), why.message()));
+    loop_.close(failed.listener);
+    failed.closed = true;
+    if (lost_listener_) lost_listener_();
+    if (draining_) on_stopped(failed);
+}
+
+void worker::destroy(connection& ended) noexcept {
+    addresses_.remove(ended.address_);
+    connections_.destroy(ended);
+    stop_if_drained();
+}
+
+std::int64_t worker::unix_seconds() noexcept { return std::time(nullptr); }
+
+std::string_view worker::date() noexcept {
+    const std::int64_t now = unix_seconds();
+    if (now != date_second_) {
+        date_second_ = now;
+        date_ = format_date(now);
+    }
+    return {date_.data(), date_.size()};
+}
+
+connection::connection(worker& of, naru::handle socket) noexcept
+    : operation(operation_kind::recv, &connection::received),
+      timer(&connection::deadline_passed),
+      worker_(of) {
+    target = socket;
+}
+
+void connection::start() noexcept {
+    set_deadline(worker_.options_.timeouts.head);
+    receive();
+    if (worker_.settled_) drain();
+}
+
+}  // namespace naru::http

@@ -1,0 +1,45 @@
+// The access log: lines from every loop, written by a thread of its own, so that no disk ever stops a loop.
+#pragma once
+
+#include <naru/http/server/line_writer.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+namespace naru::http {
+
+class access_log {
+ public:
+    /// Appends to `path`; "-" is standard output. A path that has come to name another file, or none, is
+    /// opened anew within limits::log_look_interval. `report` gets a line when lines were lost: see
+    /// line_writer. Throws std::system_error.
+    access_log(const std::string& path, std::function<void(std::string_view)> report);
+
+    /// Adds a line (with its line feed). Any thread; never waits for the disk. Past
+    /// limits::access_log_bytes waiting, lines are dropped and counted.
+    void append(std::string_view line) noexcept { lines_.append(line); }
+
+    /// Opens the path anew. Any thread.
+    void reopen() noexcept { lines_.reopen(); }
+
+ private:
+    line_writer lines_;
+};
+
+/// What a line of the combined format says.
+struct access_entry {
+    std::string_view host;
+    std::int64_t unix_seconds = 0;
+    std::string_view request_line;
+    unsigned status = 0;
+    std::uint64_t bytes = 0;
+    std::string_view referer;
+    std::string_view user_agent;
+};
+
+/// `host - - [time] "request" status bytes "referer" "user agent"`, quotes and control characters escaped.
+std::string combined_line(const access_entry& entry);
+
+}  // namespace naru::http

@@ -1,0 +1,128 @@
+// Drain: how a worker stops. First nobody can connect any more; then whoever has is accepted, and what waits
+// to be read is read; then the listeners and the idle connections are closed; then the last answers are sent.
+#include <naru/http/limits.hpp>
+#include <naru/http/server/worker.hpp>
+#include <naru/os/socket.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace naru::http {
+
+worker::drain_timer::drain_timer(worker& of) noexcept
+    : timer([](timer& expired) noexcept {
+          worker& late = static_cast<drain_timer&>(expired).owner;
+          if (late.ending_) return late.loop_.stop();
+          late.connections_.for_each([](connection& each) { each.close(); });
+          late.stop_if_drained();
+      }),
+      owner(of) {}
+
+worker::settle_timer::settle_timer(worker& of) noexcept
+    : timer([](timer& expired) noexcept { static_cast<settle_timer&>(expired).owner.settle(); }), owner(of) {}
+
+worker::flush_operation::flush_operation(worker& of) noexcept
+    : operation(operation_kind::close,
+                [](operation& op) noexcept { static_cast<flush_operation&>(op).owner.on_flushed(); }),
+      owner(of) {}
+
+void worker::drain() noexcept {
+    if (draining_) return;
+    draining_ = true;
+    const instant now = clock::now();
+    shed_reported_ = instant::min();
+    report_shed(now);
+    loop_.arm(drain_deadline_, saturating_add(now, options_.timeouts.drain));
+    accept_until_ =
+        saturating_add(now, std::min<duration>(options_.timeouts.drain, limits::accept_drain_time));
+    for (const listening& each : listening_) {
+        if (!each.closed) refuse_connections(loop_.descriptor(each.listener));
+    }
+    settle_later(now);
+    stop_if_drained();
+}
+
+// A connection that is closed with something unread, or dropped from a listener's queue, is reset, and its
+// request lost. So nothing is closed before nothing has come for a while.
+void worker::settle() noexcept {
+    const instant now = clock::now();
+    if (now >= accept_until_) return stop_accepting();
+    if (!is_quiet()) return settle_later(now);
+    if (!flush()) stop_accepting();
+}
+
+void worker::settle_later(instant now) noexcept {
+    loop_.arm(settle_deadline_, saturating_add(now, limits::accept_settle_time));
+}
+
+// A thread of the kernel (io_uring's SQPOLL) may have accepted what we have not been told of yet.
+bool worker::flush() noexcept {
+    if (!listens()) return false;
+    auto nothing = stream_socket_for(options_.listen.all.front().where);
+    if (!nothing) return false;
+    const auto attached = loop_.attach(nothing->release(), descriptor_kind::socket);
+    if (!attached) return false;
+    flush_.target = *attached;
+    loop_.submit(flush_);
+    return true;
+}
+
+void worker::on_flushed() noexcept {
+    const instant now = clock::now();
+    if (now < accept_until_ && !is_quiet()) return settle_later(now);
+    stop_accepting();
+}
+
+void worker::stop_accepting() noexcept {
+    settled_ = true;
+    for (listening& each : listening_) {
+        if (!each.closed) each.accepting.stop();
+    }
+    if (!listens()) drain_others();
+    end_idle();
+    stop_if_drained();
+}
+
+// Nothing has been accepted since the last look, and nothing waits to be.
+bool worker::is_quiet() noexcept {
+    bool quiet = accepted_at_stop_ == std::exchange(accepted_before_, accepted_at_stop_) &&
+                 arriving_.load(std::memory_order_acquire) == 0;
+    for (const listening& each : listening_) {
+        if (!each.closed && has_connection_waiting(loop_.descriptor(each.listener))) quiet = false;
+    }
+    return quiet;
+}
+
+void worker::on_stopped(listening& stopped) noexcept {
+    if (!stopped.closed) loop_.close(stopped.listener);
+    stopped.closed = true;
+    if (listens()) return;
+    drain_others();
+    end_idle();
+    stop_if_drained();
+}
+
+bool worker::listens() const noexcept {
+    return std::any_of(listening_.begin(), listening_.end(),
+                       [](const listening& each) { return !each.closed; });
+}
+
+void worker::end_idle() noexcept {
+    connections_.for_each([](connection& each) { each.drain(); });
+}
+
+void worker::stop_if_drained() noexcept {
+    if (!draining_ || listens() || connections_.live() > 0 || leaving_ > 0 || !flush_.idle()) return;
+    if (arriving_.load(std::memory_order_acquire) != 0) return;
+    if (disk_.idle()) return loop_.stop();
+    if (std::exchange(ending_, true)) return;
+    disk_.cancel_queued();
+    loop_.arm(drain_deadline_, saturating_add(clock::now(), limits::disk_hangs_after));
+}
+
+void connection::drain() noexcept {
+    keep_alive_ = false;
+    if (phase_ == phase::idle) worker_.loop_.cancel(*this);  // ends in on_received, with data if it was there
+}
+
+}  // namespace naru::http

@@ -1,0 +1,252 @@
+#include <naru/http/server/line_writer.hpp>
+
+#include <naru/fs/files.hpp>
+#include <naru/http/limits.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <new>
+#include <utility>
+
+namespace naru::http {
+
+using steady = std::chrono::steady_clock;
+
+// Shared with the thread, which may outlive the object: a write that never returns.
+struct line_writer::state {
+    state(unique_descriptor to, settings given) : chosen(std::move(given)), file(std::move(to)) {}
+
+    const settings chosen;
+
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::string waiting;
+    std::uint64_t in_hand = 0;  // lines that the thread is writing
+    std::uint64_t lost = 0;     // and not told yet
+    std::error_code why;
+    steady::time_point tell_at;
+    steady::time_point moved_at;  // the last time that something was written, or begun
+    unsigned telling = 0;         // calls of `report` under way
+    bool reopening = false;
+    bool ending = false;
+    bool abandoned = false;
+    bool ended = false;
+
+    // The thread's.
+    unique_descriptor file;
+    std::string batch;
+    bool line_is_open = false;  // a write failed within a line
+    steady::time_point looked_at;
+
+    using lock = std::unique_lock<std::mutex>;
+    void run() noexcept;
+    void write(lock& held, std::uint64_t told) noexcept;
+    result<void> write_piece(lock& held, std::string_view& left) noexcept;
+    std::uint64_t begin_with_loss() noexcept;
+    void open_anew() noexcept;
+    void look_at_path() noexcept;
+    void lose(std::uint64_t lines, std::error_code reason) noexcept;
+    void tell(lock& held, bool at_once) noexcept;
+    void report_line(lock& held, const std::string& line) noexcept;
+};
+
+namespace {
+
+std::uint64_t lines_in(std::string_view text) noexcept {
+    return static_cast<std::uint64_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+}  // namespace
+
+line_writer::line_writer(unique_descriptor file, settings chosen)
+    : state_(std::make_shared<state>(std::move(file), std::move(chosen))) {
+    thread_ = std::thread([shared = state_] { shared->run(); });
+}
+
+line_writer::~line_writer() {
+    state& s = *state_;
+    {
+        state::lock held(s.mutex);
+        s.ending = true;
+        s.changed.notify_all();
+        const auto now = steady::now();
+        // What has stood still for long gets no more time.
+        const auto until =
+            s.in_hand > 0 ? std::min(now, s.moved_at) + limits::log_end_time : now + limits::log_end_time;
+        s.changed.wait_until(held, until, [&s] { return s.ended; });
+        // A report that has begun is another thread's call into what may go away after this.
+        s.changed.wait(held, [&s] { return s.telling == 0; });
+        if (!s.ended) {
+            s.abandoned = true;
+            s.lose(s.in_hand + lines_in(s.waiting), std::make_error_code(std::errc::timed_out));
+            s.tell(held, true);
+        }
+    }
+    if (s.ended) {
+        thread_.join();
+    } else {
+        thread_.detach();
+    }
+}
+
+void line_writer::append(std::string_view line) noexcept {
+    state& s = *state_;
+    {
+        state::lock held(s.mutex);
+        try {
+            if (s.waiting.size() + line.size() <= s.chosen.most_waiting) {
+                s.waiting += line;
+                held.unlock();
+                s.changed.notify_one();
+                return;
+            }
+        } catch (const std::bad_alloc&) {  // lost like one that has no room
+        }
+        s.lose(1, {});
+        s.tell(held, false);
+    }
+}
+
+void line_writer::reopen() noexcept {
+    {
+        const std::lock_guard held(state_->mutex);
+        state_->reopening = true;
+    }
+    state_->changed.notify_one();
+}
+
+void line_writer::state::run() noexcept {
+    lock held(mutex);
+    while (true) {
+        changed.wait(held, [this] { return ending || reopening || !waiting.empty(); });
+        const bool anew = std::exchange(reopening, false);
+        if (!anew && waiting.empty()) break;
+        batch.swap(waiting);
+        in_hand = lines_in(batch);
+        moved_at = steady::now();
+        const std::uint64_t told = begin_with_loss();
+        held.unlock();
+        anew ? open_anew() : look_at_path();
+        held.lock();
+        if (!abandoned) write(held, told);
+        if (abandoned) return;
+        batch.clear();
+        tell(held, false);
+    }
+    if (lost > 0 && !chosen.report) {
+        const std::uint64_t told = begin_with_loss();
+        write(held, told);
+    }
+    tell(held, true);
+    ended = true;
+    changed.notify_all();
+}
+
+// Without anybody to tell, the batch begins with a line on those that were lost.
+std::uint64_t line_writer::state::begin_with_loss() noexcept {
+    if (chosen.report || lost == 0) return 0;
+    try {
+        batch.insert(0, chosen.describe(lost, why) + '\n');
+    } catch (const std::bad_alloc&) {
+        return 0;  // the next time
+    }
+    why.clear();
+    return std::exchange(lost, 0);
+}
+
+// What cannot be written is lost, the server is not. What is written when there is room again is no part of
+// a line that was cut. `told`: what the first line says of lost ones.
+void line_writer::state::write(lock& held, std::uint64_t told) noexcept {
+    std::string_view left = batch;
+    std::string_view line_end = "\n";
+    auto written = line_is_open ? write_piece(held, line_end) : result<void>();
+    if (written) {
+        line_is_open = false;
+        written = write_piece(held, left);
+        line_is_open =
+            !written && left.size() < batch.size() && batch[batch.size() - left.size() - 1] != '\n';
+    }
+    in_hand = 0;
+    if (written || abandoned) return;
+    const bool untold = told > 0 && left.size() + batch.find('\n') >= batch.size();
+    lose(lines_in(left) - (untold ? 1 : 0) + (untold ? told : 0), written.error());
+}
+
+// In pieces of whole lines, so that the end sees whether anything moves, and what was written is known.
+result<void> line_writer::state::write_piece(lock& held, std::string_view& left) noexcept {
+    while (!left.empty() && !abandoned) {
+        std::string_view piece = left.substr(0, limits::log_write_bytes);
+        if (const std::size_t last = piece.rfind('\n'); last != std::string_view::npos)
+            piece = piece.substr(0, last + 1);
+        const std::size_t size = piece.size();
+        const int to = file.get();
+        held.unlock();
+        const auto written = write_log(to, piece);
+        held.lock();
+        const std::size_t taken = size - piece.size();
+        const std::uint64_t lines = lines_in(left.substr(0, taken));
+        in_hand -= std::min(in_hand, lines);
+        moved_at = steady::now();
+        left.remove_prefix(taken);
+        if (!written) return written;
+    }
+    return {};
+}
+
+void line_writer::state::open_anew() noexcept {
+    looked_at = steady::now();
+    if (chosen.path.empty()) return;
+    auto opened = open_log(chosen.path);
+    if (opened) {
+        file = std::move(*opened);
+        line_is_open = false;
+        return;
+    }
+    lock held(mutex);
+    if (!chosen.report || abandoned || looked_at < tell_at) return;
+    tell_at = looked_at + limits::access_log_report_interval;
+    try {
+        report_line(held, "cannot open " + chosen.path + " anew: " + opened.error().message() +
+                              "; the old file is written on");
+    } catch (const std::bad_alloc&) {
+        return;
+    }
+}
+
+// A log that was renamed and is not made anew by anybody is made by us.
+void line_writer::state::look_at_path() noexcept {
+    if (chosen.path.empty() || steady::now() - looked_at < limits::log_look_interval) return;
+    looked_at = steady::now();
+    if (!is_log_at(file.get(), chosen.path)) open_anew();
+}
+
+void line_writer::state::lose(std::uint64_t lines, std::error_code reason) noexcept {
+    lost += lines;
+    if (reason) why = reason;
+}
+
+void line_writer::state::tell(lock& held, bool at_once) noexcept try {
+    if (lost == 0 || !chosen.report) return;
+    const auto now = steady::now();
+    if (now < tell_at && !at_once) return;
+    const std::string line = chosen.describe(lost, why);
+    lost = 0;
+    why.clear();
+    tell_at = now + limits::access_log_report_interval;
+    report_line(held, line);
+} catch (const std::bad_alloc&) {
+    return;  // the next time
+}
+
+void line_writer::state::report_line(lock& held, const std::string& line) noexcept {
+    ++telling;
+    held.unlock();
+    chosen.report(line);
+    held.lock();
+    --telling;
+    changed.notify_all();
+}
+
+}  // namespace naru::http

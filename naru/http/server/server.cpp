@@ -1,0 +1,293 @@
+#include <naru/http/server/server.hpp>
+
+#include <naru/coro/sleep.hpp>
+#include <naru/fs/files.hpp>
+#include <naru/http/server/access_log.hpp>
+#include <naru/http/server/worker.hpp>
+#include <naru/loop/loop.hpp>
+#include <naru/net/loop_group.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+namespace naru::http {
+
+namespace {
+
+// What most likely is wrong, and the way out.
+std::string listen_error(const address& where, const std::error_code& error) {
+    const std::string at = where.text();
+    switch (error.value()) {
+        case EADDRINUSE:
+            return fmt::format(
+                "cannot listen on {}: the port is in use; stop the other server or choose another with "
+                "--listen",
+                at);
+        case EACCES:
+            return fmt::format(
+                "cannot listen on {}: not permitted; ports below 1024 need root or CAP_NET_BIND_SERVICE", at);
+        case EADDRNOTAVAIL:
+            return fmt::format("cannot listen on {}: no interface has this address", at);
+        default:
+            return fmt::format("cannot listen on {}: {}", at, error.message());
+    }
+}
+
+listen_options tcp_options(const server_options& options) {
+    listen_options listening;
+    listening.backlog = options.backlog;
+    listening.fast_open_queue = options.fast_open_queue;
+    listening.defer_accept = options.defer_accept;
+    listening.keep_alive = options.tcp_keep_alive;
+    listening.user_timeout = options.user_timeout;
+    listening.send_buffer = options.send_buffer;
+    listening.receive_buffer = options.receive_buffer;
+    return listening;
+}
+
+struct bound_address {
+    address where;  // with the port that was chosen for port 0
+    std::vector<unique_descriptor> sockets;
+};
+
+address with_port(const address& of, std::uint16_t port) {
+    const std::string host = of.host_text();
+    const std::string shown = host.find(':') != std::string::npos ? "[" + host + "]" : host;
+    return address::parse(fmt::format("{}:{}", shown, port)).value_or(of);
+}
+
+// `count` sockets that share the address, or one where addresses cannot be shared.
+result<bound_address> bind_one(const address& where, listen_options listening, std::size_t count,
+                               bool alone) {
+    if (alone) {  // SO_REUSEPORT would share the port with another server of this user, and not say so
+        const auto probe = listen_on(where, {});
+        if (!probe) return fail(probe.error());
+    }
+    bound_address made{where, {}};
+    listening.reuse_port = count > 1;
+    while (made.sockets.size() < count) {
+        auto socket = listen_on(made.where, listening);
+        if (!socket && listening.reuse_port && socket.error() == std::errc::not_supported) {
+            listening.reuse_port = false;
+            count = 1;
+            continue;
+        }
+        if (!socket) return fail(socket.error());
+        // Port 0: the first socket's choice is the others', too.
+        if (const auto chosen = address::local_of(socket->get())) made.where = *chosen;
+        made.sockets.push_back(std::move(*socket));
+    }
+    return made;
+}
+
+bool is_not_there(const std::error_code& error) {
+    return error == std::errc::address_not_available || error == std::errc::address_family_not_supported;
+}
+
+// A port that was chosen for one address may be another's for the next: it is chosen anew then, so often.
+constexpr unsigned port_choices = 16;
+
+std::vector<bound_address> bind_all(const std::vector<listen_address>& wanted,
+                                    const listen_options& listening, std::size_t count, bool alone) {
+    if (wanted.empty()) throw std::runtime_error("there is no address to listen on");
+    std::vector<bound_address> all;
+    unsigned choices = 0;
+    bool has_previous = false;
+    for (std::size_t index = 0; index < wanted.size(); ++index) {
+        const listen_address& each = wanted[index];
+        const bool follows = each.port_of_previous && each.where.port() == 0 && has_previous;
+        const address where = follows ? with_port(each.where, all.back().where.port()) : each.where;
+        auto bound = bind_one(where, listening, count, alone);
+        has_previous = bound.has_value();
+        if (bound) {
+            all.push_back(std::move(*bound));
+        } else if (follows && bound.error() == std::errc::address_in_use && ++choices < port_choices) {
+            all.pop_back();
+            index -= 2;  // the one before it again
+        } else if (!each.if_there || !is_not_there(bound.error()) ||
+                   (all.empty() && index + 1 == wanted.size())) {
+            throw std::runtime_error(listen_error(where, bound.error()));
+        }
+    }
+    return all;
+}
+
+std::string root_error(const std::string& root, const std::error_code& error) {
+    switch (error.value()) {
+        case ENOENT:
+            return fmt::format("cannot serve {}: there is no such directory", root);
+        case ENOTDIR:
+            return fmt::format("cannot serve {}: it is not a directory", root);
+        case EACCES:
+            return fmt::format("cannot serve {}: it may not be searched by this user", root);
+        default:
+            return fmt::format("cannot serve {}: {}", root, error.message());
+    }
+}
+
+}  // namespace
+
+struct server::shard {
+    naru::loop* own_loop = nullptr;
+    std::optional<http::worker> own_worker;
+    std::vector<handle> listeners;
+};
+
+struct server::state {
+    server_options options;
+    std::function<void(std::string_view)> report;
+    std::optional<access_log> log;
+    naru::engine engine = naru::engine::automatic;
+    std::string engine_reason;
+    std::vector<address> local;
+    std::optional<loop_group> loops;  // destroyed after the connections, which end in them
+    std::deque<shard> shards;
+    std::optional<disk_threads> blocking;  // destroyed first: its work completes in the loops
+    std::function<void()> on_failure;
+    std::atomic<bool> draining{false};
+    std::atomic<bool> failed{false};
+    bool started = false;
+
+    void make_shards(const std::shared_ptr<const directory_root>& root);
+    void listen();
+    void drain() noexcept;
+    void fail() noexcept;
+    /// After the loops' end.
+    bool disk_hangs() const noexcept {
+        return std::ranges::any_of(
+            shards, [](const shard& each) { return each.own_worker && each.own_worker->disk_hangs(); });
+    }
+};
+
+server::server(server_options options, std::function<void(std::string_view)> report)
+    : state_(std::make_unique<state>()) {
+    state& s = *state_;
+    s.options = std::move(options);
+    s.report = std::move(report);
+    auto root = directory_root::open(s.options.root);
+    if (!root) throw std::runtime_error(root_error(s.options.root, root.error()));
+    const auto shared_root = std::make_shared<const directory_root>(std::move(*root));
+    if (s.options.access_log) s.log.emplace(*s.options.access_log, s.report);
+    s.blocking.emplace();
+    s.make_shards(shared_root);
+    s.listen();
+}
+
+void server::state::make_shards(const std::shared_ptr<const directory_root>& root) {
+    std::vector<std::unique_ptr<backend>> backends;
+    shards.resize(options.threads == 0 ? 1 : options.threads);
+    uring_options ring = options.uring;
+    while (backends.size() < shards.size()) {
+        backend_choice choice = try_backend(options.engine, ring);
+        if (choice.backend == nullptr) {
+            throw std::runtime_error(
+                fmt::format("the engine {} cannot be used here: {}", name_of(options.engine), choice.reason));
+        }
+        engine = choice.chosen;
+        engine_reason = choice.reason;
+        if (ring.sqpoll_cpu >= 0) ++ring.sqpoll_cpu;  // the next thread's, on the next core
+        backends.push_back(std::move(choice.backend));
+    }
+    loops.emplace(std::move(backends));
+    for (std::size_t index = 0; index < shards.size(); ++index) {
+        shard& each = shards[index];
+        each.own_loop = &loops->at(index);
+        each.own_worker.emplace(*each.own_loop, options, root, *blocking, log ? &*log : nullptr, report);
+        each.own_worker->on_lost_listener([this] { fail(); });
+    }
+}
+
+void server::state::listen() {
+    const bool share = shards.size() > 1 && !options.shared_listener;
+    auto bound =
+        bind_all(options.listen.all, tcp_options(options), share ? shards.size() : 1, shards.size() > 1);
+    for (auto& [where, sockets] : bound) {
+        local.push_back(where);
+        for (std::size_t index = 0; index < sockets.size(); ++index) {
+            const auto attached = shards[index].own_loop->attach(sockets[index].release(),
+                                                                 descriptor_kind::listener, ownership::own);
+            if (!attached) throw std::runtime_error(listen_error(where, attached.error()));
+            shards[index].listeners.push_back(*attached);
+        }
+    }
+    std::vector<http::worker*> others;
+    for (shard& each : shards) {
+        if (each.listeners.empty()) others.push_back(&*each.own_worker);
+    }
+    if (!others.empty()) shards.front().own_worker->share_with(std::move(others));
+}
+
+server::~server() {
+    drain();
+    wait();
+    if (!state_->disk_hangs()) return;
+    state_->report("a look at the disk hangs: its thread is left behind");
+    // A thread that hangs in a system call may come back at any time, to all of this but the log.
+    state_->log.reset();
+    static auto& left_behind = *new std::vector<std::unique_ptr<state>>;
+    left_behind.push_back(std::move(state_));
+}
+
+void server::start(std::function<void()> on_failure) {
+    state_->on_failure = std::move(on_failure);
+    try {
+        state_->loops->start([s = state_.get()](loop&, std::size_t index) -> task<> {
+            shard& own = s->shards[index];
+            own.own_worker->serve(own.listeners);
+            (void)co_await sleep_until(never);  // until the worker stops the loop
+        });
+    } catch (const std::runtime_error& none) {
+        throw std::runtime_error(
+            fmt::format("{}; ask for fewer with --threads, or raise the limit (ulimit -u, "
+                        "TasksMax= in the service's unit)",
+                        none.what()));
+    }
+    state_->started = true;
+}
+
+void server::drain() { state_->drain(); }
+
+void server::state::drain() noexcept {
+    if (draining.exchange(true)) return;
+    for (shard& each : shards) {
+        if (!started || each.listeners.empty()) continue;  // without a listener: by the one that has it
+        http::worker* const ending = &*each.own_worker;
+        each.own_loop->post([ending] { ending->drain(); });
+    }
+}
+
+void server::state::fail() noexcept {
+    if (failed.exchange(true)) return;
+    drain();
+    if (on_failure) on_failure();
+}
+
+void server::wait() {
+    if (state_->started) state_->loops->join();
+    if (!state_->disk_hangs()) state_->blocking.reset();
+}
+
+void server::reopen_logs() noexcept {
+    if (state_->log) state_->log->reopen();
+}
+
+bool server::has_failed() const noexcept { return state_->failed; }
+naru::engine server::engine() const noexcept { return state_->engine; }
+const std::string& server::engine_reason() const noexcept { return state_->engine_reason; }
+const std::vector<address>& server::local_addresses() const noexcept { return state_->local; }
+address server::local_address() const noexcept { return state_->local.front(); }
+
+}  // namespace naru::http

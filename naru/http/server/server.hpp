@@ -1,0 +1,59 @@
+// The web server: one loop per thread, each with its own listener (SO_REUSEPORT).
+#pragma once
+
+#include <naru/http/server/server_options.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace naru::http {
+
+class server {
+ public:
+    /// Opens the root and the log, makes the engines and binds the listeners: after this the port is taken
+    /// and the kernel queues connections. Throws std::runtime_error with one sentence that says what is wrong
+    /// and what to do. `report` gets lines for the operator; any thread may call it.
+    server(server_options options, std::function<void(std::string_view)> report);
+    /// Drains if it still runs. Should a thread hang in a look at the disk by then (a network file system),
+    /// it is left behind, with the memory and the descriptors that it may come back to, for the rest of the
+    /// process.
+    ~server();
+    server(const server&) = delete;
+    server& operator=(const server&) = delete;
+
+    /// Starts the threads: all, or none. Throws std::runtime_error if one of them cannot be had; the server
+    /// is then good for nothing else. `on_failure` is called, once, from one of the threads, when a listener
+    /// has failed for good: the server has begun to drain by then, so that it never goes on as one that does
+    /// not listen where it was told to.
+    void start(std::function<void()> on_failure = {});
+
+    /// Stops accepting, once what waits in the listeners' queues has been accepted, and lets what is in
+    /// flight finish, for timeouts.drain at most. Thread-safe.
+    void drain();
+
+    /// Returns when all threads have ended, but for those that hang in a look at the disk.
+    void wait();
+
+    /// Opens the access log anew, as after it has been renamed. Any thread.
+    void reopen_logs() noexcept;
+
+    /// Whether a listener has failed. Any thread.
+    bool has_failed() const noexcept;
+
+    /// What `automatic` became, and why; the addresses with the ports that were chosen for port 0, and the
+    /// first of them.
+    naru::engine engine() const noexcept;
+    const std::string& engine_reason() const noexcept;
+    const std::vector<address>& local_addresses() const noexcept;
+    address local_address() const noexcept;
+
+ private:
+    struct shard;
+    struct state;
+    std::unique_ptr<state> state_;
+};
+
+}  // namespace naru::http

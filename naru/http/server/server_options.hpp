@@ -1,0 +1,90 @@
+// What a server is told at its start.
+#pragma once
+
+#include <naru/backend/choose_backend.hpp>
+#include <naru/os/address.hpp>
+#include <naru/os/socket.hpp>
+#include <naru/os/socket_options.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace naru::http {
+
+/// How long a client may take. Each but `write` is a deadline of the loop (milliseconds are its resolution).
+/// A plain request only ever pushes its connection's deadline back, which is one store. Who is sent an answer
+/// is looked at from time to time instead.
+struct timeouts {
+    std::chrono::milliseconds head{20'000};   ///< from the first byte of a request to the end of its head
+    std::chrono::milliseconds body{30'000};   ///< between two pieces of a body
+    std::chrono::milliseconds write{60'000};  ///< without a byte of the answer taken (to an eighth of it)
+    std::chrono::milliseconds keep_alive{60'000};  ///< between two requests
+    std::chrono::milliseconds disk{10'000};        ///< for a look at the disk; then 503
+    std::chrono::milliseconds drain{10'000};       ///< for what is in flight, when the server stops
+};
+
+/// What a client must do at least, in bytes per second over each `over`: a byte now and then is not enough to
+/// go on for ever. 0: nothing.
+struct least_rates {
+    std::uint64_t body{500};    ///< of a request's body that it sends; below it the answer is 408
+    std::uint64_t answer{500};  ///< of an answer that its system acknowledges; below it it is reset
+    std::chrono::milliseconds over{60'000};
+};
+
+struct listen_address {
+    address where;
+    /// Passed over on a system that has no such address, unless it is the last of all.
+    bool if_there = false;
+    /// The port is the one that the address before it has got.
+    bool port_of_previous = false;
+};
+
+/// Where a server listens, one address or several.
+struct listen_addresses {
+    listen_addresses() = default;
+    listen_addresses(const address& one) : all{{one}} {}
+
+    std::vector<listen_address> all;
+};
+
+struct server_options {
+    std::string root = ".";
+    listen_addresses listen;
+    naru::engine engine = naru::engine::automatic;
+    uring_options uring = [] {
+        uring_options defaults;
+        defaults.direct_descriptors = uring_options::direct::near_limit;
+        return defaults;
+    }();
+    unsigned threads = 1;
+    /// One listener for all threads, which hands connections round, instead of one each that share the port.
+    /// Always so where ports cannot be shared (Windows).
+    bool shared_listener = false;
+    bool listings = false;  ///< pages that show directories without an index
+    bool dotfiles =
+        false;  ///< serve and list names that begin with a dot; else `.well-known` at the top alone
+    http::timeouts timeouts;
+    http::least_rates least_rates;
+    /// Connections of one client address (IPv6: of one /64) while more than three quarters of the most that
+    /// there can be are open; more are closed at once. The most is what the descriptors allow: RLIMIT_NOFILE
+    /// shared among the threads (with io_uring's direct descriptors as many for each), 1,023 with select.
+    /// 0: no limit.
+    unsigned connections_per_address = 100;
+    std::optional<std::string> access_log;  ///< a path, or "-"
+
+    // TCP, as measured to help or asked for (see docs/operations.md).
+    int backlog = 4096;
+    int fast_open_queue = 0;
+    /// A connection is accepted when its request has come: one wake-up for both, and half the cost of a
+    /// connection that makes one request. One that stays silent is accepted after this time (tcp(7)).
+    std::chrono::seconds defer_accept{1};
+    std::optional<socket_options::keep_alive_settings> tcp_keep_alive;
+    std::chrono::milliseconds user_timeout{0};
+    int send_buffer = 0;
+    int receive_buffer = 0;
+};
+
+}  // namespace naru::http

@@ -1,0 +1,362 @@
+// Shed: clients that are too slow are let go; and when something that all share runs out, those who have held
+// most of it for the longest time. What each costs at most stands in docs/operations.md.
+#include <naru/http/limits.hpp>
+#include <naru/http/server/worker.hpp>
+
+#include <algorithm>
+#include <bit>
+
+#include <fmt/format.h>
+
+namespace naru::http {
+
+namespace {
+
+using std::chrono::duration_cast;
+using std::chrono::milliseconds;
+
+// Sums by powers of two: from which on the greatest are together as much as is wanted. Allocates nothing.
+class histogram {
+ public:
+    static std::size_t bucket_of(std::uint64_t value) noexcept {
+        return static_cast<std::size_t>(std::bit_width(value));
+    }
+
+    void add(std::uint64_t value, std::size_t cost) noexcept { sums_[bucket_of(value)] += cost; }
+
+    /// Afterwards `takes` is true for the greatest, until they are `wanted` together.
+    void choose(std::size_t wanted) noexcept {
+        first_ = sums_.size();
+        while (first_ > 0 && wanted > 0) {
+            --first_;
+            in_first_ = wanted;
+            wanted -= std::min(wanted, sums_[first_]);
+        }
+    }
+    bool takes(std::uint64_t value, std::size_t cost) noexcept {
+        const std::size_t bucket = bucket_of(value);
+        if (bucket != first_) return bucket > first_;
+        if (in_first_ == 0) return false;
+        in_first_ -= std::min(in_first_, cost);
+        return true;
+    }
+
+ private:
+    std::array<std::size_t, 65> sums_{};
+    std::size_t first_ = 65;    // the smallest bucket of which some are taken
+    std::size_t in_first_ = 0;  // so much of it
+};
+
+std::uint64_t in_milliseconds(duration time) noexcept {
+    return static_cast<std::uint64_t>(std::max<std::int64_t>(duration_cast<milliseconds>(time).count(), 0));
+}
+
+// What a rate comes to in a time.
+std::int64_t bytes_in(std::uint64_t rate, duration time) noexcept {
+    return static_cast<std::int64_t>(static_cast<double>(rate) * std::chrono::duration<double>(time).count());
+}
+
+constexpr std::array<std::string_view, static_cast<std::size_t>(shed_reason::count)> reasons = {
+    "too slow to take an answer",
+    "too slow to send a body",
+    "holding buffers that were needed",
+    "refused for want of a buffer",
+    "holding the most memory for requests that wait",
+    "holding listings or replaced files for longest",
+    "answered 503 because others hold too many of them",
+    "idle when descriptors were needed",
+    "refused for their address had too many connections",
+};
+
+}  // namespace
+
+// ---------------------------------------------------------------------------------------- one client
+
+std::uint64_t connection::handed_over() const noexcept {
+    const exchange& x = *exchange_;
+    return x.sent + (x.sending.idle() ? 0 : x.sending.progress) +
+           (x.sending_file.idle() ? 0 : x.sending_file.progress);
+}
+
+std::optional<duration> connection::stalled(instant now) noexcept {
+    if (!is_sending()) return std::nullopt;
+    auto& pace = exchange_->pace;
+    if (const std::uint64_t gone = handed_over(); gone != pace.seen) {
+        pace.seen = gone;
+        pace.moved = now;
+    }
+    return now - pace.moved;
+}
+
+std::optional<duration> connection::silent(instant now) const noexcept {
+    if (phase_ != phase::idle || !armed()) return std::nullopt;
+    const timeouts& after = worker_.options_.timeouts;
+    return now - (deadline - (asked_ ? after.keep_alive : after.head));
+}
+
+std::size_t connection::buffers_held() const noexcept {
+    return (exchange_->input != nullptr) + (exchange_->output != nullptr) +
+           worker_.loop_.backend().kept_for(target);
+}
+
+std::size_t connection::loose_bytes() const noexcept {
+    if (!has_exchange_ || exchange_->held == nullptr || exchange_->held->in_cache) return 0;
+    return exchange_->held->content->bytes_in_memory() / exchange_->held->holders;
+}
+
+void connection::shed(shed_reason why) noexcept {
+    worker_.count_shed(why);
+    reset_on_close(worker_.loop_.borrow(target).get());
+    close();
+}
+
+// Closing: what is not lent goes back now, and what is counts as good as returned.
+void connection::leave() noexcept {
+    exchange& x = *exchange_;
+    release_input();
+    if (x.output != nullptr) {
+        --worker_.held_;
+        ++worker_.leaving_buffers_;
+    }
+    x.leaving = loose_bytes();
+    worker_.leaving_loose_ += x.leaving;
+}
+
+void connection::return_leaving() noexcept {
+    if (exchange_->output != nullptr) {
+        ++worker_.held_;
+        --worker_.leaving_buffers_;
+    }
+    worker_.leaving_loose_ -= exchange_->leaving;
+}
+
+void connection::look(instant now) noexcept {
+    if (phase_ == phase::body) return look_at_body(now);
+    if (phase_ == phase::sending) return look_at_answer(now);
+    exchange_->pace.begun = instant::min();
+}
+
+// A body that comes byte by byte pushes its deadline back each time; it must come at the least rate, too.
+void connection::look_at_body(instant now) noexcept {
+    const least_rates& least = worker_.options_.least_rates;
+    auto& pace = exchange_->pace;
+    const auto come = static_cast<std::int64_t>(exchange_->body.bytes_read());
+    const bool begins = pace.begun == instant::min() || !pace.of_body;
+    if (!begins && now - pace.begun < least.over) return;
+    if (!begins && come - pace.at_begin < bytes_in(least.body, least.over)) {
+        if (!timed_out_) worker_.count_shed(shed_reason::slow_body);
+        timed_out_ = true;
+        worker_.loop_.cancel(*this);  // ends in 408
+        return;
+    }
+    pace.of_body = true;
+    pace.begun = now;
+    pace.at_begin = come;
+}
+
+// A client may be slow as long as it takes something within the time for it, and no less than the least rate.
+// What counts is what its system has acknowledged: the send buffer may be large, and room in it rare.
+void connection::look_at_answer(instant now) noexcept {
+    const least_rates& least = worker_.options_.least_rates;
+    const duration limit = worker_.options_.timeouts.write;
+    const duration between = std::min<duration>(limit, least.over) / limits::looks_per_time;
+    if (exchange_->input != nullptr && stalled(now).value_or(duration(0)) > limits::slow_after) park_input();
+    auto& pace = exchange_->pace;
+    if (pace.begun == instant::min() || pace.of_body) {
+        pace.of_body = false;
+        pace.begun = instant::max();
+        pace.look = now + between;
+        return;
+    }
+    (void)stalled(now);
+    if (now < pace.look) return;
+    pace.look = now + between;
+    const auto unseen = static_cast<std::int64_t>(unacknowledged(worker_.loop_.borrow(target).get()));
+    const std::int64_t taken = static_cast<std::int64_t>(pace.seen) - unseen;
+    if (pace.begun == instant::max()) {
+        pace.taken = pace.at_begin = taken;
+        pace.begun = now;
+    }
+    if (taken > pace.taken) {
+        pace.taken = taken;
+        pace.moved = now;
+    }
+    if (now - pace.moved >= limit) return shed(shed_reason::slow_answer);
+    if (now - pace.begun < least.over) return;
+    if (taken - pace.at_begin < bytes_in(least.answer, now - pace.begun))
+        return shed(shed_reason::slow_answer);
+    pace.begun = now;
+    pace.at_begin = taken;
+}
+
+// ---------------------------------------------------------------------------------------- all of a loop
+
+worker::look_timer::look_timer(worker& of) noexcept
+    : timer([](timer& expired) noexcept { static_cast<look_timer&>(expired).owner.look(); }), owner(of) {}
+
+bool worker::is_short() const noexcept {
+    const buffer_pool& pool = loop_.buffers();
+    const std::size_t left = pool.capacity() - pool.leased() + leaving_buffers_;
+    return held_ > limits::held_buffers(pool.capacity()) || left < limits::scarce_buffers(pool.capacity());
+}
+
+// At the end of this tick, when no connection is being served; or after the interval, if nothing is short.
+void worker::look_soon() noexcept {
+    const bool hurry = is_short() || aside_bytes_ > limits::aside_bytes;
+    const instant when =
+        hurry ? std::max(loop_.now(), saturating_add(looked_, limits::look_interval_when_scarce))
+              : saturating_add(loop_.now(), look_interval_);
+    if (!look_.armed() || when < look_.deadline) loop_.arm(look_, when);
+}
+
+void worker::look() noexcept {
+    const instant now = loop_.now();
+    looked_ = now;
+    exchanges_.for_each([now](exchange& each) { each.owner.look(now); });
+    if (is_short()) relieve_buffers(now);
+    if (aside_bytes_ > limits::aside_bytes) relieve_aside();
+    report_shed(now);
+    const bool unreported = std::ranges::any_of(shed_, [](std::uint64_t each) { return each > 0; });
+    if (exchanges_.live() > 0 || unreported) look_soon();
+}
+
+// From whoever has been stalled for longest on, until `cost` of those who are closed comes to what is wanted.
+template <class Cost>
+void worker::shed_slowest(instant now, std::size_t wanted, duration least, shed_reason why,
+                          Cost cost) noexcept {
+    histogram by_age;
+    const auto visit = [&](auto use) {
+        exchanges_.for_each([&](exchange& each) {
+            const auto age = each.owner.stalled(now);
+            const std::size_t gives = age && *age >= least ? cost(each.owner) : 0;
+            if (gives > 0) use(each.owner, in_milliseconds(*age), gives);
+        });
+    };
+    visit([&](connection&, std::uint64_t age, std::size_t gives) { by_age.add(age, gives); });
+    by_age.choose(wanted);
+    visit([&](connection& each, std::uint64_t age, std::size_t gives) {
+        if (by_age.takes(age, gives)) each.shed(why);
+    });
+}
+
+void worker::relieve_buffers(instant now) noexcept {
+    exchanges_.for_each([](exchange& each) {
+        if (each.owner.is_sending()) each.owner.park_input();
+    });
+    const buffer_pool& pool = loop_.buffers();
+    const std::size_t all = pool.capacity();
+    const std::size_t left = all - pool.leased() + leaving_buffers_;
+    const bool scarce = left < limits::scarce_buffers(all);
+    std::size_t wanted = held_ > limits::held_buffers(all) ? held_ - limits::held_buffers_after(all) : 0;
+    if (scarce) wanted = std::max(wanted, 2 * limits::scarce_buffers(all) - left);
+    if (wanted == 0) return;
+    shed_slowest(now, wanted, scarce ? limits::slow_after_when_scarce : limits::slow_after,
+                 shed_reason::buffers, [](const connection& each) { return each.buffers_held(); });
+}
+
+// The largest first.
+void worker::relieve_aside() noexcept {
+    histogram by_size;
+    const auto visit = [this](auto use) {
+        connections_.for_each([&](connection& each) {
+            const std::size_t bytes = each.is_closing() ? 0 : each.bytes_aside();
+            if (bytes > 0) use(each, bytes);
+        });
+    };
+    std::size_t all = 0;
+    visit([&](connection&, std::size_t bytes) {
+        by_size.add(bytes, bytes);
+        all += bytes;
+    });
+    const std::size_t enough = limits::aside_bytes / 4 * 3;
+    by_size.choose(all > enough ? all - enough : 0);
+    visit([&](connection& each, std::size_t bytes) {
+        if (by_size.takes(bytes, bytes)) each.shed(shed_reason::aside);
+    });
+}
+
+std::size_t worker::loose_excess() const noexcept {
+    const std::size_t room = limits::loose_bytes + leaving_loose_;
+    return cache_.loose_bytes() > room ? cache_.loose_bytes() - room : 0;
+}
+
+// Room for a document of a kind that may outlive its place in the cache, and is in the books already. Who has
+// been slow for a while makes room; what they hold comes back when they have been closed.
+bool worker::has_room_for(const document& what) noexcept {
+    if (what.is == document::kind::listing && loose_excess() > 0) {
+        shed_slowest(loop_.now(), loose_excess() + limits::loose_bytes / 4, limits::slow_after,
+                     shed_reason::loose, [](const connection& each) { return each.loose_bytes(); });
+        return loose_excess() == 0;
+    }
+    const std::size_t most = limits::loose_descriptors(descriptors_);
+    if (what.descriptors() == 0 || cache_.loose_descriptors() <= most) return true;
+    shed_slowest(loop_.now(), most / 16 + 1, limits::slow_after, shed_reason::loose,
+                 [](const connection& each) -> std::size_t { return each.loose_bytes() > 0 ? 1 : 0; });
+    return false;
+}
+
+// No descriptor for a new connection: those that have been silent for longest make room for it.
+void worker::close_idle() noexcept {
+    const instant now = loop_.now();
+    histogram by_age;
+    const auto visit = [&](auto use) {
+        connections_.for_each([&](connection& each) {
+            const auto age = each.silent(now);
+            if (age && *age >= limits::idle_after) use(each, in_milliseconds(*age));
+        });
+    };
+    visit([&](connection&, std::uint64_t age) { by_age.add(age, 1); });
+    by_age.choose(limits::idle_closed_at_once(connections_.live()));
+    visit([&](connection& each, std::uint64_t age) {
+        if (!by_age.takes(age, 1)) return;
+        count_shed(shed_reason::idle);
+        each.close();
+    });
+}
+
+// ---------------------------------------------------------------------------------------- addresses
+
+void worker::count_address(connection& of) noexcept {
+    if (of.address_ != address_counts::none || of.is_closing()) return;
+    const auto peer = address::peer_of(loop_.borrow(of.target).get());
+    if (peer) of.address_ = addresses_.add(peer->network());
+}
+
+bool worker::has_too_many(connection& fresh) noexcept {
+    const std::size_t most = options_.connections_per_address;
+    if (most == 0) return false;
+    const std::size_t open = connections_.live();
+    if (open <= limits::crowded(most_connections_)) {
+        if (open < limits::crowded(most_connections_) / 2) counts_addresses_ = false;
+        return false;
+    }
+    if (!counts_addresses_) connections_.for_each([this](connection& each) { count_address(each); });
+    counts_addresses_ = true;
+    count_address(fresh);
+    return addresses_.at(fresh.address_) > most;
+}
+
+// ---------------------------------------------------------------------------------------- saying so
+
+void worker::count_shed(shed_reason why) noexcept {
+    ++shed_[static_cast<std::size_t>(why)];
+    if (!look_.armed()) loop_.arm(look_, loop_.now());
+}
+
+void worker::report_shed(instant now) noexcept {
+    if (shed_reported_ != instant::min() && now - shed_reported_ < limits::shed_report_interval) return;
+    std::uint64_t all = 0;
+    std::string text;
+    for (std::size_t each = 0; each < shed_.size(); ++each) {
+        if (shed_[each] == 0) continue;
+        all += shed_[each];
+        text += fmt::format("{}{} {}", text.empty() ? "" : ", ", shed_[each], reasons[each]);
+    }
+    if (all == 0) return;
+    shed_ = {};
+    shed_reported_ = now;
+    report_(fmt::format("shed {} client{} within {} s: {}", all, all == 1 ? "" : "s",
+                        duration_cast<std::chrono::seconds>(limits::shed_report_interval).count(), text));
+}
+
+}  // namespace naru::http

@@ -1,0 +1,181 @@
+// What one thread of the server owns: a loop, its listeners, its connections and its cache. Shares nothing
+// but the access log and the threads for blocking work.
+#pragma once
+
+#include <naru/core/object_pool.hpp>
+#include <naru/fs/files.hpp>
+#include <naru/http/handlers/disk.hpp>
+#include <naru/http/handlers/file_cache.hpp>
+#include <naru/http/link/connection.hpp>
+#include <naru/http/message/date.hpp>
+#include <naru/http/server/access_log.hpp>
+#include <naru/http/server/server_options.hpp>
+#include <naru/loop/loop.hpp>
+#include <naru/net/acceptor.hpp>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace naru::http {
+
+class worker {
+ public:
+    /// Everything is borrowed. `report` gets a line about something an operator should know (out of
+    /// descriptors); it is called on the loop's thread.
+    worker(loop& on, const server_options& options, std::shared_ptr<const directory_root> root,
+           disk_threads& threads, access_log* log, std::function<void(std::string_view)> report);
+    ~worker();
+    worker(const worker&) = delete;
+    worker& operator=(const worker&) = delete;
+
+    /// Before serve: who is told, once for each, of a listener that has failed for good and was closed.
+    void on_lost_listener(std::function<void()> told) { lost_listener_ = std::move(told); }
+
+    // accept.cpp
+    /// Accepts on each of these, which are this worker's from here on.
+    void serve(const std::vector<handle>& listeners) noexcept;
+
+    // drain.cpp
+    /// Accepts what waits in the listeners' queues, closes them, lets what is in flight finish until the
+    /// drain deadline, then stops the loop; before that, drains those it shares its listeners with.
+    void drain() noexcept;
+    /// After the loop's end: a look at the disk hangs. Its thread may still come back to this worker, its
+    /// loop and the threads' pools.
+    bool disk_hangs() const noexcept { return !disk_.idle(); }
+
+    // share.cpp
+    /// Before serve: connections are handed round among this worker and `others` (borrowed), which have no
+    /// listener of their own.
+    void share_with(std::vector<worker*> others);
+
+ private:
+    friend class connection;
+
+    struct drain_timer : timer {
+        explicit drain_timer(worker& of) noexcept;
+        worker& owner;
+    };
+
+    struct look_timer : timer {
+        explicit look_timer(worker& of) noexcept;
+        worker& owner;
+    };
+
+    struct settle_timer : timer {
+        explicit settle_timer(worker& of) noexcept;
+        worker& owner;
+    };
+
+    // The close of a socket that is nothing: it ends when the kernel has done all that it was asked before.
+    struct flush_operation : operation {
+        explicit flush_operation(worker& of) noexcept;
+        worker& owner;
+    };
+
+    // One listener. Its acceptor is pinned.
+    struct listening {
+        listening(worker& of, handle listener) noexcept;
+        worker& owner;
+        handle listener;
+        acceptor accepting;
+        bool closed = false;
+    };
+
+    struct transfer;
+
+    worker* next_share() noexcept;
+    void hand_on(handle connection, worker& to) noexcept;
+    void drain_others() noexcept;
+    void on_connection(handle accepted) noexcept;
+    void on_pause(std::error_code why) noexcept;
+    void take(handle accepted) noexcept;
+    void destroy(connection& ended) noexcept;
+    void on_lost(listening& failed, std::error_code why) noexcept;
+    void on_stopped(listening& stopped) noexcept;
+    void settle() noexcept;
+    void settle_later(instant now) noexcept;
+    bool is_quiet() noexcept;
+    bool flush() noexcept;
+    void on_flushed() noexcept;
+    void stop_accepting() noexcept;
+    void end_idle() noexcept;
+    bool listens() const noexcept;
+
+    // shed.cpp
+    /// An exchange holds one more buffer of the pool, or so many more bytes of the heap.
+    void holds_one_more() noexcept {
+        ++held_;
+        if (!look_.armed() || is_short()) look_soon();
+    }
+    void add_aside(std::size_t bytes) noexcept {
+        aside_bytes_ += bytes;
+        if (aside_bytes_ > limits::aside_bytes) look_soon();
+    }
+    bool is_short() const noexcept;
+    void look_soon() noexcept;
+    void look() noexcept;
+    void relieve_buffers(instant now) noexcept;
+    void relieve_aside() noexcept;
+    std::size_t loose_excess() const noexcept;
+    bool has_room_for(const document& what) noexcept;
+    void close_idle() noexcept;
+    bool has_too_many(connection& fresh) noexcept;
+    void count_address(connection& of) noexcept;
+    template <class Cost>
+    void shed_slowest(instant now, std::size_t wanted, duration least, shed_reason why, Cost cost) noexcept;
+    void count_shed(shed_reason why) noexcept;
+    void report_shed(instant now) noexcept;
+    void stop_if_drained() noexcept;
+    std::int64_t unix_seconds() noexcept;
+    std::string_view date() noexcept;
+
+    loop& loop_;
+    const server_options& options_;
+    access_log* log_;
+    std::function<void(std::string_view)> report_;
+    file_cache cache_;
+    disk disk_;
+    object_pool<connection> connections_;
+    object_pool<exchange> exchanges_;
+    std::function<void()> lost_listener_;
+    std::deque<listening> listening_;
+    drain_timer drain_deadline_{*this};
+    look_timer look_{*this};
+    duration look_interval_;
+    instant looked_ = instant::min();
+    std::size_t held_ = 0;             // pool buffers of connections, but those that are closing
+    std::size_t leaving_buffers_ = 0;  // of those that are
+    std::size_t leaving_loose_ = 0;    // loose bytes of those that are
+    std::size_t aside_bytes_ = 0;
+    std::size_t most_connections_;
+    std::size_t descriptors_;  // this loop's share
+    address_counts addresses_;
+    bool counts_addresses_ = false;
+    std::array<std::uint64_t, static_cast<std::size_t>(shed_reason::count)> shed_{};
+    instant shed_reported_ = instant::min();
+    settle_timer settle_deadline_{*this};
+    flush_operation flush_{*this};
+    instant accept_until_{};  // at a stop
+    std::vector<worker*> others_;
+    std::size_t turn_ = 0;
+    std::size_t leaving_ = 0;
+    std::atomic<std::size_t> arriving_{0};  // counted up by the thread that accepts
+    unsigned accepted_at_stop_ = 0;
+    unsigned accepted_before_ = 0;  // of them, when it was last looked
+    bool draining_ = false;
+    bool settled_ = false;  // nothing waits to be accepted any more
+    bool ending_ = false;   // nobody waits any more, but a look at the disk is still under way
+    instant reported_pause_ = instant::min();
+    std::int64_t date_second_ = -1;
+    std::array<char, date_length> date_{};
+};
+
+}  // namespace naru::http

@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+"""Includes point downwards: a folder of naru/ includes only what stands beneath it (docs/architecture.md)."""
+import re
+import sys
+from pathlib import Path
+
+# Each folder, and what it may include besides itself.
+BENEATH = {
+    "core": "",
+    "os": "core",
+    "loop": "core os",
+    "backend": "core os loop",
+    "coro": "core os loop",
+    "stream": "core os loop coro",
+    "net": "core os loop backend coro stream",
+    "fs": "core os loop backend coro stream net",
+    "http": "core os loop backend coro stream net fs",
+}
+
+
+def faults(root):
+    for path in sorted((root / "naru").rglob("*.[ch]pp")):
+        folder = path.relative_to(root / "naru").parts[0]
+        if folder not in BENEATH:
+            if folder != "naru.hpp":  # which includes all that users need
+                yield f"{path.relative_to(root)}: {folder} is no folder of the library (tests/docs/layers_test.py names them)"
+            continue
+        for line in path.read_text(encoding="utf-8").splitlines():
+            found = re.match(r'#include [<"](?:naru/([a-z_0-9]+)/|(load|lab|apps)/)', line)
+            if not found:
+                continue
+            included = found[1] or "apps/naru"
+            if included != folder and included not in BENEATH[folder].split():
+                yield f"{path.relative_to(root)}: {line} points upwards: {folder} stands beneath {included}"
+
+
+def main():
+    root = Path(__file__).resolve().parents[2]
+    found = list(faults(root))
+    print("\n".join(found) or "every include points downwards")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
