@@ -3,6 +3,7 @@
 
 #include <naru/http/h1/scan.hpp>
 #include <naru/http/limits.hpp>
+#include <naru/http/message/path.hpp>
 
 #include <gtest/gtest.h>
 
@@ -329,6 +330,44 @@ TEST(scan, both_ways_agree_with_a_plain_loop) {
             ASSERT_EQ(find_control(text.data(), text.data() + text.size()), found) << byte << " at " << at;
             ASSERT_EQ(find_control_portable(text.data(), text.data() + text.size()), found)
                 << byte << " at " << at;
+        }
+    }
+}
+
+// A path that is called plain is found as it is: what decodes paths, and what looks for names that begin with
+// a dot, would change nothing.
+TEST(scan, a_target_is_what_its_bytes_are) {
+    std::minstd_rand random(7);
+    for (int round = 0; round < 200'000; ++round) {
+        constexpr char edges[] = "//..aZ09%2e\\?#- ~\x7f\x80";
+        std::string text(1 + random() % 50, '/');
+        for (std::size_t index = 1; index < text.size(); ++index)
+            text[index] = random() % 3 != 0 ? 'a' : edges[random() % (sizeof edges - 1)];
+        if (round % 8 == 0) text[0] = edges[random() % (sizeof edges - 1)];
+        const std::size_t beyond = random() % 20;  // bytes that happen to lie behind it
+        const std::string bytes = text + std::string(beyond, edges[random() % (sizeof edges - 1)]);
+        const std::string_view target(bytes.data(), text.size());
+
+        const std::size_t mark = std::min(text.find('?'), text.size());
+        const std::string path = text.substr(0, mark);
+        const auto decoded = decode_path(path);
+        const bool allowed = std::none_of(text.begin(), text.end(), [](char byte) {
+            return is_outside_target(static_cast<unsigned char>(byte));
+        });
+        for (const target_look& seen :
+             {look_at(target, bytes.data() + bytes.size()),
+              look_at_portable(target, 0, {.plain_path = target.starts_with('/')})}) {
+            ASSERT_EQ(seen.allowed, allowed) << text;
+            ASSERT_EQ(seen.path_length, mark) << text;
+            if (seen.plain_path) {
+                ASSERT_TRUE(decoded) << text;
+                ASSERT_EQ(*decoded, path.substr(1)) << text;
+                ASSERT_FALSE(has_dotfile(*decoded)) << text;
+            } else if (path.starts_with('/')) {
+                ASSERT_TRUE(path.find('%') != std::string::npos || path.find('\\') != std::string::npos ||
+                            path.find("//") != std::string::npos || path.find("/.") != std::string::npos)
+                    << text;
+            }
         }
     }
 }

@@ -4,20 +4,39 @@
 #include <naru/http/limits.hpp>
 
 #include <algorithm>
+#include <array>
 
 namespace naru::http {
 
 namespace {
 
-// What may stand in a request target: RFC 3986, and beyond it what browsers (|^`{}"<>\) and others (UTF-8 in
-// a path) send as it is.
-constexpr byte_table target_bytes = [] {
-    byte_table table = make_byte_table("-._~:/?[]@!$&'()*+,;=%|^`{}\"<>\\");
-    for (std::size_t byte = 0x80; byte < table.size(); ++byte)
-        table[byte] = true;
+// reg-name, and the dot of which there are not two in a row.
+constexpr std::uint8_t outside = 1;
+constexpr std::uint8_t dot = 2;
+constexpr std::array<std::uint8_t, 256> name_classes = [] {
+    const byte_table allowed = make_byte_table("-._~!$&'()*+,;=%");
+    std::array<std::uint8_t, 256> table{};
+    for (std::size_t byte = 0; byte < table.size(); ++byte)
+        table[byte] = allowed[byte] ? 0 : outside;
+    table['.'] = dot;
     return table;
 }();
-constexpr byte_table name_bytes = make_byte_table("-._~!$&'()*+,;=%");  // reg-name
+
+// reg-name [":" port]
+bool is_named_host(std::string_view text) noexcept {
+    std::uint8_t seen = 0;
+    std::uint8_t before = 0;
+    std::size_t size = 0;
+    for (; size < text.size() && text[size] != ':'; ++size) {
+        const std::uint8_t each = name_classes[static_cast<unsigned char>(text[size])];
+        seen |= static_cast<std::uint8_t>((each & outside) | (before & each));  // two dots
+        before = each;
+    }
+    if (seen != 0 || size == 0 || (size == 1 && before == dot)) return false;
+    if (size == text.size()) return true;
+    const std::string_view port = text.substr(size + 1);
+    return port.size() <= 5 && port.find_first_not_of("0123456789") == std::string_view::npos;
+}
 
 method method_of(std::string_view name) noexcept {
     switch (name.size()) {
@@ -39,25 +58,16 @@ method method_of(std::string_view name) noexcept {
 }  // namespace
 
 bool is_host(std::string_view text) noexcept {
-    std::string_view port;
-    if (text.starts_with('[')) {  // an IPv6 address
-        const std::size_t close = text.find(']');
-        if (close == std::string_view::npos) return false;
-        const std::string_view inside = text.substr(1, close - 1);
-        if (inside.find_first_not_of("0123456789abcdefABCDEF:.") != std::string_view::npos) return false;
-        if (inside.find(':') == std::string_view::npos || inside.find("..") != std::string_view::npos)
-            return false;
-        const std::string_view after = text.substr(close + 1);
-        if (!after.empty() && after.front() != ':') return false;
-        port = after.empty() ? after : after.substr(1);
-    } else {
-        const std::size_t colon = text.find(':');
-        const std::string_view name = text.substr(0, colon);
-        if (name.empty() || name == "." || !all_in(name_bytes, name) ||
-            name.find("..") != std::string_view::npos)
-            return false;
-        port = colon == std::string_view::npos ? std::string_view() : text.substr(colon + 1);
-    }
+    if (!text.starts_with('[')) return is_named_host(text);
+    const std::size_t close = text.find(']');  // an IPv6 address
+    if (close == std::string_view::npos) return false;
+    const std::string_view inside = text.substr(1, close - 1);
+    if (inside.find_first_not_of("0123456789abcdefABCDEF:.") != std::string_view::npos) return false;
+    if (inside.find(':') == std::string_view::npos || inside.find("..") != std::string_view::npos)
+        return false;
+    const std::string_view after = text.substr(close + 1);
+    if (!after.empty() && after.front() != ':') return false;
+    const std::string_view port = after.empty() ? after : after.substr(1);
     return port.size() <= 5 && port.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
@@ -72,6 +82,7 @@ text_range request_parser::range_of(std::string_view piece) const noexcept {
 
 parse_status request_parser::parse(std::string_view bytes) noexcept {
     base_ = bytes.data();
+    end_ = base_ + bytes.size();
     while (true) {
         std::string_view line;
         parse_status status = next_line(bytes, line);
@@ -100,6 +111,11 @@ parse_status request_parser::next_line(std::string_view bytes, std::string_view&
     const char* const end = base_ + bytes.size();
     const char* const found = find_control(base_ + std::max(line_, scanned_), end);
     const auto length = static_cast<std::size_t>(found - begin);
+    if (end - found >= 2 && found[0] == '\r' && found[1] == '\n' && length <= limits::request_line_bytes) {
+        line = {begin, length};
+        line_ = scanned_ = static_cast<std::uint32_t>(found + 2 - base_);
+        return parse_status::complete;
+    }
     if (phase_ == phase::request_line && length > limits::request_line_bytes) {
         return refuse(414, "the request line is too long");
     }
@@ -119,6 +135,19 @@ parse_status request_parser::next_line(std::string_view bytes, std::string_view&
 }
 
 parse_status request_parser::parse_request_line(std::string_view line) noexcept {
+    // As nearly all are: the version is known to be good, and what is in front of it has no space but one, or
+    // has a target with a character that may not be there.
+    constexpr std::string_view get = "GET ";
+    constexpr std::string_view version = " HTTP/1.";
+    if (line.size() > get.size() + version.size() && line.starts_with(get)) {
+        const std::string_view end = line.substr(line.size() - version.size() - 1);
+        if (end.starts_with(version) && (end.back() == '1' || end.back() == '0')) {
+            head_.method = method::get;
+            head_.method_name = range_of(line.substr(0, get.size() - 1));
+            head_.minor_version = static_cast<std::uint8_t>(end.back() - '0');
+            return parse_target(line.substr(get.size(), line.size() - get.size() - end.size()));
+        }
+    }
     const std::size_t space = line.find(' ');
     if (space == std::string_view::npos) return refuse(400, "the request line has no target");
     const std::string_view name = line.substr(0, space);
@@ -146,8 +175,15 @@ parse_status request_parser::parse_version(std::string_view version) noexcept {
     return parse_status::need_more;
 }
 
+bool request_parser::look_at_target(std::string_view target) noexcept {
+    const target_look seen = look_at(target, end_);
+    head_.path_length = static_cast<std::uint16_t>(seen.path_length);
+    head_.plain_path = seen.plain_path;
+    return seen.allowed;
+}
+
 parse_status request_parser::parse_target(std::string_view target) noexcept {
-    if (target.empty() || !all_in(target_bytes, target))
+    if (target.empty() || !look_at_target(target))
         return refuse(400, "the target has a character that may not be there");
     if (head_.method == method::connect) {
         // authority-form only (RFC 9112, section 3.2.3), for a method that is not served.
@@ -173,6 +209,7 @@ parse_status request_parser::parse_target(std::string_view target) noexcept {
         const std::string_view authority = after.substr(0, path);
         if (!is_host(authority)) return refuse(400, "the target's authority is malformed");
         target = path == std::string_view::npos ? after.substr(after.size()) : after.substr(path);
+        (void)look_at_target(target);
     }
     head_.target = range_of(target);
     return parse_status::need_more;

@@ -49,6 +49,7 @@ class request_parser {
     parse_status next_line(std::string_view bytes, std::string_view& line) noexcept;
     parse_status parse_request_line(std::string_view line) noexcept;
     parse_status parse_target(std::string_view target) noexcept;
+    bool look_at_target(std::string_view target) noexcept;
     parse_status parse_version(std::string_view version) noexcept;
     parse_status parse_header(std::string_view line) noexcept;
     parse_status take_field(std::string_view name, std::string_view value) noexcept;
@@ -68,6 +69,7 @@ class request_parser {
     std::uint32_t line_ = 0;      // where the line that is incomplete so far begins
     std::uint32_t scanned_ = 0;   // up to where it has been found free of control characters
     const char* base_ = nullptr;  // of the bytes, during parse
+    const char* end_ = nullptr;
 };
 
 /// uri-host with an optional port (RFC 9110, section 7.2), as a Host field or an authority holds it.

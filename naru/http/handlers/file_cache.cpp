@@ -12,15 +12,21 @@ namespace naru::http {
 
 namespace {
 
-// The two halves of the 128-bit product, folded. Put together from products of 32-bit halves, because not
-// every compiler has an integer of 128 bits.
+// The two halves of the 128-bit product, folded. Put together from products of 32-bit halves where there is
+// no integer of 128 bits.
 std::uint64_t mix(std::uint64_t a, std::uint64_t b) noexcept {
+#if defined(__SIZEOF_INT128__)
+    __extension__ using wide = unsigned __int128;
+    const wide product = static_cast<wide>(a) * b;
+    return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+#else
     constexpr std::uint64_t low = 0xffff'ffff;
     const std::uint64_t lows = (a & low) * (b & low);
     const std::uint64_t cross = (a >> 32) * (b & low) + (lows >> 32);
     const std::uint64_t other_cross = (a & low) * (b >> 32) + (cross & low);
     const std::uint64_t high = (a >> 32) * (b >> 32) + (cross >> 32) + (other_cross >> 32);
     return a * b ^ high;
+#endif
 }
 
 std::uint64_t load(const char* from, std::size_t count) noexcept {

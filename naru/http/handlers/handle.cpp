@@ -133,7 +133,7 @@ connection::next_step connection::handle() noexcept {
     switch (request.method) {
         case method::get:
         case method::head:
-            return handle_file(path_part(request.target.in(exchange_->head)));
+            return handle_file(request.target.in(exchange_->head).substr(0, request.path_length));
         case method::options: {
             head_writer head(204, worker_.date());
             head.add("{}", allowed);
@@ -150,11 +150,16 @@ connection::next_step connection::handle() noexcept {
 }
 
 connection::next_step connection::handle_file(std::string_view path) noexcept {
+    if (exchange_->parser.head().plain_path) return handle_decoded(path.substr(1));
     std::array<char, limits::request_line_bytes> scratch;
     const auto decoded = decode_path(path, scratch);
     if (!decoded) return answer_status(400, "The path is malformed.");
     if (!worker_.options_.dotfiles && has_dotfile(*decoded)) return answer_status(404, no_such_file);
-    const disk_answer found = worker_.disk_.find(*decoded, exchange_->waiting);
+    return handle_decoded(*decoded);
+}
+
+connection::next_step connection::handle_decoded(std::string_view path) noexcept {
+    const disk_answer found = worker_.disk_.find(path, exchange_->waiting);
     if (found.is == disk_answer::kind::waits) {
         wait_for_disk();
         return next_step::wait;

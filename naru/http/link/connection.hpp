@@ -175,6 +175,7 @@ class connection : operation, timer {
     enum class next_step : std::uint8_t { go_on, flush, wait };
     next_step handle() noexcept;
     next_step handle_file(std::string_view path) noexcept;
+    next_step handle_decoded(std::string_view path) noexcept;
     void wait_for_disk() noexcept;
     void leave_disk() noexcept;
     void go_on(next_step after_answer) noexcept;

@@ -34,15 +34,15 @@ inline bool all_in(const byte_table& table, std::string_view text) noexcept {
 inline constexpr byte_table token_bytes = make_byte_table("!#$%&'*+-.^_`|~");
 inline bool is_token(std::string_view text) noexcept { return !text.empty() && all_in(token_bytes, text); }
 
-/// Compares with a literal in lower case; for names that are tokens.
+/// Compares with a literal in lower case, of letters, digits and hyphens; for texts without control
+/// characters, which alone would become one of those by the bit that makes a letter small.
 inline bool equals_lower(std::string_view name, std::string_view lower) noexcept {
     if (name.size() != lower.size()) return false;
-    for (std::size_t index = 0; index < name.size(); ++index) {
-        char byte = name[index];
-        if (byte >= 'A' && byte <= 'Z') byte = static_cast<char>(byte | 0x20);
-        if (byte != lower[index]) return false;
-    }
-    return true;
+    unsigned difference = 0;
+    for (std::size_t index = 0; index < name.size(); ++index)
+        difference |=
+            (static_cast<unsigned char>(name[index]) | 0x20u) ^ static_cast<unsigned char>(lower[index]);
+    return difference == 0;
 }
 
 /// Without the white space around it.

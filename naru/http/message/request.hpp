@@ -56,6 +56,9 @@ struct request_head {
     bool has_length = false;
     bool expects_continue = false;
     bool asterisk = false;  ///< the target is "*"
+    bool plain_path =
+        false;  ///< the path is its own decoded form: no escape, `//` or segment that begins with a dot
+    std::uint16_t path_length = 0;  ///< bytes of the target in front of its query
     std::uint16_t present = 0;
     std::uint16_t repeated = 0;
     std::uint64_t content_length = 0;
