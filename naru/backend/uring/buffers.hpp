@@ -40,6 +40,8 @@ class uring_buffers {
     void publish() noexcept;
 
     unsigned lent() const noexcept { return lent_; }
+    /// How many are lent while nobody holds them.
+    unsigned target() const noexcept { return target_; }
 
  private:
     std::size_t left() const noexcept { return pool_.capacity() - pool_.leased(); }

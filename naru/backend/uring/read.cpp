@@ -354,6 +354,7 @@ void uring_backend::drop_kept(record& of) noexcept {
 // back. Arming it again at once would be answered with ENOBUFS at once (axboe/liburing#1275).
 void uring_backend::starve(std::uint32_t slot, record& of) noexcept {
     of.starved = true;
+    ++refused_;
     handle name;
     name.slot = slot;
     name.generation = of.generation;
@@ -361,7 +362,10 @@ void uring_backend::starve(std::uint32_t slot, record& of) noexcept {
 }
 
 void uring_backend::resume_starved(operation_queue& done) noexcept {
-    if (lent_.lent() < starved_.size()) lent_.grow();
+    // Buffers that come back in time for the next burst, but not for this one, are too few as well: each
+    // refusal costs a receive that is armed anew (64 connections on 64 buffers: half of all receives).
+    const bool often = refused_ >= lent_.target() && !pool_is_short_;
+    if ((often || lent_.lent() < starved_.size()) && lent_.grow()) refused_ = 0;
     // No more are armed than there are buffers: each would only be told ENOBUFS again. Whose owner does not
     // read is not armed at all.
     std::size_t room = lent_.lent();
