@@ -12,6 +12,11 @@ using namespace std::chrono_literals;
 constexpr duration first_pause = 5ms;
 constexpr duration longest_pause = 1s;
 
+// Accepts in a row of which each says that its connection has failed, before they no longer pass for
+// accidents: a filter that forbids accept(2) answers each with EPERM, and a loop that only asks again has a
+// busy core.
+constexpr unsigned accepts_in_vain = 64;
+
 }  // namespace
 
 duration next_accept_pause(duration last) noexcept {
@@ -91,6 +96,7 @@ void acceptor::stop() noexcept {
 void acceptor::on_accept() noexcept {
     if (!accept_.failed()) {
         pause_ = duration(0);
+        in_vain_ = 0;
         events_.on_connection(events_.context, handle::unpack(accept_.result));
         if (!accept_.idle()) return;  // stopped by on_connection
         loop_.submit(accept_);
@@ -100,7 +106,7 @@ void acceptor::on_accept() noexcept {
     const std::error_code why = accept_.error();
     if (stopping_) {
         if (events_.on_stopped != nullptr) events_.on_stopped(events_.context);
-    } else if (is_shortage(why)) {
+    } else if (is_shortage(why) || (concerns_one_connection(why) && ++in_vain_ % accepts_in_vain == 0)) {
         pause_ = next_accept_pause(pause_);
         loop_.arm(retry_, saturating_add(clock::now(), pause_));
         if (events_.on_pause != nullptr) events_.on_pause(events_.context, why, pause_);

@@ -50,6 +50,7 @@ class acceptor {
     accept_operation accept_;
     retry_timer retry_;
     duration pause_{0};
+    unsigned in_vain_ = 0;  // accepts that failed since one succeeded
     bool stopping_ = false;
 };
 

@@ -6,6 +6,7 @@
 #include <naru/backend/uring/backend.hpp>
 #include <naru/backend/uring/refusal.hpp>
 #include <naru/loop/loop.hpp>
+#include <naru/net/acceptor.hpp>
 
 #include <gtest/gtest.h>
 
@@ -116,6 +117,39 @@ TEST(UringRefusal, ARingThatCannotBeEnteredIsNone) {
         EXPECT_NE(said.find("seccomp"), std::string::npos) << said;
         EXPECT_TRUE(said.ends_with("|")) << said;
     }
+}
+
+TEST(UringRefusal, AFilterThatComesLaterEndsTheProcessWithASentence) {
+    if (!has_io_uring()) GTEST_SKIP() << "no io_uring here";
+    for (const unsigned error : {EPERM, ENOSYS}) {
+        const auto filtered = [error] {
+            loop on(std::make_unique<uring_backend>());
+            on.run_for_one_tick(duration(0));
+            if (block(__NR_io_uring_enter, error)) on.run_for_one_tick(duration(0));
+        };
+        EXPECT_DEATH(filtered(), "io_uring_enter.*seccomp");
+    }
+}
+
+TEST(AcceptRefusal, AFilterThatForbidsItMakesPausesAndNoBusyLoop) {
+    const std::string said = in_a_child([] {
+        auto listener = listening_socket();
+        const address where = address::local_of(listener.get()).value();
+        loop on(choose_backend(engine::epoll));
+        const auto ours = on.attach(listener.release(), descriptor_kind::listener);
+        unsigned pauses = 0;
+        acceptor accepting(
+            on, *ours,
+            {[](void*, handle) noexcept {},
+             [](void* counted, std::error_code, duration) noexcept { ++*static_cast<unsigned*>(counted); },
+             nullptr, nullptr, &pauses});
+        accepting.start();
+        if (!block(__NR_accept4, EPERM)) return std::string("no filter");
+        const auto client = connect_to(where);
+        on.run_until([&] { return pauses > 0; });
+        return std::string("it pauses");
+    });
+    EXPECT_EQ(said, "it pauses");
 }
 
 TEST(UringRefusal, TheReasonIsThatOfTheError) {

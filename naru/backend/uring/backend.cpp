@@ -174,6 +174,12 @@ int uring_backend::enter(bool events, bool wait, instant until) noexcept {
             "an io_uring loop was used outside the thread that runs it, or in a child made by fork; "
             "make the loop where it is used, and let a child exec or make its own");
     }
+    if (failed == -EPERM || failed == -EACCES || failed == -ENOSYS) {
+        fatal(
+            "the system refuses io_uring_enter to a process whose loop it has served until then: a seccomp "
+            "filter "
+            "was set after the start; allow the call in it, or take another engine (epoll)");
+    }
     return failed;
 }
 
