@@ -4,6 +4,7 @@
 #include <naru/backend/uring/quirks.hpp>
 #include <naru/backend/uring/refusal.hpp>
 #include <naru/core/check.hpp>
+#include <naru/core/push.hpp>
 #include <naru/loop/datagram.hpp>
 #include <naru/os/system_calls.hpp>
 #include <naru/os/wake_descriptor.hpp>
@@ -193,7 +194,7 @@ void uring_backend::make_room() noexcept {
 
 void uring_backend::set_aside_completions() noexcept {
     while (const io_uring_cqe* completion = ring_.peek()) {
-        set_aside_.push_back(*completion);
+        push_or_end(set_aside_, *completion);
         ring_.consume();
     }
 }
@@ -238,7 +239,7 @@ int uring_backend::command(const io_uring_sqe& prepared) noexcept {
             const io_uring_cqe copy = *completion;
             ring_.consume();
             if (copy.user_data == word(tag::command, 0)) return copy.res;
-            set_aside_.push_back(copy);
+            push_or_end(set_aside_, copy);
         }
     }
 }

@@ -3,6 +3,7 @@
 #include <naru/backend/connection_failure.hpp>
 #include <naru/backend/uring/backend.hpp>
 #include <naru/core/check.hpp>
+#include <naru/core/push.hpp>
 #include <naru/loop/datagram.hpp>
 #include <naru/os/system_calls.hpp>
 
@@ -358,7 +359,7 @@ void uring_backend::starve(std::uint32_t slot, record& of) noexcept {
     handle name;
     name.slot = slot;
     name.generation = of.generation;
-    starved_.push_back(name);
+    push_or_end(starved_, name);
 }
 
 void uring_backend::resume_starved(operation_queue& done) noexcept {
@@ -375,7 +376,7 @@ void uring_backend::resume_starved(operation_queue& done) noexcept {
         if (of == nullptr || of->closing) continue;
         if (!of->reads.empty()) {
             if (room == 0) {
-                starved_.push_back(each);
+                push_or_end(starved_, each);
                 continue;
             }
             --room;

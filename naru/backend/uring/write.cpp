@@ -3,6 +3,7 @@
 #include <naru/backend/connection_failure.hpp>
 #include <naru/backend/uring/backend.hpp>
 #include <naru/core/check.hpp>
+#include <naru/core/push.hpp>
 #include <naru/loop/datagram.hpp>
 #include <naru/os/system_calls.hpp>
 
@@ -156,7 +157,7 @@ bool uring_backend::step_send_file(record& of, send_file_operation& op, std::int
     std::uint64_t turn = limits::send_file_turn;
     while (op.remaining > 0) {
         if (turn == 0) {
-            paused_.push_back(op.target);
+            push_or_end(paused_, op.target);
             return false;
         }
         result = system_calls::send_file(socket, op.file, op.offset, std::min(op.remaining, turn));
