@@ -2,6 +2,7 @@
 #pragma once
 
 #include <naru/http/exchange/answer_head.hpp>
+#include <naru/http/exchange/events.hpp>
 #include <naru/http/exchange/exchange.hpp>
 #include <naru/http/exchange/prepared.hpp>
 #include <naru/http/exchange/request_view.hpp>

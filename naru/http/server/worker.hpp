@@ -142,7 +142,7 @@ class worker {
     bool looks_at_disk() const noexcept;
     /// Strings that handlers' answers have been made in, to be used again.
     void take_spare(std::string& into) noexcept {
-        if (!spare_.empty() || spare_.capacity() > into.capacity()) into.swap(spare_);
+        if (spare_.capacity() > into.capacity()) into.swap(spare_);
         into.clear();
     }
     void keep_spare(std::string& used) noexcept {
