@@ -15,13 +15,6 @@ using http::exchange;
 
 class handler_test : public http_server_test {
  protected:
-    void serve(http::site site) {
-        http::server_options own = options_;
-        own.report = [](std::string_view) {};
-        server_ = std::make_unique<http::server>(
-            std::move(site), std::vector<http::endpoint>{{"127.0.0.1:0"}}, std::move(own));
-        server_->start();
-    }
     static std::string post(std::string_view target, std::string_view body, std::string_view fields = {}) {
         return request("POST", target,
                        std::string(fields) + "Content-Length: " + std::to_string(body.size()) + "\r\n") +
@@ -58,7 +51,7 @@ TEST_P(handler_test, pipelined_requests_are_answered_in_their_order) {
                   (void)co_await x.end();
               })
         .mount("/files/", http::files(files_.path().string()));
-    serve(std::move(site));
+    start(std::move(site));
     client one = connect();
     std::string all;
     for (int each = 0; each < 100; ++each) {
@@ -94,7 +87,7 @@ TEST_P(handler_test, a_handler_that_waits_is_told_that_its_client_has_left) {
             x.respond(200, "text/plain", "late");
             seen.ended.release();
         });
-        serve(std::move(site));
+        start(std::move(site));
         client one = connect();
         one.send(get("/wait") + get("/wait"));
         seen.begun.acquire();
@@ -113,7 +106,7 @@ TEST_P(handler_test, a_half_close_stops_nothing_where_the_route_says_so) {
                  x.respond(200, "text/plain", "in the end");
              },
              {.half_close = true});
-    serve(std::move(site));
+    start(std::move(site));
     client one = connect();
     one.send(get("/wait"));
     one.end_sending();
@@ -132,7 +125,7 @@ TEST_P(handler_test, a_client_that_leaves_within_its_body) {
         x.respond(200, "text/plain", "whole");
         seen.ended.release();
     });
-    serve(std::move(site));
+    start(std::move(site));
     client one = connect();
     one.send("POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\npart");
     seen.begun.acquire();
@@ -151,7 +144,7 @@ TEST_P(handler_test, a_client_that_leaves_within_the_answer) {
         }
         seen.ended.release();
     });
-    serve(std::move(site));
+    start(std::move(site));
     client one = connect();
     one.send(get("/endless"));
     EXPECT_TRUE(one.has_bytes_within(patience));
@@ -167,7 +160,7 @@ TEST_P(handler_test, a_body_that_comes_too_slowly) {
                   x.respond(200, "text/plain", all ? "whole" : "failed");
               },
               {.body_time = 20ms});
-    serve(std::move(site));
+    start(std::move(site));
     client one = connect();
     one.send("POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\npart");
     EXPECT_EQ(one.read().status, 408);
@@ -177,7 +170,7 @@ TEST_P(handler_test, a_body_that_comes_too_slowly) {
 TEST_P(handler_test, a_handler_that_takes_too_long) {
     http::site site;
     site.get("/wait", [](exchange&) -> task<> { (void)co_await sleep_for(1h); }, {.handler_time = 10ms});
-    serve(std::move(site));
+    start(std::move(site));
     EXPECT_EQ(ask(get("/wait")).status, 503);
 }
 
@@ -192,7 +185,7 @@ TEST_P(handler_test, continue_is_said_when_the_body_is_asked_for) {
             x.respond(403, "text/plain", "no");
             co_return;
         });
-    serve(std::move(site));
+    start(std::move(site));
     client one = connect();
     one.send("POST /read HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
     EXPECT_EQ(one.read().status, 100);
@@ -219,7 +212,7 @@ TEST_P(handler_test, waiting_handlers_whose_clients_pipeline_starve_nobody) {
             x.local<std::unique_ptr<gate>>()->open.set();
             x.respond(204);
         });
-    serve(std::move(site));
+    start(std::move(site));
     constexpr int clients = 200;
     std::vector<client> waiting;
     for (int each = 0; each < clients; ++each) {
@@ -244,7 +237,7 @@ TEST_P(handler_test, a_drain_ends_what_does_not_end_by_itself) {
         (void)co_await sleep_for(1h);
         seen.stopped = x.draining();
     });
-    serve(std::move(site));
+    start(std::move(site));
     client one = connect();
     one.send(get("/wait"));
     seen.begun.acquire();
@@ -259,7 +252,7 @@ TEST_P(handler_test, a_site_in_anothers_place) {
         made.get("/", [text](exchange& x) noexcept { x.respond(200, "text/plain", text); });
         return made;
     };
-    serve(says("old"));
+    start(says("old"));
     client kept = connect();
     EXPECT_EQ(kept.ask(get("/")).body, "old");
     server_->replace(says("new"));
@@ -277,7 +270,7 @@ TEST_P(handler_test, an_upgraded_connection_outlives_its_request) {
             }
         });
     });
-    serve(std::move(site));
+    start(std::move(site));
     client one = connect();
     one.send(request("GET", "/up", "Connection: Upgrade\r\nUpgrade: echo\r\n") + "first");
     std::string got;
