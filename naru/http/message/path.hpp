@@ -1,6 +1,8 @@
 // From a request target to a path beneath the root.
 #pragma once
 
+#include <naru/http/message/request.hpp>
+
 #include <optional>
 #include <span>
 #include <string>
@@ -23,6 +25,13 @@ std::string_view query_part(std::string_view target) noexcept;
 /// as `path`. Does not allocate.
 std::optional<std::string_view> decode_path(std::string_view path, std::span<char> scratch) noexcept;
 std::optional<std::string> decode_path(std::string_view path);
+
+/// decode_path of a request's path. One that the parser has found plain is not looked at again.
+inline std::optional<std::string_view> decoded_path(const request_head& request, std::string_view head,
+                                                    std::span<char> scratch) noexcept {
+    const std::string_view path = request.target.in(head).substr(0, request.path_length);
+    return request.plain_path ? path.substr(1) : decode_path(path, scratch);
+}
 
 /// Whether a decoded path has a name that begins with a dot and so is not meant for everybody. `.well-known`
 /// at the top is (RFC 8615).
