@@ -42,7 +42,7 @@ TEST_P(ClientAnswer, AtEverySplit) {
     };
     std::size_t split = 0;
     for (const form& each : forms) {
-        scripted_server& server = serve(in_two_pieces(each.text, split, each.closes));
+        scripted_server server(loop(), in_two_pieces(each.text, split, each.closes));
         for (split = 1; split <= each.text.size(); ++split) {
             const auto got = get(server.url());
             ASSERT_EQ(got.text(), each.expected) << "split at " << split << " of\n" << each.text;
@@ -52,7 +52,7 @@ TEST_P(ClientAnswer, AtEverySplit) {
 }
 
 TEST_P(ClientAnswer, AHeadHasNoBody) {
-    scripted_server& server = serve([](served& peer) -> task<> {
+    scripted_server server(loop(), [](served& peer) -> task<> {
         while (auto request = co_await peer.request()) {
             const bool head = request.has("HEAD / ");
             if (!co_await peer.say(head ? "HTTP/1.1 200 OK\r\nContent-Length: 500\r\nX-Y: z\r\n\r\n"
@@ -73,7 +73,7 @@ TEST_P(ClientAnswer, HalfOfOneIsAnError) {
         for (const std::string& text :
              {std::string(), std::string("HTTP/1.1 2"), std::string("HTTP/1.1 200 OK\r\nA: b\r\n"), length,
               chunked, chunked + "0\r\n", chunked + "0\r\nA: b\r\n"}) {
-            scripted_server& server = serve([&](served& peer) -> task<> {
+            scripted_server server(loop(), [&](served& peer) -> task<> {
                 (void)co_await peer.request();
                 (void)co_await peer.say(text);
                 co_await peer.yields(3);
@@ -99,7 +99,7 @@ TEST_P(ClientAnswer, ThatIsNoneIsRefused) {
           "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
           "HTTP/1.1 200 OK\nContent-Length: 1\n\na", "HTTP/1.1 101 Switching\r\n\r\n",
           "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n"}) {
-        scripted_server& server = serve([&](served& peer) -> task<> {
+        scripted_server server(loop(), [&](served& peer) -> task<> {
             (void)co_await peer.request();
             (void)co_await peer.say(wrong);
             (void)co_await peer.request();  // until the client ends it
@@ -112,7 +112,7 @@ TEST_P(ClientAnswer, ThatIsNoneIsRefused) {
 }
 
 TEST_P(ClientAnswer, AHeadWithoutEndIsRefused) {
-    scripted_server& server = serve([](served& peer) -> task<> {
+    scripted_server server(loop(), [](served& peer) -> task<> {
         (void)co_await peer.request();
         if (!co_await peer.say("HTTP/1.1 200 OK\r\n")) co_return;
         const std::string field = "X: " + std::string(1000, 'x') + "\r\n";
@@ -128,7 +128,7 @@ TEST_P(ClientAnswer, AHeadWithoutEndIsRefused) {
 // What comes behind an answer is nobody's: never the next request's answer.
 TEST_P(ClientAnswer, WhatIsBehindItIsNotTheNextOne) {
     for (const bool later : {false, true}) {
-        scripted_server& server = serve([later](served& peer) -> task<> {
+        scripted_server server(loop(), [later](served& peer) -> task<> {
             while (co_await peer.request()) {
                 const std::string first = answer_of("mine " + std::to_string(peer.index));
                 const std::string forged = answer_of("forged");
@@ -147,7 +147,7 @@ TEST_P(ClientAnswer, WhatIsBehindItIsNotTheNextOne) {
 }
 
 TEST_P(ClientAnswer, FieldsAndPieces) {
-    scripted_server& server = serve([](served& peer) -> task<> {
+    scripted_server server(loop(), [](served& peer) -> task<> {
         while (co_await peer.request())
             if (!co_await peer.say(
                     "HTTP/1.1 201 Made it\r\nX-One: first \r\nx-one: second\r\nTransfer-Encoding: "
@@ -176,7 +176,7 @@ TEST_P(ClientAnswer, FieldsAndPieces) {
 
 TEST_P(ClientAnswer, ForEachWaitsForACoroutine) {
     const std::string body = pattern(200'000);
-    scripted_server& server = serve([&](served& peer) -> task<> {
+    scripted_server server(loop(), [&](served& peer) -> task<> {
         while (co_await peer.request())
             if (!co_await peer.say(answer_of(body))) co_return;
     });
@@ -195,7 +195,7 @@ TEST_P(ClientAnswer, ForEachWaitsForACoroutine) {
 }
 
 TEST_P(ClientAnswer, TextHasALimit) {
-    scripted_server& server = serve([](served& peer) -> task<> {
+    scripted_server server(loop(), [](served& peer) -> task<> {
         while (co_await peer.request())
             if (!co_await peer.say(answer_of(std::string(1000, 'x')))) co_return;
     });
@@ -215,7 +215,7 @@ TEST_P(ClientAnswer, TextHasALimit) {
 // One that is dropped before its end closes its connection, and what was received goes back.
 TEST_P(ClientAnswer, DroppedInTheMiddle) {
     std::size_t ended = 0;
-    scripted_server& server = serve([&](served& peer) -> task<> {
+    scripted_server server(loop(), [&](served& peer) -> task<> {
         (void)co_await peer.request();
         const std::string piece(100'000, 'x');
         (void)co_await peer.say("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n");
@@ -241,7 +241,7 @@ TEST_P(ClientAnswer, DroppedInTheMiddle) {
 TEST_P(ClientAnswer, ALargeBodyIsNeverInMemory) {
     constexpr std::size_t size = 20'000'000;
     std::size_t sent = 0;
-    scripted_server& server = serve([&](served& peer) -> task<> {
+    scripted_server server(loop(), [&](served& peer) -> task<> {
         (void)co_await peer.request();
         const std::string piece = pattern(100'000);
         (void)co_await peer.say("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n");

@@ -10,7 +10,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 namespace naru::testing {
 
@@ -84,13 +84,23 @@ class served {
 
 using server_script = std::function<task<>(served&)>;
 
-/// Accepts on a port of its own, and runs the script for each connection.
+/// Accepts on a port of its own, and runs the script for each connection. At its end all of that has ended,
+/// so the script may use what was declared before the server.
 class scripted_server {
  public:
-    scripted_server(loop& on, server_script script, background& in)
-        : script_(std::move(script)), listener_(tcp_listener::bind(on, "127.0.0.1:0").value()) {
-        in.spawn(accept_all(in));
+    scripted_server(loop& on, server_script script)
+        : loop_(on),
+          script_(std::move(script)),
+          listener_(tcp_listener::bind(on, "127.0.0.1:0").value()),
+          running_(on) {
+        running_.spawn(accept_all());
     }
+    ~scripted_server() {
+        running_.stop();
+        run_until(loop_, [this] { return running_.running() == 0; });
+    }
+    scripted_server(const scripted_server&) = delete;
+    scripted_server& operator=(const scripted_server&) = delete;
 
     std::string url(std::string_view target = "/") const {
         return "http://" + where().text() + std::string(target);
@@ -99,14 +109,16 @@ class scripted_server {
     std::size_t connections() const noexcept { return accepted_; }
 
  private:
-    task<> accept_all(background& in) {
+    task<> accept_all() {
         while (auto stream = co_await listener_.accept())
-            in.spawn(run(std::make_unique<served>(std::move(*stream), accepted_++)));
+            running_.spawn(run(std::make_unique<served>(std::move(*stream), accepted_++)));
     }
     task<> run(std::unique_ptr<served> connection) { co_await script_(*connection); }
 
+    loop& loop_;
     server_script script_;
     tcp_listener listener_;
+    background running_;
     std::size_t accepted_ = 0;
 };
 
@@ -151,25 +163,11 @@ inline task<outcome_of_request> ask(http::client& client, http::client_request w
 
 class client_conformance : public conformance {
  protected:
-    void SetUp() override {
-        conformance::SetUp();
-        if (loop_ != nullptr) servers_ = std::make_unique<background>(loop());
-    }
     void TearDown() override {
         client_.reset();
-        if (servers_ != nullptr) {
-            servers_->stop();
-            run_until([this] { return servers_->running() == 0; });
-        }
-        scripted_.clear();
-        servers_.reset();
         conformance::TearDown();
     }
 
-    scripted_server& serve(server_script script) {
-        scripted_.push_back(std::make_unique<scripted_server>(loop(), std::move(script), *servers_));
-        return *scripted_.back();
-    }
     http::client& client() {
         if (client_ == nullptr) client_ = std::make_unique<http::client>(loop(), options_);
         return *client_;
@@ -183,8 +181,6 @@ class client_conformance : public conformance {
     }
 
     http::client_options options_;
-    std::unique_ptr<background> servers_;
-    std::vector<std::unique_ptr<scripted_server>> scripted_;
     std::unique_ptr<http::client> client_;
 };
 

@@ -48,7 +48,7 @@ std::string gzip_answer(std::string_view body) { return answer_of(body, "Content
 TEST_P(ClientGzip, AtEverySplit) {
     std::string answer;
     std::size_t split = 0;
-    scripted_server& server = serve([&](served& peer) -> task<> {
+    scripted_server server(loop(), [&](served& peer) -> task<> {
         while (auto request = co_await peer.request()) {
             const std::string now = answer;
             const std::size_t at = std::min(split, now.size());
@@ -80,7 +80,7 @@ TEST_P(ClientGzip, AtEverySplit) {
 
 TEST_P(ClientGzip, ThatIsCutOrNoneIsAnError) {
     std::string body;
-    scripted_server& server = serve([&](served& peer) -> task<> {
+    scripted_server server(loop(), [&](served& peer) -> task<> {
         while (co_await peer.request())
             if (!co_await peer.say(gzip_answer(body))) co_return;
     });
@@ -101,7 +101,7 @@ TEST_P(ClientGzip, ThatIsCutOrNoneIsAnError) {
 }
 
 TEST_P(ClientGzip, ABombStopsAtTheLimit) {
-    scripted_server& server = serve([&](served& peer) -> task<> {
+    scripted_server server(loop(), [&](served& peer) -> task<> {
         while (co_await peer.request())
             if (!co_await peer.say(gzip_answer(zipped_bomb))) co_return;
     });
@@ -131,7 +131,7 @@ TEST_P(ClientGzip, ABombStopsAtTheLimit) {
 }
 
 TEST_P(ClientGzip, IsLeftAloneForWhoAsksForItHimself) {
-    scripted_server& server = serve([&](served& peer) -> task<> {
+    scripted_server server(loop(), [&](served& peer) -> task<> {
         while (auto request = co_await peer.request())
             if (!co_await peer.say(request.has("gzip") ? gzip_answer(zipped) : answer_of("plain"))) co_return;
     });

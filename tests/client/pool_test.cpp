@@ -20,12 +20,12 @@ server_script answers(std::string fields = {}) {
 }
 
 TEST_P(ClientPool, AConnectionIsUsedAgain) {
-    scripted_server& server = serve(answers());
+    scripted_server server(loop(), answers());
     for (int each = 0; each < 20; ++each)
         EXPECT_EQ(get(server.url()).text(), "200 ok");
     EXPECT_EQ(server.connections(), 1u);
     EXPECT_EQ(client().kept_connections(), 1u);
-    scripted_server& closing = serve(answers("Connection: close\r\n"));
+    scripted_server closing(loop(), answers("Connection: close\r\n"));
     for (int each = 0; each < 3; ++each)
         EXPECT_EQ(get(closing.url()).text(), "200 ok");
     EXPECT_EQ(closing.connections(), 3u);
@@ -34,7 +34,7 @@ TEST_P(ClientPool, AConnectionIsUsedAgain) {
 
 TEST_P(ClientPool, AKeptConnectionThatEndsIsForgotten) {
     for (const bool resets : {false, true}) {
-        scripted_server& server = serve([resets](served& peer) -> task<> {
+        scripted_server server(loop(), [resets](served& peer) -> task<> {
             (void)co_await peer.request();
             (void)co_await peer.say(answer_of("ok"));
             co_await peer.yields(5);
@@ -47,7 +47,7 @@ TEST_P(ClientPool, AKeptConnectionThatEndsIsForgotten) {
 
 TEST_P(ClientPool, AKeptConnectionEndsAfterItsTime) {
     options_.idle_time = 1ms;
-    scripted_server& server = serve(answers());
+    scripted_server server(loop(), answers());
     EXPECT_EQ(get(server.url()).text(), "200 ok");
     EXPECT_TRUE(run_until([&] { return client().open_connections() == 0; }));
     end_client();
@@ -56,7 +56,7 @@ TEST_P(ClientPool, AKeptConnectionEndsAfterItsTime) {
     EXPECT_EQ(client().open_connections(), 0u);
     end_client();
     options_.idle_time = 1h;
-    scripted_server& short_lived = serve(answers("Keep-Alive: max=3, Timeout=0\r\n"));
+    scripted_server short_lived(loop(), answers("Keep-Alive: max=3, Timeout=0\r\n"));
     EXPECT_EQ(get(short_lived.url()).text(), "200 ok");
     EXPECT_EQ(client().open_connections(), 0u);
 }
@@ -110,7 +110,7 @@ task<> many(http::client& client, std::string url, std::size_t count, std::size_
 // Idempotent requests do not fail because a server ends idle connections: 10,000 trials.
 TEST_P(ClientPool, TheIdleRaceIsLostByNobody) {
     std::minstd_rand random(7);
-    scripted_server& server = serve([&](served& peer) { return ends_at_the_worst_moment(peer, random); });
+    scripted_server server(loop(), [&](served& peer) { return ends_at_the_worst_moment(peer, random); });
     const bool main_engine = GetParam().name.find("io_uring_") == std::string::npos;
     const std::size_t trials = main_engine ? 10'000 : 1'000;
     std::size_t failed = 0;
@@ -127,7 +127,7 @@ TEST_P(ClientPool, TheIdleRaceIsLostByNobody) {
 TEST_P(ClientPool, APostIsNotSentTwice) {
     for (const int way : {0, 1, 2}) {
         std::size_t posts = 0;
-        scripted_server& server = serve([&posts, way](served& peer) -> task<> {
+        scripted_server server(loop(), [&posts, way](served& peer) -> task<> {
             while (auto request = co_await peer.request()) {
                 if (request.has("POST ")) {
                     ++posts;
@@ -151,7 +151,7 @@ TEST_P(ClientPool, APostIsNotSentTwice) {
 }
 
 TEST_P(ClientPool, AStreamedPutIsNotSentTwice) {
-    scripted_server& server = serve([](served& peer) -> task<> {
+    scripted_server server(loop(), [](served& peer) -> task<> {
         while (auto request = co_await peer.request()) {
             if (request.has("PUT ")) co_return;
             if (!co_await peer.say(answer_of("ok", "Keep-Alive: timeout=3600\r\n"))) co_return;
@@ -169,13 +169,13 @@ TEST_P(ClientPool, AStreamedPutIsNotSentTwice) {
 
 TEST_P(ClientPool, APostTakesAFreshConnectionPastHalfOfTheKeepAliveTime) {
     options_.keep_alive = 1ns;  // of a server that does not say: half of it is over at once
-    scripted_server& silent = serve(answers());
+    scripted_server silent(loop(), answers());
     EXPECT_EQ(get(silent.url()).text(), "200 ok");
     EXPECT_EQ(send(client_request("POST", silent.url())).text(), "200 ok");
     EXPECT_EQ(silent.connections(), 2u);
     EXPECT_EQ(get(silent.url()).text(), "200 ok");
     EXPECT_EQ(silent.connections(), 2u);
-    scripted_server& patient = serve(answers("keep-alive: timeout=3600\r\n"));
+    scripted_server patient(loop(), answers("keep-alive: timeout=3600\r\n"));
     EXPECT_EQ(get(patient.url()).text(), "200 ok");
     EXPECT_EQ(send(client_request("POST", patient.url())).text(), "200 ok");
     EXPECT_EQ(patient.connections(), 1u);
@@ -186,7 +186,7 @@ TEST_P(ClientPool, AnOriginHasALimit) {
     options_.connections_per_origin = 2;
     std::size_t busy = 0;
     std::size_t most = 0;
-    scripted_server& server = serve([&](served& peer) -> task<> {
+    scripted_server server(loop(), [&](served& peer) -> task<> {
         while (co_await peer.request()) {
             most = std::max(most, ++busy);
             co_await peer.yields(3);
@@ -209,8 +209,11 @@ TEST_P(ClientPool, AnOriginHasALimit) {
 TEST_P(ClientPool, AllOriginsHaveALimit) {
     options_.connections = 3;
     std::vector<std::string> urls;
-    for (int each = 0; each < 6; ++each)
-        urls.push_back(serve(answers()).url());
+    std::vector<std::unique_ptr<scripted_server>> servers;
+    for (int each = 0; each < 6; ++each) {
+        servers.push_back(std::make_unique<scripted_server>(loop(), answers()));
+        urls.push_back(servers.back()->url());
+    }
     for (int round = 0; round < 3; ++round) {
         for (const std::string& url : urls) {
             EXPECT_EQ(get(url).text(), "200 ok");
@@ -236,7 +239,7 @@ TEST_P(ClientPool, WhoWaitsTooLongOrWithTooManyIsToldSo) {
     options_.waiting_requests = 1;
     options_.timeouts.wait = 20ms;
     async_event answered;
-    scripted_server& server = serve([&](served& peer) -> task<> {
+    scripted_server server(loop(), [&](served& peer) -> task<> {
         while (co_await peer.request()) {
             (void)co_await answered.wait();
             if (!co_await peer.say(answer_of("ok"))) co_return;

@@ -19,7 +19,7 @@ task<> mirror(served& peer) {
 }
 
 TEST_P(ClientRequest, SaysWhatItIsToSay) {
-    scripted_server& server = serve(mirror);
+    scripted_server server(loop(), mirror);
     const std::string host = server.where().text();
     std::string accept = http::gunzip::available() ? "Accept-Encoding: gzip\r\n" : "";
     EXPECT_EQ(get(server.url("/a b?q=\xc3\xa9#part")).body, "GET /a%20b?q=%C3%A9 HTTP/1.1\r\nHost: " + host +
@@ -36,7 +36,7 @@ TEST_P(ClientRequest, SaysWhatItIsToSay) {
 }
 
 TEST_P(ClientRequest, ThatIsNoneIsNotSent) {
-    scripted_server& server = serve(mirror);
+    scripted_server server(loop(), mirror);
     const auto refused = [&](client_request what) {
         const auto got = send(std::move(what));
         EXPECT_TRUE(got.failed);
@@ -63,7 +63,7 @@ TEST_P(ClientRequest, ThatIsNoneIsNotSent) {
 }
 
 TEST_P(ClientRequest, ALargeBodyArrives) {
-    scripted_server& server = serve([](served& peer) -> task<> {
+    scripted_server server(loop(), [](served& peer) -> task<> {
         while (auto request = co_await peer.request())
             if (!co_await peer.say(answer_of(request.body))) co_return;
     });
@@ -92,7 +92,7 @@ struct pieces_of {
 };
 
 TEST_P(ClientRequest, AStreamedBodyArrives) {
-    scripted_server& server = serve([](served& peer) -> task<> {
+    scripted_server server(loop(), [](served& peer) -> task<> {
         while (auto request = co_await peer.request())
             if (!co_await peer.say(answer_of(request.body))) co_return;
     });
@@ -109,8 +109,7 @@ TEST_P(ClientRequest, AStreamedBodyArrives) {
 
 TEST_P(ClientRequest, AStreamedBodyThatFailsEndsIt) {
     bool whole = false;
-    scripted_server& server =
-        serve([&](served& peer) -> task<> { whole = whole || co_await peer.request(); });
+    scripted_server server(loop(), [&](served& peer) -> task<> { whole = whole || co_await peer.request(); });
     for (const std::size_t said : {9u, 3u}) {
         pieces_of wrong{"hello", 5};
         client_request post("POST", server.url());
@@ -148,7 +147,7 @@ TEST_P(ClientRequest, AStreamedBodyThatFailsEndsIt) {
 // A server that has seen enough answers before the body has ended, and the answer is not lost.
 TEST_P(ClientRequest, AnAnswerBeforeTheBodysEndIsOne) {
     for (const bool endless : {true, false}) {
-        scripted_server& server = serve([](served& peer) -> task<> {
+        scripted_server server(loop(), [](served& peer) -> task<> {
             auto begun = [](const std::string& text) { return text.find("\r\n\r\n") != std::string::npos; };
             (void)co_await peer.more_until(begun);
             if (!co_await peer.say("HTTP/1.1 102 Processing\r\n\r\n")) co_return;
@@ -170,7 +169,7 @@ TEST_P(ClientRequest, AnAnswerBeforeTheBodysEndIsOne) {
 }
 
 TEST_P(ClientRequest, FollowsRedirects) {
-    scripted_server& server = serve([](served& peer) -> task<> {
+    scripted_server server(loop(), [](served& peer) -> task<> {
         while (auto request = co_await peer.request()) {
             std::string answer =
                 answer_of(request.head.substr(0, request.head.find(" HTTP")) + " " + request.body);
@@ -227,9 +226,9 @@ TEST_P(ClientRequest, FollowsRedirects) {
 }
 
 TEST_P(ClientRequest, SecretsStayWithTheirOrigin) {
-    scripted_server& other = serve(mirror);
+    scripted_server other(loop(), mirror);
     std::string location = other.url("/there");
-    scripted_server& server = serve([&](served& peer) -> task<> {
+    scripted_server server(loop(), [&](served& peer) -> task<> {
         while (auto request = co_await peer.request()) {
             if (request.has(" /near "))
                 (void)co_await peer.say(answer_of(request.head));
@@ -258,7 +257,7 @@ TEST_P(ClientRequest, SecretsStayWithTheirOrigin) {
 TEST_P(ClientRequest, EachStepHasADeadline) {
     enum class slow { head, head_drips, body, body_drips };
     for (const slow which : {slow::head, slow::head_drips, slow::body, slow::body_drips}) {
-        scripted_server& server = serve([which](served& peer) -> task<> {
+        scripted_server server(loop(), [which](served& peer) -> task<> {
             (void)co_await peer.request();
             if (which == slow::head_drips) (void)co_await peer.say("HTTP/1.1 200 OK\r\nX: ");
             if (which == slow::body || which == slow::body_drips)
@@ -287,7 +286,7 @@ TEST_P(ClientRequest, EachStepHasADeadline) {
 
 TEST_P(ClientRequest, ASendThatNobodyTakesHasADeadline) {
     if (is_zero_copy(GetParam())) GTEST_SKIP() << "what was sent without a copy ends when the peer has it";
-    scripted_server& server = serve([](served&) -> task<> { (void)co_await sleep_for(1h); });
+    scripted_server server(loop(), [](served&) -> task<> { (void)co_await sleep_for(1h); });
     options_.timeouts.send = 20ms;
     client_request put("PUT", server.url());
     put.body(std::string(30'000'000, 'x'));
@@ -300,7 +299,7 @@ TEST_P(ClientRequest, ASendThatNobodyTakesHasADeadline) {
 TEST_P(ClientRequest, EveryAddressOfANameIsTried) {
     const socket_pair taken = tcp_pair();  // a port that stays somebody's, who does not listen
     const address closed = address::local_of(taken.peer.get()).value();
-    scripted_server& alive = serve(mirror);
+    scripted_server alive(loop(), mirror);
     std::vector<address> told{closed, closed, alive.where()};
     options_.resolve = [&](const std::string& host, std::uint16_t) -> result<std::vector<address>> {
         if (host == "known.example") return told;
@@ -324,7 +323,7 @@ TEST_P(ClientRequest, EveryAddressOfANameIsTried) {
 }
 
 TEST_P(ClientRequest, TheSystemsResolverIsAsked) {
-    scripted_server& server = serve(mirror);
+    scripted_server server(loop(), mirror);
     const std::string port = std::to_string(server.where().port());
     EXPECT_EQ(get("http://localhost:" + port + "/").status, 200u);
     EXPECT_EQ(get("http://LOCALHOST:" + port + "/").status, 200u);
@@ -351,7 +350,7 @@ task<> note(task<outcome_of_request> what, outcome_of_request& into) { into = co
 
 // A stop at any moment ends it: with its answer, or as cancelled; nothing is left behind.
 TEST_P(ClientRequest, CanBeStoppedAtAnyMoment) {
-    scripted_server& server = serve([](served& peer) -> task<> {
+    scripted_server server(loop(), [](served& peer) -> task<> {
         while (auto request = co_await peer.request()) {
             for (const char* const piece :
                  {"HTTP/1.1 200", " OK\r\nTransfer-Encoding: chunked\r\n\r\n", "3\r\nabc\r\n", "0\r\n\r\n"}) {
@@ -383,7 +382,7 @@ TEST_P(ClientRequest, CanBeStoppedAtAnyMoment) {
 }
 
 TEST_P(ClientRequest, ADeadlineOfTheUsersEndsIt) {
-    scripted_server& server = serve([](served& peer) -> task<> {
+    scripted_server server(loop(), [](served& peer) -> task<> {
         (void)co_await peer.request();
         (void)co_await peer.request();
     });
