@@ -1,132 +1,40 @@
 // Where responses end, whatever pieces they come in.
+#include "response_cases.hpp"
+
 #include <naru/http/h1/response.hpp>
 
 #include <gtest/gtest.h>
 
-#include <memory>
 #include <string>
 #include <vector>
 
 namespace naru::http {
 namespace {
 
-using outcome = response_reader::outcome;
+using testing::reading;
 
-// What came of a stream: the statuses of the responses in it, then '!' and the problem if it is bad, or how
-// it ends. Twice: by `skip`, and by heads and bodies, which must agree.
-struct reading {
-    std::string summary;
-    std::string read_summary;
-    std::string bodies;
-    std::string last_head;
-    remembered_head last;
-    response_reader skipper;
-    response_reader reader;
-    bool to_head = false;
-    bool is_bad = false;
-    bool read_bad = false;
-    bool in_body = false;
-
-    void feed(std::string_view piece) {
-        // A copy that ends exactly where the piece does: reading past it is an error that sanitizers see.
-        const auto copy = std::make_unique<char[]>(piece.size());
-        piece.copy(copy.get(), piece.size());
-        skip({copy.get(), piece.size()});
-        read({copy.get(), piece.size()});
-    }
-    static std::string of(const response_reader& each) {
-        return std::to_string(each.status()) + (each.keep_alive() ? " " : "- ");
-    }
-    void skip(std::string_view input) {
-        while (!is_bad && !input.empty()) {
-            switch (skipper.skip(input, last, to_head)) {
-                case outcome::complete:
-                    summary += of(skipper);
-                    break;
-                case outcome::bad:
-                    is_bad = true;
-                    summary += "bad";
-                    break;
-                case outcome::need_more:
-                    break;
-            }
-        }
-    }
-    void read(std::string_view input) {
-        while (!read_bad && (!input.empty() || in_body)) {
-            outcome then = outcome::need_more;
-            const std::size_t before = input.size();
-            if (!in_body) {
-                response_head head;
-                then = reader.read_head(input, to_head, head, last_head);
-                if (then == outcome::complete) {
-                    EXPECT_EQ(last_head.size(), head.size);
-                    in_body = true;
-                    continue;
-                }
-            } else {
-                std::string_view data;
-                then = reader.read_body(input, data);
-                bodies += data;
-                if (then == outcome::complete) {
-                    in_body = false;
-                    bodies += '|';
-                    read_summary += of(reader);
-                }
-                if (then == outcome::need_more && input.size() == before) break;
-            }
-            if (then == outcome::bad) {
-                read_bad = true;
-                read_summary += "bad";
-            }
-        }
-    }
-    void end() {
-        if (!is_bad && skipper.begun()) {
-            summary += skipper.end() == outcome::complete ? std::to_string(skipper.status()) + " at the end"
-                                                          : "cut off";
-        }
-        if (!read_bad && reader.begun()) {
-            read_summary += reader.end() == outcome::complete
-                                ? std::to_string(reader.status()) + " at the end"
-                                : "cut off";
-        }
-        EXPECT_EQ(summary, read_summary);
-        if (is_bad && read_bad) EXPECT_STREQ(skipper.problem(), reader.problem());
-    }
-};
-
-reading read_whole_of(std::string_view text, bool to_head = false) {
-    reading one;
-    one.to_head = to_head;
-    one.feed(text);
-    one.end();
-    return one;
-}
+// What came of a stream, by skip and by reading: the statuses of the responses in it, then how it ends.
 std::string read_whole(std::string_view text, bool to_head = false) {
-    return read_whole_of(text, to_head).summary;
+    const std::string all = testing::response_outcome_of(text, {}, to_head);
+    const std::string line = all.substr(0, all.find('\n'));
+    return line.substr(0, line.find(": "));  // without the problem
+}
+std::string bodies_of(std::string_view text) {
+    reading one(false);
+    one.feed(text);
+    return one.bodies();
 }
 
 // The same in two pieces, at every place, and byte by byte.
 void expect_everywhere(std::string_view text, const std::string& summary, bool to_head = false) {
-    const reading whole = read_whole_of(text, to_head);
-    EXPECT_EQ(whole.summary, summary) << text;
-    const auto same = [&](reading& one) {
-        one.end();
-        return one.summary == summary && one.bodies == whole.bodies && one.last_head == whole.last_head;
-    };
+    EXPECT_EQ(read_whole(text, to_head), summary) << text;
+    const std::string whole = testing::response_outcome_of(text, {}, to_head);
     for (std::size_t split = 1; split < text.size(); ++split) {
-        reading one;
-        one.to_head = to_head;
-        one.feed(text.substr(0, split));
-        one.feed(text.substr(split));
-        ASSERT_TRUE(same(one)) << one.summary << ", split at " << split << " of\n" << text;
+        ASSERT_EQ(testing::response_outcome_of(text, {split, text.size()}, to_head), whole)
+            << "split at " << split << " of\n"
+            << text;
     }
-    reading slow;
-    slow.to_head = to_head;
-    for (std::size_t at = 0; at < text.size(); ++at)
-        slow.feed(text.substr(at, 1));
-    EXPECT_TRUE(same(slow)) << slow.summary << ", byte by byte:\n" << text;
+    EXPECT_EQ(testing::response_outcome_of(text, {1}, to_head), whole) << "byte by byte:\n" << text;
 }
 
 TEST(Response, with_a_content_length) {
@@ -172,9 +80,10 @@ TEST(Response, gives_heads_and_bodies) {
         "X-One: \t two words \r\nempty:\r\n\r\n5;x\r\nhello\r\n7\r\n, world\r\n0\r\nA: b\r\n\r\n"
         "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcHTTP/1.1 204 No\r\nX: y\r\n\r\n";
     expect_everywhere(text, "200 200 204 ");
-    EXPECT_EQ(read_whole_of(text).bodies, "hello, world|abc||");
-    const reading one = read_whole_of("HTTP/1.1 200 OK\r\nX-One: \t two words \r\nempty:\r\n\r\nrest");
-    std::string_view fields = one.last_head;
+    EXPECT_EQ(bodies_of(text), "hello, world|abc||");
+    reading one(false);
+    one.feed("HTTP/1.1 200 OK\r\nX-One: \t two words \r\nempty:\r\n\r\nrest");
+    std::string_view fields = one.heads();
     fields.remove_prefix(fields.find('\n') + 1);
     response_field field;
     ASSERT_TRUE(next_field(fields, field));
@@ -187,9 +96,9 @@ TEST(Response, gives_heads_and_bodies) {
 }
 
 TEST(Response, until_the_connection_ends) {
-    expect_everywhere("HTTP/1.1 200 OK\r\n\r\nall of it", "200 at the end");
-    expect_everywhere("HTTP/1.0 200 OK\r\n\r\n", "200 at the end");
-    expect_everywhere("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nxyz", "200 at the end");
+    expect_everywhere("HTTP/1.1 200 OK\r\n\r\nall of it", "200- at the end");
+    expect_everywhere("HTTP/1.0 200 OK\r\n\r\n", "200- at the end");
+    expect_everywhere("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nxyz", "200- at the end");
 }
 
 TEST(Response, without_a_body) {
@@ -257,11 +166,7 @@ TEST(Response, a_head_has_a_limit) {
         fits += field;
     EXPECT_EQ(read_whole(fits + "\r\na"), "200 ");
     EXPECT_EQ(read_whole(fits + field + "\r\na"), "bad");
-    reading slow;
-    const std::string endless = fits + field + field;
-    for (std::size_t at = 0; at < endless.size(); at += 7)
-        slow.feed(std::string_view(endless).substr(at, 7));
-    EXPECT_EQ(slow.summary, "bad");
+    EXPECT_TRUE(testing::response_outcome_of(fits + field + field, {7}).starts_with("bad"));
     EXPECT_EQ(read_whole("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: " +
                          std::string(2 * limits::response_head_bytes, 'x')),
               "bad");
@@ -280,13 +185,15 @@ TEST(Response, a_remembered_head_is_recognised_only_whole) {
 }
 
 TEST(Response, says_what_is_wrong) {
-    reading one;
-    one.feed("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n");
-    EXPECT_STREQ(one.skipper.problem(), "two Content-Lengths that differ");
-    one.skipper.reset();
-    EXPECT_FALSE(one.skipper.begun());
-    std::string_view input = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-    EXPECT_EQ(one.skipper.skip(input, one.last, false), outcome::complete);
+    response_reader reader;
+    remembered_head last;
+    std::string_view input = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n";
+    EXPECT_EQ(reader.skip(input, last, false), response_reader::outcome::bad);
+    EXPECT_STREQ(reader.problem(), "two Content-Lengths that differ");
+    reader.reset();
+    EXPECT_FALSE(reader.begun());
+    input = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    EXPECT_EQ(reader.skip(input, last, false), response_reader::outcome::complete);
 }
 
 }  // namespace

@@ -69,7 +69,8 @@ task<client_result<client_answer>> client::get(std::string url) {
 task<client_result<client_answer>> client::head(std::string url) {
     return request(client_request("HEAD", std::move(url)));
 }
-task<client_result<client_answer>> client::post(std::string url, std::string body, std::string content_type) {
+task<client_result<client_answer>> client::post(std::string url, std::string body,
+                                                std::string_view content_type) {
     client_request what("POST", std::move(url));
     what.body(std::move(body), content_type);
     return request(std::move(what));
@@ -100,7 +101,7 @@ task<client_result<client_answer>> client::follow(work& job) {
             co_return std::move(*answer);
         auto next = redirect(job, *answer);
         if (!next) co_return std::unexpected(std::move(next.error()));
-        co_await answer->drain();
+        co_await with_deadline(limits::redirect_body_time, answer->drain());
     }
 }
 

@@ -38,7 +38,7 @@ class client {
     /// Each gives the answer as soon as its head has come. Any status is an answer.
     task<client_result<client_answer>> get(std::string url);
     task<client_result<client_answer>> head(std::string url);
-    task<client_result<client_answer>> post(std::string url, std::string body, std::string content_type);
+    task<client_result<client_answer>> post(std::string url, std::string body, std::string_view content_type);
     task<client_result<client_answer>> request(client_request what);
 
     const client_options& options() const noexcept { return options_; }

@@ -28,11 +28,11 @@ bool client_connection::can_be_kept() const noexcept {
     return body_ended_ && sent_whole_ && reader_.keep_alive() && input_.empty() && !ended_;
 }
 
-void client_connection::idle(void* owner, ended_function ended, instant until) noexcept {
+void client_connection::idle(void* owner, ended_function on_end, instant until) noexcept {
     mode_ = mode::idle;
     lease_.reset();
     idle_owner_ = owner;
-    ended_idle_ = ended;
+    ended_idle_ = on_end;
     idle_since_ = clock::now();
     ++answers_;
     receive();
@@ -53,17 +53,13 @@ void client_connection::on_received() noexcept {
     if (receive_.result > 0) {
         const auto size = static_cast<std::size_t>(receive_.result);
         lease_ = lease(loop_.buffers(), mutable_bytes(receive_.data, size));
-        if (mode_ == mode::retired) {
-            delete this;
-            return;
-        }
         input_ = lease_.text();
     } else {
-        if (mode_ == mode::retired) {
-            delete this;
-            return;
-        }
         ended_ = receive_.error();
+    }
+    if (mode_ == mode::retired) {
+        delete this;
+        return;
     }
     if (mode_ == mode::idle) return ended_idle_(idle_owner_, *this);
     if (mode_ == mode::head) read_head();

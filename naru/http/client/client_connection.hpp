@@ -29,7 +29,7 @@ class client_connection {
 
     /// Closes, and frees the memory when its receive has ended.
     struct retire {
-        void operator()(client_connection* ended) const noexcept { ended->retire_now(); }
+        void operator()(client_connection* each) const noexcept { each->retire_now(); }
     };
     using pointer = std::unique_ptr<client_connection, retire>;
 
@@ -42,10 +42,10 @@ class client_connection {
     /// Whether it can carry another request: all of the last one was sent, its answer was whole, said that
     /// the connection goes on, and nothing came behind it.
     bool can_be_kept() const noexcept;
-    /// Waits in `owner`'s care: `ended` is called when the peer has ended it or has sent what nobody asked
+    /// Waits in `owner`'s care: `on_end` is called when the peer has ended it or has sent what nobody asked
     /// for, or at `until`; then it is to be retired.
     using ended_function = void (*)(void* owner, client_connection& ended) noexcept;
-    void idle(void* owner, ended_function ended, instant until) noexcept;
+    void idle(void* owner, ended_function on_end, instant until) noexcept;
     void take_from_idle() noexcept { loop_.disarm(idle_deadline_); }
     instant idle_since() const noexcept { return idle_since_; }
     /// What the peer said (Keep-Alive: timeout), or what stands in for it.

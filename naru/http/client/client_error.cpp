@@ -36,9 +36,7 @@ const char* doing(client_step step) noexcept {
 std::string client_error::text() const {
     std::string line = url.empty() ? std::string() : url + ": ";
     line += doing(step);
-    if (!peer.empty())
-        line +=
-            (step == client_step::connect ? " to " : " (") + peer + (step == client_step::connect ? "" : ")");
+    if (!peer.empty()) line += step == client_step::connect ? " to " + peer : " (" + peer + ")";
     line += ": ";
     line += detail.empty() ? error.message() : detail;
     std::array<char, 48> span{};

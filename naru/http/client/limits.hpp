@@ -21,8 +21,10 @@ inline constexpr std::chrono::seconds peer_keep_alive{5};
 
 /// Redirects followed for one request.
 inline constexpr unsigned redirects = 10;
-/// Bytes of a redirect's body that are read so that its connection can be used again; with more it is closed.
+/// Bytes of a redirect's body that are read so that its connection can be used again, and how long that may
+/// take; past them it is closed.
 inline constexpr std::size_t redirect_body_bytes = 64 * 1024;
+inline constexpr std::chrono::seconds redirect_body_time{1};
 
 /// Bytes of a URL, and of a request's head.
 inline constexpr std::size_t url_bytes = 8 * 1024;

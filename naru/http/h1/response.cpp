@@ -170,7 +170,12 @@ response_reader::outcome response_reader::read_body(std::string_view& input,
 }
 
 response_reader::outcome response_reader::end() noexcept {
-    return stage_ == stage::until_close ? finished() : is_bad("an end in the middle");
+    if (stage_ == stage::until_close) return finished();
+    // A head is looked at line by line: what is wrong in its last one may not have been seen yet.
+    response_head head;
+    if (!partial_.empty() && parse_response_head(partial_, false, head, problem_) == head_state::bad)
+        return outcome::bad;
+    return is_bad("an end in the middle");
 }
 
 }  // namespace naru::http
