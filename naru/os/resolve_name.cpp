@@ -25,7 +25,7 @@ class resolve_category final : public std::error_category {
     }
 };
 
-std::error_code error_of(int told, int system_error) noexcept {
+std::error_code error_of(int told, [[maybe_unused]] int system_error) noexcept {
     switch (told) {
 #if defined(EAI_SYSTEM)
         case EAI_SYSTEM:
