@@ -1,4 +1,4 @@
-// What a client may ask of the server at most.
+// What the peers of HTTP, clients and servers, may ask at most.
 #pragma once
 
 #include <naru/core/limits.hpp>
@@ -163,5 +163,16 @@ inline constexpr std::size_t operator_log_bytes = 256 * 1024;
 /// it is emptied at most, where new connections cannot be kept out of it.
 inline constexpr auto accept_settle_time = 10ms;
 inline constexpr auto accept_drain_time = 2s;
+
+// What a server may ask of a client: of a response that is read here (naru/http/h1/response.hpp).
+
+/// Bytes of a response's head.
+inline constexpr std::size_t response_head_bytes = 16 * 1024;
+
+/// Interim responses (1xx) in front of one final response.
+inline constexpr unsigned interim_responses = 16;
+
+/// Bytes of a response's head that is remembered to be recognised when it comes again.
+inline constexpr std::size_t remembered_head_bytes = 1024;
 
 }  // namespace naru::http::limits

@@ -3,8 +3,8 @@
 #pragma once
 
 #include <load/report.hpp>
-#include <load/response.hpp>
 #include <naru/core/intrusive.hpp>
+#include <naru/http/h1/response.hpp>
 #include <naru/loop/loop.hpp>
 
 #include <cstdint>
@@ -104,7 +104,7 @@ class client : public list_node {
     receive_step receive_;
     write_step write_;
     deadline_step deadline_;
-    response_reader reader_;
+    http::response_reader reader_;
     handle socket_;
     const std::uint32_t index_;
     std::uint16_t first_ = 0;  // of flights_, which is a ring

@@ -3,6 +3,7 @@
 
 #include <load/alarm.hpp>
 #include <load/client.hpp>
+#include <load/limits.hpp>
 #include <load/machine.hpp>
 #include <load/options.hpp>
 #include <load/timeline.hpp>
@@ -55,7 +56,7 @@ class generator {
     // For its clients.
     const run_options& options() const noexcept { return options_; }
     naru::loop& loop() noexcept { return loop_; }
-    remembered_head& last_head() noexcept { return last_head_; }
+    http::remembered_head& last_head() noexcept { return last_head_; }
     /// `count` copies of the request, one behind the other; at most batch().
     std::string_view request_text(unsigned count) const noexcept;
     unsigned batch() const noexcept { return batch_; }
@@ -155,7 +156,7 @@ class generator {
     std::deque<client> clients_;
     std::string request_batch_;
     unsigned batch_ = 1;
-    remembered_head last_head_;
+    http::remembered_head last_head_;
 
     // Connections.
     phase phase_ = phase::opening;

@@ -7,15 +7,6 @@
 
 namespace naru::load::limits {
 
-/// Bytes of a response's head, and of the trailer fields behind a chunked body.
-inline constexpr std::size_t head_bytes = 16 * 1024;
-
-/// Interim responses (1xx) in front of one final response.
-inline constexpr unsigned interim_responses = 16;
-
-/// Bytes of a head that is remembered to be recognised when it comes again.
-inline constexpr std::size_t remembered_head_bytes = 1024;
-
 /// Scheduled requests of one thread that wait for a free connection. A request in the backlog is only a
 /// number, so this bounds how long a run may fall behind, not its memory.
 inline constexpr std::uint64_t backlog_requests = 1'000'000;

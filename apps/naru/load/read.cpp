@@ -1,7 +1,10 @@
 // Read: bytes in, responses out. A pool buffer is held only while its bytes are looked at.
 #include <load/generator.hpp>
+#include <load/limits.hpp>
 
 namespace naru::load {
+
+using http::response_reader;
 
 void client::receive() noexcept {
     receive_.target = socket_;
@@ -31,7 +34,7 @@ void client::take(std::string_view input) noexcept {
     bool answered = false;
     while (!input.empty()) {
         if (in_flight_ == 0) return fail(failure::bad_response, "bytes that nobody has asked for");
-        const auto then = reader_.read(input, generator_.last_head(), to_head);
+        const auto then = reader_.skip(input, generator_.last_head(), to_head);
         if (then == response_reader::outcome::bad) return fail(failure::bad_response, reader_.problem());
         if (then == response_reader::outcome::need_more) break;
         if (!input.empty() && !idle_ && (in_flight_ == 1 || is_last_response())) return spoil(now);

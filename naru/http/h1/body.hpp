@@ -1,6 +1,7 @@
 // Reading a request's body: by length or in chunks, resumable at any byte, without allocation.
 #pragma once
 
+#include <naru/http/h1/chunked.hpp>
 #include <naru/http/h1/parse.hpp>
 
 #include <cstdint>
@@ -23,32 +24,16 @@ class body_reader {
  private:
     enum class phase : std::uint8_t {
         done,
-        counted,     // Content-Length: left_ bytes
-        chunk_size,  // hexadecimal digits
-        chunk_extension,
-        chunk_size_lf,
-        chunk_data,  // left_ bytes
-        chunk_data_cr,
-        chunk_data_lf,
-        trailer_start,  // at the beginning of a line
-        trailer_name,
-        trailer_value,
-        trailer_lf,
-        last_lf
+        counted,  // Content-Length: left_ bytes
+        chunked,
     };
 
-    parse_status refuse(std::uint16_t status, const char* reason) noexcept;
-    parse_status read_data(std::string_view& input, std::string_view& data) noexcept;
-    parse_status step(unsigned char byte) noexcept;
-    parse_status step_size(unsigned char byte) noexcept;
-    parse_status step_trailer(unsigned char byte) noexcept;
+    parse_status read_chunked(std::string_view& input, std::string_view& data) noexcept;
 
     phase phase_ = phase::done;
-    bool any_byte_ = false;  // the size has a digit, the trailer name a letter
     std::uint64_t left_ = 0;
     std::uint64_t total_ = 0;
-    std::uint32_t line_bytes_ = 0;
-    std::uint32_t trailer_bytes_ = 0;
+    chunk_decoder chunks_;
     http::refusal refusal_;
 };
 

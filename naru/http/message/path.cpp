@@ -1,5 +1,7 @@
 #include <naru/http/message/path.hpp>
 
+#include <naru/http/message/hex.hpp>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
@@ -7,13 +9,6 @@
 namespace naru::http {
 
 namespace {
-
-int hex_value(char byte) noexcept {
-    if (byte >= '0' && byte <= '9') return byte - '0';
-    if (byte >= 'a' && byte <= 'f') return byte - 'a' + 10;
-    if (byte >= 'A' && byte <= 'F') return byte - 'A' + 10;
-    return -1;
-}
 
 void append_encoded(std::string& text, char byte) {
     constexpr char digits[] = "0123456789ABCDEF";

@@ -1,19 +1,14 @@
 // A response's head: the status line, the fields that say where the body ends, and nothing left unchecked.
-#include <load/response.hpp>
+#include <naru/http/h1/response.hpp>
+
 #include <naru/http/h1/scan.hpp>
 #include <naru/http/message/fields.hpp>
 
 #include <algorithm>
-#include <cstring>
 
-namespace naru::load {
+namespace naru::http {
 
 namespace {
-
-using http::equals_lower;
-using http::is_token;
-using http::next_element;
-using http::trimmed;
 
 constexpr std::string_view version_prefix = "HTTP/1.";
 constexpr std::size_t status_line_min = 12;  // HTTP/1.1 200
@@ -114,7 +109,7 @@ head_state parse_response_head(std::string_view text, bool to_head, response_hea
     const char* line = begin;
     framing_fields fields;
     while (true) {
-        const char* const stop = http::find_control(line, end);
+        const char* const stop = find_control(line, end);
         if (stop == end || (*stop == '\r' && stop + 1 == end)) return head_state::need_more;
         if (*stop != '\r' || stop[1] != '\n') {
             problem = "a control character in its head";
@@ -139,4 +134,15 @@ head_state parse_response_head(std::string_view text, bool to_head, response_hea
     }
 }
 
-}  // namespace naru::load
+bool next_field(std::string_view& fields, response_field& field) noexcept {
+    const std::size_t end = fields.find("\r\n");
+    if (end == std::string_view::npos || end == 0) return false;
+    const std::string_view line = fields.substr(0, end);
+    fields.remove_prefix(end + 2);
+    const std::size_t colon = line.find(':');
+    field.name = line.substr(0, colon);
+    field.value = colon == std::string_view::npos ? std::string_view() : trimmed(line.substr(colon + 1));
+    return true;
+}
+
+}  // namespace naru::http

@@ -1,0 +1,285 @@
+#include <naru/http/client/client.hpp>
+
+#include <naru/coro/deadline.hpp>
+#include <naru/coro/offload.hpp>
+#include <naru/os/resolve_name.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <new>
+#include <utility>
+
+namespace naru::http {
+
+/// One request, from its first hop to its last.
+struct client::work {
+    explicit work(client_request&& made) : request(std::move(made)) {}
+    client_request request;
+    http::url at;
+    request_record record;
+    unsigned hops = 0;
+    std::string fault;  // of a streamed body
+};
+
+namespace {
+
+/// The peer has ended the connection, as it may between two requests.
+bool is_end(const std::error_code& error) noexcept {
+    return error == errc::end_of_stream || error == std::errc::connection_reset ||
+           error == std::errc::broken_pipe || error == std::errc::connection_aborted;
+}
+
+bool is_redirect(unsigned status) noexcept {
+    return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+std::string chunk_line(std::size_t size) {
+    std::array<char, 20> digits{};
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), size, 16).ptr;
+    return std::string(digits.data(), end) + "\r\n";
+}
+
+/// An address that needs no resolver.
+std::optional<address> numeric(const url& to) {
+    const bool six = to.host().find(':') != std::string::npos;
+    if (!six && to.host().find_first_not_of("0123456789.") != std::string::npos) return std::nullopt;
+    const auto parsed =
+        address::parse((six ? "[" + to.host() + "]" : to.host()) + ":" + std::to_string(to.port()));
+    if (!parsed) return std::nullopt;
+    return *parsed;
+}
+
+}  // namespace
+
+client::client(loop& on, client_options options) : loop_(on), options_(std::move(options)), pool_(options_) {}
+client::~client() = default;
+
+worker_pool& client::workers() {
+    if (options_.workers != nullptr) return *options_.workers;
+    if (own_workers_ == nullptr)
+        own_workers_ = std::make_unique<worker_pool>(limits::resolver_threads, limits::resolver_queue);
+    return *own_workers_;
+}
+
+task<client_result<client_answer>> client::get(std::string url) {
+    return request(client_request("GET", std::move(url)));
+}
+task<client_result<client_answer>> client::head(std::string url) {
+    return request(client_request("HEAD", std::move(url)));
+}
+task<client_result<client_answer>> client::post(std::string url, std::string body,
+                                                std::string_view content_type) {
+    client_request what("POST", std::move(url));
+    what.body(std::move(body), content_type);
+    return request(std::move(what));
+}
+
+task<client_result<client_answer>> client::request(client_request what) {
+    work job(std::move(what));
+    const duration total = job.request.total().value_or(options_.timeouts.total);
+    job.record.end = saturating_add(job.record.begun, total);
+    job.record.url = job.request.url_text();
+    auto parsed = http::url::parse(job.request.url_text());
+    if (!parsed) co_return job.record.failure(client_step::request, EINVAL, parsed.error());
+    if (const char* const fault = job.request.fault())
+        co_return job.record.failure(client_step::request, EINVAL, fault);
+    job.at = std::move(*parsed);
+    try {
+        co_return co_await follow(job);
+    } catch (const std::bad_alloc&) {
+        co_return job.record.failure(client_step::request, ENOMEM);
+    }
+}
+
+task<client_result<client_answer>> client::follow(work& job) {
+    while (true) {
+        auto answer = co_await ask(job);
+        if (!answer) co_return std::unexpected(std::move(answer.error()));
+        if (options_.redirects == 0 || !is_redirect(answer->status()) || !answer->field("location"))
+            co_return std::move(*answer);
+        auto next = redirect(job, *answer);
+        if (!next) co_return std::unexpected(std::move(next.error()));
+        co_await with_deadline(limits::redirect_body_time, answer->drain());
+    }
+}
+
+/// Turns the request into the one that the answer asks for.
+client_result<bool> client::redirect(work& job, const client_answer& answer) {
+    const auto fails = [&](int error, const std::string& detail) {
+        return job.record.failure(client_step::redirect, error, detail);
+    };
+    if (++job.hops > options_.redirects)
+        return fails(ELOOP, "more than " + std::to_string(options_.redirects) + " redirects");
+    const std::string location(*answer.field("location"));
+    auto next = job.at.resolve(location);
+    if (!next) return fails(EBADMSG, std::string(next.error()) + ": Location: " + location);
+    if (job.at.secure() && !next->secure())
+        return fails(EACCES, "from https to http, which is not followed: " + next->text());
+    job.request.follow(answer.status());
+    if (job.request.is_streamed())
+        return fails(EINVAL, "the streamed body, which is there only once, would have to be sent again to " +
+                                 next->text());
+    if (!next->same_origin(job.at)) job.request.drop_credentials();
+    job.at = std::move(*next);
+    job.record.maybe_processed = false;
+    return true;
+}
+
+/// One hop: on a connection that was kept, or on a fresh one.
+task<client_result<client_answer>> client::ask(work& job) {
+    request_record& record = job.record;
+    record.url = job.at.text();
+    record.peer.reset();
+    // A TLS stream comes in here, and between client_connection's stream and its parser.
+    if (job.at.secure()) {
+        co_return record.failure(client_step::tls, EPROTONOSUPPORT,
+                                 "https is not built into this client; use http");
+    }
+    auto got = co_await with_deadline(record.by(options_.timeouts.wait), pool_.wait_for_turn(job.at));
+    if (!got) {
+        co_return record.failure(
+            client_step::wait, got.error(),
+            got.error() == std::errc::resource_unavailable_try_again ? "too many requests wait already" : "");
+    }
+    connection_pool::turn turn = std::move(*got);
+    const bool again = job.request.is_idempotent() && !job.request.is_streamed();
+    bool kept = turn.take_kept(again);
+    while (true) {
+        if (!kept) {
+            auto connected = co_await connect(job, turn);
+            if (!connected) co_return std::unexpected(std::move(connected.error()));
+        }
+        record.peer = turn->peer();
+        auto done = co_await exchange(job, *turn.operator->());
+        if (done) break;
+        // Between two requests the peer may end a connection whenever it likes, also while the next one is on
+        // its way. On a fresh one that is no excuse.
+        const bool ended_before = kept && !turn->answered() && is_end(done.error().error);
+        turn.close();
+        if (!ended_before || !again) co_return std::unexpected(std::move(done.error()));
+        kept = false;
+    }
+    const bool decode = options_.decompress && !job.request.has_field("accept-encoding");
+    co_return client_answer(std::move(turn), record, options_, decode);
+}
+
+task<client_result<std::vector<address>>> client::addresses(work& job) {
+    if (const auto known = numeric(job.at)) co_return std::vector<address>{*known};
+    auto lookup = [resolve = options_.resolve, host = job.at.host(),
+                   port = job.at.port()]() -> result<std::vector<address>> {
+        return resolve ? resolve(host, port) : resolve_name(host, port, limits::addresses_per_name);
+    };
+    auto found =
+        co_await with_deadline(job.record.by(options_.timeouts.resolve), offload_detached(workers(), lookup));
+    if (!found) co_return job.record.failure(client_step::resolve, found.error());
+    if (found->empty()) co_return job.record.failure(client_step::resolve, resolve_errc::name_unknown);
+    if (found->size() > limits::addresses_per_name) found->resize(limits::addresses_per_name);
+    co_return std::move(*found);
+}
+
+/// Tries every address of the name, one after the other.
+task<client_result<void>> client::connect(work& job, connection_pool::turn& turn) {
+    auto found = co_await addresses(job);
+    if (!found) co_return std::unexpected(std::move(found.error()));
+    std::error_code last;
+    for (const address& each : *found) {
+        turn.make_room();
+        job.record.peer = each;
+        auto stream = co_await with_deadline(job.record.by(options_.timeouts.connect),
+                                             tcp_stream::connect(loop_, each));
+        if (stream) {
+            turn.adopt(client_connection::pointer(new client_connection(std::move(*stream), each)));
+            co_return client_result<void>();
+        }
+        last = stream.error();
+        if (last == std::errc::operation_canceled || clock::now() >= job.record.end) break;
+    }
+    std::string detail;
+    if (found->size() > 1)
+        detail = last.message() + " (the last of " + std::to_string(found->size()) + " addresses)";
+    co_return job.record.failure(client_step::connect, last, detail);
+}
+
+/// Sends the request, and receives the answer's head.
+task<client_result<void>> client::exchange(work& job, client_connection& on) {
+    request_record& record = job.record;
+    stop_scope sending;
+    on.begin_request(job.request.to_head(), sending);
+    record.maybe_processed = true;
+    auto sent = co_await send(job, on, sending);
+    on.sending_ended(sent.has_value());
+    // An answer that came meanwhile is one, and a connection that was ended tells more by its receive.
+    const bool hopeless = !sent && !sending.stopped() && (!job.fault.empty() || !is_end(sent.error()));
+    if (hopeless) co_return record.failure(client_step::send, sent.error(), job.fault);
+    const instant until = record.by(options_.timeouts.head);
+    while (!on.has_head() && !on.head_is_bad() && !on.ended()) {
+        auto arrived = co_await with_deadline(until, on.arrival());
+        if (!arrived) co_return record.failure(client_step::head, arrived.error());
+    }
+    if (on.has_head()) co_return client_result<void>();
+    if (on.head_is_bad()) co_return record.failure(client_step::head, EBADMSG, on.problem());
+    const bool quietly = on.end() == errc::end_of_stream;
+    co_return record.failure(client_step::head, on.end(),
+                             quietly ? "the connection was ended without an answer" : "");
+}
+
+task<result<void>> client::send(work& job, client_connection& on, stop_scope& sending) {
+    const std::string head =
+        job.request.head_text(job.at, options_.user_agent, options_.decompress && gunzip::available());
+    if (!job.request.is_streamed()) {
+        co_return co_await send_bytes(job, on, sending, head, as_bytes(std::string_view(job.request.bytes())),
+                                      {});
+    }
+    auto sent = co_await send_bytes(job, on, sending, head, {}, {});
+    if (!sent) co_return sent;
+    co_return co_await send_stream(job, on, sending);
+}
+
+/// In pieces, each with a deadline of its own.
+task<result<void>> client::send_bytes(work& job, client_connection& on, stop_scope& sending,
+                                      std::string_view before, bytes_view bytes, std::string_view behind) {
+    while (true) {
+        const bytes_view piece = bytes.first(std::min(bytes.size(), limits::send_piece_bytes));
+        bytes = bytes.subspan(piece.size());
+        const bool last = bytes.empty();
+        std::array<slice, 3> slices{};
+        std::size_t count = 0;
+        for (const slice& each : {slice(before), slice(piece), slice(last ? behind : std::string_view())})
+            if (each.size > 0) slices[count++] = each;
+        before = {};
+        if (count > 0) {
+            auto sent = co_await with_deadline(job.record.by(options_.timeouts.send),
+                                               with_stop(sending, on.send(std::span(slices.data(), count))));
+            if (!sent) co_return fail(sent.error());
+        }
+        if (last) co_return result<void>();
+    }
+}
+
+task<result<void>> client::send_stream(work& job, client_connection& on, stop_scope& sending) {
+    const auto size = job.request.size();
+    std::uint64_t total = 0;
+    while (true) {
+        auto piece = co_await with_deadline(job.record.end, with_stop(sending, job.request.source()()));
+        if (!piece) {
+            job.fault = "the body's source failed: " + piece.error().message();
+            co_return fail(piece.error());
+        }
+        total += piece->size();
+        if (size && (total > *size || (piece->empty() && total < *size))) {
+            job.fault = "the body's source gave " + std::string(total > *size ? "more" : "fewer") +
+                        " bytes than were said: " + std::to_string(total) + ", not " + std::to_string(*size);
+            co_return fail_errno(EMSGSIZE);
+        }
+        if (piece->empty()) break;
+        const std::string line = size ? std::string() : chunk_line(piece->size());
+        auto sent = co_await send_bytes(job, on, sending, line, *piece, size ? "" : "\r\n");
+        if (!sent) co_return sent;
+    }
+    if (size) co_return result<void>();
+    co_return co_await send_bytes(job, on, sending, "0\r\n\r\n", {}, {});
+}
+
+}  // namespace naru::http

@@ -1,0 +1,102 @@
+// The connections of one client: how many there may be, whose turn it is, and which are kept.
+#pragma once
+
+#include <naru/coro/sync.hpp>
+#include <naru/coro/task.hpp>
+#include <naru/http/client/client_connection.hpp>
+#include <naru/http/client/client_options.hpp>
+#include <naru/http/client/url.hpp>
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace naru::http {
+
+/// Belongs to one loop's thread. Ends after all turns.
+class connection_pool {
+    struct origin;
+
+ public:
+    explicit connection_pool(const client_options& options);
+    ~connection_pool();
+    connection_pool(const connection_pool&) = delete;
+    connection_pool& operator=(const connection_pool&) = delete;
+
+    /// The right to one connection to one origin, and that connection as soon as there is one. Move-only.
+    class turn {
+     public:
+        turn() noexcept = default;
+        turn(turn&& other) noexcept { swap(other); }
+        turn& operator=(turn&& other) noexcept {
+            turn taken(std::move(other));
+            swap(taken);
+            return *this;
+        }
+        ~turn() { drop(); }
+
+        client_connection* operator->() const noexcept { return connection_.get(); }
+        explicit operator bool() const noexcept { return connection_ != nullptr; }
+
+        /// A connection that was kept, if there is one that will do; for what must not be sent twice, none
+        /// that the peer may be about to close.
+        bool take_kept(bool idempotent) noexcept;
+        /// Before a connection is made, which counts from here on: keeps to the limits by closing one that
+        /// nobody uses.
+        void make_room() noexcept;
+        void adopt(client_connection::pointer made) noexcept { connection_ = std::move(made); }
+        /// Closes the connection, or gives its room up; the turn stays.
+        void close() noexcept;
+        /// The request is over: keeps the connection, if it can be kept, and ends the turn.
+        void finish() noexcept;
+
+     private:
+        friend class connection_pool;
+        turn(connection_pool& pool, origin& of) noexcept;
+        void swap(turn& other) noexcept;
+        void drop() noexcept;
+
+        connection_pool* pool_ = nullptr;
+        origin* origin_ = nullptr;
+        client_connection::pointer connection_;
+        async_semaphore::permit of_all_;
+        async_semaphore::permit of_origin_;
+        bool counted_ = false;  // in `open`
+    };
+
+    /// Waits for a turn, first come, first served. Errors: EAGAIN when too many wait.
+    task<result<turn>> wait_for_turn(const url& to);
+
+    /// Connections between two requests.
+    std::size_t kept() const noexcept { return kept_; }
+    /// All of them, those that are in use included.
+    std::size_t open() const noexcept { return open_; }
+
+ private:
+    struct origin {
+        explicit origin(std::string of, std::size_t connections) : name(std::move(of)), turns(connections) {}
+        std::string name;
+        std::vector<client_connection::pointer> kept;  // the one used last at the back
+        std::size_t open = 0;
+        std::size_t users = 0;  // turns, and who waits for one
+        async_semaphore turns;
+    };
+
+    origin& origin_of(const url& to);
+    void release(origin& of) noexcept;
+    void close_oldest(origin& of) noexcept;
+    void close_oldest_of_all() noexcept;
+    static void on_kept_ended(void* self, client_connection& ended) noexcept;
+
+    const client_options& options_;
+    std::map<std::string, std::unique_ptr<origin>, std::less<>> origins_;
+    async_semaphore turns_;
+    std::size_t waiting_ = 0;
+    std::size_t kept_ = 0;
+    std::size_t open_ = 0;
+};
+
+}  // namespace naru::http

@@ -1,0 +1,49 @@
+// The HTTP client's maxima, by name. What a server may send at most is in naru/http/limits.hpp.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+
+namespace naru::http::limits {
+
+/// Connections of one client, in all and to one origin, those between two requests included; past them
+/// requests wait for their turn. Each holds at most one pool buffer.
+inline constexpr std::size_t client_connections = 256;
+inline constexpr std::size_t connections_per_origin = 16;
+
+/// Requests of one client that wait for a connection; more fail with EAGAIN.
+inline constexpr std::size_t waiting_requests = 4096;
+
+/// How long a connection is kept between two requests, and how long the peer is taken to keep it when it does
+/// not say (Keep-Alive: timeout=N): the shortest time that is usual among servers.
+inline constexpr std::chrono::seconds client_idle_time{60};
+inline constexpr std::chrono::seconds peer_keep_alive{5};
+
+/// Redirects followed for one request.
+inline constexpr unsigned redirects = 10;
+/// Bytes of a redirect's body that are read so that its connection can be used again, and how long that may
+/// take; past them it is closed.
+inline constexpr std::size_t redirect_body_bytes = 64 * 1024;
+inline constexpr std::chrono::seconds redirect_body_time{1};
+
+/// Bytes of a URL, and of a request's head.
+inline constexpr std::size_t url_bytes = 8 * 1024;
+inline constexpr std::size_t client_head_bytes = 64 * 1024;
+
+/// What text() takes if nothing else is said.
+inline constexpr std::size_t text_bytes = 16 * 1024 * 1024;
+
+/// Bytes handed to one send, which has its own deadline.
+inline constexpr std::size_t send_piece_bytes = 256 * 1024;
+
+/// A gzip body is decoded in pieces of so many bytes.
+inline constexpr std::size_t decoded_piece_bytes = 16 * 1024;
+
+/// Addresses of one name that are tried.
+inline constexpr std::size_t addresses_per_name = 16;
+
+/// Threads that wait for the system's resolver, and names that wait for one of them.
+inline constexpr unsigned resolver_threads = 4;
+inline constexpr std::size_t resolver_queue = 1024;
+
+}  // namespace naru::http::limits
