@@ -40,16 +40,16 @@ inline task<websocket::peer> accept_websocket(tcp_stream stream,
         const http::parse_status status = parser.parse(input);
         if (status == http::parse_status::need_more) continue;
         if (status == http::parse_status::refused) {
-            const std::string answer = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            const std::string answer =
+                "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
             (void)co_await stream.send(answer);
             co_return websocket::peer();
         }
         break;
     }
     const std::string_view head = std::string_view(input).substr(0, parser.head().size);
-    const auto accepted =
-        websocket::accept_request(parser.head().method == http::method::get, parser.head().minor_version >= 1,
-                                  fields_of(head), *with);
+    const auto accepted = websocket::accept_request(parser.head().method == http::method::get,
+                                                    parser.head().minor_version >= 1, fields_of(head), *with);
     if (!accepted) {
         const std::string answer = "HTTP/1.1 " + std::to_string(accepted.error().status) + " Refused\r\n" +
                                    accepted.error().fields + "Content-Length: 0\r\n\r\n";

@@ -26,7 +26,8 @@ int main(int argc, char** argv) try {
     if (!engine || !where) throw std::runtime_error("usage: ADDRESS:PORT ENGINE THREADS");
     const unsigned threads = argc > 3 ? static_cast<unsigned>(std::strtoul(argv[3], nullptr, 10)) : 1;
     naru::loop_group loops(threads, *engine);
-    auto local = loops.serve(*where, [options](naru::tcp_stream client) { return serve(std::move(client), options); });
+    auto local =
+        loops.serve(*where, [options](naru::tcp_stream client) { return serve(std::move(client), options); });
     if (!local) throw std::system_error(local.error(), "cannot listen");
     std::printf("listening on %s\n", local->text().c_str());
     std::fflush(stdout);

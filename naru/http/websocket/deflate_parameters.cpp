@@ -70,6 +70,7 @@ bool take_parameter(element& into, std::string_view parameter) noexcept {
 
 /// Whether it is permessage-deflate, and well-formed.
 bool parse_element(std::string_view text, element& into) noexcept {
+    if (text.ends_with(';')) return false;
     if (!equals_lower(take_until(text, ';'), extension_name)) return false;
     while (!text.empty()) {
         if (!take_parameter(into, take_until(text, ';'))) return false;
