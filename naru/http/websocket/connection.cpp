@@ -16,14 +16,32 @@ receiver::receiver(connection& on, bool in_pieces) noexcept
                              }),
       pieces(in_pieces) {}
 
+std::error_code sender::error() const noexcept {
+    switch (how) {
+        case outcome::sent:
+            return {};
+        case outcome::refused:
+            return of->refusal();
+        case outcome::stopped:
+            return {ECANCELED, errno_category()};
+        case outcome::no_memory:
+            return {ENOMEM, errno_category()};
+        case outcome::queue_full:
+            return make_error_code(errc::queue_full);
+        case outcome::too_slow:
+            return make_error_code(errc::too_slow);
+    }
+    return {};
+}
+
 sender::sender(connection& on, message_kind of_kind, bytes_view what) noexcept
     : waiting_for_connection(on,
                              [](stop_entry& self) noexcept {
                                  auto& each = static_cast<sender&>(self);
                                  each.of->stop_sending(each);
                              }),
-      payload(what),
-      kind(of_kind) {}
+      kind(of_kind),
+      payload(what) {}
 
 closer::closer(connection& on) noexcept
     : waiting_for_connection(on, [](stop_entry& self) noexcept {
@@ -32,26 +50,22 @@ closer::closer(connection& on) noexcept
           each.of->finish({ECANCELED, errno_category()});
       }) {}
 
-connection::receive_operation::receive_operation(connection& of) noexcept
-    : operation(operation_kind::recv,
-                [](operation& op) noexcept { static_cast<receive_operation&>(op).owner.on_receive(); }),
-      owner(of) {}
-connection::watch::watch(connection& of) noexcept
-    : timer([](timer& self) noexcept { static_cast<watch&>(self).owner.on_time(); }), owner(of) {}
+connection_receive::connection_receive() noexcept
+    : operation(operation_kind::recv, [](operation& op) noexcept {
+          static_cast<connection&>(static_cast<connection_receive&>(op)).on_receive();
+      }) {}
+connection_watch::connection_watch() noexcept
+    : timer([](timer& self) noexcept {
+          static_cast<connection&>(static_cast<connection_watch&>(self)).on_time();
+      }) {}
 
 connection::connection(tcp_stream&& stream, role as, std::shared_ptr<const options>&& with) noexcept
-    : receive_(*this),
-      timer_(*this),
-      stream_(std::move(stream)),
-      loop_(&stream_.home()),
-      options_(std::move(with)),
-      since_(loop_->now()),
-      role_(as) {
-    receive_.target = stream_.native();
+    : stream_(std::move(stream)), options_(std::move(with)), since_(stream_.home().now()), role_(as) {
+    receive_op().target = stream_.native();
 }
 
 connection::~connection() {
-    loop_->disarm(timer_);
+    home().disarm(clock_watch());
     while (!queue_.empty()) {
         out_frame& each = queue_.pop();
         if (each.whose != out_frame::memory::lent) free_frame(each);
@@ -112,11 +126,11 @@ bool connection::begin_close(std::uint16_t code, std::string_view reason) noexce
     }
     if (!closing_) {
         closing_ = true;
-        since_ = loop_->now();
+        since_ = home().now();
     }
     if (!finished_ && !failed_ && work_ != nullptr) parse(nullptr);  // what came before it was asked for
     if (!finished_) look_at_end();
-    if (!senders_.empty()) loop_->arm(timer_, instant::min());  // who must not wait any longer
+    if (!senders_.empty()) wake_soon();  // who must not wait any longer
     return finished_ && !in_flight();
 }
 
@@ -150,35 +164,25 @@ void connection::finish(std::error_code why) noexcept {
         const tcp_stream closed = std::move(stream_);  // cancels what is in flight
     }
     // The connection's last operation to end tells all who wait; if there is none, the timer does.
-    loop_->disarm(timer_);
-    if (!in_flight() && (receiver_ != nullptr || closer_ != nullptr || !senders_.empty()))
-        loop_->arm(timer_, instant::min());
+    home().disarm(clock_watch());
+    if (!in_flight() && (receiver_ != nullptr || closer_ != nullptr || !senders_.empty())) wake_soon();
 }
 
 /// Wakes all who wait, when nothing is in flight any more. Called where coroutines may be resumed.
 void connection::settle() noexcept {
     if (!finished_ || in_flight()) return;
-    loop_->disarm(timer_);
-    while (list_node* const node = senders_.pop_front()) {
-        auto& each = static_cast<sender&>(static_cast<place_of_sender&>(*node));
-        each.error = each.stopped ? std::error_code(ECANCELED, errno_category()) : error_;
-        resume(each);
-    }
+    home().disarm(clock_watch());
+    while (list_node* const node = senders_.pop_front())
+        end_sender(static_cast<lent_frame&>(static_cast<place_of_sender&>(*node)));
     while (!queue_.empty()) {
         out_frame& each = queue_.pop();
-        if (each.whose != out_frame::memory::lent) {
+        if (each.whose == out_frame::memory::lent) {
+            end_sender(static_cast<lent_frame&>(each));
+        } else {
             free_frame(each);
-            continue;
         }
-        sender& lent = sender_of(each);
-        lent.error = lent.stopped ? std::error_code(ECANCELED, errno_category()) : error_;
-        resume(lent);
     }
-    if (receiver_ != nullptr) {
-        receiver& who = *std::exchange(receiver_, nullptr);
-        who.error = who.stopped ? std::error_code(ECANCELED, errno_category()) : error_;
-        resume(who);
-    }
+    if (receiver_ != nullptr) resume(*std::exchange(receiver_, nullptr));
     if (closer_ != nullptr) resume(*std::exchange(closer_, nullptr));
 }
 
@@ -199,7 +203,8 @@ instant connection::due() const noexcept {
 void connection::watch_time() noexcept {
     if (finished_) return;
     const instant next = due();
-    if (next != never && (!timer_.armed() || next < timer_.deadline)) loop_->arm(timer_, next);
+    if (next != never && (!clock_watch().armed() || next < clock_watch().deadline))
+        home().arm(clock_watch(), next);
 }
 
 void connection::on_time() noexcept {
@@ -208,7 +213,7 @@ void connection::on_time() noexcept {
         settle();
         return release();
     }
-    const instant now = loop_->now();
+    const instant now = home().now();
     const naru::websocket::options& with = *options_;
     const std::error_code late(ETIMEDOUT, errno_category());
     if (flight_ != nullptr && flight_->stands_still(now, with.send_timeout)) {
@@ -224,10 +229,8 @@ void connection::on_time() noexcept {
             (void)push_control(opcode::ping, {});
         }
     }
-    if (receiver_ != nullptr && receive_.idle() && (receiver_->stopped || error_)) {
-        receiver& who = *std::exchange(receiver_, nullptr);
-        who.error = who.stopped ? std::error_code(ECANCELED, errno_category()) : error_;
-        resume(who);
+    if (receiver_ != nullptr && !reading() && (receiver_->stopped || error_)) {
+        resume(*std::exchange(receiver_, nullptr));
     }
     serve_senders();
     settle();

@@ -38,45 +38,58 @@ struct waiting_for_connection : stop_entry {
 
     connection* of;
     std::coroutine_handle<> waiting;
-    std::error_code error;
     bool stopped = false;
-};
-
-struct receiver : waiting_for_connection {
-    receiver(connection& on, bool in_pieces) noexcept;
-    message received;
-    bool pieces;
     bool done = false;
 };
 
-struct sender;
+/// What it gets lies with the connection until it is taken.
+struct receiver : waiting_for_connection {
+    receiver(connection& on, bool in_pieces) noexcept;
+    bool pieces;
+};
 
-/// A payload that is lent, behind the head that is here.
-struct sender_frame : out_frame {
-    explicit sender_frame(sender& of) noexcept : owner(of) { whose = memory::lent; }
-    sender& owner;
-    frame_head bytes;
+struct lent_frame;
+
+struct sender : waiting_for_connection {
+    sender(connection& on, message_kind of_kind, bytes_view what) noexcept;
+
+    enum class outcome : std::uint8_t { sent, refused, stopped, no_memory, queue_full, too_slow };
+    std::error_code error() const noexcept;
+    void set(const std::error_code& error) noexcept;
+
+    message_kind kind;
+    outcome how = outcome::sent;
+    bytes_view payload;
+    const prepared_message* prepared = nullptr;
+    lent_frame* waits = nullptr;  // while it waits
 };
 
 struct place_of_sender : list_node {};
 
-struct sender : waiting_for_connection, place_of_sender {
-    sender(connection& on, message_kind of_kind, bytes_view what) noexcept;
-    bytes_view payload;
-    const prepared_message* prepared = nullptr;
-    sender_frame frame{*this};
-    message_kind kind;
-    bool done = false;
+/// The place of a sender that waits: for room, in a list; and then in the queue, its payload lent behind the
+/// head that is here. In a block.
+struct lent_frame : out_frame, place_of_sender {
+    explicit lent_frame(sender& of) noexcept : owner(&of) { whose = memory::lent; }
+    sender* owner;
+    frame_head bytes;
 };
 
 struct closer : waiting_for_connection {
     explicit closer(connection& on) noexcept;
 };
 
+/// The operation and the timer of a connection: its bases, so that it is found from them.
+struct connection_receive : operation {
+    connection_receive() noexcept;
+};
+struct connection_watch : timer {
+    connection_watch() noexcept;
+};
+
 /// Counted by those who have it: peers, and its own operations while they are in flight. Belongs to its
 /// loop's thread. Memory, while idle, is this and nothing else: what a message needs is there while it comes
 /// or goes.
-class connection {
+class connection : private connection_receive, private connection_watch {
  public:
     /// Takes the connection over, with the bytes that came behind the handshake. nullptr without memory.
     static connection* make(tcp_stream stream, std::string_view ahead, role as,
@@ -92,6 +105,8 @@ class connection {
     // Receiving.
     /// Whether there is a message, or an error, without waiting.
     bool try_receive(receiver& who) noexcept;
+    /// What a receiver has waited for.
+    naru::result<message> take(const receiver& who) noexcept;
     void wait_to_receive(receiver& who, std::coroutine_handle<> waiting, stop_scope& in) noexcept;
     void stop_receiving(receiver& who) noexcept;
 
@@ -101,8 +116,9 @@ class connection {
     void wait_to_send(sender& who, std::coroutine_handle<> waiting, stop_scope& in) noexcept;
     void stop_sending(sender& who) noexcept;
     /// Never waits: errc::queue_full instead.
-    result<void> offer(message_kind kind, bytes_view payload, const prepared_message* prepared) noexcept;
-    result<void> ping(bytes_view payload) noexcept;
+    naru::result<void> offer(message_kind kind, bytes_view payload,
+                             const prepared_message* prepared) noexcept;
+    naru::result<void> ping(bytes_view payload) noexcept;
 
     // Closing.
     /// Queues a close frame, if there was none. True if the connection has ended already.
@@ -113,6 +129,10 @@ class connection {
 
     bool open() const noexcept { return !error_ && !close_queued_; }
     std::error_code error() const noexcept { return error_; }
+    /// Why nothing can be sent any more.
+    std::error_code refusal() const noexcept {
+        return error_ ? error_ : std::error_code(EPIPE, errno_category());
+    }
     std::uint16_t close_code() const noexcept { return close_code_; }
     std::string_view close_reason() const noexcept {
         return extras_ ? std::string_view(extras_->reason) : std::string_view();
@@ -123,7 +143,7 @@ class connection {
     bool compresses() const noexcept { return extras_ && extras_->deflate; }
     std::size_t queued_bytes() const noexcept { return queue_.bytes(); }
     tcp_stream& stream() noexcept { return stream_; }
-    loop& home() const noexcept { return *loop_; }
+    loop& home() const noexcept { return stream_.home(); }
     const naru::websocket::options& settings() const noexcept { return *options_; }
 
     /// Its close is seen to by somebody else than the peer: the peer's end does not end it.
@@ -131,14 +151,9 @@ class connection {
     bool attended() const noexcept { return attended_; }
 
  private:
-    struct receive_operation : operation {
-        explicit receive_operation(connection& of) noexcept;
-        connection& owner;
-    };
-    struct watch : timer {
-        explicit watch(connection& of) noexcept;
-        connection& owner;
-    };
+    friend struct connection_receive;
+    friend struct connection_watch;
+
     /// A send under way.
     struct flight;
     /// While something is being received: what is not used up, and what has begun.
@@ -152,6 +167,7 @@ class connection {
         utf8_validator text;
         std::size_t checked = 0;      // of what is assembled, for UTF-8
         std::uint64_t delivered = 0;  // of a message that is received in pieces
+        bool last = false;            // what is assembled for a receiver ends its message
         bool inflates = false;        // there may be more to come out of the inflater
         bool message_ended = false;   // all its bytes are in
         std::uint8_t control_size = 0;
@@ -192,14 +208,14 @@ class connection {
 
     // Sending (connection_send.cpp).
     std::error_code admit(message_kind kind, bytes_view payload, const prepared_message* prepared) noexcept;
-    std::error_code refusal() const noexcept;
     std::error_code push_copy(opcode kind, bytes_view payload, bool compressed) noexcept;
     std::error_code push_compressed(opcode kind, bytes_view payload) noexcept;
     bool push_control(opcode kind, bytes_view payload) noexcept;
     bool has_room(std::size_t more) const noexcept;
     void make_room(std::size_t more) noexcept;
     bool lends(const sender& who) const noexcept;
-    void lend(sender& who) noexcept;
+    void lend(lent_frame& frame) noexcept;
+    void end_sender(lent_frame& frame) noexcept;
     void flush() noexcept;
     void on_sent() noexcept;
     void serve_senders() noexcept;
@@ -210,14 +226,15 @@ class connection {
     void watch_time() noexcept;
     void look_at_end() noexcept;
     void settle() noexcept;
-    bool in_flight() const noexcept { return !receive_.idle() || flight_ != nullptr; }
+    operation& receive_op() noexcept { return static_cast<connection_receive&>(*this); }
+    timer& clock_watch() noexcept { return static_cast<connection_watch&>(*this); }
+    bool reading() const noexcept { return !static_cast<const connection_receive&>(*this).idle(); }
+    bool in_flight() const noexcept { return reading() || flight_ != nullptr; }
+    void wake_soon() noexcept { home().arm(clock_watch(), instant::min()); }
     void resume(waiting_for_connection& who) noexcept;
     instant due() const noexcept;
 
-    receive_operation receive_;
-    watch timer_;
     tcp_stream stream_;
-    loop* loop_;
     std::shared_ptr<const options> options_;
     std::unique_ptr<extras> extras_;
     work* work_ = nullptr;

@@ -28,7 +28,4 @@ struct connection::flight : send_operation {
     std::array<slice, 2 * limits::frames_per_send> list;
 };
 
-/// The sender whose frame this is.
-inline sender& sender_of(out_frame& lent) noexcept { return static_cast<sender_frame&>(lent).owner; }
-
 }  // namespace naru::websocket

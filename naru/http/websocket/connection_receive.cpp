@@ -18,16 +18,26 @@ frame_parser::rules connection::rules() const noexcept {
 
 bool connection::try_receive(receiver& who) noexcept {
     if (work_ != nullptr && !error_) parse(&who);
-    if (who.done) return true;
-    who.error = error_;
-    return static_cast<bool>(error_);
+    return who.done || error_;
+}
+
+naru::result<message> connection::take(const receiver& who) noexcept {
+    if (!who.done) {
+        const bool stopped = who.stopped && !error_;
+        return naru::fail(stopped ? std::error_code(ECANCELED, errno_category()) : error_);
+    }
+    work& with = *work_;
+    message taken(static_cast<message_kind>(with.parser.message_kind()), std::move(with.assembled),
+                  with.last);
+    if (with.rest.empty() && with.parser.at_rest() && !with.inflates) rest_from_work();
+    return taken;
 }
 
 void connection::wait_to_receive(receiver& who, std::coroutine_handle<> waiting, stop_scope& in) noexcept {
     if (receiver_ != nullptr) fatal("bug: a WebSocket was received from by two coroutines at the same time");
     who.waiting = waiting;
     receiver_ = &who;
-    if (!closing_) since_ = loop_->now();
+    if (!closing_) since_ = home().now();
     in.add(who);
     if (!who.stopped) read_on();
     watch_time();
@@ -35,25 +45,25 @@ void connection::wait_to_receive(receiver& who, std::coroutine_handle<> waiting,
 
 void connection::stop_receiving(receiver& who) noexcept {
     who.stopped = true;
-    if (!receive_.idle()) {
-        loop_->cancel(receive_);
+    if (reading()) {
+        home().cancel(receive_op());
     } else {
-        loop_->arm(timer_, instant::min());
+        wake_soon();
     }
 }
 
 void connection::read_on() noexcept {
-    if (finished_ || ended_ || !receive_.idle() || (receiver_ == nullptr && closer_ == nullptr)) return;
+    if (finished_ || ended_ || reading() || (receiver_ == nullptr && closer_ == nullptr)) return;
     if (!closing_ && queue_.controls() > limits::waiting_controls) return;  // on_sent comes back
     retain();
-    loop_->submit(receive_);
+    home().submit(receive_op());
 }
 
 void connection::on_receive() noexcept {
-    const std::int64_t result = receive_.result;
+    const std::int64_t result = receive_op().result;
     lease came;
     if (result > 0)
-        came = lease(loop_->buffers(), mutable_bytes(receive_.data, static_cast<std::size_t>(result)));
+        came = lease(home().buffers(), mutable_bytes(receive_op().data, static_cast<std::size_t>(result)));
     if (finished_) {
         came.reset();
     } else if (result == outcome::end_of_stream) {
@@ -69,7 +79,7 @@ void connection::on_receive() noexcept {
     } else if (!prepare_work()) {
         finish({ENOMEM, errno_category()});
     } else {
-        if (!closing_) since_ = loop_->now();
+        if (!closing_) since_ = home().now();
         pinged_ = false;
         work_->held = std::move(came);
         work_->rest = work_->held.bytes();
@@ -79,8 +89,6 @@ void connection::on_receive() noexcept {
     look_at_end();
     if (receiver_ != nullptr && (receiver_->done || receiver_->stopped || error_)) {
         receiver& who = *std::exchange(receiver_, nullptr);
-        if (!who.done)
-            who.error = who.stopped && !error_ ? std::error_code(ECANCELED, errno_category()) : error_;
         if (closer_ != nullptr) read_on();
         resume(who);
     } else {
@@ -144,15 +152,16 @@ void connection::parse(receiver* who) noexcept {
 /// Gives back what is not needed until more comes.
 void connection::after_parsing(const receiver* who) noexcept {
     work& with = *work_;
-    if (failed_ || close_received_ || finished_) return rest_from_work();
+    const bool waits = who != nullptr && who->done;  // what is assembled is to be taken
+    if (!waits && (failed_ || close_received_ || finished_)) return rest_from_work();
     if (with.rest.empty() && with.inflating.empty()) {
         with.held.reset();
         with.aside.clear();
-        if (with.parser.at_rest() && !with.inflates && with.assembled.empty()) rest_from_work();
+        if (!waits && with.parser.at_rest() && !with.inflates && with.assembled.empty()) rest_from_work();
         return;
     }
     // A handler may take its time with what it has got. It keeps a pool buffer only while there are plenty.
-    const buffer_pool& pool = loop_->buffers();
+    const buffer_pool& pool = home().buffers();
     if (who == nullptr || with.held.size() == 0 || pool.leased() * 4 < pool.capacity()) return;
     const std::size_t inflating = with.inflating.size();
     buffer aside;
@@ -250,8 +259,7 @@ void connection::deliver(receiver& who, bool last) noexcept {
     work& with = *work_;
     with.delivered += with.assembled.size();
     with.checked = 0;
-    who.received = message(static_cast<message_kind>(with.parser.message_kind()),
-                           std::exchange(with.assembled, buffer()), last);
+    with.last = last;
     who.done = true;
 }
 
@@ -295,9 +303,9 @@ void connection::on_close_frame(bytes_view payload) noexcept {
         if (!push_control(opcode::close, payload.first(std::min<std::size_t>(payload.size(), 2))))
             return finish({ENOMEM, errno_category()});
     }
-    if (!closing_) since_ = loop_->now();
+    if (!closing_) since_ = home().now();
     closing_ = true;
-    if (!senders_.empty()) loop_->arm(timer_, instant::min());
+    if (!senders_.empty()) wake_soon();
     watch_time();
 }
 
@@ -307,7 +315,7 @@ void connection::fail(std::uint16_t code, std::error_code why, std::string_view 
     error_ = why;
     close_code_ = code;
     (void)begin_close(code, reason);
-    if (!finished_ && receiver_ != nullptr && !receive_.idle()) loop_->cancel(receive_);
+    if (!finished_ && receiver_ != nullptr && reading()) home().cancel(receive_op());
 }
 
 }  // namespace naru::websocket

@@ -28,10 +28,6 @@ bool connection::flight::stands_still(instant now, duration span) noexcept {
     return span > duration::zero() && now >= saturating_add(since, span);
 }
 
-std::error_code connection::refusal() const noexcept {
-    return error_ ? error_ : std::error_code(EPIPE, errno_category());
-}
-
 bool connection::has_room(std::size_t more) const noexcept {
     return queue_.empty() || queue_.bytes() + more <= options_->send_queue;
 }
@@ -51,31 +47,58 @@ bool connection::lends(const sender& who) const noexcept {
            who.payload.size() > limits::copied_bytes && !compresses();
 }
 
-void connection::lend(sender& who) noexcept {
-    who.frame.bytes = make_frame_head(opcode_of(who.kind), true, false, who.payload.size());
-    who.frame.head = slice(who.frame.bytes.view());
-    who.frame.payload = slice(who.payload);
-    queue_.push(who.frame);
+void connection::lend(lent_frame& frame) noexcept {
+    const sender& who = *frame.owner;
+    frame.bytes = make_frame_head(opcode_of(who.kind), true, false, who.payload.size());
+    frame.head = slice(frame.bytes.view());
+    frame.payload = slice(who.payload);
+    queue_.push(frame);
     flush();
 }
 
+/// A sender has waited long enough: how is known already, or that the connection has ended.
+void connection::end_sender(lent_frame& frame) noexcept {
+    sender& who = *frame.owner;
+    who.waits = nullptr;
+    frame.~lent_frame();
+    release_block(reinterpret_cast<std::byte*>(static_cast<out_frame*>(&frame)), sizeof(lent_frame));
+    if (!who.done) who.how = who.stopped ? sender::outcome::stopped : sender::outcome::refused;
+    resume(who);
+}
+
+void sender::set(const std::error_code& error) noexcept {
+    done = true;
+    if (!error) {
+        how = outcome::sent;
+    } else if (error == make_error_code(errc::queue_full)) {
+        how = outcome::queue_full;
+    } else if (error == make_error_code(errc::too_slow)) {
+        how = outcome::too_slow;
+    } else {
+        how = error == std::errc::not_enough_memory ? outcome::no_memory : outcome::refused;
+    }
+}
+
 bool connection::try_send(sender& who) noexcept {
-    if (!open()) {
-        who.error = refusal();
-        return true;
-    }
     const std::size_t size = who.payload.size() + frame_head_bytes;
-    if (options_->when_full == send_policy::wait) {
-        if (!senders_.empty() || !has_room(size) || lends(who)) return false;
-        who.error = admit(who.kind, who.payload, who.prepared);
-        return true;
+    if (open() && options_->when_full == send_policy::wait) {
+        if (senders_.empty() && has_room(size) && !lends(who)) {
+            who.set(admit(who.kind, who.payload, who.prepared));
+            return true;
+        }
+        std::size_t bytes = sizeof(lent_frame);
+        std::byte* const block = acquire_block(bytes);
+        if (block != nullptr) who.waits = new (block) lent_frame(who);
+        if (block == nullptr) who.how = sender::outcome::no_memory;
+        return block == nullptr;
     }
-    if (const auto sent = offer(who.kind, who.payload, who.prepared); !sent) who.error = sent.error();
+    const auto sent = offer(who.kind, who.payload, who.prepared);
+    who.set(sent ? std::error_code() : sent.error());
     return true;
 }
 
-result<void> connection::offer(message_kind kind, bytes_view payload,
-                               const prepared_message* prepared) noexcept {
+naru::result<void> connection::offer(message_kind kind, bytes_view payload,
+                                     const prepared_message* prepared) noexcept {
     if (!open()) return naru::fail(refusal());
     const std::size_t size = payload.size() + frame_head_bytes;
     if (!has_room(size) || !senders_.empty()) {
@@ -97,18 +120,18 @@ result<void> connection::offer(message_kind kind, bytes_view payload,
 void connection::wait_to_send(sender& who, std::coroutine_handle<> waiting, stop_scope& in) noexcept {
     who.waiting = waiting;
     if (senders_.empty() && has_room(who.payload.size() + frame_head_bytes)) {
-        lend(who);
+        lend(*who.waits);
     } else {
-        senders_.push_back(static_cast<place_of_sender&>(who));
+        senders_.push_back(static_cast<place_of_sender&>(*who.waits));
     }
     in.add(who);
 }
 
 void connection::stop_sending(sender& who) noexcept {
     who.stopped = true;
-    if (static_cast<place_of_sender&>(who).linked()) {
+    if (static_cast<place_of_sender&>(*who.waits).linked()) {
         sender_stopped_ = true;
-        loop_->arm(timer_, instant::min());
+        wake_soon();
     } else {
         finish({ECANCELED, errno_category()});  // part of its frame may have gone
     }
@@ -121,32 +144,28 @@ void connection::let_stopped_go() noexcept {
     list_head stopped;
     while (list_node* const node = senders_.pop_front())
         all.push_back(*node);
-    while (list_node* const node = all.pop_front())
-        (static_cast<sender&>(static_cast<place_of_sender&>(*node)).stopped ? stopped : senders_)
-            .push_back(*node);
-    while (list_node* const node = stopped.pop_front()) {
-        auto& who = static_cast<sender&>(static_cast<place_of_sender&>(*node));
-        who.error = {ECANCELED, errno_category()};
-        resume(who);
+    while (list_node* const node = all.pop_front()) {
+        const bool goes = static_cast<lent_frame&>(static_cast<place_of_sender&>(*node)).owner->stopped;
+        (goes ? stopped : senders_).push_back(*node);
     }
+    while (list_node* const node = stopped.pop_front())
+        end_sender(static_cast<lent_frame&>(static_cast<place_of_sender&>(*node)));
 }
 
 /// Who waits for room and may have it; and who need not wait any longer.
 void connection::serve_senders() noexcept {
     if (sender_stopped_) let_stopped_go();
     while (!senders_.empty()) {
-        auto& who = static_cast<sender&>(static_cast<place_of_sender&>(*senders_.front()));
+        auto& frame = static_cast<lent_frame&>(static_cast<place_of_sender&>(*senders_.front()));
+        sender& who = *frame.owner;
         if (open() && !has_room(who.payload.size() + frame_head_bytes)) return;
         (void)senders_.pop_front();
-        if (!open()) {
-            who.error = refusal();
-        } else if (lends(who)) {
-            lend(who);
+        if (open() && lends(who)) {
+            lend(frame);
             continue;
-        } else {
-            who.error = admit(who.kind, who.payload, who.prepared);
         }
-        resume(who);
+        if (open()) who.set(admit(who.kind, who.payload, who.prepared));
+        end_sender(frame);
     }
 }
 
@@ -203,7 +222,7 @@ bool connection::push_control(opcode kind, bytes_view payload) noexcept {
     return true;
 }
 
-result<void> connection::ping(bytes_view payload) noexcept {
+naru::result<void> connection::ping(bytes_view payload) noexcept {
     if (!open()) return naru::fail(refusal());
     if (payload.size() > control_bytes) return fail_errno(EMSGSIZE);
     if (queue_.controls() > limits::waiting_controls) return naru::fail(make_error_code(errc::queue_full));
@@ -224,7 +243,7 @@ void connection::flush() noexcept {
     flight_ = new (block) flight(*this);
     flight_->load();
     retain();
-    loop_->submit(*flight_);
+    home().submit(*flight_);
     watch_time();
 }
 
@@ -235,7 +254,9 @@ void connection::on_sent() noexcept {
         for (std::uint32_t count = flight_->frames; count > 0; --count) {
             out_frame& each = queue_.pop();
             if (each.whose == out_frame::memory::lent) {
-                gone.push_back(static_cast<place_of_sender&>(sender_of(each)));
+                auto& lent = static_cast<lent_frame&>(each);
+                lent.owner->set({});
+                gone.push_back(static_cast<place_of_sender&>(lent));
             } else {
                 free_frame(each);
             }
@@ -250,7 +271,7 @@ void connection::on_sent() noexcept {
         read_on();
     }
     while (list_node* const node = gone.pop_front())
-        resume(static_cast<sender&>(static_cast<place_of_sender&>(*node)));
+        end_sender(static_cast<lent_frame&>(static_cast<place_of_sender&>(*node)));
     serve_senders();
     look_at_end();
     settle();

@@ -25,10 +25,7 @@ class [[nodiscard]] receive_message_request : public naru::request<receive_messa
         void begin(std::coroutine_handle<> who, stop_scope& in) noexcept {
             of->wait_to_receive(*this, who, in);
         }
-        [[nodiscard]] result<message> await_resume() noexcept {
-            if (!done) return fail(error);
-            return std::move(received);
-        }
+        [[nodiscard]] result<message> await_resume() noexcept { return of->take(*this); }
     };
 
  private:
@@ -61,7 +58,7 @@ class [[nodiscard]] send_message_request : public naru::request<send_message_req
         bool await_ready() noexcept { return of->try_send(*this); }
         void begin(std::coroutine_handle<> who, stop_scope& in) noexcept { of->wait_to_send(*this, who, in); }
         [[nodiscard]] result<void> await_resume() noexcept {
-            if (error) return fail(error);
+            if (how != outcome::sent) return fail(error());
             return {};
         }
 
@@ -215,6 +212,13 @@ class peer {
     connection* to_ = nullptr;
 };
 
+namespace detail {
+
+/// Closes a connection whose handler has ended, also in a scope that is stopped.
+task<> end_of(connection& attended, bool thrown);
+
+}  // namespace detail
+
 /// Runs a server's handler, `task<>(peer)`, and closes the WebSocket when it has ended, however: with 1000,
 /// with 1001 if it was stopped, with 1011 if it has thrown (the exception goes on). `handler` must outlive
 /// the task.
@@ -229,12 +233,7 @@ task<> attend(peer made, const Handler& handler) {
     } catch (...) {
         thrown = std::current_exception();
     }
-    const bool stopped = (co_await current_scope())->stopped();
-    const std::uint16_t code = thrown    ? close_code::internal_error
-                               : stopped ? close_code::going_away
-                                         : close_code::normal;
-    (void)co_await shielded(kept.to_->settings().close_timeout, kept.close(code));
-    kept.to_->finish({ECANCELED, errno_category()});
+    co_await detail::end_of(*kept.to_, thrown != nullptr);  // a frame of its own, which an idle one has not
     if (thrown) std::rethrow_exception(thrown);
 }
 
