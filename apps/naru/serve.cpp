@@ -68,19 +68,23 @@ class operator_lines {
 
 std::string urls_of(const http::server& server) {
     std::string all;
-    for (const address& each : server.local_addresses())
+    for (const address& each : server.addresses())
         all += fmt::format("{}http://{}/", all.empty() ? "" : " and ", each.text());
     return all;
 }
 
-int serve(const http::server_options& options) {
+int serve(const serve_plan& plan) {
     load::raise_descriptor_limit();
     // Before any thread is made. The logs are there when wait is called.
     std::function<void()> reopen;
     ending request_to_end([&reopen] { reopen(); });
     operator_lines lines;
 
-    http::server server(options, [&lines](std::string_view line) { lines.say(line); });
+    http::server_options options = plan.options;
+    options.report = [&lines](std::string_view line) { lines.say(line); };
+    http::site site;
+    site.mount("/", http::files(plan.root, plan.files));
+    http::server server(std::move(site), plan.endpoints, options);
     const bool has_log_file = options.access_log && *options.access_log != "-";
     reopen = [&server, &lines, has_log_file] {
         server.reopen_logs();
@@ -89,7 +93,7 @@ int serve(const http::server_options& options) {
     server.start([&request_to_end] { request_to_end.request(listener_failed); });
     service_is_running(options.timeouts.drain + service_margin);
     const std::string reason = server.engine_reason();
-    lines.put(fmt::format("naru {} serves {} on {} with {}{}, {} thread{}\n", NARU_VERSION, options.root,
+    lines.put(fmt::format("naru {} serves {} on {} with {}{}, {} thread{}\n", NARU_VERSION, plan.root,
                           urls_of(server), name_of(server.engine()),
                           reason.empty() ? std::string() : " (" + reason + ")", options.threads,
                           options.threads == 1 ? "" : "s"));
@@ -128,9 +132,9 @@ serve_settings read_service_settings(const serve_settings& given, const std::str
 // What is wrong with the settings is found when the manager is there to be told: it has no exit code of a
 // process that ends before.
 int serve_as_service(const serve_settings& given, const std::string& config) {
-    const auto options = [&] { return to_options(read_service_settings(given, config)); };
-    if (const auto status = run_as_service([&] { return serve(options()); })) return *status;
-    (void)options();
+    const auto plan = [&] { return to_plan(read_service_settings(given, config)); };
+    if (const auto status = run_as_service([&] { return serve(plan()); })) return *status;
+    (void)plan();
     throw std::runtime_error(
         "--service: it was not the service control manager that started this (see docs/backends.md)");
 }
@@ -205,7 +209,7 @@ void add_serve(CLI::App& program, action& chosen) {
     command.callback([&chosen, given, config, as_service] {
         chosen = [given, config, as_service] {
             return *as_service ? serve_as_service(*given, *config)
-                               : serve(to_options(read_settings(*given, *config)));
+                               : serve(to_plan(read_settings(*given, *config)));
         };
     });
 }

@@ -154,22 +154,22 @@ address to_address(const std::string& where) {
     return *parsed;
 }
 
-http::listen_addresses to_addresses(const std::vector<std::string>& given) {
+std::vector<http::endpoint> to_endpoints(const std::vector<std::string>& given) {
     constexpr std::string_view localhost = "localhost:";
-    http::listen_addresses to;
+    std::vector<http::endpoint> to;
     for (const std::string& each : given) {
         const bool both = each.starts_with(localhost);
-        http::listen_address first{to_address(each)};
-        const bool twice = std::any_of(to.all.begin(), to.all.end(), [&](const http::listen_address& other) {
-            return first.where.port() != 0 && other.where.text() == first.where.text();
+        http::endpoint first{to_address(each)};
+        const bool twice = std::any_of(to.begin(), to.end(), [&](const http::endpoint& other) {
+            return first.listen.port() != 0 && other.listen.text() == first.listen.text();
         });
         if (twice) throw std::runtime_error(fmt::format("--listen {} is given twice", each));
         first.if_there = both;
-        to.all.push_back(first);
+        to.push_back(first);
         if (!both) continue;
-        http::listen_address second{to_address("[::1]:" + each.substr(localhost.size()))};
+        http::endpoint second{to_address("[::1]:" + each.substr(localhost.size()))};
         second.if_there = second.port_of_previous = true;
-        to.all.push_back(second);
+        to.push_back(second);
     }
     return to;
 }
@@ -250,10 +250,11 @@ serve_settings merged(const serve_settings& first, const serve_settings& second)
     return both;
 }
 
-http::server_options to_options(const serve_settings& settings) {
-    http::server_options options;
-    options.root = settings.root.value_or(".");
-    options.listen = to_addresses(settings.listen.value_or(std::vector<std::string>{"127.0.0.1:8080"}));
+serve_plan to_plan(const serve_settings& settings) {
+    serve_plan plan;
+    http::server_options& options = plan.options;
+    plan.root = settings.root.value_or(".");
+    plan.endpoints = to_endpoints(settings.listen.value_or(std::vector<std::string>{"127.0.0.1:8080"}));
     const std::string engine_name = settings.engine.value_or("auto");
     const auto engine = engine_named(engine_name);
     if (!engine) {
@@ -262,8 +263,8 @@ http::server_options to_options(const serve_settings& settings) {
     options.engine = *engine;
     options.threads = settings.threads.value_or(usable_cores());
     check("threads", static_cast<int>(options.threads), 1, 1024);
-    options.listings = settings.listings.value_or(false);
-    options.dotfiles = settings.dotfiles.value_or(false);
+    plan.files.listings = settings.listings.value_or(false);
+    plan.files.dotfiles = settings.dotfiles.value_or(false);
     options.access_log = settings.access_log;
     http::timeouts& limits = options.timeouts;
     if (settings.head_timeout) limits.head = to_time("head-timeout", *settings.head_timeout);
@@ -271,7 +272,7 @@ http::server_options to_options(const serve_settings& settings) {
     if (settings.write_timeout) limits.write = to_time("write-timeout", *settings.write_timeout);
     if (settings.keep_alive_timeout)
         limits.keep_alive = to_time("keep-alive-timeout", *settings.keep_alive_timeout);
-    if (settings.disk_timeout) limits.disk = to_time("disk-timeout", *settings.disk_timeout);
+    if (settings.disk_timeout) plan.files.disk_time = to_time("disk-timeout", *settings.disk_timeout);
     if (settings.drain_timeout) limits.drain = to_time("drain-timeout", *settings.drain_timeout);
     set_shares(options, settings);
     set_uring(options.uring, settings, options.threads);
@@ -289,7 +290,7 @@ http::server_options to_options(const serve_settings& settings) {
     if (settings.send_buffer) check("send-buffer", options.send_buffer = *settings.send_buffer, 0, 1 << 30);
     if (settings.receive_buffer)
         check("receive-buffer", options.receive_buffer = *settings.receive_buffer, 0, 1 << 30);
-    return options;
+    return plan;
 }
 
 }  // namespace naru::program

@@ -1,6 +1,7 @@
 // The settings of `naru serve`: from its flags, and from a file.
 #pragma once
 
+#include <naru/http/handlers/files.hpp>
 #include <naru/http/server/server_options.hpp>
 
 #include <chrono>
@@ -48,7 +49,15 @@ serve_settings read_config(const std::string& path);
 /// `first` where it is set, else `second`.
 serve_settings merged(const serve_settings& first, const serve_settings& second);
 
+/// What a server is made of.
+struct serve_plan {
+    std::string root;
+    http::files_options files;
+    std::vector<http::endpoint> endpoints;
+    http::server_options options;
+};
+
 /// Throws std::runtime_error with one sentence for a value that cannot be.
-http::server_options to_options(const serve_settings& settings);
+serve_plan to_plan(const serve_settings& settings);
 
 }  // namespace naru::program

@@ -37,6 +37,25 @@ inline constexpr std::size_t answer_head_bytes = 2048;
 /// a copy costs less than a second iovec.
 inline constexpr std::size_t copied_body_bytes = 4 * 1024;
 
+/// Fields of an answer that handlers and middleware have added.
+inline constexpr std::size_t answer_fields_bytes = 8 * 1024;
+
+/// Patterns of routes: parameters, and segments.
+inline constexpr std::size_t path_parameters = 8;
+inline constexpr std::size_t route_segments = 32;
+
+/// A coroutine handler's request head is kept in its exchange's block up to this size, else in a block of the
+/// heap.
+inline constexpr std::size_t kept_head_bytes = 1024;
+
+/// Threads for handlers that block, of all loops, and the requests that wait for one; past them 503.
+inline constexpr unsigned blocking_threads = 8;
+inline constexpr std::size_t blocking_queue = 1024;
+
+/// Sites of one loop that still have requests under way after they have been replaced; past it the requests
+/// of the oldest are ended.
+inline constexpr std::size_t site_generations = 8;
+
 /// Ranges answered in one request; with more, the whole file is sent (RFC 9110, section 14.2).
 inline constexpr unsigned ranges = 16;
 

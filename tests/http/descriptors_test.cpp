@@ -161,7 +161,7 @@ TEST_P(descriptors_test, near_the_limit_an_address_may_have_so_many_connections_
     options_.connections_per_address = 5;
     options_.uring.direct_descriptors = uring_options::direct::off;
     limit_to(100);  // as the server sees it; both ends are in this process
-    server_ = std::make_unique<http::server>(options_, [](std::string_view) {});
+    server_ = make_server(options_, [](std::string_view) {});
     unlimit();
     server_->start();
     const auto from = [this](const char* source) {

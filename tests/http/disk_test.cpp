@@ -79,7 +79,7 @@ TEST_P(disk_test, cached_requests_cost_no_system_call_on_the_disk) {
 }
 
 TEST_P(disk_test, a_request_does_not_wait_for_ever) {
-    options_.timeouts.disk = 100ms;
+    options_.disk_time = 100ms;
     start();
     hooks().opening.close();
     client one = connect();

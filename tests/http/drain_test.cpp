@@ -154,7 +154,7 @@ TEST_P(drain_test, under_load) {
 TEST_P(drain_test, what_waits_in_the_listeners_queue_is_served) {
     for (const bool shared : {false, true}) {
         options_.shared_listener = shared;
-        server_ = std::make_unique<http::server>(options_, [](std::string_view) {});
+        server_ = make_server(options_, [](std::string_view) {});
         std::vector<client> waiting;
         for (int each = 0; each < 100; ++each) {
             waiting.push_back(connect());
@@ -201,7 +201,7 @@ TEST_P(drain_test, whoever_connects_meanwhile_is_refused_or_served) {
 }
 
 TEST_P(drain_test, a_server_that_never_started_ends_too) {
-    server_ = std::make_unique<http::server>(options_, [](std::string_view) {});
+    server_ = make_server(options_, [](std::string_view) {});
     EXPECT_NE(server_->local_address().port(), 0);
     server_.reset();
     SUCCEED();

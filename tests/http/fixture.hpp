@@ -83,6 +83,29 @@ inline std::string engine_test_name(const ::testing::TestParamInfo<engine>& each
     return name;
 }
 
+/// A server of files, and where it is.
+struct served_options : http::server_options {
+    std::string root = ".";
+    std::vector<http::endpoint> listen;
+    bool listings = false;
+    bool dotfiles = false;
+    std::chrono::milliseconds disk_time{10'000};
+
+    http::site site() const {
+        http::site made;
+        made.mount("/",
+                   http::files(root, {.listings = listings, .dotfiles = dotfiles, .disk_time = disk_time}));
+        return made;
+    }
+};
+
+inline std::unique_ptr<http::server> make_server(const served_options& options,
+                                                 std::function<void(std::string_view)> report) {
+    http::server_options own = options;
+    own.report = std::move(report);
+    return std::make_unique<http::server>(options.site(), options.listen, std::move(own));
+}
+
 class http_server_test : public ::testing::TestWithParam<engine> {
  protected:
     static constexpr std::string_view hello = "Hello, ferry.\n";
@@ -97,7 +120,7 @@ class http_server_test : public ::testing::TestWithParam<engine> {
         files_.write("hello.txt", hello);
         files_.touch("hello.txt", hello_time);
         options_.root = files_.path().string();
-        options_.listen = address::parse("127.0.0.1:0").value();
+        options_.listen = {{"127.0.0.1:0"}};
         options_.engine = GetParam();
         options_.uring.sqpoll_idle_milliseconds = 1;  // leave the cores to the tests
     }
@@ -111,7 +134,7 @@ class http_server_test : public ::testing::TestWithParam<engine> {
 
     /// Starts the server with options_.
     void start() {
-        server_ = std::make_unique<http::server>(options_, [this](std::string_view line) {
+        server_ = make_server(options_, [this](std::string_view line) {
             const std::lock_guard lock(mutex_);
             reports_.emplace_back(line);
         });
@@ -131,7 +154,7 @@ class http_server_test : public ::testing::TestWithParam<engine> {
     }
 
     temporary_directory files_;
-    http::server_options options_;
+    served_options options_;
     std::unique_ptr<http::server> server_;
 
  private:

@@ -38,7 +38,6 @@ class share_test : public ::testing::TestWithParam<engine> {
         files_.write("hello.txt", hello);
         files_.write("large.bin", pattern(large, 5));
         files_.write("medium.bin", pattern(50'000, 6));
-        root_ = std::make_shared<const directory_root>(directory_root::open(files_.path().string()).value());
         options_.root = files_.path().string();
         options_.listings = true;
         options_.timeouts.drain = 1ms;
@@ -50,7 +49,7 @@ class share_test : public ::testing::TestWithParam<engine> {
         loop_ = std::make_unique<naru::loop>(std::move(choice.backend));
         threads_.emplace();
         worker_ =
-            std::make_unique<http::worker>(*loop_, options_, root_, *threads_, nullptr,
+            std::make_unique<http::worker>(*loop_, options_, options_.site().take(), *threads_, nullptr,
                                            [this](std::string_view line) { reports_.emplace_back(line); });
         worker_->serve({loop_->attach(listener.release(), descriptor_kind::listener).value()});
         (void)ask(get("/hello.txt"));  // what is there from the first request on
@@ -111,10 +110,9 @@ class share_test : public ::testing::TestWithParam<engine> {
     }
 
     temporary_directory files_;
-    http::server_options options_;
-    std::shared_ptr<const directory_root> root_;
+    served_options options_;
     std::unique_ptr<naru::loop> loop_;
-    std::optional<http::disk_threads> threads_;  // its work completes in the loop
+    std::optional<http::blocking_threads> threads_;  // its work completes in the loop
     std::unique_ptr<http::worker> worker_;
     std::vector<std::string> reports_;
     address where_;

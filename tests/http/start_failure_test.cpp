@@ -61,11 +61,11 @@ TEST_P(start_failure_test, a_thread_that_cannot_start) {
         const int status = in_a_child_with_few_threads([this] {
             std::string said;
             {
-                http::server server(options_, [](std::string_view) {});
-                client waiting(server.local_address(), 0);  // to be handed on by whoever has begun
+                const auto server = make_server(options_, [](std::string_view) {});
+                client waiting(server->local_address(), 0);  // to be handed on by whoever has begun
                 waiting.send(get("/hello.txt"));
                 try {
-                    server.start();
+                    server->start();
                 } catch (const std::exception& none) {
                     said = none.what();
                 }
@@ -81,7 +81,7 @@ TEST_P(start_failure_test, a_server_with_a_listener_that_fails_ends) {
     start();
     std::atomic<int> told{0};
     stop();
-    server_ = std::make_unique<http::server>(options_, [](std::string_view line) {
+    server_ = make_server(options_, [](std::string_view line) {
         EXPECT_NE(line.find("has failed: "), std::string_view::npos) << line;
     });
     server_->start([&told] { ++told; });

@@ -115,23 +115,23 @@ TEST_P(threads_test, one_listener_hands_its_connections_round) {
 
 TEST_P(threads_test, a_port_is_shared_by_the_loops_and_by_nobody_else) {
     start();
-    http::server_options second = options_;
-    second.listen = server_->local_address();
+    served_options second = options_;
+    second.listen = {{server_->local_address()}};
     second.threads = 1;
-    EXPECT_THROW(http::server(second, [](std::string_view) {}), std::runtime_error);
+    EXPECT_THROW(make_server(second, [](std::string_view) {}), std::runtime_error);
     EXPECT_TRUE(answers());
 }
 
 TEST_P(threads_test, the_server_says_what_is_wrong) {
-    const auto message = [](const http::server_options& options) -> std::string {
+    const auto message = [](const served_options& options) -> std::string {
         try {
-            http::server refused(options, [](std::string_view) {});
+            (void)make_server(options, [](std::string_view) {});
         } catch (const std::exception& error) {
             return error.what();
         }
         return "no error";
     };
-    http::server_options options = options_;
+    served_options options = options_;
     options.root = (files_.path() / "missing").string();
     EXPECT_NE(message(options).find("there is no such directory"), std::string::npos) << message(options);
     options.root = (files_.path() / "hello.txt").string();
@@ -140,7 +140,7 @@ TEST_P(threads_test, the_server_says_what_is_wrong) {
     options.access_log = (files_.path() / "missing/log").string();
     EXPECT_NE(message(options).find("cannot write the access log"), std::string::npos) << message(options);
     options = options_;
-    options.listen = address::parse("192.0.2.1:0").value();
+    options.listen = {{"192.0.2.1:0"}};
     EXPECT_NE(message(options).find("no interface has this address"), std::string::npos) << message(options);
 }
 

@@ -62,11 +62,12 @@ TEST_P(run_test, an_open_loop_keeps_its_schedule) {
 TEST_P(run_test, against_naru_serve) {
     testing::temporary_directory files;
     files.write("hello.txt", "Hello, ferry.\n");
+    http::site site;
+    site.mount("/", http::files(files.path().string()));
     http::server_options settings;
-    settings.root = files.path().string();
-    settings.listen = *address::parse("127.0.0.1:0");
     settings.engine = GetParam();
-    http::server server(settings, [](std::string_view) {});
+    settings.report = [](std::string_view) {};
+    http::server server(std::move(site), {{"127.0.0.1:0"}}, settings);
     server.start();
     run_options asked = options(server.local_address(), "/hello.txt");
     asked.requests = 5000;

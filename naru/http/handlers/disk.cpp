@@ -54,7 +54,7 @@ struct disk_flight : list_node, work_operation, posted {
     /// Until when a request that has something else to be answered with waits; or any.
     instant patience() const noexcept {
         const bool has_answer = known != nullptr || at == look::root;
-        return saturating_add(begun, has_answer ? limits::stale_after : owner.options_.timeouts.disk);
+        return saturating_add(begun, has_answer ? limits::stale_after : owner.options_.disk_time);
     }
 
     disk& owner;
@@ -79,11 +79,11 @@ disk_answer failure(int error) noexcept { return failure(std::error_code(error, 
 
 }  // namespace
 
-disk::disk(loop& on, const server_options& options, std::shared_ptr<const directory_root> root,
-           file_cache& cache, disk_threads& threads, std::function<void()> on_idle)
+disk::disk(loop& on, const files_source& source, file_cache& cache, blocking_threads& threads,
+           std::function<void()> on_idle)
     : loop_(on),
-      options_(options),
-      root_(std::move(root)),
+      options_(source.options),
+      root_(source.root),
       root_checked_(on.now()),
       cache_(cache),
       threads_(threads),

@@ -6,8 +6,8 @@
 #include <naru/core/intrusive.hpp>
 #include <naru/fs/files.hpp>
 #include <naru/http/handlers/file_cache.hpp>
+#include <naru/http/handlers/files.hpp>
 #include <naru/http/limits.hpp>
-#include <naru/http/server/server_options.hpp>
 #include <naru/loop/loop.hpp>
 #include <naru/loop/worker_pool.hpp>
 
@@ -21,10 +21,12 @@
 
 namespace naru::http {
 
-/// The threads for looks that block, shared by all loops. Listings do not compete with files for them.
-struct disk_threads {
+/// The threads for what blocks, shared by all loops. Listings do not compete with files for them, nor do
+/// handlers.
+struct blocking_threads {
     worker_pool files{limits::disk_threads, limits::disk_queue};
     worker_pool listings{limits::listing_threads, limits::listing_queue};
+    worker_pool blocking{limits::blocking_threads, limits::blocking_queue};
 };
 
 /// What became of a request for a document.
@@ -53,9 +55,9 @@ struct disk_waiter : list_node {
 /// Belongs to its loop's thread, but for what stands in a flight.
 class disk {
  public:
-    /// Everything but `root` is borrowed. `on_idle` is called when the last look under way has ended.
-    disk(loop& on, const server_options& options, std::shared_ptr<const directory_root> root,
-         file_cache& cache, disk_threads& threads, std::function<void()> on_idle);
+    /// Everything but the root is borrowed. `on_idle` is called when the last look under way has ended.
+    disk(loop& on, const files_source& source, file_cache& cache, blocking_threads& threads,
+         std::function<void()> on_idle);
     /// No look may be under way.
     ~disk();
     disk(const disk&) = delete;
@@ -93,11 +95,11 @@ class disk {
     void destroy(disk_flight& flight) noexcept;
 
     loop& loop_;
-    const server_options& options_;
+    const files_options& options_;
     std::shared_ptr<const directory_root> root_;
     instant root_checked_;
     file_cache& cache_;
-    disk_threads& threads_;
+    blocking_threads& threads_;
     std::function<void()> on_idle_;
     list_head flights_;
     std::unordered_map<std::string_view, disk_flight*> by_path_;  // those that new requests may join

@@ -31,7 +31,8 @@ std::uint64_t load(const char* from, std::size_t count) noexcept {
 
 }  // namespace
 
-file_cache::file_cache() : places_(std::bit_ceil(2 * limits::cache_entries)) {
+file_cache::file_cache(loose_totals* loose)
+    : places_(std::bit_ceil(2 * limits::cache_entries)), loose_(loose != nullptr ? loose : &own_loose_) {
     std::random_device random;
     seed_ = (std::uint64_t{random()} << 32) | random();
 }
@@ -79,13 +80,13 @@ cached_document& file_cache::wrap(std::string_view path, std::unique_ptr<documen
 }
 
 void file_cache::loosen(const document& what) noexcept {
-    loose_bytes_ += what.bytes_in_memory();
-    loose_descriptors_ += what.descriptors();
+    loose_->bytes += what.bytes_in_memory();
+    loose_->descriptors += what.descriptors();
 }
 
 void file_cache::destroy_loose(cached_document& entry) noexcept {
-    loose_bytes_ -= entry.content->bytes_in_memory();
-    loose_descriptors_ -= entry.content->descriptors();
+    loose_->bytes -= entry.content->bytes_in_memory();
+    loose_->descriptors -= entry.content->descriptors();
     delete &entry;
 }
 
@@ -97,8 +98,8 @@ cached_document& file_cache::insert(std::string_view path, std::unique_ptr<docum
     made.bytes = sizeof made + made.path.size() + made.content->bytes_in_memory();
     bytes_ += made.bytes;
     descriptors_ += made.content->descriptors();
-    loose_bytes_ -= made.content->bytes_in_memory();
-    loose_descriptors_ -= made.content->descriptors();
+    loose_->bytes -= made.content->bytes_in_memory();
+    loose_->descriptors -= made.content->descriptors();
     make_room();
     std::size_t at = home_of(made.hash);
     while (places_[at].entry != nullptr)

@@ -29,9 +29,16 @@ struct cached_document : list_node {
     bool in_cache = false;
 };
 
+/// What documents that are held but in no cache (any more) take, of all caches of a loop.
+struct loose_totals {
+    std::size_t bytes = 0;
+    std::size_t descriptors = 0;
+};
+
 class file_cache {
  public:
-    file_cache();
+    /// `loose` is borrowed; without it the cache counts for itself.
+    explicit file_cache(loose_totals* loose = nullptr);
     ~file_cache();
     file_cache(const file_cache&) = delete;
     file_cache& operator=(const file_cache&) = delete;
@@ -55,8 +62,8 @@ class file_cache {
     std::size_t bytes() const noexcept { return bytes_; }
 
     /// What is held and not in the cache (any more): it lives until its holders let it go.
-    std::size_t loose_bytes() const noexcept { return loose_bytes_; }
-    std::size_t loose_descriptors() const noexcept { return loose_descriptors_; }
+    std::size_t loose_bytes() const noexcept { return loose_->bytes; }
+    std::size_t loose_descriptors() const noexcept { return loose_->descriptors; }
 
  private:
     struct place {
@@ -75,8 +82,8 @@ class file_cache {
     std::size_t count_ = 0;
     std::size_t bytes_ = 0;
     std::size_t descriptors_ = 0;
-    std::size_t loose_bytes_ = 0;
-    std::size_t loose_descriptors_ = 0;
+    loose_totals own_loose_;
+    loose_totals* loose_;
     std::uint64_t seed_;  // so that nobody can choose paths that collide
 };
 

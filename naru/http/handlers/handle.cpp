@@ -1,189 +1,134 @@
-// Handle: from a request to an answer. Plain requests for files in the cache are one copy; everything else is
-// put together here.
+// Handle: from a request to whoever answers it; and the answers that are the library's own.
+#include <naru/http/exchange/answer_head.hpp>
+#include <naru/http/exchange/call.hpp>
 #include <naru/http/limits.hpp>
+#include <naru/http/link/head_writer.hpp>
 #include <naru/http/message/path.hpp>
+#include <naru/http/server/served_site.hpp>
 #include <naru/http/server/worker.hpp>
 
 #include <array>
-#include <cerrno>
+#include <new>
+#include <string>
 #include <utility>
 
 #include <fmt/format.h>
 
 namespace naru::http {
 
-namespace {
-
-constexpr std::string_view no_such_file = "There is no such file here.";
-constexpr std::string_view allowed = "Allow: GET, HEAD, OPTIONS\r\n";
-
-// Requests that a prepared answer does not fit.
-constexpr std::uint16_t conditional =
-    request_head::bit(field::range) | request_head::bit(field::if_range) |
-    request_head::bit(field::if_match) | request_head::bit(field::if_none_match) |
-    request_head::bit(field::if_modified_since) | request_head::bit(field::if_unmodified_since);
-
-std::string_view phrase_of(unsigned status) noexcept {
-    switch (status) {
-        case 200:
-            return "OK";
-        case 204:
-            return "No Content";
-        case 206:
-            return "Partial Content";
-        case 301:
-            return "Moved Permanently";
-        case 304:
-            return "Not Modified";
-        case 400:
-            return "Bad Request";
-        case 403:
-            return "Forbidden";
-        case 404:
-            return "Not Found";
-        case 405:
-            return "Method Not Allowed";
-        case 408:
-            return "Request Timeout";
-        case 412:
-            return "Precondition Failed";
-        case 413:
-            return "Content Too Large";
-        case 414:
-            return "URI Too Long";
-        case 416:
-            return "Range Not Satisfiable";
-        case 417:
-            return "Expectation Failed";
-        case 431:
-            return "Request Header Fields Too Large";
-        case 501:
-            return "Not Implemented";
-        case 503:
-            return "Service Unavailable";
-        case 505:
-            return "HTTP Version Not Supported";
-        default:
-            return "Internal Server Error";
-    }
-}
-
-// A head, written into memory on the stack. What goes in is bounded: our own words, numbers and validators.
-class head_writer {
- public:
-    head_writer(unsigned status, std::string_view date) {
-        add("HTTP/1.1 {} {}\r\nServer: naru\r\nDate: {}\r\n", status, phrase_of(status), date);
-    }
-
-    template <class... Arguments>
-    void add(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
-        const auto [end, size] = fmt::format_to_n(text_.data() + size_, text_.size() - size_, format,
-                                                  std::forward<Arguments>(arguments)...);
-        NARU_ASSERT(size <= text_.size() - size_);
-        size_ = static_cast<std::size_t>(end - text_.data());
-    }
-
-    /// The Connection field, where the version's default is not meant, and the empty line.
-    void end(bool keep_alive, unsigned minor_version) {
-        if (!keep_alive) {
-            add("Connection: close\r\n\r\n");
-        } else if (minor_version == 0) {
-            add("Connection: keep-alive\r\n\r\n");
-        } else {
-            add("\r\n");
-        }
-    }
-
-    std::string_view text() const noexcept { return {text_.data(), size_}; }
-
- private:
-    std::array<char, 1024> text_;
-    std::size_t size_ = 0;
-};
-
-void add_description(head_writer& head, const document& from, const representation& what, coding in) {
-    const auto modified = format_last_modified(what.status.modified.seconds);
-    head.add("Last-Modified: {}\r\nETag: {}\r\n", std::string_view(modified.data(), modified.size()),
-             what.etag);
-    if (from.varies) head.add("Vary: Accept-Encoding\r\n");
-    if (in != coding::identity) head.add("Content-Encoding: {}\r\n", name_of(in));
-}
-
-std::string encode_path(std::string_view decoded) {
-    std::string encoded;
-    while (!decoded.empty()) {
-        const std::size_t slash = decoded.find('/');
-        encoded += '/';
-        encoded += encode_segment(decoded.substr(0, slash));
-        decoded = slash == std::string_view::npos ? std::string_view() : decoded.substr(slash + 1);
-    }
-    return encoded;
-}
-
-}  // namespace
-
-exchange::disk_step::disk_step(exchange& of) noexcept
-    : disk_waiter([](disk_waiter& self, const disk_answer& found) noexcept {
-          static_cast<disk_step&>(self).owner.owner.on_disk_answer(found);
-      }),
-      owner(of) {}
-
 connection::next_step connection::handle() noexcept {
-    const request_head& request = exchange_->parser.head();
-    switch (request.method) {
-        case method::get:
-        case method::head:
-            return handle_file(path_part(request.target.in(exchange_->head)));
-        case method::options: {
-            head_writer head(204, worker_.date());
-            head.add("{}", allowed);
-            head.end(keep_alive_, request.minor_version);
-            append(head.text());
-            log(204, 0);
-            return next_step::go_on;
-        }
-        case method::other:
-            return answer_status(501, "This method is not known here.");
-        default:
-            return answer_status(405, "This method is not allowed here.", allowed);
-    }
+    served_site& serves = *turn_->serves;
+    return serves.plain ? handle_mount(*serves.only_files, *serves.files.front()) : handle_routed();
 }
 
-connection::next_step connection::handle_file(std::string_view path) noexcept {
-    std::array<char, limits::request_line_bytes> scratch;
-    const auto decoded = decode_path(path, scratch);
+// The request's path, decoded, in its head or behind a slash in `scratch`; and its route. Nothing if the path
+// is malformed.
+std::optional<std::string_view> connection::locate(route_match& into, std::span<char> scratch) noexcept {
+    const request_head& request = turn_->parser.head();
+    scratch.front() = '/';
+    const auto decoded = decode_path(path_part(request.target.in(turn_->head)), scratch.subspan(1));
+    if (!decoded) return std::nullopt;
+    const detail::site_data& site = *turn_->serves->site;
+    const auto& routes =
+        site.by_host.empty() ? site.routes : site.for_host(request.value(field::host, turn_->head)).routes;
+    routes.find(*decoded, request.method, into);
+    return decoded;
+}
+
+bool connection::goes_to_a_coroutine(const route_match& found) const noexcept {
+    if (turn_->serves->site->has_coroutine_before) return true;
+    return found.found != nullptr && found.found->handles.kind == detail::handler_kind::coroutine;
+}
+
+// For a request with a body, before that is received.
+std::uint64_t connection::body_limit_of_route(bool& coroutine) noexcept {
+    coroutine = false;
+    const request_head& request = turn_->parser.head();
+    if (turn_->serves->plain || request.asterisk || request.method >= method::connect)
+        return limits::body_bytes;
+    std::array<char, limits::request_line_bytes + 1> scratch;
+    route_match found;
+    if (!locate(found, scratch) || found.found == nullptr) return limits::body_bytes;
+    coroutine = goes_to_a_coroutine(found);
+    return found.found->options.body_limit;
+}
+
+connection::next_step connection::handle_routed() noexcept {
+    const request_head& request = turn_->parser.head();
+    if (request.method == method::other) return answer_status(501, "This method is not known here.");
+    if (request.asterisk) return answer_allowed("Allow: GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE\r\n");
+    if (request.method == method::connect)
+        return answer_status(405, "This method is not allowed here.", "Allow: GET, HEAD, OPTIONS\r\n");
+    std::array<char, limits::request_line_bytes + 1> scratch;
+    route_match found;
+    const auto decoded = locate(found, scratch);
     if (!decoded) return answer_status(400, "The path is malformed.");
-    if (!worker_.options_.dotfiles && has_dotfile(*decoded)) return answer_status(404, no_such_file);
-    const disk_answer found = worker_.disk_.find(*decoded, exchange_->waiting);
-    if (found.is == disk_answer::kind::waits) {
-        wait_for_disk();
-        return next_step::wait;
-    }
-    const next_step then = answer_found(found);
-    if (found.document != nullptr) worker_.cache_.let_go(*found.document);
+    exchange x(*this);
+    x.path_ =
+        decoded->empty() ? std::string_view("/") : std::string_view(decoded->data() - 1, decoded->size() + 1);
+    x.route_ = found.found;
+    x.params_ = found.params;
+    x.param_count_ = found.param_count;
+    x.prefix_ = static_cast<std::uint32_t>(found.prefix + 1);
+    turn_->speaks = &x;
+    const next_step then = handle_match(x, found);
+    if (then != next_step::wait) turn_->speaks = nullptr;  // else the turn may be gone
     return then;
 }
 
-// No buffer is held meanwhile, unless there is something in it: answers to what came before, or what is to
-// come after.
-void connection::wait_for_disk() noexcept {
-    phase_ = phase::handling;
-    if (exchange_->filled == 0) release_output();
-    park_input();
-    worker_.loop_.arm(*this, worker_.disk_.patience_of(exchange_->waiting));
+connection::next_step connection::handle_match(exchange& x, const route_match& found) noexcept {
+    if (goes_to_a_coroutine(found)) return begin_call(x);
+    for (const detail::handler& step : turn_->serves->site->for_host(x.authority()).before) {
+        step.call(step.object.get(), x);
+        if (x.answered_) return finish_function(x);
+    }
+    turn_->added_fields = std::move(x.fields_);
+    if (found.found == nullptr) return answer_unrouted(found);
+    if (found.found->handles.kind == detail::handler_kind::files)
+        return handle_mount(*found.found, *turn_->serves->files[found.found->files_index]);
+    x.fields_ = std::move(turn_->added_fields);
+    turn_->added_fields.clear();
+    return handle_function(x);
 }
 
-// It has taken too long: what is known is the answer, or that the disk hangs.
-void connection::leave_disk() noexcept {
-    worker_.disk_.leave(exchange_->waiting);
-    disk_answer once_more;
-    once_more.is = disk_answer::kind::again;
-    on_disk_answer(once_more);
+connection::next_step connection::handle_function(exchange& x) noexcept {
+    const detail::handler& handles = x.route_->handles;
+    handles.call(handles.object.get(), x);
+    if (!x.answered_) {
+        report(fmt::format("the handler of {} gave no answer", x.route_->pattern));
+        return answer_status(500, "The server has no answer to this.");
+    }
+    return finish_function(x);
 }
 
-void connection::on_disk_answer(const disk_answer& found) noexcept {
-    if (!output_room(limits::answer_head_bytes)) return flush();
-    go_on(found.is == disk_answer::kind::again ? handle() : answer_found(found));
+connection::next_step connection::finish_function(exchange& x) noexcept {
+    worker_.keep_spare(x.fields_);
+    const bool goes_on = turn_->piece_count == 0 && !turn_->lacks_buffer && !turn_->then;
+    return goes_on ? next_step::go_on : next_step::flush;
+}
+
+// No route: 404, or 405, or what is for free.
+connection::next_step connection::answer_unrouted(const route_match& found) noexcept {
+    if (found.allowed == 0) return answer_status(404, "There is nothing here.");
+    std::array<char, 96> names;
+    std::array<char, 128> line;
+    const std::string_view allow = allow_text(found.allowed, names);
+    text_cursor cursor(line.data());
+    cursor.put("Allow: ");
+    cursor.put(allow);
+    cursor.put("\r\n");
+    const std::string_view text(line.data(), static_cast<std::size_t>(cursor.get() - line.data()));
+    if (turn_->parser.head().method == method::options) return answer_allowed(text);
+    return answer_status(405, "This method is not allowed here.", text);
+}
+
+connection::next_step connection::answer_allowed(std::string_view allow_line) noexcept {
+    head_writer head(204, worker_.date());
+    head.add("{}", allow_line);
+    head.end(keep_alive_, turn_->parser.head().minor_version);
+    append_head(head.text());
+    log(204, 0);
+    return next_step::go_on;
 }
 
 void connection::go_on(next_step after_answer) noexcept {
@@ -193,171 +138,74 @@ void connection::go_on(next_step after_answer) noexcept {
     process();
 }
 
-connection::next_step connection::answer_found(const disk_answer& found) noexcept {
-    if (found.is == disk_answer::kind::failed) return failed(found.error);
-    if (found.document->content->is == document::kind::directory)
-        return answer_redirect(found.document->path);
-    if (!found.document->in_cache && !worker_.has_room_for(*found.document->content)) {
-        worker_.count_shed(shed_reason::no_loose);
-        return answer_status(503, "Too much is being sent to slow readers for the moment.",
-                             "Retry-After: 1\r\n");
-    }
-    return answer(*found.document);
+std::size_t connection::head_room() const noexcept {
+    return turn_->serves->dresses ? limits::answer_head_bytes + limits::answer_fields_bytes
+                                  : limits::answer_head_bytes;
 }
 
-connection::next_step connection::answer(cached_document& from) noexcept {
-    const document& what = *from.content;
-    if (what.is == document::kind::file) return answer_file(from);
-    head_writer head(200, worker_.date());
-    head.add("Content-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\nCache-Control: no-cache\r\n",
-             what.text.size());
-    head.end(keep_alive_, exchange_->parser.head().minor_version);
-    append(head.text());
-    const bool only_head = exchange_->parser.head().method == method::head;
-    log(200, only_head ? 0 : what.text.size());
-    if (only_head) return next_step::go_on;
-    add_piece(what.text);
-    hold(from);
-    return next_step::flush;
+/// Whether fields are added to the heads of our own answers, or seen by hooks.
+bool connection::is_dressed() const noexcept {
+    return turn_->serves->dresses && !turn_->head.empty() &&
+           (turn_->serves->has_hooks || !turn_->added_fields.empty());
 }
 
-connection::next_step connection::answer_file(cached_document& from) noexcept {
-    const document& file = *from.content;
-    const request_head& request = exchange_->parser.head();
-    const std::string_view text = exchange_->head;
-    coding in = coding::identity;
-    if (file.varies && request.has(field::accept_encoding)) {
-        in = choose_coding(request, text, file.available());
+void connection::append_head(std::string_view head) noexcept {
+    if (!is_dressed()) return append(head);
+    try {
+        append(dress(head));
+    } catch (const std::bad_alloc&) {
+        turn_->lacks_buffer = true;
     }
-    const representation& what = file.in(in);
-    const bool plain = (request.present & conditional) == 0;
-    if (plain && keep_alive_ && request.method == method::get && request.minor_version > 0)
-        return answer_ready(from, what);
-
-    unsigned status = 200;
-    range_list ranges;
-    if (!plain) {
-        const std::int64_t now = worker_.unix_seconds();
-        switch (evaluate(request, text, what.validate_by(), now)) {
-            case precondition::failed:
-                return answer_status(412, "The file is not the one that was asked for.");
-            case precondition::not_modified:
-                status = 304;
-                break;
-            case precondition::met:
-                switch (select_ranges(request, text, what.validate_by(), what.status.size, now, ranges)) {
-                    case range_outcome::whole:
-                        break;
-                    case range_outcome::partial:
-                        status = 206;
-                        break;
-                    case range_outcome::unsatisfiable:
-                        return answer_status(416, "The file has no such part.",
-                                             fmt::format("Content-Range: bytes */{}\r\n", what.status.size));
-                }
-                break;
-        }
-    }
-    if (status == 206 && ranges.count > 1) return answer_ranges(from, what, in, ranges.view());
-
-    byte_range sent;
-    sent.last = what.status.size - 1;  // of an empty file: size() is 0
-    head_writer head(status, worker_.date());
-    if (status == 206) {
-        sent = ranges.ranges[0];
-        head.add("Content-Range: bytes {}-{}/{}\r\n", sent.first, sent.last, what.status.size);
-    }
-    if (status != 304) {
-        head.add("Content-Type: {}\r\nContent-Length: {}\r\nAccept-Ranges: bytes\r\n", file.content_type,
-                 sent.size());
-    }
-    add_description(head, file, what, in);
-    head.end(keep_alive_, request.minor_version);
-    append(head.text());
-    const bool has_body = status != 304 && request.method == method::get;
-    log(status, has_body ? sent.size() : 0);
-    if (has_body) append_representation(from, what, sent.first, sent.size());
-    return exchange_->piece_count == 0 ? next_step::go_on : next_step::flush;
 }
 
-// The hot path: a head prepared when the file was read, and the content behind it.
-connection::next_step connection::answer_ready(cached_document& from, const representation& what) noexcept {
-    log(200, what.status.size);
-    if (what.ready_has_content() && exchange_->filled + what.ready.size() <= limits::output_bytes) {
-        append_ready(what, what.ready.size());
-        return next_step::go_on;
+// A head as it is to leave: with the fields that were added, and as the site's hooks want it.
+std::string connection::dress(std::string_view head) {
+    std::size_t begin = 0;  // behind the status line, Server and Date
+    for (unsigned line = 0; line < 3; ++line)
+        begin = head.find("\r\n", begin) + 2;
+    std::string_view fields = head.substr(begin, head.find("\r\n\r\n", begin - 2) + 2 - begin);
+    const std::string_view behind = head.substr(begin + fields.size());
+    std::string_view ending;
+    for (const std::string_view each : {close_line, keep_alive_line}) {
+        if (!fields.ends_with(each)) continue;
+        fields.remove_suffix(each.size());
+        ending = each;
     }
-    append_ready(what, what.head_size);
-    append_representation(from, what, 0, what.status.size);
-    return exchange_->piece_count == 0 ? next_step::go_on : next_step::flush;
+    std::string lines(fields);
+    lines += std::exchange(turn_->added_fields, {});
+    const auto status = static_cast<unsigned>(std::stoul(std::string(head.substr(9, 3))));
+    answer_head seen(status, lines);
+    const detail::site_data& site =
+        turn_->serves->site->for_host(turn_->parser.head().value(field::host, turn_->head));
+    if (turn_->speaks != nullptr) {
+        for (const auto& hook : site.hooks)
+            hook(*turn_->speaks, seen);
+    } else {  // it has waited since
+        std::array<char, limits::request_line_bytes + 1> scratch;
+        route_match found;
+        exchange x(*this);
+        if (const auto decoded = locate(found, scratch); decoded && !decoded->empty())
+            x.path_ = std::string_view(decoded->data() - 1, decoded->size() + 1);
+        x.route_ = found.found;
+        for (const auto& hook : site.hooks)
+            hook(x, seen);
+    }
+    std::string dressed(head.substr(0, begin));
+    dressed += lines;
+    dressed += ending;
+    dressed += behind;
+    return dressed;
 }
 
-// multipart/byteranges (RFC 9110, section 14.6).
-connection::next_step connection::answer_ranges(cached_document& from, const representation& what, coding in,
-                                                std::span<const byte_range> ranges) noexcept {
-    exchange& x = *exchange_;
-    const std::string boundary =
-        fmt::format("naru-{:016x}", what.status.inode * 0x9e3779b97f4a7c15u ^
-                                        static_cast<std::uint64_t>(what.status.modified.seconds));
-    // All part heads in one text, so that it is complete before pieces point into it.
-    std::array<std::size_t, limits::ranges + 1> ends{};
-    std::uint64_t length = 0;
-    for (std::size_t index = 0; index < ranges.size(); ++index) {
-        x.text += fmt::format("\r\n--{}\r\nContent-Type: {}\r\nContent-Range: bytes {}-{}/{}\r\n\r\n",
-                              boundary, from.content->content_type, ranges[index].first, ranges[index].last,
-                              what.status.size);
-        ends[index] = x.text.size();
-        length += ranges[index].size();
-    }
-    x.text += fmt::format("\r\n--{}--\r\n", boundary);
-    length += x.text.size();
-
-    head_writer head(206, worker_.date());
-    head.add(
-        "Content-Type: multipart/byteranges; boundary={}\r\nContent-Length: {}\r\nAccept-Ranges: bytes\r\n",
-        boundary, length);
-    add_description(head, *from.content, what, in);
-    head.end(keep_alive_, x.parser.head().minor_version);
-    append(head.text());
-    log(206, length);
-
-    const auto push_text = [&](std::size_t begin, std::size_t end) {
-        add_piece(std::string_view(x.text).substr(begin, end - begin));
-    };
-    std::size_t begin = 0;
-    for (std::size_t index = 0; index < ranges.size(); ++index) {
-        push_text(begin, ends[index]);
-        append_representation(from, what, ranges[index].first, ranges[index].size());
-        begin = ends[index];
-    }
-    push_text(begin, x.text.size());
-    return next_step::flush;
-}
-
-// To the same path with a slash behind it. Built from the decoded path: "//host/" would be another server.
-connection::next_step connection::answer_redirect(std::string_view path) noexcept {
-    exchange& x = *exchange_;
-    const request_head& request = x.parser.head();
-    const std::string location =
-        encode_path(path) + "/" + encode_high_bytes(query_part(request.target.in(x.head)));
-    const std::string page = "<!doctype html>\n<title>Moved</title>\n<p>The directory is <a href=\"" +
-                             escape_html(location) + "\">here</a>.</p>\n";
-    head_writer end(301, worker_.date());
-    end.add("Content-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\n", page.size());
-    x.text = fmt::format("{}Location: {}\r\n", end.text(), location);
-    x.text += !keep_alive_                 ? "Connection: close\r\n\r\n"
-              : request.minor_version == 0 ? "Connection: keep-alive\r\n\r\n"
-                                           : "\r\n";
-    const bool has_body = request.method != method::head;
-    if (has_body) x.text += page;
-    log(301, has_body ? page.size() : 0);
-    add_piece(x.text);
-    return next_step::flush;
+void connection::report(std::string_view line) noexcept try {
+    worker_.report_(line);
+} catch (const std::exception&) {
+    return;  // the line is lost
 }
 
 connection::next_step connection::answer_status(unsigned status, std::string_view explanation,
                                                 std::string_view extra_fields) noexcept {
-    const request_head& request = exchange_->parser.head();
+    const request_head& request = turn_->parser.head();
     std::array<char, 512> page;
     const auto [end, size] = fmt::format_to_n(page.data(), page.size(),
                                               "<!doctype html>\n<html lang=\"en\">\n<title>{0} "
@@ -368,7 +216,7 @@ connection::next_step connection::answer_status(unsigned status, std::string_vie
     head.add("Content-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\n{}", end - page.data(),
              extra_fields);
     head.end(keep_alive_, request.minor_version);
-    append(head.text());
+    append_head(head.text());
     const bool has_body = request.method != method::head;
     if (has_body) append({page.data(), static_cast<std::size_t>(end - page.data())});
     log(status, has_body ? size : 0);
@@ -383,33 +231,10 @@ connection::next_step connection::refuse(const refusal& why) noexcept {
     return answer_status(why.status, {sentence.data(), static_cast<std::size_t>(end - sentence.data())});
 }
 
-connection::next_step connection::failed(const std::error_code& error) noexcept {
-    switch (error.value()) {
-        case ENOENT:
-        case ENOTDIR:
-        case EXDEV:
-        case ELOOP:
-        case ENAMETOOLONG:
-            return answer_status(404, no_such_file);
-        case EACCES:
-        case EPERM:
-            return answer_status(403, "This may not be read.");
-        case EMFILE:
-        case ENFILE:
-        case ENOMEM:
-        case EAGAIN:
-            return answer_status(503, "The server is out of resources for the moment.", "Retry-After: 1\r\n");
-        case ETIMEDOUT:
-            return answer_status(503, "The disk does not answer.", "Retry-After: 1\r\n");
-        default:
-            return answer_status(500, "The file could not be read.");
-    }
-}
-
 void connection::log(unsigned status, std::uint64_t bytes) noexcept {
     if (worker_.log_ == nullptr) return;
-    const request_head& request = exchange_->parser.head();
-    const std::string_view text = exchange_->head;
+    const request_head& request = turn_->parser.head();
+    const std::string_view text = turn_->head;
     access_entry entry;
     const auto peer = address::peer_of(worker_.loop_.borrow(target).get());
     const std::string host = peer ? peer->host_text() : std::string();

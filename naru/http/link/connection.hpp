@@ -1,9 +1,11 @@
-// One client. The data path reads from file to file: accept.cpp, read.cpp, parse.cpp, handle.cpp, write.cpp.
+// One client. The data path reads from file to file: accept.cpp, read.cpp, parse.cpp, handle.cpp, then
+// file_answers.cpp for files, respond.cpp for functions, call.cpp for coroutines, and write.cpp.
 //
 // A connection between requests is 120 bytes and owns nothing else: its receive operation, its deadline, and
-// who it belongs to. While a request is under way it has an exchange, which holds all the rest.
+// who it belongs to. While a request is under way it has a turn, which holds all the rest.
 #pragma once
 
+#include <naru/http/exchange/exchange.hpp>
 #include <naru/http/h1/body.hpp>
 #include <naru/http/h1/parse.hpp>
 #include <naru/http/handlers/disk.hpp>
@@ -13,14 +15,21 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
+#include <system_error>
 
 namespace naru::http {
 
 class worker;
 class connection;
+struct route_match;
+struct served_site;
+struct file_service;
 
 /// Why a client was reset, closed or refused for others' sake, or because it was too slow.
 enum class shed_reason : std::uint8_t {
@@ -46,8 +55,8 @@ struct body_piece {
 
 /// A request under way, and its answer. Taken from the worker's pool with the first byte of a request, given
 /// back when its answer has been sent and nothing more has been received.
-struct exchange {
-    explicit exchange(connection& of) noexcept;
+struct turn {
+    explicit turn(connection& of) noexcept;
 
     connection& owner;
 
@@ -73,15 +82,25 @@ struct exchange {
     std::uint32_t charged = 0;        // heap bytes that the worker counts
     std::size_t leaving = 0;          // of `held`, what the worker has been promised back
     cached_document* held = nullptr;  // what the pieces lie in: an answer with pieces ends its turn
-    std::string text;                 // generated: part heads, long redirects
+    std::string text;                 // generated: part heads, long redirects, contents of handlers' answers
+
+    // Who answers.
+    served_site* serves = nullptr;   // counted there
+    file_service* files = nullptr;   // whose document is held, or waited for
+    const route* mounted = nullptr;  // by which those files were found
+    call* calls = nullptr;           // a coroutine handler
+    exchange* speaks = nullptr;      // of a handler that runs now
+    std::uint64_t body_limit = 0;    // for the body that is read and dropped
+    std::string added_fields;        // by middleware, for an answer of ours
+    std::unique_ptr<std::move_only_function<task<>(upgraded_stream)>> then;  // behind a 101
 
     struct send_step : send_operation {
-        explicit send_step(exchange& of) noexcept;
-        exchange& owner;
+        explicit send_step(turn& of) noexcept;
+        turn& owner;
     } sending;
     struct file_step : send_file_operation {
-        explicit file_step(exchange& of) noexcept;
-        exchange& owner;
+        explicit file_step(turn& of) noexcept;
+        turn& owner;
     } sending_file;
     std::array<slice, 8> slices;
 
@@ -97,8 +116,8 @@ struct exchange {
     } pace;
 
     struct disk_step : disk_waiter {
-        explicit disk_step(exchange& of) noexcept;
-        exchange& owner;
+        explicit disk_step(turn& of) noexcept;
+        turn& owner;
     } waiting;
 };
 
@@ -127,21 +146,23 @@ class connection : operation, timer {
     /// Closed for others' sake.
     void shed(shed_reason why) noexcept;
     /// Moves pipelined input out of its pool buffer, if it is little.
-    void park_input() noexcept;
+    void park_input(std::size_t most = limits::parked_input_bytes) noexcept;
     bool is_closing() const noexcept { return phase_ == phase::closing; }
 
-    // For the exchange's operations: what happens when they complete.
+    // For the turn's operations: what happens when they complete.
     void on_sent(const operation& op) noexcept;              // write.cpp
     void on_disk_answer(const disk_answer& found) noexcept;  // handle.cpp
 
  private:
     enum class phase : std::uint8_t {
         idle,      // between requests
-        head,      // part of a head has arrived (set aside if the exchange has been given back)
+        head,      // part of a head has arrived (set aside if the turn has been given back)
         body,      // a body is read and dropped
         handling,  // waits for the disk
+        serving,   // a coroutine handler is at work
         sending,
-        lingering,  // the last answer is sent, our direction ended; what comes is dropped
+        handing_over,  // to another protocol, when the receive that is under way has ended
+        lingering,     // the last answer is sent, our direction ended; what comes is dropped
         closing,
     };
 
@@ -163,7 +184,8 @@ class connection : operation, timer {
     bool begin_request() noexcept;
     void put_aside() noexcept;
     bool take_back() noexcept;
-    bool make_exchange() noexcept;
+    bool make_turn() noexcept;
+    void use_newest_site() noexcept;
     void drop_aside() noexcept;
     void wait_for_more() noexcept;
     void release_input() noexcept;
@@ -174,10 +196,59 @@ class connection : operation, timer {
     // handle.cpp
     enum class next_step : std::uint8_t { go_on, flush, wait };
     next_step handle() noexcept;
+    next_step handle_routed() noexcept;
+    std::optional<std::string_view> locate(route_match& into, std::span<char> scratch) noexcept;
+    bool goes_to_a_coroutine(const route_match& found) const noexcept;
+    std::uint64_t body_limit_of_route(bool& coroutine) noexcept;
+    next_step handle_match(exchange& x, const route_match& found) noexcept;
+    next_step handle_function(exchange& x) noexcept;
+    next_step finish_function(exchange& x) noexcept;
+    next_step answer_unrouted(const route_match& found) noexcept;
+    next_step answer_status(unsigned status, std::string_view explanation,
+                            std::string_view extra_fields = {}) noexcept;
+    next_step answer_allowed(std::string_view allow_line) noexcept;
+    next_step refuse(const refusal& why) noexcept;
+    void log(unsigned status, std::uint64_t bytes) noexcept;
+    void go_on(next_step after_answer) noexcept;
+    std::size_t head_room() const noexcept;
+    bool is_dressed() const noexcept;
+    void append_head(std::string_view head) noexcept;
+    std::string dress(std::string_view head);
+    void report(std::string_view line) noexcept;
+
+    // respond.cpp
+    bool settle_body() noexcept;
+    void answer_exchange(exchange& x, unsigned status, std::string_view type, std::string_view body,
+                         std::string* owned) noexcept;
+    void answer_prepared(exchange& x, const prepared& whole) noexcept;
+    void answer_lines(exchange& x, unsigned status, std::span<const std::string_view> lines,
+                      std::string_view body, std::string* owned) noexcept;
+    void answer_lines_dressed(exchange& x, unsigned status, std::span<const std::string_view> lines,
+                              std::string_view body);
+
+    // call.cpp
+    next_step begin_call(const exchange& from) noexcept;
+    next_step finish_call() noexcept;
+    void call_ended() noexcept;
+    void end_call() noexcept;
+    void watch() noexcept;
+    bool stash(std::byte* bytes, std::size_t size) noexcept;
+    void received_while_serving() noexcept;
+    void read_for_call() noexcept;
+    bool give_body(exchange& x, naru::result<lease>& into) noexcept;
+    void fail_read(std::error_code error, unsigned status, const char* reason) noexcept;
+    void wrote_for_call() noexcept;
+    bool begin_pieces(exchange& x) noexcept;
+    void hand_over() noexcept;
+    void send_pieces(exchange& x) noexcept;
+    next_step finish_unanswered() noexcept;
+    void read_begins() noexcept;
+
+    // file_answers.cpp
+    next_step handle_mount(const route& mounted, file_service& files) noexcept;
     next_step handle_file(std::string_view path) noexcept;
     void wait_for_disk() noexcept;
     void leave_disk() noexcept;
-    void go_on(next_step after_answer) noexcept;
     next_step answer_found(const disk_answer& found) noexcept;
     next_step answer(cached_document& from) noexcept;
     next_step answer_file(cached_document& from) noexcept;
@@ -185,16 +256,13 @@ class connection : operation, timer {
     next_step answer_ranges(cached_document& from, const representation& what, coding in,
                             std::span<const byte_range> ranges) noexcept;
     next_step answer_redirect(std::string_view path) noexcept;
-    next_step answer_status(unsigned status, std::string_view explanation,
-                            std::string_view extra_fields = {}) noexcept;
-    next_step refuse(const refusal& why) noexcept;
     next_step failed(const std::error_code& error) noexcept;
-    void log(unsigned status, std::uint64_t bytes) noexcept;
 
     // write.cpp
     bool output_room(std::size_t bytes) noexcept;
     void release_output() noexcept;
     void append(std::string_view text) noexcept;
+    void append_behind(std::string_view text) noexcept;
     void append_ready(const representation& what, std::size_t bytes) noexcept;
     void append_representation(cached_document& from, const representation& what, std::uint64_t first,
                                std::uint64_t size) noexcept;
@@ -205,7 +273,8 @@ class connection : operation, timer {
     void flush() noexcept;
     void send_next() noexcept;
     void answer_sent() noexcept;
-    void release_exchange() noexcept;
+    void turn_over() noexcept;
+    void release_turn() noexcept;
     void linger() noexcept;
     void finish_if_quiet() noexcept;
 
@@ -214,33 +283,38 @@ class connection : operation, timer {
     void return_leaving() noexcept;
     void look_at_body(instant now) noexcept;
     void look_at_answer(instant now) noexcept;
-    bool is_sending() const noexcept { return has_exchange_ && phase_ == phase::sending; }
+    bool is_sending() const noexcept { return has_turn_ && phase_ == phase::sending; }
+    bool reads_for_call() const noexcept;
     std::uint64_t handed_over() const noexcept;
 
     void set_deadline(std::chrono::milliseconds after) noexcept;
     std::string_view unread() const noexcept {
-        return as_text(bytes_view(exchange_->input + exchange_->begin, exchange_->end - exchange_->begin));
+        return as_text(bytes_view(turn_->input + turn_->begin, turn_->end - turn_->begin));
     }
 
-    bool has_input() const noexcept {
-        return exchange_->begin != exchange_->end || !exchange_->surplus.empty();
-    }
+    bool has_input() const noexcept { return turn_->begin != turn_->end || !turn_->surplus.empty(); }
 
     friend class worker;
+    friend class exchange;
+    friend struct call;
+    friend class read_request::awaiter;
+    friend class write_request::awaiter;
+    friend worker_pool& detail::blocking_pool(const exchange& of) noexcept;
 
     worker& worker_;
     union {
-        exchange* exchange_ = nullptr;  // in every phase but idle and lingering, and head when set aside
+        turn* turn_ = nullptr;  // in every phase but idle and lingering, and head when set aside
         set_aside* aside_;
         std::uint64_t lingered_;  // bytes dropped
     };
     phase phase_ = phase::idle;
     bool is_aside_ : 1 = false;
-    bool has_exchange_ : 1 = false;
+    bool has_turn_ : 1 = false;
     bool asked_ : 1 = false;                        // something has come
     bool keep_alive_ : 1 = true;                    // after the answer in hand
     bool timed_out_ : 1 = false;                    // the receive was cancelled by the deadline
     bool dirty_close_ : 1 = false;                  // more may be coming from the client: linger
+    bool handed_over_ : 1 = false;                  // its socket is another protocol's
     std::uint32_t address_ = address_counts::none;  // its place among the counts, once they matter
 };
 

@@ -1,5 +1,7 @@
 // Read: bytes in, requests out. A buffer is held only while there is something in it.
+#include <naru/http/exchange/call.hpp>
 #include <naru/http/limits.hpp>
+#include <naru/http/server/served_site.hpp>
 #include <naru/http/server/worker.hpp>
 
 #include <algorithm>
@@ -28,7 +30,9 @@ void connection::set_deadline(std::chrono::milliseconds after) noexcept {
     worker_.loop_.arm(*this, saturating_add(worker_.loop_.now(), after));
 }
 
+// One that is under way already (see connection::watch) is this one.
 void connection::receive() noexcept {
+    if (!operation::idle()) return;
     kind = operation_kind::recv;
     worker_.loop_.submit(*this);
 }
@@ -41,6 +45,7 @@ void connection::on_received() noexcept {
         finish_if_quiet();
         return;
     }
+    if (phase_ > phase::body && phase_ != phase::lingering) return received_while_serving();
     if (result > 0) {
         const auto size = static_cast<std::size_t>(result);
         if (phase_ == phase::lingering) {
@@ -58,7 +63,7 @@ void connection::on_received() noexcept {
     }
     if (timed_out_ && (phase_ == phase::head || phase_ == phase::body)) {
         if (is_aside_ && !take_back()) return close();
-        exchange_->reading_body = false;
+        turn_->reading_body = false;
         keep_alive_ = false;
         dirty_close_ = true;
         if (answer_status(408, "The request took too long.") == next_step::flush) flush();
@@ -67,15 +72,15 @@ void connection::on_received() noexcept {
     close();  // the peer's end, an error, or a deadline between requests
 }
 
-// Received bytes become the exchange's input, in their own buffer. False, and they are gone, without the
-// memory for an exchange.
+// Received bytes become the turn's input, in their own buffer. False, and they are gone, without the
+// memory for a turn.
 bool connection::take_input(std::byte* bytes, std::size_t size) noexcept {
     if (is_aside_) return take_whole_head(bytes, size);
-    if (!has_exchange_ && !make_exchange()) {
+    if (!has_turn_ && !make_turn()) {
         worker_.loop_.buffers().release(bytes);
         return false;
     }
-    exchange& x = *exchange_;
+    turn& x = *turn_;
     release_input();  // of a body: its beginning, if any, has been used up
     x.input = worker_.loop_.buffers().begin_of(bytes);
     x.begin = static_cast<std::uint32_t>(bytes - x.input);
@@ -84,14 +89,23 @@ bool connection::take_input(std::byte* bytes, std::size_t size) noexcept {
     return true;
 }
 
-bool connection::make_exchange() noexcept {
+bool connection::make_turn() noexcept {
     try {
-        exchange_ = &worker_.exchanges_.make(*this);
+        turn_ = &worker_.turns_.make(*this);
     } catch (const std::bad_alloc&) {
         return false;
     }
-    has_exchange_ = true;
+    has_turn_ = true;
+    turn_->serves = worker_.site_;
+    ++worker_.site_->uses;
     return true;
+}
+
+// A site that has been replaced serves until a request's end.
+void connection::use_newest_site() noexcept {
+    worker_.leave_site(*turn_->serves);
+    turn_->serves = worker_.site_;
+    ++worker_.site_->uses;
 }
 
 // A segment of a head: put behind what is there already, and parsed from there on. True while that is still
@@ -127,10 +141,10 @@ bool connection::take_whole_head(std::byte* bytes, std::size_t size) noexcept {
     const std::size_t before = aside_->size;
     const std::size_t taken = std::min(size, naru::limits::buffer_bytes - before);
     std::string surplus;
-    exchange* made = nullptr;
+    turn* made = nullptr;
     try {
         surplus.assign(reinterpret_cast<const char*>(bytes) + taken, size - taken);
-        made = &worker_.exchanges_.make(*this);
+        made = &worker_.turns_.make(*this);
     } catch (const std::bad_alloc&) {
         worker_.loop_.buffers().release(bytes);
         return false;
@@ -139,8 +153,10 @@ bool connection::take_whole_head(std::byte* bytes, std::size_t size) noexcept {
     std::memmove(first + before, bytes, taken);
     std::memcpy(first, aside_->bytes(), before);
     drop_aside();
-    exchange_ = made;
-    has_exchange_ = true;
+    turn_ = made;
+    has_turn_ = true;
+    made->serves = worker_.site_;
+    ++worker_.site_->uses;
     made->surplus = std::move(surplus);
     made->input = first;
     made->end = static_cast<std::uint32_t>(before + taken);
@@ -152,7 +168,7 @@ bool connection::take_whole_head(std::byte* bytes, std::size_t size) noexcept {
 /// Makes room in the input for what did not fit before, in a buffer of its own if it has none. Moves what is
 /// there: no head may be in use. False if there is nothing to move, no room, or no buffer.
 bool connection::refill() noexcept {
-    exchange& x = *exchange_;
+    turn& x = *turn_;
     if (x.surplus.empty()) return false;
     if (x.input == nullptr) {
         x.input = worker_.loop_.buffers().acquire();
@@ -176,7 +192,7 @@ bool connection::refill() noexcept {
 }
 
 void connection::release_input() noexcept {
-    exchange& x = *exchange_;
+    turn& x = *turn_;
     if (x.input == nullptr) return;
     worker_.loop_.buffers().release(x.input);
     --worker_.held_;
@@ -185,11 +201,11 @@ void connection::release_input() noexcept {
 }
 
 // Waiting behind something that takes long: the buffer goes back if what is in it is little.
-void connection::park_input() noexcept {
-    exchange& x = *exchange_;
+void connection::park_input(std::size_t most) noexcept {
+    turn& x = *turn_;
     if (x.input == nullptr) return;
     const std::string_view rest = unread();
-    if (rest.size() + x.surplus.size() > limits::parked_input_bytes) return;
+    if (rest.size() + x.surplus.size() > most) return;
     if ((x.reading_body || phase_ == phase::handling) && !keep_head()) return;
     try {
         x.surplus.insert(0, rest);
@@ -203,8 +219,8 @@ void connection::park_input() noexcept {
 /// The head of the request that is not answered yet moves out of the way of what arrives. False without the
 /// memory for it.
 bool connection::keep_head() noexcept {
-    exchange& x = *exchange_;
-    if (!x.kept_head.empty()) return true;
+    turn& x = *turn_;
+    if (!x.kept_head.empty() || x.calls != nullptr) return true;
     try {
         x.kept_head = x.head;
     } catch (const std::bad_alloc&) {
@@ -217,16 +233,16 @@ bool connection::keep_head() noexcept {
 
 /// It has been answered.
 void connection::forget_head() noexcept {
-    exchange& x = *exchange_;
+    turn& x = *turn_;
     if (x.kept_head.empty()) return;
     x.head = {};
     std::string().swap(x.kept_head);
     charge();
 }
 
-// Heap memory that the exchange holds for its client, as the worker counts it.
+// Heap memory that the turn holds for its client, as the worker counts it.
 void connection::charge() noexcept {
-    exchange& x = *exchange_;
+    turn& x = *turn_;
     const std::size_t holds = x.kept_head.size() + x.surplus.size() + x.text.size();
     worker_.aside_bytes_ -= x.charged;
     x.charged = static_cast<std::uint32_t>(holds);
@@ -253,7 +269,7 @@ void connection::process() noexcept {
 
 // True when a whole head is there and its body, if it has one, is to be read next (phase body) or not at all.
 bool connection::begin_request() noexcept {
-    exchange& x = *exchange_;
+    turn& x = *turn_;
     if (unread().empty() && !refill() && !x.surplus.empty()) {
         flush();
         return false;
@@ -263,7 +279,7 @@ bool connection::begin_request() noexcept {
         if (x.filled > 0) {
             flush();
         } else {
-            release_exchange();
+            release_turn();
             phase_ = phase::idle;
             set_deadline(worker_.options_.timeouts.keep_alive);
             receive();
@@ -271,7 +287,8 @@ bool connection::begin_request() noexcept {
         return false;
     }
     // What is in the output is sent first if there is not enough room for an answer.
-    if (!output_room(limits::answer_head_bytes)) {
+    if (x.serves != worker_.site_) use_newest_site();
+    if (!output_room(head_room())) {
         flush();
         return false;
     }
@@ -302,12 +319,18 @@ bool connection::begin_request() noexcept {
         phase_ = phase::handling;
         return true;
     }
-    if (request.content_length > limits::body_bytes) {
+    bool coroutine = false;
+    x.body_limit = body_limit_of_route(coroutine);
+    if (request.content_length > x.body_limit) {
         keep_alive_ = false;
         dirty_close_ = true;
         (void)refuse({413, "the body is too large"});
         flush();
         return false;
+    }
+    if (coroutine) {  // it asks for the body when it wants it
+        phase_ = phase::handling;
+        return true;
     }
     const bool served =
         request.method == method::get || request.method == method::head || request.method == method::options;
@@ -328,7 +351,7 @@ bool connection::begin_request() noexcept {
 
 // True when the body has been read and dropped to its end.
 bool connection::read_body() noexcept {
-    exchange& x = *exchange_;
+    turn& x = *turn_;
     std::string_view input = unread();
     parse_status status = parse_status::need_more;
     do {
@@ -336,7 +359,7 @@ bool connection::read_body() noexcept {
         status = x.body.read(input, piece);
     } while (status == parse_status::need_more && !input.empty());
     x.begin = x.end - static_cast<std::uint32_t>(input.size());
-    if (status == parse_status::refused || x.body.bytes_read() > limits::body_bytes) {
+    if (status == parse_status::refused || x.body.bytes_read() > x.body_limit) {
         x.reading_body = false;
         keep_alive_ = false;
         dirty_close_ = true;
@@ -348,7 +371,7 @@ bool connection::read_body() noexcept {
     if (status == parse_status::complete) {
         x.reading_body = false;
         phase_ = phase::handling;
-        if (output_room(limits::answer_head_bytes)) return true;
+        if (output_room(head_room())) return true;
         flush();
         return false;
     }
@@ -382,14 +405,14 @@ void connection::wait_for_more() noexcept {
 // Part of a head: it is copied into as little memory as it needs, and the buffer goes back. A client that
 // sends its head a byte at a time costs us what it has sent.
 void connection::put_aside() noexcept {
-    exchange& x = *exchange_;
+    turn& x = *turn_;
     const std::string_view rest = unread();
     void* const memory = std::malloc(sizeof(set_aside) + rest.size());
     if (memory == nullptr) return close();
     const auto size = static_cast<std::uint32_t>(rest.size());
     auto* const aside = new (memory) set_aside{.parser = x.parser, .size = size, .room = size};
     std::memcpy(aside->bytes(), rest.data(), rest.size());
-    release_exchange();
+    release_turn();
     aside_ = aside;
     is_aside_ = true;
     worker_.add_aside(aside->cost());
@@ -410,13 +433,13 @@ void connection::drop_aside() noexcept {
 }
 
 std::size_t connection::bytes_aside() const noexcept {
-    return is_aside_ ? aside_->cost() : has_exchange_ ? exchange_->charged : 0;
+    return is_aside_ ? aside_->cost() : has_turn_ ? turn_->charged : 0;
 }
 
-// A request that timed out gets an answer, so it needs an exchange again; its bytes do not matter any more.
+// A request that timed out gets an answer, so it needs a turn again; its bytes do not matter any more.
 bool connection::take_back() noexcept {
     drop_aside();
-    return make_exchange();
+    return make_turn();
 }
 
 void connection::deadline_passed(timer& expired) noexcept { static_cast<connection&>(expired).on_deadline(); }
@@ -433,7 +456,13 @@ void connection::on_deadline() noexcept {
             return close();
         case phase::handling:
             return leave_disk();
-        case phase::sending:  // see look
+        case phase::serving:
+        case phase::sending:  // of an answer: see look
+            if (turn_->calls == nullptr || turn_->calls->reader == nullptr) return;
+            timed_out_ = true;
+            worker_.loop_.cancel(*this);
+            return;
+        case phase::handing_over:
         case phase::closing:
             return;
     }

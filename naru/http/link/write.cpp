@@ -1,5 +1,7 @@
 // Write: answers out, in order, from the output buffer, the cache or a file; and the end of a connection.
+#include <naru/http/exchange/call.hpp>
 #include <naru/http/limits.hpp>
+#include <naru/http/server/served_site.hpp>
 #include <naru/http/server/worker.hpp>
 
 #include <algorithm>
@@ -9,21 +11,20 @@
 
 namespace naru::http {
 
-exchange::send_step::send_step(exchange& of) noexcept
+turn::send_step::send_step(turn& of) noexcept
     : send_operation([](operation& op) noexcept { static_cast<send_step&>(op).owner.owner.on_sent(op); }),
       owner(of) {}
 
-exchange::file_step::file_step(exchange& of) noexcept
+turn::file_step::file_step(turn& of) noexcept
     : send_file_operation(
           [](operation& op) noexcept { static_cast<file_step&>(op).owner.owner.on_sent(op); }),
       owner(of) {}
 
-exchange::exchange(connection& of) noexcept
-    : owner(of), sending(*this), sending_file(*this), waiting(*this) {}
+turn::turn(connection& of) noexcept : owner(of), sending(*this), sending_file(*this), waiting(*this) {}
 
 /// Sees to it that the output has a buffer with that much room. False: send what it holds first.
 bool connection::output_room(std::size_t bytes) noexcept {
-    exchange& x = *exchange_;
+    turn& x = *turn_;
     if (x.output == nullptr) {
         x.output = worker_.loop_.buffers().acquire();
         x.filled = 0;
@@ -38,7 +39,7 @@ bool connection::output_room(std::size_t bytes) noexcept {
 }
 
 void connection::release_output() noexcept {
-    exchange& x = *exchange_;
+    turn& x = *turn_;
     if (x.output == nullptr) return;
     worker_.loop_.buffers().release(x.output);
     --worker_.held_;
@@ -47,11 +48,23 @@ void connection::release_output() noexcept {
 }
 
 void connection::append(std::string_view text) noexcept {
-    exchange& x = *exchange_;
+    turn& x = *turn_;
+    if (phase_ == phase::sending) return append_behind(text);
     if (x.output == nullptr && !output_room(text.size())) return;
     NARU_ASSERT(x.filled + text.size() <= limits::output_bytes);
     std::memcpy(x.output + x.filled, text.data(), text.size());
     x.filled += static_cast<std::uint32_t>(text.size());
+}
+
+/// A handler answers while the answers before its own are being sent: their memory is lent.
+void connection::append_behind(std::string_view text) noexcept try {
+    turn& x = *turn_;
+    x.text += text;
+    x.piece_count = 0;
+    x.next_piece = 0;
+    add_piece(x.text);
+} catch (const std::bad_alloc&) {
+    turn_->lacks_buffer = true;
 }
 
 /// The first `bytes` of a prepared answer, with today's date.
@@ -67,7 +80,7 @@ void connection::append_ready(const representation& what, std::size_t bytes) noe
 /// Part of a body, by copy if it is small and there is room, else as a piece of its own.
 void connection::append_representation(cached_document& from, const representation& what, std::uint64_t first,
                                        std::uint64_t size) noexcept {
-    exchange& x = *exchange_;
+    turn& x = *turn_;
     if (size == 0) return;
     if (what.file) {
         add_piece(what.file.get(), first, size);
@@ -85,30 +98,30 @@ void connection::append_representation(cached_document& from, const representati
 }
 
 void connection::add_piece(std::string_view memory) noexcept {
-    exchange& x = *exchange_;
+    turn& x = *turn_;
     x.pieces[x.piece_count++] = {.memory = memory.data(), .file = -1, .offset = 0, .size = memory.size()};
 }
 
 void connection::add_piece(int file, std::uint64_t offset, std::uint64_t bytes) noexcept {
-    exchange& x = *exchange_;
+    turn& x = *turn_;
     x.pieces[x.piece_count++] = {.memory = nullptr, .file = file, .offset = offset, .size = bytes};
 }
 
 /// Sees to it that the cache does not drop what is being sent.
 void connection::hold(cached_document& each) noexcept {
-    NARU_ASSERT(exchange_->held == nullptr || exchange_->held == &each);
-    if (exchange_->held == &each) return;
-    worker_.cache_.hold(each);
-    exchange_->held = &each;
+    NARU_ASSERT(turn_->held == nullptr || turn_->held == &each);
+    if (turn_->held == &each) return;
+    turn_->files->cache.hold(each);
+    turn_->held = &each;
 }
 
 void connection::let_go() noexcept {
-    if (exchange_->held != nullptr) worker_.cache_.let_go(*std::exchange(exchange_->held, nullptr));
+    if (turn_->held != nullptr) turn_->files->cache.let_go(*std::exchange(turn_->held, nullptr));
 }
 
 /// Sends the output and the pieces behind it.
 void connection::flush() noexcept {
-    exchange& x = *exchange_;
+    turn& x = *turn_;
     if (x.lacks_buffer || (x.filled == 0 && x.piece_count == 0)) {  // the pool is exhausted
         worker_.count_shed(shed_reason::no_buffer);
         reset_on_close(worker_.loop_.borrow(target).get());
@@ -127,7 +140,7 @@ void connection::flush() noexcept {
 
 // What lies in memory goes out in one gathered send; each file piece in a step of its own.
 void connection::send_next() noexcept {
-    exchange& x = *exchange_;
+    turn& x = *turn_;
     std::uint32_t used = 0;
     if (x.filled > 0) {
         x.slices[used++] = slice(x.output, x.filled);
@@ -144,7 +157,9 @@ void connection::send_next() noexcept {
         x.sending.set(target, x.slices.data(), used);
         // Behind the last answer comes the end of our direction: held back for that moment, its last segment
         // carries the FIN, too. One packet and one wake-up of the client fewer.
-        x.sending.flags = more || (!keep_alive_ && !x.reading_body) ? operation_flags::more : 0;
+        const bool is_last =
+            !keep_alive_ && !x.reading_body && !x.then && (x.calls == nullptr || x.calls->ended);
+        x.sending.flags = more || is_last ? operation_flags::more : 0;
         worker_.loop_.submit(x.sending);
     } else if (more) {
         release_output();  // what goes out from here on lies in a file
@@ -159,8 +174,10 @@ void connection::send_next() noexcept {
 
 void connection::on_sent(const operation& op) noexcept {
     if (phase_ == phase::closing) return finish_if_quiet();
-    exchange_->sent += op.progress;
+    turn_->sent += op.progress;
     if (op.failed()) {
+        if (turn_->calls != nullptr && turn_->calls->writer != nullptr)
+            turn_->calls->writer->error = op.error();
         // Also a file that has got shorter: the promised length cannot be kept, so the connection must end.
         if (op.result == outcome::end_of_file) reset_on_close(worker_.loop_.borrow(target).get());
         return close();
@@ -169,43 +186,53 @@ void connection::on_sent(const operation& op) noexcept {
 }
 
 void connection::answer_sent() noexcept {
-    exchange& x = *exchange_;
+    turn& x = *turn_;
     let_go();
     x.piece_count = 0;
     if (!x.text.empty()) {
         std::string().swap(x.text);
         charge();
     }
+    if (x.calls != nullptr) return wrote_for_call();
+    if (x.then) return hand_over();
     if (x.reading_body) {  // it was 100 Continue, or the answers before this request
         phase_ = phase::body;
         return has_input() ? process() : wait_for_more();
     }
+    turn_over();
+}
+
+// Everything has been answered that has been asked.
+void connection::turn_over() noexcept {
     if (!keep_alive_) return linger();
     phase_ = phase::idle;
     if (has_input()) return process();
-    release_exchange();
+    release_turn();
     set_deadline(worker_.options_.timeouts.keep_alive);
     receive();
 }
 
-void connection::release_exchange() noexcept {
-    exchange& x = *exchange_;
-    worker_.disk_.leave(x.waiting);
+void connection::release_turn() noexcept {
+    turn& x = *turn_;
+    if (x.waiting.in != nullptr) x.files->looks.leave(x.waiting);
     let_go();
+    if (x.calls != nullptr) end_call();
     release_input();
     if (phase_ == phase::closing) return_leaving();
     release_output();
     worker_.aside_bytes_ -= x.charged;
-    has_exchange_ = false;
-    exchange_ = nullptr;
-    worker_.exchanges_.destroy(x);
+    has_turn_ = false;
+    turn_ = nullptr;
+    served_site& served = *x.serves;
+    worker_.turns_.destroy(x);
+    worker_.leave_site(served);
 }
 
 // The last answer has gone to the kernel. If the client may still be sending, closing now would answer its
 // bytes with a reset, which may overtake the answer; so our direction ends first, and the rest is dropped.
 void connection::linger() noexcept {
     if (!dirty_close_ && !has_input()) return close();
-    release_exchange();
+    release_turn();
     phase_ = phase::lingering;
     lingered_ = 0;
     if (!shutdown_send(worker_.loop_.borrow(target).get())) return close();
@@ -216,18 +243,27 @@ void connection::linger() noexcept {
 // Stop, join, release: the loop cancels what is pending, and the last of it destroys the connection.
 void connection::close() noexcept {
     if (phase_ == phase::closing) return;
-    if (has_exchange_) leave();
+    if (has_turn_) leave();
     phase_ = phase::closing;
     worker_.loop_.disarm(*this);
     worker_.loop_.close(target);
+    if (has_turn_ && turn_->calls != nullptr) {
+        turn_->calls->client_gone = true;
+        turn_->calls->scope.stop();
+    }
     finish_if_quiet();
 }
 
 void connection::finish_if_quiet() noexcept {
     if (!operation::idle()) return;
-    if (has_exchange_) {
-        if (!exchange_->sending.idle() || !exchange_->sending_file.idle()) return;
-        release_exchange();
+    if (has_turn_) {
+        if (!turn_->sending.idle() || !turn_->sending_file.idle()) return;
+        if (call* const calls = turn_->calls) {  // its handler's end comes back to here
+            if (calls->waking()) return;
+            if (calls->reader != nullptr || calls->writer != nullptr) return calls->interrupt_later();
+            if (!calls->ended || calls->starting) return;
+        }
+        release_turn();
     }
     drop_aside();
     worker_.destroy(*this);

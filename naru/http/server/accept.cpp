@@ -12,22 +12,27 @@
 
 namespace naru::http {
 
-worker::worker(loop& on, const server_options& options, std::shared_ptr<const directory_root> root,
-               disk_threads& threads, access_log* log, std::function<void(std::string_view)> report)
+worker::worker(loop& on, const server_options& options, const std::shared_ptr<const detail::site_data>& site,
+               blocking_threads& threads, access_log* log, std::function<void(std::string_view)> report)
     : loop_(on),
       options_(options),
       log_(log),
       report_(std::move(report)),
-      disk_(on, options, std::move(root), cache_, threads, [this] { stop_if_drained(); }),
+      threads_(threads),
+      root_(on),
+      frames_(on),
+      ended_upgrade_([this] { stop_if_drained(); }),
       look_interval_(std::clamp<duration>(
           std::min(options.timeouts.write, options.least_rates.over) / (2 * limits::looks_per_time),
           limits::look_interval_when_scarce, limits::look_interval)),
       descriptors_(descriptor_limit() / std::max(options.threads, 1u)) {
+    replace(site);
     most_connections_ = loop_.backend().most_connections(descriptors_);
 }
 
 worker::~worker() {
-    NARU_ASSERT(connections_.live() == 0);
+    NARU_ASSERT(connections_.live() == 0 && upgraded_ == 0);
+    if (sweep_.queued) loop_.run_for_one_tick(duration(0));
     loop_.disarm(drain_deadline_);
     loop_.disarm(look_);
     loop_.disarm(settle_deadline_);

@@ -13,6 +13,7 @@ worker::drain_timer::drain_timer(worker& of) noexcept
     : timer([](timer& expired) noexcept {
           worker& late = static_cast<drain_timer&>(expired).owner;
           if (late.ending_) return late.loop_.stop();
+          late.root_.scope().stop();
           late.connections_.for_each([](connection& each) { each.close(); });
           late.stop_if_drained();
       }),
@@ -58,7 +59,10 @@ void worker::settle_later(instant now) noexcept {
 // A thread of the kernel (io_uring's SQPOLL) may have accepted what we have not been told of yet.
 bool worker::flush() noexcept {
     if (!listens()) return false;
-    auto nothing = stream_socket_for(options_.listen.all.front().where);
+    const auto first = std::ranges::find_if(listening_, [](const listening& each) { return !each.closed; });
+    const auto where = address::local_of(loop_.descriptor(first->listener));
+    if (!where) return false;
+    auto nothing = stream_socket_for(*where);
     if (!nothing) return false;
     const auto attached = loop_.attach(nothing->release(), descriptor_kind::socket);
     if (!attached) return false;
@@ -112,11 +116,13 @@ void worker::end_idle() noexcept {
 }
 
 void worker::stop_if_drained() noexcept {
-    if (!draining_ || listens() || connections_.live() > 0 || leaving_ > 0 || !flush_.idle()) return;
+    if (!draining_ || listens() || connections_.live() > 0 || upgraded_ > 0 || leaving_ > 0 || !flush_.idle())
+        return;
     if (arriving_.load(std::memory_order_acquire) != 0) return;
-    if (disk_.idle()) return loop_.stop();
+    if (!looks_at_disk()) return loop_.stop();
     if (std::exchange(ending_, true)) return;
-    disk_.cancel_queued();
+    for (const auto& each : sites_)
+        each->cancel_queued();
     loop_.arm(drain_deadline_, saturating_add(clock::now(), limits::disk_hangs_after));
 }
 

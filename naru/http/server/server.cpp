@@ -1,9 +1,9 @@
 #include <naru/http/server/server.hpp>
 
 #include <naru/coro/sleep.hpp>
-#include <naru/fs/files.hpp>
 #include <naru/http/server/access_log.hpp>
 #include <naru/http/server/worker.hpp>
+#include <naru/http/site/site_data.hpp>
 #include <naru/loop/loop.hpp>
 #include <naru/net/loop_group.hpp>
 
@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <condition_variable>
 #include <cstdint>
+#include <cstdio>
 #include <deque>
 #include <exception>
 #include <mutex>
@@ -100,16 +101,17 @@ bool is_not_there(const std::error_code& error) {
 // A port that was chosen for one address may be another's for the next: it is chosen anew then, so often.
 constexpr unsigned port_choices = 16;
 
-std::vector<bound_address> bind_all(const std::vector<listen_address>& wanted,
-                                    const listen_options& listening, std::size_t count, bool alone) {
+std::vector<bound_address> bind_all(const std::vector<endpoint>& wanted, const listen_options& listening,
+                                    std::size_t count, bool alone) {
     if (wanted.empty()) throw std::runtime_error("there is no address to listen on");
     std::vector<bound_address> all;
     unsigned choices = 0;
     bool has_previous = false;
     for (std::size_t index = 0; index < wanted.size(); ++index) {
-        const listen_address& each = wanted[index];
-        const bool follows = each.port_of_previous && each.where.port() == 0 && has_previous;
-        const address where = follows ? with_port(each.where, all.back().where.port()) : each.where;
+        const endpoint& each = wanted[index];
+        const bool follows = each.port_of_previous && each.listen.port() == 0 && has_previous;
+        const address where =
+            follows ? with_port(each.listen, all.back().where.port()) : address(each.listen);
         auto bound = bind_one(where, listening, count, alone);
         has_previous = bound.has_value();
         if (bound) {
@@ -125,20 +127,17 @@ std::vector<bound_address> bind_all(const std::vector<listen_address>& wanted,
     return all;
 }
 
-std::string root_error(const std::string& root, const std::error_code& error) {
-    switch (error.value()) {
-        case ENOENT:
-            return fmt::format("cannot serve {}: there is no such directory", root);
-        case ENOTDIR:
-            return fmt::format("cannot serve {}: it is not a directory", root);
-        case EACCES:
-            return fmt::format("cannot serve {}: it may not be searched by this user", root);
-        default:
-            return fmt::format("cannot serve {}: {}", root, error.message());
-    }
+address address_of(std::string_view text) {
+    const auto where = address::parse(text);
+    if (!where)
+        throw std::invalid_argument(fmt::format(
+            "cannot listen on {}: want ADDRESS:PORT, such as 127.0.0.1:8080 or [::1]:8080", text));
+    return *where;
 }
 
 }  // namespace
+
+endpoint_address::endpoint_address(std::string_view text) : address(address_of(text)) {}
 
 struct server::shard {
     naru::loop* own_loop = nullptr;
@@ -148,20 +147,21 @@ struct server::shard {
 
 struct server::state {
     server_options options;
-    std::function<void(std::string_view)> report;
+    std::shared_ptr<const detail::site_data> site;
+    std::vector<endpoint> endpoints;
     std::optional<access_log> log;
     naru::engine engine = naru::engine::automatic;
     std::string engine_reason;
     std::vector<address> local;
     std::optional<loop_group> loops;  // destroyed after the connections, which end in them
     std::deque<shard> shards;
-    std::optional<disk_threads> blocking;  // destroyed first: its work completes in the loops
+    std::optional<blocking_threads> blocking;  // destroyed first: its work completes in the loops
     std::function<void()> on_failure;
     std::atomic<bool> draining{false};
     std::atomic<bool> failed{false};
     bool started = false;
 
-    void make_shards(const std::shared_ptr<const directory_root>& root);
+    void make_shards();
     void listen();
     void drain() noexcept;
     void fail() noexcept;
@@ -172,21 +172,23 @@ struct server::state {
     }
 };
 
-server::server(server_options options, std::function<void(std::string_view)> report)
+server::server(http::site site, std::vector<endpoint> endpoints, server_options options)
     : state_(std::make_unique<state>()) {
     state& s = *state_;
     s.options = std::move(options);
-    s.report = std::move(report);
-    auto root = directory_root::open(s.options.root);
-    if (!root) throw std::runtime_error(root_error(s.options.root, root.error()));
-    const auto shared_root = std::make_shared<const directory_root>(std::move(*root));
-    if (s.options.access_log) s.log.emplace(*s.options.access_log, s.report);
+    if (!s.options.report)
+        s.options.report = [](std::string_view line) {
+            std::fprintf(stderr, "naru: %.*s\n", static_cast<int>(line.size()), line.data());
+        };
+    s.site = std::move(site).take();
+    s.endpoints = std::move(endpoints);
+    if (s.options.access_log) s.log.emplace(*s.options.access_log, s.options.report);
     s.blocking.emplace();
-    s.make_shards(shared_root);
+    s.make_shards();
     s.listen();
 }
 
-void server::state::make_shards(const std::shared_ptr<const directory_root>& root) {
+void server::state::make_shards() {
     std::vector<std::unique_ptr<backend>> backends;
     shards.resize(options.threads == 0 ? 1 : options.threads);
     uring_options ring = options.uring;
@@ -205,15 +207,15 @@ void server::state::make_shards(const std::shared_ptr<const directory_root>& roo
     for (std::size_t index = 0; index < shards.size(); ++index) {
         shard& each = shards[index];
         each.own_loop = &loops->at(index);
-        each.own_worker.emplace(*each.own_loop, options, root, *blocking, log ? &*log : nullptr, report);
+        each.own_worker.emplace(*each.own_loop, options, site, *blocking, log ? &*log : nullptr,
+                                options.report);
         each.own_worker->on_lost_listener([this] { fail(); });
     }
 }
 
 void server::state::listen() {
     const bool share = shards.size() > 1 && !options.shared_listener;
-    auto bound =
-        bind_all(options.listen.all, tcp_options(options), share ? shards.size() : 1, shards.size() > 1);
+    auto bound = bind_all(endpoints, tcp_options(options), share ? shards.size() : 1, shards.size() > 1);
     for (auto& [where, sockets] : bound) {
         local.push_back(where);
         for (std::size_t index = 0; index < sockets.size(); ++index) {
@@ -234,7 +236,7 @@ server::~server() {
     drain();
     wait();
     if (!state_->disk_hangs()) return;
-    state_->report("a look at the disk hangs: its thread is left behind");
+    state_->options.report("a look at the disk hangs: its thread is left behind");
     // A thread that hangs in a system call may come back at any time, to all of this but the log.
     state_->log.reset();
     static auto& left_behind = *new std::vector<std::unique_ptr<state>>;
@@ -246,6 +248,7 @@ void server::start(std::function<void()> on_failure) {
     try {
         state_->loops->start([s = state_.get()](loop&, std::size_t index) -> task<> {
             shard& own = s->shards[index];
+            const frame_pool::use frames(own.own_worker->frames());
             own.own_worker->serve(own.listeners);
             (void)co_await sleep_until(never);  // until the worker stops the loop
         });
@@ -284,10 +287,23 @@ void server::reopen_logs() noexcept {
     if (state_->log) state_->log->reopen();
 }
 
+void server::run() {
+    start();
+    wait();
+}
+
+void server::replace(http::site site) {
+    const std::shared_ptr<const detail::site_data> fresh = std::move(site).take();
+    for (shard& each : state_->shards) {
+        http::worker* const changing = &*each.own_worker;
+        each.own_loop->post([changing, fresh] { changing->replace_or_report(fresh); });
+    }
+}
+
 bool server::has_failed() const noexcept { return state_->failed; }
 naru::engine server::engine() const noexcept { return state_->engine; }
 const std::string& server::engine_reason() const noexcept { return state_->engine_reason; }
-const std::vector<address>& server::local_addresses() const noexcept { return state_->local; }
+const std::vector<address>& server::addresses() const noexcept { return state_->local; }
 address server::local_address() const noexcept { return state_->local.front(); }
 
 }  // namespace naru::http

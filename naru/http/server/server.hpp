@@ -2,6 +2,7 @@
 #pragma once
 
 #include <naru/http/server/server_options.hpp>
+#include <naru/http/site/site.hpp>
 
 #include <functional>
 #include <memory>
@@ -13,10 +14,10 @@ namespace naru::http {
 
 class server {
  public:
-    /// Opens the root and the log, makes the engines and binds the listeners: after this the port is taken
-    /// and the kernel queues connections. Throws std::runtime_error with one sentence that says what is wrong
-    /// and what to do. `report` gets lines for the operator; any thread may call it.
-    server(server_options options, std::function<void(std::string_view)> report);
+    /// Opens the log, makes the engines and binds the listeners: after this the ports are taken and the
+    /// kernel queues connections. Throws std::runtime_error with one sentence that says what is wrong and
+    /// what to do, and what the site's per_loop functions throw.
+    server(http::site site, std::vector<endpoint> endpoints, server_options options = {});
     /// Drains if it still runs. Should a thread hang in a look at the disk by then (a network file system),
     /// it is left behind, with the memory and the descriptors that it may come back to, for the rest of the
     /// process.
@@ -29,6 +30,13 @@ class server {
     /// has failed for good: the server has begun to drain by then, so that it never goes on as one that does
     /// not listen where it was told to.
     void start(std::function<void()> on_failure = {});
+
+    /// start and wait: until another thread drains it, or a listener fails.
+    void run();
+
+    /// Requests that begin from here on are for this site, also on connections that are open; those under way
+    /// end with theirs. Throws what site's functions throw. Thread-safe.
+    void replace(http::site site);
 
     /// Stops accepting, once what waits in the listeners' queues has been accepted, and lets what is in
     /// flight finish, for timeouts.drain at most. Thread-safe.
@@ -47,7 +55,7 @@ class server {
     /// first of them.
     naru::engine engine() const noexcept;
     const std::string& engine_reason() const noexcept;
-    const std::vector<address>& local_addresses() const noexcept;
+    const std::vector<address>& addresses() const noexcept;
     address local_address() const noexcept;
 
  private:

@@ -8,8 +8,10 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace naru::http {
@@ -22,7 +24,6 @@ struct timeouts {
     std::chrono::milliseconds body{30'000};   ///< between two pieces of a body
     std::chrono::milliseconds write{60'000};  ///< without a byte of the answer taken (to an eighth of it)
     std::chrono::milliseconds keep_alive{60'000};  ///< between two requests
-    std::chrono::milliseconds disk{10'000};        ///< for a look at the disk; then 503
     std::chrono::milliseconds drain{10'000};       ///< for what is in flight, when the server stops
 };
 
@@ -34,25 +35,25 @@ struct least_rates {
     std::chrono::milliseconds over{60'000};
 };
 
-struct listen_address {
-    address where;
+/// An address, or the text of one: "127.0.0.1:8080", "[::1]:0", "*:80". A text that is none throws
+/// std::invalid_argument.
+struct endpoint_address : address {
+    endpoint_address(const address& where) noexcept : address(where) {}
+    endpoint_address(std::string_view text);
+    endpoint_address(const char* text) : endpoint_address(std::string_view(text)) {}
+    endpoint_address(const std::string& text) : endpoint_address(std::string_view(text)) {}
+};
+
+/// Where a server listens.
+struct endpoint {
+    endpoint_address listen;
     /// Passed over on a system that has no such address, unless it is the last of all.
     bool if_there = false;
-    /// The port is the one that the address before it has got.
+    /// The port is the one that the endpoint before it has got.
     bool port_of_previous = false;
 };
 
-/// Where a server listens, one address or several.
-struct listen_addresses {
-    listen_addresses() = default;
-    listen_addresses(const address& one) : all{{one}} {}
-
-    std::vector<listen_address> all;
-};
-
 struct server_options {
-    std::string root = ".";
-    listen_addresses listen;
     naru::engine engine = naru::engine::automatic;
     uring_options uring = [] {
         uring_options defaults;
@@ -63,9 +64,9 @@ struct server_options {
     /// One listener for all threads, which hands connections round, instead of one each that share the port.
     /// Always so where ports cannot be shared (Windows).
     bool shared_listener = false;
-    bool listings = false;  ///< pages that show directories without an index
-    bool dotfiles =
-        false;  ///< serve and list names that begin with a dot; else `.well-known` at the top alone
+    /// Gets lines for the operator: clients that were shed, handlers that threw. Any thread may call it. By
+    /// default they go to standard error.
+    std::function<void(std::string_view)> report;
     http::timeouts timeouts;
     http::least_rates least_rates;
     /// Connections of one client address (IPv6: of one /64) while more than three quarters of the most that

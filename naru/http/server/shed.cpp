@@ -73,14 +73,14 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(shed_reason::cou
 // ---------------------------------------------------------------------------------------- one client
 
 std::uint64_t connection::handed_over() const noexcept {
-    const exchange& x = *exchange_;
+    const turn& x = *turn_;
     return x.sent + (x.sending.idle() ? 0 : x.sending.progress) +
            (x.sending_file.idle() ? 0 : x.sending_file.progress);
 }
 
 std::optional<duration> connection::stalled(instant now) noexcept {
     if (!is_sending()) return std::nullopt;
-    auto& pace = exchange_->pace;
+    auto& pace = turn_->pace;
     if (const std::uint64_t gone = handed_over(); gone != pace.seen) {
         pace.seen = gone;
         pace.moved = now;
@@ -95,13 +95,12 @@ std::optional<duration> connection::silent(instant now) const noexcept {
 }
 
 std::size_t connection::buffers_held() const noexcept {
-    return (exchange_->input != nullptr) + (exchange_->output != nullptr) +
-           worker_.loop_.backend().kept_for(target);
+    return (turn_->input != nullptr) + (turn_->output != nullptr) + worker_.loop_.backend().kept_for(target);
 }
 
 std::size_t connection::loose_bytes() const noexcept {
-    if (!has_exchange_ || exchange_->held == nullptr || exchange_->held->in_cache) return 0;
-    return exchange_->held->content->bytes_in_memory() / exchange_->held->holders;
+    if (!has_turn_ || turn_->held == nullptr || turn_->held->in_cache) return 0;
+    return turn_->held->content->bytes_in_memory() / turn_->held->holders;
 }
 
 void connection::shed(shed_reason why) noexcept {
@@ -112,7 +111,7 @@ void connection::shed(shed_reason why) noexcept {
 
 // Closing: what is not lent goes back now, and what is counts as good as returned.
 void connection::leave() noexcept {
-    exchange& x = *exchange_;
+    turn& x = *turn_;
     release_input();
     if (x.output != nullptr) {
         --worker_.held_;
@@ -123,27 +122,30 @@ void connection::leave() noexcept {
 }
 
 void connection::return_leaving() noexcept {
-    if (exchange_->output != nullptr) {
+    if (turn_->output != nullptr) {
         ++worker_.held_;
         --worker_.leaving_buffers_;
     }
-    worker_.leaving_loose_ -= exchange_->leaving;
+    worker_.leaving_loose_ -= turn_->leaving;
 }
 
 void connection::look(instant now) noexcept {
-    if (phase_ == phase::body) return look_at_body(now);
+    if (phase_ == phase::body || reads_for_call()) return look_at_body(now);
     if (phase_ == phase::sending) return look_at_answer(now);
-    exchange_->pace.begun = instant::min();
+    turn_->pace.begun = instant::min();
 }
 
 // A body that comes byte by byte pushes its deadline back each time; it must come at the least rate, too.
 void connection::look_at_body(instant now) noexcept {
     const least_rates& least = worker_.options_.least_rates;
-    auto& pace = exchange_->pace;
-    const auto come = static_cast<std::int64_t>(exchange_->body.bytes_read());
+    auto& pace = turn_->pace;
+    std::uint64_t rate = least.body;
+    if (const call* const calls = turn_->calls; calls != nullptr && calls->x.route_ != nullptr)
+        rate = calls->x.route_->options.least_body_rate.value_or(rate);
+    const auto come = static_cast<std::int64_t>(turn_->body.bytes_read());
     const bool begins = pace.begun == instant::min() || !pace.of_body;
     if (!begins && now - pace.begun < least.over) return;
-    if (!begins && come - pace.at_begin < bytes_in(least.body, least.over)) {
+    if (!begins && come - pace.at_begin < bytes_in(rate, least.over)) {
         if (!timed_out_) worker_.count_shed(shed_reason::slow_body);
         timed_out_ = true;
         worker_.loop_.cancel(*this);  // ends in 408
@@ -160,8 +162,8 @@ void connection::look_at_answer(instant now) noexcept {
     const least_rates& least = worker_.options_.least_rates;
     const duration limit = worker_.options_.timeouts.write;
     const duration between = std::min<duration>(limit, least.over) / limits::looks_per_time;
-    if (exchange_->input != nullptr && stalled(now).value_or(duration(0)) > limits::slow_after) park_input();
-    auto& pace = exchange_->pace;
+    if (turn_->input != nullptr && stalled(now).value_or(duration(0)) > limits::slow_after) park_input();
+    auto& pace = turn_->pace;
     if (pace.begun == instant::min() || pace.of_body) {
         pace.of_body = false;
         pace.begun = instant::max();
@@ -212,12 +214,12 @@ void worker::look_soon() noexcept {
 void worker::look() noexcept {
     const instant now = loop_.now();
     looked_ = now;
-    exchanges_.for_each([now](exchange& each) { each.owner.look(now); });
+    turns_.for_each([now](turn& each) { each.owner.look(now); });
     if (is_short()) relieve_buffers(now);
     if (aside_bytes_ > limits::aside_bytes) relieve_aside();
     report_shed(now);
     const bool unreported = std::ranges::any_of(shed_, [](std::uint64_t each) { return each > 0; });
-    if (exchanges_.live() > 0 || unreported) look_soon();
+    if (turns_.live() > 0 || unreported) look_soon();
 }
 
 // From whoever has been stalled for longest on, until `cost` of those who are closed comes to what is wanted.
@@ -226,7 +228,7 @@ void worker::shed_slowest(instant now, std::size_t wanted, duration least, shed_
                           Cost cost) noexcept {
     histogram by_age;
     const auto visit = [&](auto use) {
-        exchanges_.for_each([&](exchange& each) {
+        turns_.for_each([&](turn& each) {
             const auto age = each.owner.stalled(now);
             const std::size_t gives = age && *age >= least ? cost(each.owner) : 0;
             if (gives > 0) use(each.owner, in_milliseconds(*age), gives);
@@ -240,7 +242,7 @@ void worker::shed_slowest(instant now, std::size_t wanted, duration least, shed_
 }
 
 void worker::relieve_buffers(instant now) noexcept {
-    exchanges_.for_each([](exchange& each) {
+    turns_.for_each([](turn& each) {
         if (each.owner.is_sending()) each.owner.park_input();
     });
     const buffer_pool& pool = loop_.buffers();
@@ -277,7 +279,7 @@ void worker::relieve_aside() noexcept {
 
 std::size_t worker::loose_excess() const noexcept {
     const std::size_t room = limits::loose_bytes + leaving_loose_;
-    return cache_.loose_bytes() > room ? cache_.loose_bytes() - room : 0;
+    return loose_.bytes > room ? loose_.bytes - room : 0;
 }
 
 // Room for a document of a kind that may outlive its place in the cache, and is in the books already. Who has
@@ -289,7 +291,7 @@ bool worker::has_room_for(const document& what) noexcept {
         return loose_excess() == 0;
     }
     const std::size_t most = limits::loose_descriptors(descriptors_);
-    if (what.descriptors() == 0 || cache_.loose_descriptors() <= most) return true;
+    if (what.descriptors() == 0 || loose_.descriptors <= most) return true;
     shed_slowest(loop_.now(), most / 16 + 1, limits::slow_after, shed_reason::loose,
                  [](const connection& each) -> std::size_t { return each.loose_bytes() > 0 ? 1 : 0; });
     return false;

@@ -1,14 +1,15 @@
-// What one thread of the server owns: a loop, its listeners, its connections and its cache. Shares nothing
-// but the access log and the threads for blocking work.
+// What one thread of the server owns: a loop, its listeners, its connections, and its site with the caches of
+// its files. Shares nothing but the access log, the site itself and the threads for blocking work.
 #pragma once
 
 #include <naru/core/object_pool.hpp>
-#include <naru/fs/files.hpp>
-#include <naru/http/handlers/disk.hpp>
-#include <naru/http/handlers/file_cache.hpp>
+#include <naru/coro/root.hpp>
+#include <naru/http/exchange/call.hpp>
 #include <naru/http/link/connection.hpp>
 #include <naru/http/message/date.hpp>
 #include <naru/http/server/access_log.hpp>
+#include <naru/http/server/frames.hpp>
+#include <naru/http/server/served_site.hpp>
 #include <naru/http/server/server_options.hpp>
 #include <naru/loop/loop.hpp>
 #include <naru/net/acceptor.hpp>
@@ -19,7 +20,10 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <list>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -28,10 +32,10 @@ namespace naru::http {
 
 class worker {
  public:
-    /// Everything is borrowed. `report` gets a line about something an operator should know (out of
-    /// descriptors); it is called on the loop's thread.
-    worker(loop& on, const server_options& options, std::shared_ptr<const directory_root> root,
-           disk_threads& threads, access_log* log, std::function<void(std::string_view)> report);
+    /// Everything but the site is borrowed. Throws what the site's per_loop functions throw. `report` gets a
+    /// line about something an operator should know (out of descriptors); it is called on the loop's thread.
+    worker(loop& on, const server_options& options, const std::shared_ptr<const detail::site_data>& site,
+           blocking_threads& threads, access_log* log, std::function<void(std::string_view)> report);
     ~worker();
     worker(const worker&) = delete;
     worker& operator=(const worker&) = delete;
@@ -49,7 +53,15 @@ class worker {
     void drain() noexcept;
     /// After the loop's end: a look at the disk hangs. Its thread may still come back to this worker, its
     /// loop and the threads' pools.
-    bool disk_hangs() const noexcept { return !disk_.idle(); }
+    bool disk_hangs() const noexcept;
+
+    /// A connection from outside, as if it had been accepted.
+    void take(handle accepted) noexcept;
+    /// Requests that begin from here on are this site's.
+    /// Past limits::site_generations the requests of the oldest are ended.
+    void replace_or_report(const std::shared_ptr<const detail::site_data>& by) noexcept;
+    /// For the frames of this loop's coroutines: see frame_pool::use.
+    frame_pool& frames() noexcept { return frames_; }
 
     // share.cpp
     /// Before serve: connections are handed round among this worker and `others` (borrowed), which have no
@@ -58,6 +70,11 @@ class worker {
 
  private:
     friend class connection;
+    friend class exchange;
+    friend struct call;
+    friend class read_request::awaiter;
+    friend class write_request::awaiter;
+    friend worker_pool& detail::blocking_pool(const exchange& of) noexcept;
 
     struct drain_timer : timer {
         explicit drain_timer(worker& of) noexcept;
@@ -89,6 +106,12 @@ class worker {
         bool closed = false;
     };
 
+    struct sweep_post : posted {
+        explicit sweep_post(worker& of) noexcept;
+        worker& owner;
+        bool queued = false;
+    };
+
     struct transfer;
 
     worker* next_share() noexcept;
@@ -96,7 +119,6 @@ class worker {
     void drain_others() noexcept;
     void on_connection(handle accepted) noexcept;
     void on_pause(std::error_code why) noexcept;
-    void take(handle accepted) noexcept;
     void destroy(connection& ended) noexcept;
     void on_lost(listening& failed, std::error_code why) noexcept;
     void on_stopped(listening& stopped) noexcept;
@@ -109,8 +131,28 @@ class worker {
     void end_idle() noexcept;
     bool listens() const noexcept;
 
+    // sites.cpp
+    void leave_site(served_site& of) noexcept {
+        if (--of.uses == 0 && &of != site_) sweep_soon();
+    }
+    void replace(const std::shared_ptr<const detail::site_data>& by);
+    void sweep_soon() noexcept;
+    void sweep() noexcept;
+    void end_oldest_site() noexcept;
+    bool looks_at_disk() const noexcept;
+    /// Strings that handlers' answers have been made in, to be used again.
+    void take_spare(std::string& into) noexcept {
+        if (!spare_.empty() || spare_.capacity() > into.capacity()) into.swap(spare_);
+        into.clear();
+    }
+    void keep_spare(std::string& used) noexcept {
+        if (used.capacity() <= spare_.capacity() || used.capacity() > limits::answer_fields_bytes) return;
+        used.clear();
+        spare_.swap(used);
+    }
+
     // shed.cpp
-    /// An exchange holds one more buffer of the pool, or so many more bytes of the heap.
+    /// A turn holds one more buffer of the pool, or so many more bytes of the heap.
     void holds_one_more() noexcept {
         ++held_;
         if (!look_.armed() || is_short()) look_soon();
@@ -141,10 +183,19 @@ class worker {
     const server_options& options_;
     access_log* log_;
     std::function<void(std::string_view)> report_;
-    file_cache cache_;
-    disk disk_;
+    blocking_threads& threads_;
+    loose_totals loose_;
+    std::list<std::unique_ptr<served_site>> sites_;  // the newest last
+    served_site* site_ = nullptr;
+    sweep_post sweep_{*this};
+    naru::detail::root root_;  // of handlers
+    handler_frames frames_;
+    std::string spare_;
+    std::size_t upgraded_ = 0;  // connections that speak another protocol
+    const std::function<void()> ended_upgrade_;
+    object_pool<call> calls_;
     object_pool<connection> connections_;
-    object_pool<exchange> exchanges_;
+    object_pool<turn> turns_;
     std::function<void()> lost_listener_;
     std::deque<listening> listening_;
     drain_timer drain_deadline_{*this};

@@ -1,0 +1,458 @@
+// Coroutine handlers: how they begin, wait and end.
+#include <naru/http/exchange/call.hpp>
+
+#include <naru/http/message/path.hpp>
+#include <naru/http/server/served_site.hpp>
+#include <naru/http/server/worker.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace naru::http {
+
+namespace {
+
+/// The outermost coroutine of a call: nobody awaits it.
+struct running_call {
+    struct promise_type : frame_memory {
+        explicit promise_type(call& of, const detail::site_data&) noexcept : scope(&of.scope), owner(&of) {}
+        stop_scope* scope;
+        call* owner;
+
+        struct final_awaiter {
+            bool await_ready() const noexcept { return false; }
+            void await_suspend(std::coroutine_handle<promise_type> self) const noexcept {
+                call& ended = *self.promise().owner;
+                self.destroy();
+                ended.ended = true;
+                if (!ended.starting) ended.handler_ended();
+            }
+            void await_resume() const noexcept {}
+        };
+        running_call get_return_object() const noexcept { return {}; }
+        std::suspend_never initial_suspend() const noexcept { return {}; }
+        final_awaiter final_suspend() const noexcept { return {}; }
+        void return_void() const noexcept {}
+        void unhandled_exception() const noexcept { owner->thrown = std::current_exception(); }
+    };
+};
+
+running_call run(call& of, const detail::site_data& site) {
+    for (const detail::handler& step : site.before) {
+        if (step.kind == detail::handler_kind::function) {
+            step.call(step.object.get(), of.x);
+        } else {
+            co_await step.start(step.object.get(), of.x);
+        }
+        if (of.x.answered()) co_return;
+    }
+    const detail::handler* const handles = of.handles();
+    if (handles == nullptr) co_return;
+    if (handles->kind == detail::handler_kind::coroutine) {
+        co_await handles->start(handles->object.get(), of.x);
+    } else if (handles->kind == detail::handler_kind::function) {
+        handles->call(handles->object.get(), of.x);
+    }
+}
+
+std::string what_was_thrown(const std::exception_ptr& thrown) noexcept try {
+    std::rethrow_exception(thrown);
+} catch (const std::exception& error) {
+    return error.what();
+} catch (...) {
+    return "something that is no std::exception";
+}
+
+}  // namespace
+
+call::wake_post::wake_post(call& of) noexcept
+    : posted([](posted& self) noexcept {
+          auto& wake = static_cast<wake_post&>(self);
+          wake.queued = false;
+          wake.owner.interrupt();
+      }),
+      owner(of) {}
+
+call::time_limit::time_limit(call& of) noexcept
+    : timer([](timer& self) noexcept {
+          call& late = static_cast<time_limit&>(self).owner;
+          if (late.overrule == 0) {
+              late.overrule = 503;
+              late.overrule_reason = "The answer took too long.";
+          }
+          late.scope.stop();
+      }),
+      owner(of) {}
+
+call::call(connection& of, stop_scope& outer) noexcept : link(of), x(of), scope(&outer) { x.call_ = this; }
+
+call::~call() { x.home().disarm(limit_); }
+
+void call::keep(const exchange& from, std::string_view text) {
+    const bool in_head = from.path_.data() >= text.data() && from.path_.data() < text.data() + text.size();
+    const std::size_t bytes = text.size() + (in_head ? 0 : from.path_.size());
+    char* memory = block_.data();
+    if (bytes > block_.size()) {
+        large_ = std::make_unique_for_overwrite<char[]>(bytes);
+        memory = large_.get();
+    }
+    std::memcpy(memory, text.data(), text.size());
+    const char* kept_path = memory + (from.path_.data() - text.data());
+    if (!in_head) {
+        std::memcpy(memory + text.size(), from.path_.data(), from.path_.size());
+        kept_path = memory + text.size();
+    }
+    kept_head = {memory, text.size()};
+    x.path_ = {kept_path, from.path_.size()};
+    x.route_ = from.route_;
+    x.prefix_ = from.prefix_;
+    x.param_count_ = from.param_count_;
+    for (std::size_t each = 0; each < from.param_count_; ++each)
+        x.params_[each] = {kept_path + (from.params_[each].data() - from.path_.data()),
+                           from.params_[each].size()};
+}
+
+const detail::handler* call::handles() const noexcept {
+    return x.route_ == nullptr ? nullptr : &x.route_->handles;
+}
+
+void call::start() {
+    starting = true;
+    run(*this, link.turn_->serves->site->for_host(x.authority()));
+    starting = false;
+}
+
+void call::handler_ended() noexcept { link.call_ended(); }
+
+// The whole answer stands in the output. What it is followed by in the same tick goes with it only while the
+// handler begins; later it leaves at once.
+void call::answered() noexcept {
+    if (!starting && !ended && link.phase_ == connection::phase::serving) link.flush();
+}
+
+void call::set_time_limit(instant until) noexcept { link.worker_.loop_.arm(limit_, until); }
+
+void call::interrupt_later() noexcept {
+    if (std::exchange(wake_.queued, true)) return;
+    link.worker_.loop_.defer(wake_);
+}
+
+// One at a time: the first to go on may be the end of the call.
+void call::interrupt() noexcept {
+    const bool is_lent = !link.turn_->sending.idle() || !link.turn_->sending_file.idle();
+    detail::exchange_wait* who = nullptr;
+    if (reader != nullptr) {
+        who = std::exchange(reader, nullptr);
+    } else if (writer != nullptr && (!is_lent || write_waits)) {
+        who = std::exchange(writer, nullptr);
+        write_waits = false;
+    }
+    if (who == nullptr) {
+        if (link.phase_ == connection::phase::closing) link.finish_if_quiet();
+        return;
+    }
+    if (writer != nullptr) interrupt_later();
+    if (!who->error) who->error = std::error_code(ECONNRESET, errno_category());
+    who->resume();
+}
+
+// ---------------------------------------------------------------------------------------- the connection's
+// side
+
+bool connection::reads_for_call() const noexcept {
+    return phase_ == phase::serving && turn_->calls != nullptr && turn_->calls->reader != nullptr;
+}
+
+connection::next_step connection::begin_call(const exchange& from) noexcept try {
+    turn& t = *turn_;
+    const request_head& request = t.parser.head();
+    call& made = worker_.calls_.make(*this, worker_.root_.scope());
+    t.calls = &made;
+    try {
+        made.keep(from, t.head);
+    } catch (const std::bad_alloc&) {
+        end_call();
+        throw;
+    }
+    t.head = made.kept_head;
+    t.speaks = nullptr;
+    if (request.has_body()) {
+        t.body.begin(request);
+        made.body_done = false;
+        made.asks_continue = request.expects_continue;
+    }
+    phase_ = phase::serving;
+    if (from.route_ != nullptr && from.route_->options.handler_time)
+        made.set_time_limit(saturating_add(worker_.loop_.now(), *from.route_->options.handler_time));
+    try {
+        made.start();
+    } catch (const std::bad_alloc&) {  // no memory for its frame
+        made.starting = false;
+        made.ended = true;
+        made.thrown = std::current_exception();
+    }
+    if (made.ended) return finish_call();
+    if (phase_ != phase::serving) return next_step::wait;
+    if (made.x.ended_) return next_step::flush;
+    if (made.reader == nullptr) worker_.loop_.disarm(*this);
+    park_input(2 * naru::limits::buffer_bytes);
+    if (made.reader == nullptr) watch();
+    if (t.filled > 0) {
+        flush();  // the answers to what came before
+    } else {
+        release_output();
+    }
+    return next_step::wait;
+} catch (const std::bad_alloc&) {
+    return answer_status(503, "The server is out of resources for the moment.", "Retry-After: 1\r\n");
+}
+
+// While nothing else is received: the peer's end or reset, and what it has pipelined.
+void connection::watch() noexcept {
+    const turn& t = *turn_;
+    if (!t.calls->body_done || t.calls->peer_ended || !operation::idle()) return;
+    if (unread().size() + t.surplus.size() > limits::parked_input_bytes) return;
+    receive();
+}
+
+// What comes while an answer is made or on its way waits in as much memory as it needs.
+bool connection::stash(std::byte* bytes, std::size_t size) noexcept {
+    bool kept = true;
+    try {
+        turn_->surplus.append(reinterpret_cast<const char*>(bytes), size);
+    } catch (const std::bad_alloc&) {
+        kept = false;
+    }
+    worker_.loop_.buffers().release(bytes);
+    if (kept) charge();
+    return kept;
+}
+
+// In the phases in which a receive may be under way that the next request is for.
+void connection::received_while_serving() noexcept {
+    turn& t = *turn_;
+    call* const calls = t.calls;
+    const bool reads = calls != nullptr && calls->reader != nullptr && !calls->continue_on_its_way;
+    if (result > 0) {
+        if (reads) {
+            timed_out_ = false;
+            if (!take_input(data, static_cast<std::size_t>(result))) return close();
+            return read_for_call();
+        }
+        if (!stash(data, static_cast<std::size_t>(result))) return close();
+        if (phase_ == phase::handing_over) return hand_over();
+        if (calls != nullptr && phase_ == phase::serving) watch();
+        return;
+    }
+    if (phase_ == phase::handing_over) return hand_over();
+    if (result == outcome::canceled) {
+        const bool late = timed_out_;
+        timed_out_ = false;
+        if (!reads) return;
+        if (late)
+            return fail_read(std::error_code(ETIMEDOUT, errno_category()), 408, "The request took too long.");
+        return fail_read(std::error_code(ECANCELED, errno_category()), 0, "");
+    }
+    keep_alive_ = false;
+    if (calls == nullptr) return;  // its answer is on the way, and is all that is left
+    calls->peer_ended = true;
+    if (reads) {
+        calls->client_gone = true;
+        calls->scope.stop();
+        return fail_read(std::error_code(ECONNRESET, errno_category()), 0, "");
+    }
+    if (result != outcome::end_of_stream) return close();
+    if (calls->x.route_ == nullptr || !calls->x.route_->options.half_close) calls->scope.stop();
+}
+
+void connection::fail_read(std::error_code error, unsigned status, const char* reason) noexcept {
+    call& calls = *turn_->calls;
+    worker_.loop_.disarm(*this);
+    if (status != 0 && calls.overrule == 0) {
+        calls.overrule = static_cast<std::uint16_t>(status);
+        calls.overrule_reason = reason;
+    }
+    detail::exchange_wait* const who = std::exchange(calls.reader, nullptr);
+    who->error = error;
+    who->resume();
+}
+
+// Input has come for a handler that reads: it goes on, or more is received.
+void connection::read_for_call() noexcept {
+    call& calls = *turn_->calls;
+    naru::result<lease> got;
+    if (!give_body(calls.x, got)) {
+        set_deadline(calls.x.route_->options.body_time.value_or(worker_.options_.timeouts.body));
+        return receive();
+    }
+    worker_.loop_.disarm(*this);
+    detail::exchange_wait* const who = std::exchange(calls.reader, nullptr);
+    if (got) {
+        calls.given = std::move(*got);
+    } else {
+        who->error = got.error();
+    }
+    who->resume();
+}
+
+// The next piece of the body from what is here already; false: more must come. A buffer's pieces are moved
+// together, so that the whole of it is given at once.
+bool connection::give_body(exchange& x, naru::result<lease>& into) noexcept {
+    turn& t = *turn_;
+    call& calls = *t.calls;
+    if (calls.body_done) {
+        into = fail(errc::end_of_stream);
+        return true;
+    }
+    if (calls.overrule != 0) {
+        into = fail_errno(calls.overrule == 413 ? EMSGSIZE : calls.overrule == 408 ? ETIMEDOUT : EBADMSG);
+        return true;
+    }
+    if (unread().empty() && t.surplus.empty()) return false;
+    if (unread().empty() && !refill()) {
+        into = fail_errno(ENOBUFS);
+        t.lacks_buffer = false;
+        return true;
+    }
+    std::string_view input = unread();
+    std::byte* const first = t.input + t.begin;
+    std::size_t size = 0;
+    parse_status status = parse_status::need_more;
+    while (status == parse_status::need_more && !input.empty()) {
+        std::string_view piece;
+        status = t.body.read(input, piece);
+        std::memmove(first + size, piece.data(), piece.size());
+        size += piece.size();
+    }
+    t.begin = t.end - static_cast<std::uint32_t>(input.size());
+    const auto overrule = [&](unsigned code, const char* reason, int error) {
+        calls.overrule = static_cast<std::uint16_t>(code);
+        calls.overrule_reason = reason;
+        into = fail_errno(error);
+        return true;
+    };
+    if (status == parse_status::refused)
+        return overrule(t.body.refusal().status, t.body.refusal().reason, EBADMSG);
+    if (t.body.bytes_read() > x.route_->options.body_limit)
+        return overrule(413, "The body is too large.", EMSGSIZE);
+    calls.body_done = status == parse_status::complete;
+    if (size == 0) {
+        if (!calls.body_done) return give_body(x, into);
+        into = fail(errc::end_of_stream);
+        return true;
+    }
+    if (!input.empty()) {  // what is behind the body
+        try {
+            t.surplus.insert(0, input);
+        } catch (const std::bad_alloc&) {
+            into = fail_errno(ENOMEM);
+            return true;
+        }
+        charge();
+    }
+    into = lease(worker_.loop_.buffers(), mutable_bytes(first, size));  // the buffer is the handler's
+    t.input = nullptr;
+    t.begin = t.end = 0;
+    --worker_.held_;
+    return true;
+}
+
+// The handler has ended, not within begin_call.
+void connection::call_ended() noexcept {
+    if (phase_ == phase::closing) return finish_if_quiet();
+    if (phase_ == phase::sending) return;  // see wrote_for_call
+    worker_.loop_.disarm(*this);
+    if (!turn_->calls->x.answered_ && !output_room(head_room())) {
+        end_call();
+        return flush();
+    }
+    go_on(finish_call());
+}
+
+// Gives the handler its due, and then the connection what comes next.
+connection::next_step connection::finish_call() noexcept {
+    call& calls = *turn_->calls;
+    exchange& x = calls.x;
+    if (phase_ == phase::closing) {
+        finish_if_quiet();
+        return next_step::wait;
+    }
+    if (calls.thrown)
+        report(fmt::format("the handler of {} threw: {}", x.pattern(), what_was_thrown(calls.thrown)));
+    const bool is_whole = x.ended_ || x.sends_ == exchange::body_kind::none ||
+                          (x.sends_ == exchange::body_kind::counted && x.left_ == 0);
+    if (calls.client_gone || (x.answered_ && !is_whole)) {
+        if (!calls.client_gone) {
+            if (!calls.thrown) report(fmt::format("the handler of {} ended within its answer", x.pattern()));
+            reset_on_close(worker_.loop_.borrow(target).get());
+        }
+        close();
+        return next_step::wait;
+    }
+    (void)settle_body();
+    if (x.answered_ && turn_->filled == 0 && turn_->piece_count == 0 &&
+        !turn_->lacks_buffer) {  // it has gone
+        end_call();
+        if (turn_->then) {
+            hand_over();
+        } else {
+            turn_over();
+        }
+        return next_step::wait;
+    }
+    phase_ = phase::handling;
+    if (x.answered_) {
+        end_call();
+        return turn_->piece_count > 0 || turn_->lacks_buffer || turn_->then ? next_step::flush
+                                                                            : next_step::go_on;
+    }
+    const detail::handler* const handles = calls.handles();
+    const bool passed = handles == nullptr || handles->kind == detail::handler_kind::files;
+    if (passed && calls.overrule == 0 && !calls.thrown) return finish_unanswered();
+    next_step then = next_step::go_on;
+    if (calls.overrule != 0) {
+        then = answer_status(calls.overrule, calls.overrule_reason,
+                             calls.overrule == 503 ? "Retry-After: 1\r\n" : "");
+    } else {
+        if (!calls.thrown) report(fmt::format("the handler of {} gave no answer", x.pattern()));
+        then = answer_status(500, "The server has no answer to this.");
+    }
+    end_call();
+    return then;
+}
+
+// Middleware that are coroutines have let the request pass, to what is no handler.
+connection::next_step connection::finish_unanswered() noexcept {
+    turn& t = *turn_;
+    t.added_fields = std::move(t.calls->x.fields_);
+    const route* const found = t.calls->x.route_;
+    try {
+        t.kept_head = t.calls->kept_head;
+    } catch (const std::bad_alloc&) {
+        close();
+        return next_step::wait;
+    }
+    end_call();
+    t.head = t.kept_head;
+    charge();
+    if (found != nullptr) return handle_mount(*found, *t.serves->files[found->files_index]);
+    std::array<char, limits::request_line_bytes + 1> scratch;
+    route_match match;
+    (void)locate(match, scratch);
+    return answer_unrouted(match);
+}
+
+void connection::end_call() noexcept {
+    call* const ended = std::exchange(turn_->calls, nullptr);
+    worker_.keep_spare(ended->x.fields_);
+    worker_.keep_spare(ended->head);
+    if (turn_->head.data() == ended->kept_head.data()) turn_->head = {};
+    worker_.calls_.destroy(*ended);
+}
+
+}  // namespace naru::http

@@ -1,0 +1,93 @@
+// A coroutine handler at work.
+#pragma once
+
+#include <naru/coro/frame.hpp>
+#include <naru/coro/scope.hpp>
+#include <naru/http/exchange/exchange.hpp>
+#include <naru/http/limits.hpp>
+#include <naru/http/site/routes.hpp>
+#include <naru/loop/loop.hpp>
+
+#include <array>
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace naru::http {
+
+/// From a handler's first line to its end. Of its request everything is here, at an address that stays: the
+/// turn's buffers come and go. What it may be in:
+///
+/// | reader | writer | the connection's phase | what goes on |
+/// |---|---|---|---|
+/// | - | - | serving | the handler works or waits for something else; the peer's leaving is watched |
+/// | yes | - | serving | a piece of the body is being received |
+/// | yes | - | sending | 100 Continue is on its way, before that |
+/// | - | yes | sending | a piece of the answer is on its way |
+/// | - | - | sending | the whole answer is on its way |
+/// | any | any | closing | the connection has ended: whoever waits is told, and the handler's end is waited
+/// for |
+struct call {
+    call(connection& link, stop_scope& outer) noexcept;
+    call(const call&) = delete;
+    call& operator=(const call&) = delete;
+    ~call();
+
+    /// Takes the request over from where it was found: its head, path and parameters. Throws std::bad_alloc.
+    void keep(const exchange& from, std::string_view head);
+    /// Runs the handler until it first waits, or to its end.
+    void start();
+    /// Those who wait go on with an error, soon.
+    void interrupt_later() noexcept;
+    void set_time_limit(instant until) noexcept;
+    bool waking() const noexcept { return wake_.queued; }
+    const detail::handler* handles() const noexcept;
+    void handler_ended() noexcept;
+    /// The whole answer is there.
+    void answered() noexcept;
+
+    connection& link;
+    exchange x;
+    stop_scope scope;
+    detail::exchange_wait* reader = nullptr;
+    detail::exchange_wait* writer = nullptr;
+    std::exception_ptr thrown;
+    std::string_view kept_head;
+    bool starting = false;       ///< within connection::handle
+    bool ended = false;          ///< the handler has
+    bool body_done = true;       ///< nothing of the body is left
+    bool client_gone = false;    ///< nobody is there to be answered
+    bool peer_ended = false;     ///< its FIN has come
+    bool asks_continue = false;  ///< it waits for 100 Continue
+    bool continue_on_its_way = false;
+    bool write_waits = false;  ///< the writer's turn comes when what is being sent has gone
+    bool answer_sent = false;
+    std::uint16_t overrule = 0;  ///< the status that goes before any that the handler gives
+    const char* overrule_reason = "";
+    std::string head;    ///< of an answer in pieces, until it has gone
+    std::string behind;  ///< interim answers, trailers
+    std::array<char, 24> chunk_line;
+    lease given;  ///< to the reader
+
+ private:
+    struct wake_post : posted {
+        explicit wake_post(call& of) noexcept;
+        call& owner;
+        bool queued = false;
+    } wake_{*this};
+    struct time_limit : timer {
+        explicit time_limit(call& of) noexcept;
+        call& owner;
+    } limit_{*this};
+    void interrupt() noexcept;
+
+    std::array<char, limits::kept_head_bytes> block_;
+    std::unique_ptr<char[]> large_;  // where the block is too small
+};
+
+}  // namespace naru::http

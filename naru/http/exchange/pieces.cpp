@@ -1,0 +1,359 @@
+// Bodies that handlers read, answers that they write piece by piece, and upgrades.
+#include <naru/http/exchange/call.hpp>
+#include <naru/http/link/head_writer.hpp>
+#include <naru/http/message/fields.hpp>
+#include <naru/http/server/served_site.hpp>
+#include <naru/http/server/worker.hpp>
+
+#include <cerrno>
+#include <new>
+#include <utility>
+
+namespace naru::http {
+
+namespace {
+
+std::error_code made(int error) noexcept { return {error, errno_category()}; }
+
+[[noreturn]] void not_a_coroutine() {
+    fatal("bug: a function handler awaited its exchange; what reads or writes in pieces is a coroutine");
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------------------------------- read
+
+read_request::awaiter::awaiter(read_request&& of) noexcept
+    : exchange_wait(*of.of_, [](stop_entry& self) noexcept {
+          exchange& x = static_cast<awaiter&>(self).owner;
+          call& calls = *x.call_;
+          if (calls.continue_on_its_way || x.link_->operation::idle()) {
+              calls.interrupt_later();
+              static_cast<awaiter&>(self).error = made(ECANCELED);
+          } else {
+              x.link_->worker_.loop_.cancel(*x.link_);
+          }
+      }) {}
+
+bool read_request::awaiter::await_ready() noexcept {
+    call* const calls = owner.call_;
+    if (calls == nullptr) not_a_coroutine();
+    if (calls->reader != nullptr) fatal("bug: a body is read by two coroutines at once");
+    if (calls->client_gone || calls->link.phase_ == connection::phase::closing) {
+        error = made(ECONNRESET);
+        return true;
+    }
+    result<lease> got;
+    if (!calls->link.give_body(owner, got)) return false;
+    if (got) {
+        calls->given = std::move(*got);
+    } else {
+        error = got.error();
+    }
+    return true;
+}
+
+void read_request::awaiter::begin(std::coroutine_handle<> who, stop_scope& in) noexcept {
+    waiting = who;
+    owner.call_->reader = this;
+    owner.link_->read_begins();
+    in.add(*this);
+}
+
+result<lease> read_request::awaiter::await_resume() noexcept {
+    if (error) return fail(error);
+    return std::move(owner.call_->given);
+}
+
+// 100 Continue goes before the body is received, if the client waits for it.
+void connection::read_begins() noexcept {
+    call& calls = *turn_->calls;
+    if (std::exchange(calls.asks_continue, false)) {
+        calls.continue_on_its_way = true;
+        append("HTTP/1.1 100 Continue\r\n\r\n");
+        if (phase_ == phase::serving) flush();
+        return;
+    }
+    set_deadline(calls.x.route_->options.body_time.value_or(worker_.options_.timeouts.body));
+    receive();
+}
+
+// ---------------------------------------------------------------------------------------- write
+
+write_request::awaiter::awaiter(write_request&& of) noexcept
+    : exchange_wait(*of.of_,
+                    [](stop_entry& self) noexcept {
+                        auto& each = static_cast<awaiter&>(self);
+                        call& calls = *each.owner.call_;
+                        if (calls.write_waits) {
+                            each.error = made(ECANCELED);
+                            return calls.interrupt_later();
+                        }
+                        turn& t = *calls.link.turn_;
+                        if (!t.sending.idle()) calls.link.worker_.loop_.cancel(t.sending);
+                        if (!t.sending_file.idle()) calls.link.worker_.loop_.cancel(t.sending_file);
+                    }),
+      bytes_(of.bytes_),
+      offset_(of.offset_),
+      size_(of.kind_ == what::piece ? of.bytes_.size() : of.size_),
+      file_(of.file_),
+      kind_(of.kind_) {}
+
+// True if nothing is to be sent, or nothing can be.
+bool write_request::awaiter::await_ready() noexcept {
+    exchange& x = owner;
+    call* const calls = x.call_;
+    const auto failed = [this](int why) {
+        error = made(why);
+        return true;
+    };
+    if (calls == nullptr) not_a_coroutine();
+    if (calls->writer != nullptr) fatal("bug: an answer is written by two coroutines at once");
+    if (calls->client_gone || calls->link.phase_ == connection::phase::closing) return failed(ECONNRESET);
+    if (kind_ == what::interim) {
+        if (x.answered_ || size_ < 102 || size_ > 199) return failed(EINVAL);
+        return x.head().minor_version == 0;
+    }
+    if (x.ended_) return failed(EINVAL);
+    if (!x.answered_ && !calls->link.begin_pieces(x)) return failed(EINVAL);
+    if (kind_ == what::end) {
+        if (x.sends_ == exchange::body_kind::counted && x.left_ != 0) return failed(EMSGSIZE);
+        x.ended_ = true;
+        return calls->head.empty() && x.sends_ != exchange::body_kind::chunked;
+    }
+    if (x.sends_ == exchange::body_kind::counted) {
+        if (size_ > x.left_) return failed(EMSGSIZE);
+        x.left_ -= size_;
+    }
+    return calls->head.empty() && (size_ == 0 || x.sends_ == exchange::body_kind::none);
+}
+
+void write_request::awaiter::begin(std::coroutine_handle<> who, stop_scope& in) noexcept {
+    waiting = who;
+    call& calls = *owner.call_;
+    calls.writer = this;
+    connection& link = calls.link;
+    calls.write_waits = link.phase_ == connection::phase::sending;
+    if (!calls.write_waits) link.send_pieces(owner);
+    in.add(*this);
+}
+
+result<void> write_request::awaiter::await_resume() noexcept {
+    if (error) return fail(error);
+    return {};
+}
+
+// The head of an answer in pieces, as text to be sent with the first of them.
+bool connection::begin_pieces(exchange& x) noexcept try {
+    if (!x.may_answer()) return false;
+    call& calls = *x.call_;
+    const request_head& request = turn_->parser.head();
+    const unsigned status = x.status_;
+    if (status < 200 || status > 599) {
+        x.bad_field_ = true;
+        return x.may_answer();
+    }
+    using kind = exchange::body_kind;
+    if (has_no_content(status)) {
+        x.sends_ = kind::none;
+        x.counts_ = false;
+    } else if (x.counts_) {
+        x.sends_ = kind::counted;
+    } else {
+        x.sends_ = request.minor_version > 0 ? kind::chunked : kind::until_close;
+    }
+    if (x.sends_ == kind::until_close) keep_alive_ = false;
+    worker_.take_spare(calls.head);
+    calls.head = "HTTP/1.1 ";
+    calls.head.append(std::to_string(status)).append(" ").append(phrase_of(status));
+    calls.head.append("\r\nServer: naru\r\nDate: ").append(worker_.date()).append("\r\n");
+    calls.head += x.fields_;
+    if (x.sends_ == kind::counted)
+        calls.head.append("Content-Length: ").append(std::to_string(x.left_)).append("\r\n");
+    const bool is_chunked = x.sends_ == kind::chunked;
+    const std::string_view ending = connection_line(keep_alive_, request.minor_version);
+    if (turn_->serves->has_hooks) {
+        calls.head.append(ending).append("\r\n");
+        exchange* const before = std::exchange(turn_->speaks, &x);
+        calls.head = dress(calls.head);
+        turn_->speaks = before;
+        if (is_chunked) calls.head.insert(calls.head.size() - 2, "Transfer-Encoding: chunked\r\n");
+    } else {
+        if (is_chunked) calls.head += "Transfer-Encoding: chunked\r\n";
+        calls.head.append(ending).append("\r\n");
+    }
+    if (request.method == method::head) {
+        x.sends_ = kind::none;
+        x.left_ = 0;
+    }
+    x.fields_.clear();  // what is added from here on is a trailer
+    x.answered_ = true;
+    log(status, 0);
+    return true;
+} catch (const std::bad_alloc&) {
+    x.call_->head.clear();
+    return false;
+}
+
+// What its writer has given, between what its kind of body wants.
+void connection::send_pieces(exchange& x) noexcept try {
+    call& calls = *x.call_;
+    auto& what = static_cast<write_request::awaiter&>(*calls.writer);
+    using kind = write_request::what;
+    const bool chunked = x.sends_ == exchange::body_kind::chunked;
+    if (what.kind_ == kind::interim) {
+        calls.behind = "HTTP/1.1 ";
+        calls.behind.append(std::to_string(what.size_))
+            .append(" ")
+            .append(phrase_of(static_cast<unsigned>(what.size_)));
+        calls.behind.append("\r\n").append(x.fields_).append("\r\n");
+        add_piece(calls.behind);
+        return flush();
+    }
+    if (!calls.head.empty()) add_piece(calls.head);
+    if (what.kind_ == kind::end) {
+        if (chunked) {
+            calls.behind = "0\r\n";
+            calls.behind.append(x.fields_).append("\r\n");
+            add_piece(calls.behind);
+        }
+        return flush();
+    }
+    if (x.sends_ == exchange::body_kind::none || what.size_ == 0) return flush();
+    if (chunked) {
+        text_cursor line(calls.chunk_line.data());
+        line.put_hexadecimal(what.size_);
+        line.put("\r\n");
+        add_piece(std::string_view(calls.chunk_line.data(),
+                                   static_cast<std::size_t>(line.get() - calls.chunk_line.data())));
+    }
+    if (what.kind_ == kind::file) {
+        add_piece(what.file_, what.offset_, what.size_);
+    } else {
+        add_piece(as_text(what.bytes_));
+    }
+    if (chunked) add_piece("\r\n");
+    flush();
+} catch (const std::bad_alloc&) {
+    close();
+}
+
+// What a call had to send has gone.
+void connection::wrote_for_call() noexcept {
+    call& calls = *turn_->calls;
+    phase_ = phase::serving;
+    if (turn_->output != nullptr && turn_->filled == 0) release_output();
+    if (calls.writer != nullptr && !calls.write_waits) {
+        calls.head.clear();
+        return std::exchange(calls.writer, nullptr)->resume();
+    }
+    if (std::exchange(calls.continue_on_its_way, false)) return read_for_call();
+    if (std::exchange(calls.write_waits, false)) return send_pieces(calls.x);
+    if (calls.ended) return call_ended();
+    if (calls.reader == nullptr) watch();
+}
+
+// ---------------------------------------------------------------------------------------- upgrade
+
+bool exchange::upgrade(std::string_view protocol, std::move_only_function<task<>(upgraded_stream)> then) {
+    const request_head& request = head();
+    bool asked = false;
+    std::size_t from = 0;
+    while (const auto line = next_field(head_text(), "connection", from))
+        for_each_element(*line, [&](std::string_view each) {
+            asked |= equals_lower(each, "upgrade");
+            return true;
+        });
+    if (!asked || !field("upgrade") || request.minor_version == 0 || request.has_body() ||
+        !is_field("Upgrade", protocol))
+        return false;
+    if (!may_answer()) return false;
+    turn& t = *link_->turn_;
+    t.then = std::make_unique<std::move_only_function<task<>(upgraded_stream)>>(std::move(then));
+    std::string text = "HTTP/1.1 101 Switching Protocols\r\nServer: naru\r\nDate: ";
+    text.append(link_->worker_.date()).append("\r\nUpgrade: ").append(protocol);
+    text.append("\r\nConnection: Upgrade\r\n").append(fields_).append("\r\n");
+    answered_ = ended_ = true;
+    link_->log(101, 0);
+    if (link_->output_room(text.size()) && t.filled + text.size() <= limits::output_bytes) {
+        link_->append(text);
+    } else if (t.output != nullptr) {
+        t.text = std::move(text);
+        link_->add_piece(t.text);
+    }
+    if (call_ != nullptr) call_->answered();
+    return true;
+}
+
+namespace {
+
+/// The outermost coroutine of another protocol.
+struct running_upgrade {
+    struct promise_type : frame_memory {
+        template <class Then>
+        promise_type(stop_scope& in, std::size_t& count, const std::function<void()>& at_end, Then&,
+                     upgraded_stream&) noexcept
+            : scope(&in), running(&count), ended(&at_end) {
+            ++count;
+        }
+        stop_scope* scope;
+        std::size_t* running;
+        const std::function<void()>* ended;
+
+        struct final_awaiter {
+            bool await_ready() const noexcept { return false; }
+            void await_suspend(std::coroutine_handle<promise_type> self) const noexcept {
+                const promise_type& promise = self.promise();
+                std::size_t& count = *promise.running;
+                const std::function<void()>& told = *promise.ended;
+                self.destroy();
+                --count;
+                told();
+            }
+            void await_resume() const noexcept {}
+        };
+        running_upgrade get_return_object() const noexcept { return {}; }
+        std::suspend_never initial_suspend() const noexcept { return {}; }
+        final_awaiter final_suspend() const noexcept { return {}; }
+        void return_void() const noexcept {}
+        void unhandled_exception() const noexcept {}  // its connection has been closed with its frame
+    };
+};
+
+running_upgrade run_upgraded(stop_scope& /*in*/, std::size_t& /*count*/,
+                             const std::function<void()>& /*at_end*/,
+                             std::move_only_function<task<>(upgraded_stream)> then, upgraded_stream stream) {
+    co_await then(std::move(stream));
+}
+
+}  // namespace
+
+// The 101 has gone: the socket is the other protocol's, with what has come behind the request.
+void connection::hand_over() noexcept {
+    phase_ = phase::handing_over;
+    worker_.loop_.disarm(*this);
+    if (!operation::idle()) return worker_.loop_.cancel(*this);
+    worker& home = worker_;
+    std::string ahead;
+    try {
+        ahead = unread();
+        ahead += turn_->surplus;
+    } catch (const std::bad_alloc&) {
+        return close();
+    }
+    auto then = std::move(*turn_->then);
+    upgraded_stream stream(tcp_stream(home.loop_, target), std::move(ahead));
+    target = {};
+    release_turn();
+    ++home.upgraded_;  // the connection's end must not be the loop's
+    home.destroy(*this);
+    try {
+        run_upgraded(home.root_.scope(), home.upgraded_, home.ended_upgrade_, std::move(then),
+                     std::move(stream));
+    } catch (const std::bad_alloc&) {  // no frame: the stream has closed it
+    }
+    --home.upgraded_;
+    home.stop_if_drained();
+}
+
+}  // namespace naru::http

@@ -1,0 +1,298 @@
+// Answers of handlers that are whole at once.
+#include <naru/http/exchange/answer_head.hpp>
+#include <naru/http/exchange/call.hpp>
+#include <naru/http/link/head_writer.hpp>
+#include <naru/http/message/date.hpp>
+#include <naru/http/message/fields.hpp>
+#include <naru/http/message/path.hpp>
+#include <naru/http/server/served_site.hpp>
+#include <naru/http/server/worker.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <new>
+#include <stdexcept>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace naru::http {
+
+namespace {
+
+constexpr std::string_view server_line = "\r\nServer: naru\r\nDate: ";
+
+/// Bytes of what stands before the fields of an answer, and behind them: at most.
+constexpr std::size_t frame_bytes = 160;
+
+constexpr bool can_be_final(unsigned status) noexcept { return status >= 200 && status <= 599; }
+
+void put_beginning(text_cursor& to, unsigned status, std::string_view date) noexcept {
+    to.put("HTTP/1.1 ");
+    to.put(std::uint64_t{status});
+    to.put(" ");
+    to.put(phrase_of(status));
+    to.put(server_line);
+    to.put(date);
+    to.put("\r\n");
+}
+
+}  // namespace
+
+prepared::prepared(unsigned status, std::string_view content_type, std::string_view body,
+                   std::string_view fields)
+    : status_(status) {
+    if (!can_be_final(status)) throw std::invalid_argument("an answer's status is 200 to 599");
+    if (!is_field("Content-Type", content_type)) throw std::invalid_argument("a malformed content type");
+    for (std::string_view left = fields; !left.empty();) {
+        const std::size_t end = left.find("\r\n");
+        const std::string_view line = left.substr(0, end);
+        const std::size_t colon = line.find(':');
+        if (end == std::string_view::npos || colon == std::string_view::npos ||
+            !is_field(line.substr(0, colon), line.substr(colon + 1)))
+            throw std::invalid_argument(
+                "a malformed field in a prepared answer: want lines that end with CRLF");
+        left.remove_prefix(end + 2);
+    }
+    text_ = fmt::format("HTTP/1.1 {} {}{}", status, phrase_of(status), server_line);
+    date_offset_ = static_cast<std::uint32_t>(text_.size());
+    text_.append(date_length, ' ').append("\r\n");
+    if (!has_no_content(status)) {
+        if (!content_type.empty()) text_ += fmt::format("Content-Type: {}\r\n", content_type);
+        text_ += fmt::format("Content-Length: {}\r\n", body.size());
+    }
+    text_.append(fields).append("\r\n");
+    head_size_ = static_cast<std::uint32_t>(text_.size());
+    if (!has_no_content(status)) text_ += body;
+}
+
+// What is left of a body that a coroutine handler has not read is dropped if it is here already; else the
+// connection ends behind the answer.
+bool connection::settle_body() noexcept {
+    turn& t = *turn_;
+    if (t.calls == nullptr || t.calls->body_done) return true;
+    parse_status status = parse_status::need_more;
+    const auto drop = [&](std::string_view& input) {
+        while (status == parse_status::need_more && !input.empty()) {
+            std::string_view piece;
+            status = t.body.read(input, piece);
+        }
+    };
+    std::string_view input = unread();
+    drop(input);
+    t.begin = t.end - static_cast<std::uint32_t>(input.size());
+    if (status == parse_status::need_more) {
+        std::string_view rest = t.surplus;
+        drop(rest);
+        t.surplus.erase(0, t.surplus.size() - rest.size());
+        charge();
+    }
+    t.calls->body_done = status == parse_status::complete;
+    if (t.calls->body_done) return true;
+    keep_alive_ = false;
+    dirty_close_ = true;
+    return false;
+}
+
+void connection::answer_exchange(exchange& x, unsigned status, std::string_view type, std::string_view body,
+                                 std::string* owned) noexcept {
+    std::array<char, 64> length_line;
+    std::array<std::string_view, 5> lines;
+    std::size_t count = 0;
+    if (!has_no_content(status)) {
+        if (!type.empty()) {
+            lines[count++] = "Content-Type: ";
+            lines[count++] = type;
+            lines[count++] = "\r\n";
+        }
+        text_cursor cursor(length_line.data());
+        cursor.put("Content-Length: ");
+        cursor.put(std::uint64_t{body.size()});
+        cursor.put("\r\n");
+        lines[count++] = {length_line.data(), static_cast<std::size_t>(cursor.get() - length_line.data())};
+    }
+    lines[count++] = x.fields_;
+    answer_lines(x, status, std::span(lines).first(count), body, owned);
+}
+
+// `lines`: pieces of text that are the fields, but for those of the connection.
+void connection::answer_lines(exchange& x, unsigned status, std::span<const std::string_view> lines,
+                              std::string_view body, std::string* owned) noexcept try {
+    turn& t = *turn_;
+    const request_head& request = t.parser.head();
+    (void)settle_body();
+    if (has_no_content(status) || request.method == method::head) body = {};
+    log(status, body.size());
+    x.answered_ = x.ended_ = true;
+    if (t.serves->has_hooks) return answer_lines_dressed(x, status, lines, body);
+    std::size_t head = frame_bytes;
+    for (const std::string_view each : lines)
+        head += each.size();
+    const auto write_head = [&](char* into) {
+        text_cursor cursor(into);
+        put_beginning(cursor, status, worker_.date());
+        for (const std::string_view each : lines)
+            cursor.put(each);
+        cursor.put(connection_line(keep_alive_, request.minor_version));
+        cursor.put("\r\n");
+        return cursor.get();
+    };
+    const std::size_t whole = head + body.size();
+    const bool fits =
+        head <= limits::output_bytes && output_room(head) && t.filled + head <= limits::output_bytes;
+    if (!fits) {
+        if (t.output == nullptr) return;  // the pool is exhausted, and the turn knows it
+        std::string text(whole, '\0');
+        text.resize(static_cast<std::size_t>(write_head(text.data()) - text.data()));
+        text += body;
+        t.text = std::move(text);
+        return add_piece(t.text);
+    }
+    char* const begin = reinterpret_cast<char*>(t.output);
+    t.filled = static_cast<std::uint32_t>(write_head(begin + t.filled) - begin);
+    if (body.empty()) return;
+    if (t.filled + body.size() <= limits::output_bytes &&
+        (owned == nullptr || body.size() <= limits::copied_body_bytes))
+        return append(body);
+    if (owned != nullptr) {
+        t.text = std::move(*owned);
+    } else {
+        t.text = body;
+    }
+    add_piece(t.text);
+} catch (const std::bad_alloc&) {
+    turn_->lacks_buffer = true;
+}
+
+// Hooks see the fields as text, and may change them.
+void connection::answer_lines_dressed(exchange& x, unsigned status, std::span<const std::string_view> lines,
+                                      std::string_view body) {
+    turn& t = *turn_;
+    std::array<char, frame_bytes> memory;
+    text_cursor cursor(memory.data());
+    put_beginning(cursor, status, worker_.date());
+    std::string head(memory.data(), static_cast<std::size_t>(cursor.get() - memory.data()));
+    for (const std::string_view each : lines)
+        head += each;
+    head += connection_line(keep_alive_, t.parser.head().minor_version);
+    head += "\r\n";
+    exchange* const before = std::exchange(t.speaks, &x);
+    std::string text = dress(head);
+    t.speaks = before;
+    text += body;
+    if (output_room(text.size()) && t.filled + text.size() <= limits::output_bytes) return append(text);
+    if (t.output == nullptr) return;
+    t.text = std::move(text);
+    add_piece(t.text);
+}
+
+void connection::answer_prepared(exchange& x, const prepared& whole) noexcept {
+    turn& t = *turn_;
+    const request_head& request = t.parser.head();
+    const std::string_view text = whole.text_;
+    if (settle_body() && keep_alive_ && request.minor_version > 0 && request.method != method::head &&
+        !t.serves->has_hooks && x.fields_.empty() && text.size() <= limits::output_bytes &&
+        output_room(text.size())) {
+        const std::size_t begin = t.filled;
+        append(text);
+        const std::string_view date = worker_.date();
+        std::memcpy(t.output + begin + whole.date_offset_, date.data(), date.size());
+        x.answered_ = x.ended_ = true;
+        log(whole.status_, whole.body().size());
+        return;
+    }
+    const std::size_t fields = whole.date_offset_ + date_length + 2;
+    const std::array lines{text.substr(fields, whole.head_size_ - 2 - fields), std::string_view(x.fields_)};
+    answer_lines(x, whole.status_, lines, whole.body(), nullptr);
+}
+
+// Whether the answer that a handler gives now is the one that counts.
+bool exchange::may_answer() noexcept {
+    if (answered_) {
+        if (call_ == nullptr || !call_->client_gone)
+            link_->report(
+                fmt::format("the handler of {} answered twice; the second answer is ignored", pattern()));
+        return false;
+    }
+    if (call_ == nullptr) {
+        if (!bad_field_) return true;
+    } else if (call_->client_gone) {
+        answered_ = ended_ = true;
+        return false;
+    } else if (call_->overrule == 0 && !bad_field_) {
+        return true;
+    }
+    link_->settle_body();
+    answered_ = ended_ = true;
+    if (call_ != nullptr && call_->overrule != 0) {
+        (void)link_->answer_status(call_->overrule, call_->overrule_reason);
+    } else {
+        link_->report(fmt::format("the handler of {} added a field that cannot be sent", pattern()));
+        (void)link_->answer_status(500, "The answer could not be made.");
+    }
+    if (call_ != nullptr) call_->answered();
+    return false;
+}
+
+void exchange::respond(unsigned status, std::string_view content_type, std::string_view body) noexcept {
+    bad_field_ |= !can_be_final(status) || !is_field("Content-Type", content_type);
+    if (!may_answer()) return;
+    link_->answer_exchange(*this, status, content_type, body, nullptr);
+    if (call_ != nullptr) call_->answered();
+}
+
+void exchange::respond(unsigned status, std::string_view content_type, std::string&& body) noexcept {
+    bad_field_ |= !can_be_final(status) || !is_field("Content-Type", content_type);
+    if (!may_answer()) return;
+    link_->answer_exchange(*this, status, content_type, body, &body);
+    if (call_ != nullptr) call_->answered();
+}
+
+void exchange::respond(const prepared& whole) noexcept {
+    if (!may_answer()) return;
+    link_->answer_prepared(*this, whole);
+    if (call_ != nullptr) call_->answered();
+}
+
+void exchange::redirect(unsigned status, std::string_view location) noexcept {
+    add("Location", location);
+    respond(status, "text/plain; charset=utf-8", std::string_view());
+}
+
+exchange& exchange::add(std::string_view name, std::string_view value) noexcept try {
+    constexpr std::array<std::string_view, 4> own = {"connection", "transfer-encoding", "keep-alive", "date"};
+    const bool refused = !is_field(name, value) || std::ranges::any_of(own, [&](std::string_view each) {
+        return equals_lower(name, each);
+    }) || fields_.size() + name.size() + value.size() + 4 > limits::answer_fields_bytes;
+    if (refused) {
+        bad_field_ = true;
+        return *this;
+    }
+    if (equals_lower(name, "content-length")) {
+        const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), left_);
+        bad_field_ |= error != std::errc() || end != value.data() + value.size() || counts_;
+        counts_ = true;
+        return *this;
+    }
+    if (fields_.capacity() < 64) link_->worker_.take_spare(fields_);
+    fields_.append(name).append(": ").append(value).append("\r\n");
+    return *this;
+} catch (const std::bad_alloc&) {
+    bad_field_ = true;
+    return *this;
+}
+
+void detail::respond_with(exchange& x, result<answer>&& given) {
+    if (!given) {
+        x.add("Retry-After", "1");
+        x.respond(503, "text/plain; charset=utf-8",
+                  std::string_view("Too much waits to be worked on here.\n"));
+        return;
+    }
+    for (const auto& [name, value] : given->fields)
+        x.add(name, value);
+    x.respond(given->status, given->content_type, std::move(given->body));
+}
+
+}  // namespace naru::http

@@ -1,0 +1,35 @@
+#include <naru/http/handlers/files.hpp>
+
+#include <cerrno>
+#include <stdexcept>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace naru::http {
+
+namespace {
+
+std::string root_error(const std::string& root, const std::error_code& error) {
+    switch (error.value()) {
+        case ENOENT:
+            return fmt::format("cannot serve {}: there is no such directory", root);
+        case ENOTDIR:
+            return fmt::format("cannot serve {}: it is not a directory", root);
+        case EACCES:
+            return fmt::format("cannot serve {}: it may not be searched by this user", root);
+        default:
+            return fmt::format("cannot serve {}: {}", root, error.message());
+    }
+}
+
+}  // namespace
+
+files::files(const std::string& directory, files_options options) {
+    auto root = directory_root::open(directory);
+    if (!root) throw std::runtime_error(root_error(directory, root.error()));
+    source_ = std::make_shared<const files_source>(
+        files_source{std::make_shared<const directory_root>(std::move(*root)), options});
+}
+
+}  // namespace naru::http

@@ -1,0 +1,68 @@
+// A site on one loop: what its files and its users' handlers keep there.
+#pragma once
+
+#include <naru/http/handlers/disk.hpp>
+#include <naru/http/handlers/file_cache.hpp>
+#include <naru/http/site/site_data.hpp>
+
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+namespace naru::http {
+
+/// One directory: its cache and its way to the disk.
+struct file_service {
+    file_service(loop& on, std::shared_ptr<const files_source> from, loose_totals& loose,
+                 blocking_threads& threads, const std::function<void()>& on_idle)
+        : source(std::move(from)), cache(&loose), looks(on, *source, cache, threads, on_idle) {}
+
+    const std::shared_ptr<const files_source> source;
+    file_cache cache;
+    disk looks;
+};
+
+/// Belongs to its loop's thread. Requests under way count on it; a replaced one ends with the last of them.
+struct served_site {
+    /// Everything but `data` is borrowed. Throws what per_loop's functions throw.
+    served_site(loop& on, std::shared_ptr<const detail::site_data> data, loose_totals& loose,
+                blocking_threads& threads, const std::function<void()>& on_idle)
+        : site(std::move(data)), only_files(site->routes.only_files()) {
+        for (const auto& each : site->files)
+            files.push_back(std::make_unique<file_service>(on, each, loose, threads, on_idle));
+        for (const auto& each : site->locals)
+            locals.emplace_back(each.type, each.make(on));
+        const auto note = [this](const detail::site_data& each) {
+            has_hooks |= !each.hooks.empty();
+            dresses |= !each.hooks.empty() || !each.before.empty();
+        };
+        note(*site);
+        for (const auto& each : site->by_host)
+            note(*each.second);
+        plain = only_files != nullptr && !dresses && site->by_host.empty();
+    }
+
+    /// No look at the disk is under way.
+    bool idle() const noexcept {
+        for (const auto& each : files) {
+            if (!each->looks.idle()) return false;
+        }
+        return true;
+    }
+    void cancel_queued() noexcept {
+        for (const auto& each : files)
+            each->looks.cancel_queued();
+    }
+
+    const std::shared_ptr<const detail::site_data> site;
+    const route* only_files;
+    bool has_hooks = false;  ///< site::on_head, here or for a host
+    bool dresses = false;    ///< there are hooks, or steps before handlers that may add fields
+    bool plain = false;      ///< those files are all there is, and nothing stands before them
+    std::size_t uses = 0;    ///< turns of connections
+    std::vector<std::unique_ptr<file_service>> files;
+    std::vector<std::pair<const void*, std::shared_ptr<void>>> locals;
+};
+
+}  // namespace naru::http

@@ -1,0 +1,63 @@
+// The sites of a worker: the one that new requests are for, and those that have been replaced.
+#include <naru/http/server/worker.hpp>
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace naru::http {
+
+worker::sweep_post::sweep_post(worker& of) noexcept
+    : posted([](posted& self) noexcept {
+          auto& due = static_cast<sweep_post&>(self);
+          due.queued = false;
+          due.owner.sweep();
+      }),
+      owner(of) {}
+
+void worker::replace(const std::shared_ptr<const detail::site_data>& by) {
+    auto made = std::make_unique<served_site>(loop_, by, loose_, threads_, [this] {
+        sweep_soon();
+        stop_if_drained();
+    });
+    sites_.push_back(std::move(made));
+    site_ = sites_.back().get();
+    sweep_soon();
+}
+
+void worker::replace_or_report(const std::shared_ptr<const detail::site_data>& by) noexcept {
+    try {
+        replace(by);
+    } catch (const std::exception& error) {
+        report_(fmt::format("the site was not replaced: {}", error.what()));
+    }
+    if (sites_.size() > limits::site_generations) end_oldest_site();
+}
+
+void worker::sweep_soon() noexcept {
+    if (sites_.size() < 2 || std::exchange(sweep_.queued, true)) return;
+    loop_.defer(sweep_);
+}
+
+void worker::sweep() noexcept {
+    sites_.remove_if([this](const std::unique_ptr<served_site>& each) {
+        return each.get() != site_ && each->uses == 0 && each->idle();
+    });
+}
+
+void worker::end_oldest_site() noexcept {
+    const served_site* const oldest = sites_.front().get();
+    turns_.for_each([oldest](turn& each) {
+        if (each.serves == oldest && !each.owner.is_closing()) each.owner.close();
+    });
+}
+
+bool worker::looks_at_disk() const noexcept {
+    return !std::ranges::all_of(sites_, [](const auto& each) { return each->idle(); });
+}
+
+bool worker::disk_hangs() const noexcept { return looks_at_disk(); }
+
+}  // namespace naru::http

@@ -1,0 +1,113 @@
+// Routes and what stands before them: what a server serves.
+#pragma once
+
+#include <naru/http/exchange/answer_head.hpp>
+#include <naru/http/site/handler.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+namespace naru::http {
+
+namespace detail {
+
+struct site_data;
+
+/// Made for each loop.
+struct loop_local {
+    const void* type;
+    std::function<std::shared_ptr<void>(loop&)> make;
+};
+using head_hook = std::function<void(const exchange&, answer_head&)>;
+
+}  // namespace detail
+
+/// Move-only. A handler is `void(exchange&) noexcept`, which answers before it returns; a coroutine
+/// `task<>(exchange&)`; `blocking(f)`; or `files(directory)`, which is mounted. It is called as a const
+/// object, by all threads of the server.
+///
+/// Patterns: "/users/{name}/posts", "/{rest...}" (the rest of the path, slashes included, perhaps empty). A
+/// segment goes before a parameter, a parameter before the rest, routes before mounts. GET answers HEAD, too;
+/// OPTIONS, 405 with Allow, and 404 come by themselves. A malformed or repeated pattern throws
+/// std::invalid_argument.
+class site {
+ public:
+    site();
+    ~site();
+    site(site&&) noexcept;
+    site& operator=(site&&) noexcept;
+
+    template <class H>
+    site& get(std::string_view pattern, H&& handler, route_options options = {}) {
+        return on(method::get, pattern, std::forward<H>(handler), options);
+    }
+    template <class H>
+    site& post(std::string_view pattern, H&& handler, route_options options = {}) {
+        return on(method::post, pattern, std::forward<H>(handler), options);
+    }
+    template <class H>
+    site& put(std::string_view pattern, H&& handler, route_options options = {}) {
+        return on(method::put, pattern, std::forward<H>(handler), options);
+    }
+    template <class H>
+    site& del(std::string_view pattern, H&& handler, route_options options = {}) {
+        return on(method::erase, pattern, std::forward<H>(handler), options);
+    }
+    template <class H>
+    site& on(http::method of, std::string_view pattern, H&& handler, route_options options = {}) {
+        return add(of, pattern, detail::make_handler(std::forward<H>(handler)), options);
+    }
+    /// Everything beneath a prefix, whatever the method.
+    template <class H>
+    site& mount(std::string_view prefix, H&& handler) {
+        return add_mount(prefix, detail::make_handler(std::forward<H>(handler)));
+    }
+
+    /// The routes of requests for this host (without a port, in any case); those of this site are for all
+    /// others. What is registered by before, on_head and per_loop on the outer site counts there, too.
+    site& host(std::string_view name);
+
+    /// Called before each handler, in the order of registration: a function or a coroutine as handlers are.
+    /// One that answers is the last. With a coroutine among them every request runs as one.
+    template <class F>
+    site& before(F&& step) {
+        return add_before(detail::make_handler(std::forward<F>(step)));
+    }
+    /// `void(const exchange&, answer_head&)`: sees each answer's status and fields before they leave, also
+    /// those that the library makes.
+    template <class F>
+    site& on_head(F&& hook) {
+        return add_hook(detail::head_hook(std::forward<F>(hook)));
+    }
+    /// `site.per_loop([](loop& l) { return pool(l); })`: x.local<pool>() on each loop. Made when the server
+    /// is (or the site is put in another's place), destroyed when the site's last request on the loop has
+    /// ended.
+    template <class F>
+    site& per_loop(F make) {
+        using type = std::invoke_result_t<F&, loop&>;
+        detail::loop_local made;
+        made.type = &detail::type_key<type>;
+        made.make = [make = std::move(make)](loop& on) mutable -> std::shared_ptr<void> {
+            return std::shared_ptr<type>(new type(make(on)));
+        };
+        return add_local(std::move(made));
+    }
+
+    /// For servers: what was registered. The site is empty afterwards.
+    std::shared_ptr<const detail::site_data> take() &&;
+
+ private:
+    site& add(http::method of, std::string_view pattern, detail::handler handles, route_options options);
+    site& add_mount(std::string_view prefix, detail::handler handles);
+    site& add_before(detail::handler step);
+    site& add_hook(detail::head_hook hook);
+    site& add_local(detail::loop_local made);
+
+    std::unique_ptr<detail::site_data> data_;
+};
+
+}  // namespace naru::http

@@ -1,0 +1,28 @@
+// A site as servers see it.
+#pragma once
+
+#include <naru/http/site/routes.hpp>
+#include <naru/http/site/site.hpp>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace naru::http::detail {
+
+struct site_data {
+    route_table routes;
+    std::vector<std::pair<std::string, std::unique_ptr<site>>> hosts;  // as registered
+    std::vector<std::pair<std::string, std::shared_ptr<const site_data>>> by_host;
+    std::vector<handler> before;
+    std::vector<head_hook> hooks;
+    std::vector<loop_local> locals;
+    std::vector<std::shared_ptr<const files_source>> files;
+    bool has_coroutine_before = false;
+
+    /// Of the host that an authority names, or this.
+    const site_data& for_host(std::string_view authority) const noexcept;
+};
+
+}  // namespace naru::http::detail
