@@ -52,12 +52,14 @@ inline task<websocket::peer> accept_websocket(tcp_stream stream,
                                                     parser.head().minor_version >= 1, fields_of(head), *with);
     if (!accepted) {
         const std::string answer = "HTTP/1.1 " + std::to_string(accepted.error().status) + " Refused\r\n" +
-                                   accepted.error().fields + "Content-Length: 0\r\n\r\n";
+                                   websocket::upgrade_lines(accepted.error().fields) +
+                                   "Content-Length: 0\r\n\r\n";
         (void)co_await stream.send(answer);
         (void)stream.shutdown_send();
         co_return websocket::peer();
     }
-    const std::string answer = "HTTP/1.1 101 Switching Protocols\r\n" + accepted->fields + "\r\n";
+    const std::string answer =
+        "HTTP/1.1 101 Switching Protocols\r\n" + websocket::upgrade_lines(accepted->fields) + "\r\n";
     if (!co_await stream.send(answer)) co_return websocket::peer();
     co_return websocket::peer(std::move(stream), std::string_view(input).substr(parser.head().size),
                               websocket::role::server, std::move(with), *accepted);

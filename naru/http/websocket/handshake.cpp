@@ -64,9 +64,7 @@ void join(std::string& list, std::string_view value) {
     list += value;
 }
 
-refusal refuse(std::uint16_t status, const char* reason, std::string fields = {}) {
-    return {status, reason, std::move(fields)};
-}
+refusal refuse(std::uint16_t status, const char* reason) { return {status, reason, {}}; }
 
 /// The first of ours that the client offers.
 std::string choose_protocol(std::string_view offered, const options& with) {
@@ -143,29 +141,35 @@ void handshake_fields::add(std::string_view name, std::string_view value) {
 std::expected<acceptance, refusal> accept_request(bool get, bool http_1_1, const handshake_fields& fields,
                                                   const options& with) {
     const auto no = [](refusal why) { return std::unexpected(std::move(why)); };
-    if (!list_has(fields.upgrade, "websocket"))
-        return no(refuse(426, "this is a WebSocket", "Upgrade: websocket\r\nConnection: Upgrade\r\n"));
+    if (!list_has(fields.upgrade, "websocket")) return no(refuse(426, "this is a WebSocket"));
     if (!get) return no(refuse(400, "a WebSocket's handshake is a GET"));
     if (!http_1_1) return no(refuse(400, "a WebSocket's handshake needs HTTP/1.1"));
     if (!list_has(fields.connection, "upgrade")) return no(refuse(400, "Connection does not say Upgrade"));
-    if (fields.version != "13")
-        return no(refuse(426, "only version 13 of WebSocket is spoken here",
-                         "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"));
+    if (fields.version != "13") {
+        refusal why = refuse(426, "only version 13 of WebSocket is spoken here");
+        why.fields.push_back({"Sec-WebSocket-Version", "13"});
+        return no(std::move(why));
+    }
     if (!is_key(fields.key)) return no(refuse(400, "Sec-WebSocket-Key is not 16 bytes in base64"));
     if (!with.origins.empty() && !fields.origin.empty() &&
         std::find(with.origins.begin(), with.origins.end(), fields.origin) == with.origins.end())
         return no(refuse(403, "this origin may not connect here"));
 
     acceptance yes;
-    yes.fields = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ";
-    yes.fields += accept_value(fields.key);
-    yes.fields += "\r\n";
+    yes.fields.push_back({"Sec-WebSocket-Accept", accept_value(fields.key)});
     yes.protocol = choose_protocol(fields.protocols, with);
-    if (!yes.protocol.empty()) yes.fields += "Sec-WebSocket-Protocol: " + yes.protocol + "\r\n";
+    if (!yes.protocol.empty()) yes.fields.push_back({"Sec-WebSocket-Protocol", yes.protocol});
     std::string answer;
     yes.deflate = choose_deflate(fields.extensions, with.deflate, answer);
-    if (yes.deflate) yes.fields += "Sec-WebSocket-Extensions: " + answer + "\r\n";
+    if (yes.deflate) yes.fields.push_back({"Sec-WebSocket-Extensions", std::move(answer)});
     return yes;
+}
+
+std::string upgrade_lines(const std::vector<answer_field>& fields) {
+    std::string lines = "Upgrade: websocket\r\nConnection: Upgrade\r\n";
+    for (const answer_field& each : fields)
+        lines.append(each.name).append(": ").append(each.value).append("\r\n");
+    return lines;
 }
 
 client_request make_request(std::string_view host, std::string_view target, const options& with,

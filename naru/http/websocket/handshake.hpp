@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace naru::websocket {
 
@@ -43,17 +44,26 @@ struct agreement {
     std::optional<deflate_parameters> deflate;
 };
 
-/// A handshake that a server accepts.
-struct acceptance : agreement {
-    std::string fields;  ///< of the 101 answer: lines with CRLF, without the last empty one
+/// Of an answer's head.
+struct answer_field {
+    std::string_view name;
+    std::string value;
 };
 
-/// Why not: what to answer with. Some answers have fields of their own.
+/// A handshake that a server accepts.
+struct acceptance : agreement {
+    std::vector<answer_field> fields;  ///< of the 101 answer, but for Upgrade and Connection
+};
+
+/// Why not: what to answer with. An answer with 426 has `Upgrade: websocket` and `Connection: Upgrade`, too.
 struct refusal {
     std::uint16_t status = 400;
     const char* reason = "";
-    std::string fields;  ///< lines with CRLF; may be empty
+    std::vector<answer_field> fields;
 };
+
+/// The fields as lines of a head, with `Upgrade: websocket` and `Connection: Upgrade` in front.
+std::string upgrade_lines(const std::vector<answer_field>& fields);
 
 /// A server's side. `get` says whether the method is GET, `http_1_1` whether the version is at least 1.1.
 /// Host is the HTTP parser's business. 400 for what is no handshake, 426 for another version or none at all,
