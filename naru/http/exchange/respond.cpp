@@ -275,7 +275,7 @@ exchange& exchange::add(std::string_view name, std::string_view value) noexcept 
         counts_ = true;
         return *this;
     }
-    if (fields_.capacity() < 64) link_->worker_.take_spare(fields_);
+    if (fields_.empty() && fields_.capacity() < 64) link_->worker_.take_spare(fields_);
     fields_.append(name).append(": ").append(value).append("\r\n");
     return *this;
 } catch (const std::bad_alloc&) {
