@@ -12,3 +12,6 @@
 #include <naru/http/server/server.hpp>
 #include <naru/http/server/test.hpp>
 #include <naru/http/site/site.hpp>
+#include <naru/http/websocket/client.hpp>
+#include <naru/http/websocket/handler.hpp>
+#include <naru/http/websocket/room.hpp>

@@ -1,0 +1,281 @@
+#include <naru/http/websocket/connection.hpp>
+#include <naru/http/websocket/connection_flight.hpp>
+#include <naru/http/websocket/random.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <utility>
+
+namespace naru::websocket {
+
+void connection::flight::load() noexcept {
+    out_frame* next = last == nullptr ? owner.queue_.front() : last->next;
+    for (; next != nullptr && frames < limits::frames_per_send; next = next->next) {
+        list[pieces++] = next->head;
+        if (next->payload.size != 0) list[pieces++] = next->payload;
+        ++frames;
+        last = next;
+    }
+    set(owner.stream_.native(), list.data(), pieces);
+}
+
+bool connection::flight::stands_still(instant now, duration span) noexcept {
+    if (progress != seen) {
+        seen = progress;
+        since = now;
+    }
+    return span > duration::zero() && now >= saturating_add(since, span);
+}
+
+bool connection::has_room(std::size_t more) const noexcept {
+    return queue_.empty() || queue_.bytes() + more <= options_->send_queue;
+}
+
+/// Drops the oldest messages until there is room, or none is left that may be dropped.
+void connection::make_room(std::size_t more) noexcept {
+    while (!has_room(more)) {
+        out_frame* const oldest = queue_.take_oldest(flight_ == nullptr ? 0 : flight_->frames);
+        if (oldest == nullptr) return;
+        free_frame(*oldest);
+    }
+}
+
+/// Whether what is to be sent goes out from where it lies.
+bool connection::lends(const sender& who) const noexcept {
+    return options_->when_full == send_policy::wait && role_ == role::server && who.prepared == nullptr &&
+           who.payload.size() > limits::copied_bytes && !compresses();
+}
+
+void connection::lend(lent_frame& frame) noexcept {
+    const sender& who = *frame.owner;
+    frame.bytes = make_frame_head(opcode_of(who.kind), true, false, who.payload.size());
+    frame.head = slice(frame.bytes.view());
+    frame.payload = slice(who.payload);
+    queue_.push(frame);
+    flush();
+}
+
+/// A sender has waited long enough: how is known already, or that the connection has ended.
+void connection::end_sender(lent_frame& frame) noexcept {
+    sender& who = *frame.owner;
+    who.waits = nullptr;
+    frame.~lent_frame();
+    release_block(reinterpret_cast<std::byte*>(static_cast<out_frame*>(&frame)), sizeof(lent_frame));
+    if (!who.done) who.how = who.stopped ? sender::outcome::stopped : sender::outcome::refused;
+    resume(who);
+}
+
+void sender::set(const std::error_code& error) noexcept {
+    done = true;
+    if (!error) {
+        how = outcome::sent;
+    } else if (error == make_error_code(errc::queue_full)) {
+        how = outcome::queue_full;
+    } else if (error == make_error_code(errc::too_slow)) {
+        how = outcome::too_slow;
+    } else {
+        how = error == std::errc::not_enough_memory ? outcome::no_memory : outcome::refused;
+    }
+}
+
+bool connection::try_send(sender& who) noexcept {
+    const std::size_t size = who.payload.size() + frame_head_bytes;
+    if (open() && options_->when_full == send_policy::wait) {
+        if (senders_.empty() && has_room(size) && !lends(who)) {
+            who.set(admit(who.kind, who.payload, who.prepared));
+            return true;
+        }
+        std::size_t bytes = sizeof(lent_frame);
+        std::byte* const block = acquire_block(bytes);
+        if (block != nullptr) who.waits = new (block) lent_frame(who);
+        if (block == nullptr) who.how = sender::outcome::no_memory;
+        return block == nullptr;
+    }
+    const auto sent = offer(who.kind, who.payload, who.prepared);
+    who.set(sent ? std::error_code() : sent.error());
+    return true;
+}
+
+naru::result<void> connection::offer(message_kind kind, bytes_view payload,
+                                     const prepared_message* prepared) noexcept {
+    if (!open()) return naru::fail(refusal());
+    const std::size_t size = payload.size() + frame_head_bytes;
+    if (!has_room(size) || !senders_.empty()) {
+        switch (options_->when_full) {
+            case send_policy::wait:
+                return naru::fail(make_error_code(errc::queue_full));
+            case send_policy::drop_oldest:
+                make_room(size);
+                break;
+            case send_policy::close:
+                fail(close_code::policy_violation, errc::too_slow, "too slow");
+                return naru::fail(make_error_code(errc::too_slow));
+        }
+    }
+    if (const std::error_code error = admit(kind, payload, prepared)) return naru::fail(error);
+    return {};
+}
+
+void connection::wait_to_send(sender& who, std::coroutine_handle<> waiting, stop_scope& in) noexcept {
+    who.waiting = waiting;
+    if (senders_.empty() && has_room(who.payload.size() + frame_head_bytes)) {
+        lend(*who.waits);
+    } else {
+        senders_.push_back(static_cast<place_of_sender&>(*who.waits));
+    }
+    in.add(who);
+}
+
+void connection::stop_sending(sender& who) noexcept {
+    who.stopped = true;
+    if (static_cast<place_of_sender&>(*who.waits).linked()) {
+        sender_stopped_ = true;
+        wake_soon();
+    } else {
+        finish({ECANCELED, errno_category()});  // part of its frame may have gone
+    }
+}
+
+/// Takes those out who were stopped while they waited.
+void connection::let_stopped_go() noexcept {
+    sender_stopped_ = false;
+    list_head all;
+    list_head stopped;
+    while (list_node* const node = senders_.pop_front())
+        all.push_back(*node);
+    while (list_node* const node = all.pop_front()) {
+        const bool goes = static_cast<lent_frame&>(static_cast<place_of_sender&>(*node)).owner->stopped;
+        (goes ? stopped : senders_).push_back(*node);
+    }
+    while (list_node* const node = stopped.pop_front())
+        end_sender(static_cast<lent_frame&>(static_cast<place_of_sender&>(*node)));
+}
+
+/// Who waits for room and may have it; and who need not wait any longer.
+void connection::serve_senders() noexcept {
+    if (sender_stopped_) let_stopped_go();
+    while (!senders_.empty()) {
+        auto& frame = static_cast<lent_frame&>(static_cast<place_of_sender&>(*senders_.front()));
+        sender& who = *frame.owner;
+        if (open() && !has_room(who.payload.size() + frame_head_bytes)) return;
+        (void)senders_.pop_front();
+        if (open() && lends(who)) {
+            lend(frame);
+            continue;
+        }
+        if (open()) who.set(admit(who.kind, who.payload, who.prepared));
+        end_sender(frame);
+    }
+}
+
+std::error_code connection::admit(message_kind kind, bytes_view payload,
+                                  const prepared_message* prepared) noexcept {
+    std::error_code error;
+    if (prepared != nullptr && role_ == role::server) {
+        out_frame* const shared = make_shared_frame(*prepared);
+        if (shared == nullptr) return {ENOMEM, errno_category()};
+        queue_.push(*shared);
+    } else if (compresses() && payload.size() >= limits::compressed_from) {
+        error = push_compressed(opcode_of(kind), payload);
+    } else {
+        error = push_copy(opcode_of(kind), payload, false);
+    }
+    flush();
+    return error;
+}
+
+std::error_code connection::push_compressed(opcode kind, bytes_view payload) noexcept {
+    deflater& out = extras_->deflate->out;
+    buffer compressed;
+    if (!out.compress(payload, compressed)) {
+        const std::error_code error(ENOMEM, errno_category());
+        if (out.context_takeover()) finish(error);  // the peer could not follow any more
+        return error;
+    }
+    const bool shorter = compressed.size() < payload.size() || out.context_takeover();
+    return push_copy(kind, shorter ? compressed.view() : payload, shorter);
+}
+
+std::error_code connection::push_copy(opcode kind, bytes_view payload, bool compressed) noexcept {
+    const bool masked = role_ == role::client;
+    const mask_key key = masked ? random_key() : mask_key();
+    const frame_head head = make_frame_head(kind, true, compressed, payload.size(), masked ? &key : nullptr);
+    out_frame* const frame = make_own_frame(head.size + payload.size());
+    if (frame == nullptr) return {ENOMEM, errno_category()};
+    std::byte* const to = own_bytes(*frame);
+    std::memcpy(to, head.bytes.data(), head.size);
+    if (masked) {
+        apply_mask(to + head.size, payload, key, 0);
+    } else if (!payload.empty()) {
+        std::memcpy(to + head.size, payload.data(), payload.size());
+    }
+    frame->head = slice(to, head.size + payload.size());
+    frame->control = is_control(kind);
+    queue_.push(*frame);
+    return {};
+}
+
+bool connection::push_control(opcode kind, bytes_view payload) noexcept {
+    if (push_copy(kind, payload, false)) return false;
+    flush();
+    return true;
+}
+
+naru::result<void> connection::ping(bytes_view payload) noexcept {
+    if (!open()) return naru::fail(refusal());
+    if (payload.size() > control_bytes) return fail_errno(EMSGSIZE);
+    if (queue_.controls() > limits::waiting_controls) return naru::fail(make_error_code(errc::queue_full));
+    if (!push_control(opcode::ping, payload)) return fail_errno(ENOMEM);
+    return {};
+}
+
+void connection::flush() noexcept {
+    if (finished_ || queue_.empty()) return;
+    if (flight_ != nullptr) {
+        // Nobody has looked at the send yet: what comes in the same turn leaves with it.
+        if (flight_->state == operation_state::queued) flight_->load();
+        return;
+    }
+    std::size_t bytes = sizeof(flight);
+    std::byte* const block = acquire_block(bytes);
+    if (block == nullptr) return finish({ENOMEM, errno_category()});
+    flight_ = new (block) flight(*this);
+    flight_->load();
+    retain();
+    home().submit(*flight_);
+    watch_time();
+}
+
+void connection::on_sent() noexcept {
+    const std::error_code error = flight_->error();
+    list_head gone;
+    if (!error) {
+        for (std::uint32_t count = flight_->frames; count > 0; --count) {
+            out_frame& each = queue_.pop();
+            if (each.whose == out_frame::memory::lent) {
+                auto& lent = static_cast<lent_frame&>(each);
+                lent.owner->set({});
+                gone.push_back(static_cast<place_of_sender&>(lent));
+            } else {
+                free_frame(each);
+            }
+        }
+    }
+    flight_->~flight();
+    release_block(reinterpret_cast<std::byte*>(std::exchange(flight_, nullptr)), sizeof(flight));
+    if (error) {
+        finish(error);
+    } else {
+        flush();
+        read_on();
+    }
+    while (list_node* const node = gone.pop_front())
+        end_sender(static_cast<lent_frame&>(static_cast<place_of_sender&>(*node)));
+    serve_senders();
+    look_at_end();
+    settle();
+    release();
+}
+
+}  // namespace naru::websocket

@@ -1,0 +1,48 @@
+#include <naru/http/websocket/random.hpp>
+
+#include <cstring>
+#include <random>
+
+namespace naru::websocket {
+namespace {
+
+/// Taken from the system in portions.
+class source {
+ public:
+    void take(std::byte* to, std::size_t count) noexcept {
+        for (; count > 0; --count) {
+            if (used_ == bytes_.size()) refill();
+            *to++ = bytes_[used_++];
+        }
+    }
+
+ private:
+    void refill() noexcept {
+        std::random_device device;
+        for (std::size_t at = 0; at < bytes_.size(); at += sizeof(unsigned)) {
+            const unsigned word = device();
+            std::memcpy(bytes_.data() + at, &word, sizeof word);
+        }
+        used_ = 0;
+    }
+
+    std::array<std::byte, 256> bytes_{};
+    std::size_t used_ = bytes_.size();
+};
+thread_local source of_this_thread;
+
+}  // namespace
+
+mask_key random_key() noexcept {
+    mask_key key;
+    of_this_thread.take(key.data(), key.size());
+    return key;
+}
+
+std::array<std::byte, 16> random_key_bytes() noexcept {
+    std::array<std::byte, 16> key;
+    of_this_thread.take(key.data(), key.size());
+    return key;
+}
+
+}  // namespace naru::websocket
