@@ -17,6 +17,7 @@ loop::loop(std::unique_ptr<naru::backend> completions)
       precise_(clock::now(), limits::precise_resolution),
       now_(clock::now()) {
     (void)system_calls::forks_counted();  // from here on
+    backend_->serves(*this);
 }
 
 loop::~loop() {
@@ -161,6 +162,13 @@ void loop::end_tick(instant limit) {
     dispatch(limits::dispatch_budget);
     timers_.expire(now_);
     if (precise_used_) precise_.expire(now_);
+}
+
+instant loop::next_due() noexcept {
+    const bool busy = !batch_.empty() || !done_.empty() || !posts_.empty() || !deferred_.empty() ||
+                      incoming_.load(std::memory_order_acquire) != nullptr;
+    if (busy) return instant::min();
+    return precise_used_ ? std::min(precise_.next(), timers_.next()) : timers_.next();
 }
 
 unsigned loop::dispatch(unsigned budget) noexcept {

@@ -87,7 +87,7 @@ class loop {
     void cancel(operation& op) noexcept;
 
     template <class Duration>
-    void arm(timer& each, std::chrono::time_point<clock, Duration> deadline) noexcept {
+    void arm(timer& each, std::chrono::time_point<std::chrono::steady_clock, Duration> deadline) noexcept {
         NARU_ASSERT(!runs_elsewhere());
         timers_.arm(each, saturate(deadline));
     }
@@ -131,6 +131,24 @@ class loop {
                           ownership whose = ownership::shared) noexcept {
         return backend_->attach(descriptor, kind, whose);
     }
+    /// Sockets of this loop's world, and what there is to ask and to change of them; see backend.
+    result<handle> open_listener(const address& where, const listen_options& options) noexcept {
+        return backend_->open_listener(where, options);
+    }
+    result<handle> open_stream(const address& peer, const stream_options& options) noexcept {
+        return backend_->open_stream(peer, options);
+    }
+    result<handle> open_datagram(const address& where, const udp_options& options) noexcept {
+        return backend_->open_datagram(where, options);
+    }
+    result<address> local_address(handle of) noexcept { return backend_->local_address(of); }
+    result<address> peer_address(handle of) noexcept { return backend_->peer_address(of); }
+    result<void> shutdown_send(handle of) noexcept { return backend_->shutdown_send(of); }
+    result<void> set_option(handle of, socket_option which, int value) noexcept {
+        return backend_->set_option(of, which, value);
+    }
+    result<int> option(handle of, socket_option which) noexcept { return backend_->option(of, which); }
+
     int descriptor(handle of) noexcept { return backend_->descriptor(of); }
     /// For socket options, addresses and other calls of one's own; see borrowed_descriptor.
     borrowed_descriptor borrow(handle of) noexcept { return backend_->borrow(of); }
@@ -139,6 +157,10 @@ class loop {
 
     buffer_pool& buffers() noexcept { return backend_->buffers(); }
     naru::backend& backend() noexcept { return *backend_; }
+
+    /// When a tick would do something that no completion calls for; an instant in the past: at once. For
+    /// who decides which of several loops has its turn.
+    instant next_due() noexcept;
 
     /// Operations submitted and not yet handed back.
     std::size_t in_flight() const noexcept { return in_flight_; }

@@ -2,6 +2,7 @@
 
 #include <naru/coro/run.hpp>
 #include <naru/coro/sync.hpp>
+#include <naru/loop/environment.hpp>
 
 #include <condition_variable>
 #include <cstdint>
@@ -57,13 +58,8 @@ struct loop_group::state {
 
 namespace {
 
-unsigned cores() noexcept {
-    const unsigned count = std::thread::hardware_concurrency();
-    return count == 0 ? 1 : count;
-}
-
 std::vector<std::unique_ptr<backend>> make_backends(unsigned count, engine which) {
-    std::vector<std::unique_ptr<backend>> made(count == 0 ? cores() : count);
+    std::vector<std::unique_ptr<backend>> made(count == 0 ? environment::current().processors() : count);
     for (std::unique_ptr<backend>& each : made) {
         backend_choice choice = try_backend(which);
         if (choice.backend == nullptr)
