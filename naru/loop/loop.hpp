@@ -162,6 +162,9 @@ class loop {
     /// who decides which of several loops has its turn.
     instant next_due() noexcept;
 
+    /// Whether a tick is under way, or a function that makes ticks.
+    bool is_running() const noexcept { return runs_on_.load(std::memory_order_relaxed) != std::thread::id(); }
+
     /// Operations submitted and not yet handed back.
     std::size_t in_flight() const noexcept { return in_flight_; }
 

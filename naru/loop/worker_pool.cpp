@@ -15,7 +15,10 @@ work_operation::delivery_post::delivery_post(work_operation& delivers) noexcept
 worker_pool::worker_pool(unsigned threads, std::size_t queue_limit)
     : thread_count_(threads == 0 ? 1 : threads), queue_limit_(queue_limit) {}
 
-worker_pool::~worker_pool() { shut_down(); }
+worker_pool::~worker_pool() {
+    shut_down();
+    *self_ = nullptr;
+}
 
 void worker_pool::start_threads() {
     threads_.reserve(thread_count_);
@@ -31,6 +34,7 @@ void worker_pool::submit(loop& from, work_operation& work) noexcept {
     work.submitter = &from;
     work.exception = nullptr;
 
+    environment* const world = environment::other_than_the_systems();
     std::int64_t refused = 0;
     {
         const std::lock_guard lock(mutex_);
@@ -41,7 +45,7 @@ void worker_pool::submit(loop& from, work_operation& work) noexcept {
         } else {
             if (threads_.empty()) {
                 try {
-                    start_threads();
+                    if (world == nullptr || !begin_aside(*world)) start_threads();
                 } catch (const std::bad_alloc&) {
                     if (threads_.empty()) refused = outcome::from_errno(ENOMEM);
                 } catch (const std::system_error&) {
@@ -96,15 +100,43 @@ void worker_pool::run_worker() noexcept {
             work = static_cast<work_operation*>(queue_.pop());
             --queued_;
         }
-        std::int64_t result = 0;
-        try {
-            work->run(*work);
-        } catch (...) {
-            work->exception = std::current_exception();
-            result = outcome::from_errno(EFAULT);
-        }
-        deliver(*work, result);
+        run(*work);
     }
+}
+
+void worker_pool::run(work_operation& work) noexcept {
+    std::int64_t result = 0;
+    try {
+        work.run(work);
+    } catch (...) {
+        work.exception = std::current_exception();
+        result = outcome::from_errno(EFAULT);
+    }
+    deliver(work, result);
+}
+
+// One more at work, if there may be. False if the environment leaves that to threads.
+bool worker_pool::begin_aside(environment& world) {
+    if (aside_ >= thread_count_) return true;
+    std::move_only_function<void()> turn = [&world, self = self_] {
+        if (*self != nullptr) (*self)->run_aside(world);
+    };
+    if (!world.run_aside(turn)) return false;
+    ++aside_;
+    return true;
+}
+
+void worker_pool::run_aside(environment& world) {
+    work_operation* work = nullptr;
+    {
+        const std::lock_guard lock(mutex_);
+        --aside_;
+        work = static_cast<work_operation*>(queue_.pop());
+        if (work == nullptr) return;
+        --queued_;
+        if (!queue_.empty()) begin_aside(world);
+    }
+    run(*work);
 }
 
 void worker_pool::shut_down() noexcept {

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <naru/core/intrusive.hpp>
+#include <naru/loop/environment.hpp>
 #include <naru/loop/loop.hpp>
 
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -41,7 +43,8 @@ struct work_operation : operation {
     delivery_post delivery{*this};
 };
 
-/// Threads start with the first submit. Thread-safe: several loops may share one pool. The pool must be
+/// Threads start with the first submit, unless the environment has places of its own for what blocks (a
+/// simulated world). Thread-safe: several loops may share one pool. The pool must be
 /// destroyed before the loops that used it; its destructor lets running work finish, cancels what is queued,
 /// and waits for the threads. Operations whose ends have not come to their loops by then may still be
 /// cancelled there, to no effect.
@@ -62,6 +65,9 @@ class worker_pool {
     friend class loop;
     static void cancel(work_operation& work) noexcept;
     void run_worker() noexcept;
+    void run(work_operation& work) noexcept;
+    bool begin_aside(environment& world);
+    void run_aside(environment& world);
     void start_threads();
     static void deliver(work_operation& work, std::int64_t result) noexcept;
 
@@ -73,6 +79,9 @@ class worker_pool {
     std::size_t queued_ = 0;
     bool ending_ = false;
     std::vector<std::thread> threads_;
+    // Where the environment runs what blocks, there are no threads, but so many at work at a time.
+    unsigned aside_ = 0;
+    std::shared_ptr<worker_pool*> self_ = std::make_shared<worker_pool*>(this);
 };
 
 }  // namespace naru
