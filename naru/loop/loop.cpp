@@ -1,7 +1,6 @@
 #include <naru/loop/loop.hpp>
 
 #include <naru/core/check.hpp>
-#include <naru/loop/worker_pool.hpp>
 #include <naru/os/system_calls.hpp>
 
 #include <algorithm>
@@ -89,6 +88,21 @@ void loop::submit(operation& op) noexcept {
     batch_.push(op);
 }
 
+void loop::begin(operation& op, layer& by) noexcept {
+    must_run_here();
+    count(op);
+    op.state = operation_state::pending;
+    op.flags |= operation_flags::in_layer;
+    op.through = &by;
+}
+
+void loop::finish(operation& op, std::int64_t result) noexcept {
+    must_run_here();
+    NARU_ASSERT((op.flags & operation_flags::in_layer) != 0);
+    op.flags &= static_cast<std::uint8_t>(~operation_flags::in_layer);
+    complete(op, result, done_);
+}
+
 void loop::cancel(operation& op) noexcept {
     must_run_here();
     switch (op.state) {
@@ -97,8 +111,8 @@ void loop::cancel(operation& op) noexcept {
             return;
         case operation_state::pending:
             op.state = operation_state::canceling;
-            if (op.kind == operation_kind::work) {
-                worker_pool::cancel(static_cast<work_operation&>(op));
+            if ((op.flags & operation_flags::in_layer) != 0) {
+                op.through->cancel(op);
             } else {
                 backend_->cancel(op, done_);
             }

@@ -5,6 +5,7 @@
 #include <naru/core/clock.hpp>
 #include <naru/core/object_pool.hpp>
 #include <naru/loop/backend.hpp>
+#include <naru/loop/layer.hpp>
 #include <naru/loop/operation.hpp>
 #include <naru/loop/timers.hpp>
 
@@ -26,9 +27,6 @@ struct posted {
     posted* next = nullptr;
     function run;  ///< the loop's last touch
 };
-
-class worker_pool;
-struct work_operation;
 
 /// Not thread-safe except where said. All members but post, stop and the constructor belong to the thread
 /// that calls run.
@@ -85,6 +83,13 @@ class loop {
     void submit(operation& op) noexcept;
     /// Asks an operation to end early; without effect on one that is idle or has completed already.
     void cancel(operation& op) noexcept;
+
+    /// Of layers, for an idle operation: it is pending from here on, and `by` completes it. Nobody else is
+    /// asked; what is linked behind it is submitted when it has succeeded.
+    void begin(operation& op, layer& by) noexcept;
+    /// Hands back an operation that was begun like this, canceled or not. Its handler runs in a later round
+    /// or tick, never inside this call. On the loop's thread.
+    void finish(operation& op, std::int64_t result) noexcept;
 
     template <class Duration>
     void arm(timer& each, std::chrono::time_point<std::chrono::steady_clock, Duration> deadline) noexcept {
@@ -169,9 +174,6 @@ class loop {
     std::size_t in_flight() const noexcept { return in_flight_; }
 
  private:
-    friend class worker_pool;
-    friend struct work_operation;
-
     // While it exists the loop belongs to this thread, whatever thread made it or ran it before.
     struct running_here {
         explicit running_here(loop& on) noexcept
@@ -207,9 +209,6 @@ class loop {
     void finish_closes();
     unsigned dispatch(unsigned budget) noexcept;
     void follow(const operation& ended, operation& following) noexcept;
-    /// For worker_pool: an operation that another part of the loop has finished, on the loop's thread.
-    void finish(operation& op, std::int64_t result) noexcept { complete(op, result, done_); }
-
     static constexpr unsigned none = ~0u;
 
     std::unique_ptr<naru::backend> backend_;

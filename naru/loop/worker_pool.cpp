@@ -27,9 +27,7 @@ void worker_pool::start_threads() {
 }
 
 void worker_pool::submit(loop& from, work_operation& work) noexcept {
-    from.must_run_here();
-    from.count(work);
-    work.state = operation_state::pending;
+    from.begin(work, canceller_);
     work.pool.store(this, std::memory_order_relaxed);  // read elsewhere only by who got it through the mutex
     work.submitter = &from;
     work.exception = nullptr;
@@ -77,7 +75,10 @@ void worker_pool::deliver(work_operation& work, std::int64_t result) noexcept {
     work.submitter->post(work.delivery);
 }
 
-void worker_pool::cancel(work_operation& work) noexcept {
+constinit worker_pool::cancels worker_pool::canceller_;
+
+void worker_pool::cancels::cancel(operation& op) noexcept {
+    auto& work = static_cast<work_operation&>(op);
     worker_pool* const from = work.pool.exchange(nullptr, std::memory_order_relaxed);
     if (from == nullptr) return;  // delivered: it ends on its loop, and its pool may be gone
     bool removed = false;

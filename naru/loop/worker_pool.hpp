@@ -17,6 +17,8 @@
 
 namespace naru {
 
+class worker_pool;
+
 /// Blocking work as an operation: `run` is called on a worker thread, `on_complete` on the loop's.
 /// Result: 0; ECANCELED if cancelled before a worker took it; EAGAIN if the pool's queue was full or it can
 /// have no thread, ENOMEM if it can have none for want of memory. What is linked behind it begins when it has
@@ -62,8 +64,10 @@ class worker_pool {
     void shut_down() noexcept;
 
  private:
-    friend class loop;
-    static void cancel(work_operation& work) noexcept;
+    struct cancels final : layer {
+        void cancel(operation& op) noexcept override;
+    };
+    static cancels canceller_;  // no pool's: an operation may outlive the pool that has ended it
     void run_worker() noexcept;
     void run(work_operation& work) noexcept;
     bool begin_aside(environment& world);

@@ -8,6 +8,7 @@
 #include "support/system_posix.hpp"
 #endif
 
+#include <naru/loop/backend.hpp>
 #include <naru/os/address.hpp>
 #include <naru/os/socket.hpp>
 #include <naru/sim/world.hpp>
@@ -15,6 +16,7 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
+#include <stdexcept>
 #include <string_view>
 #include <utility>
 
