@@ -31,6 +31,7 @@ int main(int argc, char** argv) try {
     std::printf("listening on %s\n", listener->local_address()->text().c_str());
     std::fflush(stdout);
     naru::run(loop, serve(std::move(*listener)));
+    return 0;
 } catch (const std::exception& error) {
     std::fprintf(stderr, "echo_coroutine: %s\n", error.what());
     return 1;

@@ -83,6 +83,7 @@ int main(int argc, char** argv) try {
     std::printf("listening on %s\n", local->text().c_str());
     std::fflush(stdout);
     loops.join();
+    return 0;
 } catch (const std::exception& error) {
     std::fprintf(stderr, "key_value: %s\n", error.what());
     return 1;

@@ -1,6 +1,7 @@
 #include <naru/backend/choose_backend.hpp>
 
 #include <naru/backend/make_backend.hpp>
+#include <naru/loop/environment.hpp>
 #include <naru/os/system_calls.hpp>
 
 #include <algorithm>
@@ -62,6 +63,12 @@ namespace {
 
 backend_choice try_one(engine which, const uring_options& options) {
     backend_choice choice;
+    if (environment* const world = environment::other_than_the_systems()) {
+        choice.chosen = which;
+        choice.backend = world->make_backend(options.pool_buffers);
+        choice.reason = "this thread is in a world with backends of its own";
+        if (choice.backend != nullptr) return choice;
+    }
     if (which == engine::automatic) {
         std::string why_not;  // of the better ones
         for (const engine each : automatic_order()) {

@@ -6,9 +6,38 @@
 
 namespace naru {
 
-using clock = std::chrono::steady_clock;  // CLOCK_MONOTONIC on Linux
 using duration = std::chrono::nanoseconds;
-using instant = std::chrono::time_point<clock, duration>;
+using instant = std::chrono::time_point<std::chrono::steady_clock, duration>;
+
+/// Where this thread's time comes from, if not from the system (see environment).
+class time_source {
+ public:
+    virtual instant now() noexcept = 0;
+
+ protected:
+    ~time_source() = default;
+};
+
+namespace detail {
+
+inline constinit thread_local time_source* current_time_source = nullptr;
+
+}  // namespace detail
+
+/// CLOCK_MONOTONIC on Linux; in a simulated world, that world's time. Its instants are steady_clock's.
+struct clock {
+    using duration = std::chrono::steady_clock::duration;
+    using rep = duration::rep;
+    using period = duration::period;
+    using time_point = std::chrono::steady_clock::time_point;
+    static constexpr bool is_steady = true;
+
+    static time_point now() noexcept {
+        if (time_source* const source = detail::current_time_source) [[unlikely]]
+            return std::chrono::time_point_cast<duration>(source->now());
+        return std::chrono::steady_clock::now();
+    }
+};
 
 /// An instant that never comes: "no deadline".
 inline constexpr instant never = instant::max();
@@ -26,7 +55,7 @@ constexpr duration saturate(duration span) noexcept { return span; }
 
 /// An instant of any unit: what is later than nanoseconds can say is `never`.
 template <class Duration>
-constexpr instant saturate(std::chrono::time_point<clock, Duration> when) noexcept {
+constexpr instant saturate(std::chrono::time_point<std::chrono::steady_clock, Duration> when) noexcept {
     return instant(saturate(when.time_since_epoch()));
 }
 

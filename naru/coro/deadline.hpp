@@ -184,7 +184,7 @@ struct scope_bound {
 /// operation_canceled because of that becomes timed_out; other values are passed on as they are. A duration
 /// counts from when it is awaited.
 template <class Duration, class Awaitable>
-auto with_deadline(std::chrono::time_point<clock, Duration> until, Awaitable&& bounded) {
+auto with_deadline(std::chrono::time_point<std::chrono::steady_clock, Duration> until, Awaitable&& bounded) {
     detail::must_be_moved<Awaitable>();
     return detail::bounded_request<detail::time_bound, std::remove_cvref_t<Awaitable>>(
         detail::time_bound{detail::moment(saturate(until))}, std::forward<Awaitable>(bounded));
@@ -208,7 +208,7 @@ auto with_stop(stop_scope& scope, Awaitable&& bounded) {
 /// co_await shielded(2s, goodbye(stream)): is not stopped by the scope that it runs in, so that something can
 /// be cleaned up there after a stop; only by its own deadline.
 template <class Duration, class Awaitable>
-auto shielded(std::chrono::time_point<clock, Duration> until, Awaitable&& cleaning) {
+auto shielded(std::chrono::time_point<std::chrono::steady_clock, Duration> until, Awaitable&& cleaning) {
     detail::must_be_moved<Awaitable>();
     return detail::bounded_request<detail::shield_bound, std::remove_cvref_t<Awaitable>>(
         detail::shield_bound{detail::moment(saturate(until))}, std::forward<Awaitable>(cleaning));

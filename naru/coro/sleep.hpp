@@ -60,7 +60,7 @@ class [[nodiscard]] sleep_request : public request<sleep_request> {
 
 /// What is too long to be counted in nanoseconds (292 years) has no end but a stop.
 template <class Duration>
-sleep_request sleep_until(std::chrono::time_point<clock, Duration> until) noexcept {
+sleep_request sleep_until(std::chrono::time_point<std::chrono::steady_clock, Duration> until) noexcept {
     return sleep_request(saturate(until));
 }
 /// From when it is awaited.

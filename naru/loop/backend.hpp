@@ -6,8 +6,11 @@
 #include <naru/loop/borrowed_descriptor.hpp>
 #include <naru/loop/buffer_pool.hpp>
 #include <naru/loop/operation.hpp>
+#include <naru/os/address.hpp>
+#include <naru/os/socket.hpp>
 
 #include <cerrno>
+#include <optional>
 
 namespace naru {
 
@@ -71,6 +74,27 @@ constexpr bool needs_non_blocking(descriptor_kind kind) noexcept {
     return kind == descriptor_kind::listener || kind == descriptor_kind::socket;
 }
 
+/// How a stream socket that is to be connected is made.
+struct stream_options {
+    bool no_delay = true;         ///< TCP_NODELAY
+    std::optional<address> from;  ///< the local address; with port 0 any port of it
+
+    stream_options() noexcept = default;
+};
+
+/// Options that are numbers; what each means, and its unit, stands in naru/os/socket_options.hpp.
+enum class socket_option : std::uint8_t {
+    no_delay,        ///< 0 or 1
+    send_buffer,     ///< bytes
+    receive_buffer,  ///< bytes
+    user_timeout,    ///< milliseconds
+    broadcast,       ///< 0 or 1
+};
+
+class loop;
+
+/// Where loops are in a world of their own (naru/sim), sockets are opened, asked and changed there; hence by
+/// handle, and virtual. Virtual functions are called per loop, connection or batch, never per operation.
 class backend {
  public:
     virtual ~backend() = default;
@@ -82,6 +106,30 @@ class backend {
     /// connected; the same on every backend. Errors: the system's (EBADF, ENOMEM), blocking_descriptor,
     /// select_descriptor_limit, handle_limit.
     virtual result<handle> attach(int descriptor, descriptor_kind kind, ownership whose) noexcept = 0;
+
+    /// Sockets from a specification, made and attached; listen_on, stream_socket_for and bind_datagram
+    /// (naru/os/socket.hpp) say which errors there are, attach which others.
+    virtual result<handle> open_listener(const address& where, const listen_options& options) noexcept;
+    /// Connect is to be submitted on it. Other errors: those of binding to `options.from`.
+    virtual result<handle> open_stream(const address& peer, const stream_options& options) noexcept;
+    virtual result<handle> open_datagram(const address& where, const udp_options& options) noexcept;
+
+    /// Errors: EBADF if the handle is gone, ENOTCONN, EAFNOSUPPORT (address::local_of).
+    virtual result<address> local_address(handle of) noexcept;
+    virtual result<address> peer_address(handle of) noexcept;
+    /// shutdown(2) of our direction: the peer reads end of stream after what was sent.
+    virtual result<void> shutdown_send(handle of) noexcept;
+    /// Makes close drop what is unsent and reset the connection.
+    virtual void reset_on_close(handle of) noexcept;
+    /// Bytes that have been sent and that the peer's system has not acknowledged.
+    virtual std::uint64_t unacknowledged(handle of) noexcept;
+    /// SO_ERROR: what has failed on the socket and nobody was told, as an outcome; 0 if nothing.
+    virtual std::int64_t take_error(handle of) noexcept;
+    virtual result<void> set_option(handle of, socket_option which, int value) noexcept;
+    virtual result<int> option(handle of, socket_option which) noexcept;
+
+    /// The loop that this is the backend of; called once, by its constructor.
+    virtual void serves(loop& /*its_loop*/) noexcept {}
 
     /// A handle for a file that open_file will open. Errors: handle_limit, ENOMEM.
     virtual result<handle> reserve_file() noexcept = 0;

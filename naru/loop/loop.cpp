@@ -1,7 +1,6 @@
 #include <naru/loop/loop.hpp>
 
 #include <naru/core/check.hpp>
-#include <naru/loop/worker_pool.hpp>
 #include <naru/os/system_calls.hpp>
 
 #include <algorithm>
@@ -17,6 +16,7 @@ loop::loop(std::unique_ptr<naru::backend> completions)
       precise_(clock::now(), limits::precise_resolution),
       now_(clock::now()) {
     (void)system_calls::forks_counted();  // from here on
+    backend_->serves(*this);
 }
 
 loop::~loop() {
@@ -88,6 +88,21 @@ void loop::submit(operation& op) noexcept {
     batch_.push(op);
 }
 
+void loop::begin(operation& op, layer& by) noexcept {
+    must_run_here();
+    count(op);
+    op.state = operation_state::pending;
+    op.flags |= operation_flags::in_layer;
+    op.through = &by;
+}
+
+void loop::finish(operation& op, std::int64_t result) noexcept {
+    must_run_here();
+    NARU_ASSERT((op.flags & operation_flags::in_layer) != 0);
+    op.flags &= static_cast<std::uint8_t>(~operation_flags::in_layer);
+    complete(op, result, done_);
+}
+
 void loop::cancel(operation& op) noexcept {
     must_run_here();
     switch (op.state) {
@@ -96,8 +111,8 @@ void loop::cancel(operation& op) noexcept {
             return;
         case operation_state::pending:
             op.state = operation_state::canceling;
-            if (op.kind == operation_kind::work) {
-                worker_pool::cancel(static_cast<work_operation&>(op));
+            if ((op.flags & operation_flags::in_layer) != 0) {
+                op.through->cancel(op);
             } else {
                 backend_->cancel(op, done_);
             }
@@ -161,6 +176,13 @@ void loop::end_tick(instant limit) {
     dispatch(limits::dispatch_budget);
     timers_.expire(now_);
     if (precise_used_) precise_.expire(now_);
+}
+
+instant loop::next_due() noexcept {
+    const bool busy = !batch_.empty() || !done_.empty() || !posts_.empty() || !deferred_.empty() ||
+                      incoming_.load(std::memory_order_acquire) != nullptr;
+    if (busy) return instant::min();
+    return precise_used_ ? std::min(precise_.next(), timers_.next()) : timers_.next();
 }
 
 unsigned loop::dispatch(unsigned budget) noexcept {

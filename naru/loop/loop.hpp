@@ -5,6 +5,7 @@
 #include <naru/core/clock.hpp>
 #include <naru/core/object_pool.hpp>
 #include <naru/loop/backend.hpp>
+#include <naru/loop/layer.hpp>
 #include <naru/loop/operation.hpp>
 #include <naru/loop/timers.hpp>
 
@@ -26,9 +27,6 @@ struct posted {
     posted* next = nullptr;
     function run;  ///< the loop's last touch
 };
-
-class worker_pool;
-struct work_operation;
 
 /// Not thread-safe except where said. All members but post, stop and the constructor belong to the thread
 /// that calls run.
@@ -86,8 +84,15 @@ class loop {
     /// Asks an operation to end early; without effect on one that is idle or has completed already.
     void cancel(operation& op) noexcept;
 
+    /// Of layers, for an idle operation: it is pending from here on, and `by` completes it. Nobody else is
+    /// asked; what is linked behind it is submitted when it has succeeded.
+    void begin(operation& op, layer& by) noexcept;
+    /// Hands back an operation that was begun like this, canceled or not. Its handler runs in a later round
+    /// or tick, never inside this call. On the loop's thread.
+    void finish(operation& op, std::int64_t result) noexcept;
+
     template <class Duration>
-    void arm(timer& each, std::chrono::time_point<clock, Duration> deadline) noexcept {
+    void arm(timer& each, std::chrono::time_point<std::chrono::steady_clock, Duration> deadline) noexcept {
         NARU_ASSERT(!runs_elsewhere());
         timers_.arm(each, saturate(deadline));
     }
@@ -131,6 +136,24 @@ class loop {
                           ownership whose = ownership::shared) noexcept {
         return backend_->attach(descriptor, kind, whose);
     }
+    /// Sockets of this loop's world, and what there is to ask and to change of them; see backend.
+    result<handle> open_listener(const address& where, const listen_options& options) noexcept {
+        return backend_->open_listener(where, options);
+    }
+    result<handle> open_stream(const address& peer, const stream_options& options) noexcept {
+        return backend_->open_stream(peer, options);
+    }
+    result<handle> open_datagram(const address& where, const udp_options& options) noexcept {
+        return backend_->open_datagram(where, options);
+    }
+    result<address> local_address(handle of) noexcept { return backend_->local_address(of); }
+    result<address> peer_address(handle of) noexcept { return backend_->peer_address(of); }
+    result<void> shutdown_send(handle of) noexcept { return backend_->shutdown_send(of); }
+    result<void> set_option(handle of, socket_option which, int value) noexcept {
+        return backend_->set_option(of, which, value);
+    }
+    result<int> option(handle of, socket_option which) noexcept { return backend_->option(of, which); }
+
     int descriptor(handle of) noexcept { return backend_->descriptor(of); }
     /// For socket options, addresses and other calls of one's own; see borrowed_descriptor.
     borrowed_descriptor borrow(handle of) noexcept { return backend_->borrow(of); }
@@ -140,13 +163,17 @@ class loop {
     buffer_pool& buffers() noexcept { return backend_->buffers(); }
     naru::backend& backend() noexcept { return *backend_; }
 
+    /// When a tick would do something that no completion calls for; an instant in the past: at once. For
+    /// who decides which of several loops has its turn.
+    instant next_due() noexcept;
+
+    /// Whether a tick is under way, or a function that makes ticks.
+    bool is_running() const noexcept { return runs_on_.load(std::memory_order_relaxed) != std::thread::id(); }
+
     /// Operations submitted and not yet handed back.
     std::size_t in_flight() const noexcept { return in_flight_; }
 
  private:
-    friend class worker_pool;
-    friend struct work_operation;
-
     // While it exists the loop belongs to this thread, whatever thread made it or ran it before.
     struct running_here {
         explicit running_here(loop& on) noexcept
@@ -182,9 +209,6 @@ class loop {
     void finish_closes();
     unsigned dispatch(unsigned budget) noexcept;
     void follow(const operation& ended, operation& following) noexcept;
-    /// For worker_pool: an operation that another part of the loop has finished, on the loop's thread.
-    void finish(operation& op, std::int64_t result) noexcept { complete(op, result, done_); }
-
     static constexpr unsigned none = ~0u;
 
     std::unique_ptr<naru::backend> backend_;

@@ -90,6 +90,8 @@ enum class operation_state : std::uint8_t {
     completed,  ///< result known, handler not yet called
 };
 
+class layer;
+
 struct operation {
     using handler = void (*)(operation&) noexcept;
 
@@ -107,7 +109,10 @@ struct operation {
 
     operation* next = nullptr;  ///< link of whatever queue the operation is in
     handler on_complete;        ///< called once per submission, on the loop's thread
-    handle target;              ///< what to do it on
+    union {
+        handle target{};  ///< what to do it on
+        layer* through;   ///< of one that a layer completes (loop::begin): which
+    };
     operation* link = nullptr;  ///< submitted with this one, begun when it has succeeded; cleared by then
     operation_kind kind;
     operation_state state = operation_state::idle;  ///< written by the loop and the backend only
@@ -128,6 +133,7 @@ static_assert(sizeof(operation) <= 64, "one cache line: an idle connection's lar
 namespace operation_flags {
 inline constexpr std::uint8_t more = 1;  ///< send: more follows at once, do not push a partial segment out.
                                          ///< accept: another one follows at once (rule 9)
+inline constexpr std::uint8_t in_layer = 128;  ///< the loop's: a layer completes it, not the backend
 }  // namespace operation_flags
 
 using operation_queue = intrusive_queue<operation>;

@@ -15,7 +15,10 @@ work_operation::delivery_post::delivery_post(work_operation& delivers) noexcept
 worker_pool::worker_pool(unsigned threads, std::size_t queue_limit)
     : thread_count_(threads == 0 ? 1 : threads), queue_limit_(queue_limit) {}
 
-worker_pool::~worker_pool() { shut_down(); }
+worker_pool::~worker_pool() {
+    shut_down();
+    *self_ = nullptr;
+}
 
 void worker_pool::start_threads() {
     threads_.reserve(thread_count_);
@@ -24,13 +27,12 @@ void worker_pool::start_threads() {
 }
 
 void worker_pool::submit(loop& from, work_operation& work) noexcept {
-    from.must_run_here();
-    from.count(work);
-    work.state = operation_state::pending;
+    from.begin(work, canceller_);
     work.pool.store(this, std::memory_order_relaxed);  // read elsewhere only by who got it through the mutex
     work.submitter = &from;
     work.exception = nullptr;
 
+    environment* const world = environment::other_than_the_systems();
     std::int64_t refused = 0;
     {
         const std::lock_guard lock(mutex_);
@@ -41,7 +43,7 @@ void worker_pool::submit(loop& from, work_operation& work) noexcept {
         } else {
             if (threads_.empty()) {
                 try {
-                    start_threads();
+                    if (world == nullptr || !begin_aside(*world)) start_threads();
                 } catch (const std::bad_alloc&) {
                     if (threads_.empty()) refused = outcome::from_errno(ENOMEM);
                 } catch (const std::system_error&) {
@@ -73,7 +75,10 @@ void worker_pool::deliver(work_operation& work, std::int64_t result) noexcept {
     work.submitter->post(work.delivery);
 }
 
-void worker_pool::cancel(work_operation& work) noexcept {
+constinit worker_pool::cancels worker_pool::canceller_;
+
+void worker_pool::cancels::cancel(operation& op) noexcept {
+    auto& work = static_cast<work_operation&>(op);
     worker_pool* const from = work.pool.exchange(nullptr, std::memory_order_relaxed);
     if (from == nullptr) return;  // delivered: it ends on its loop, and its pool may be gone
     bool removed = false;
@@ -96,15 +101,43 @@ void worker_pool::run_worker() noexcept {
             work = static_cast<work_operation*>(queue_.pop());
             --queued_;
         }
-        std::int64_t result = 0;
-        try {
-            work->run(*work);
-        } catch (...) {
-            work->exception = std::current_exception();
-            result = outcome::from_errno(EFAULT);
-        }
-        deliver(*work, result);
+        run(*work);
     }
+}
+
+void worker_pool::run(work_operation& work) noexcept {
+    std::int64_t result = 0;
+    try {
+        work.run(work);
+    } catch (...) {
+        work.exception = std::current_exception();
+        result = outcome::from_errno(EFAULT);
+    }
+    deliver(work, result);
+}
+
+// One more at work, if there may be. False if the environment leaves that to threads.
+bool worker_pool::begin_aside(environment& world) {
+    if (aside_ >= thread_count_) return true;
+    std::move_only_function<void()> turn = [&world, self = self_] {
+        if (*self != nullptr) (*self)->run_aside(world);
+    };
+    if (!world.run_aside(turn)) return false;
+    ++aside_;
+    return true;
+}
+
+void worker_pool::run_aside(environment& world) {
+    work_operation* work = nullptr;
+    {
+        const std::lock_guard lock(mutex_);
+        --aside_;
+        work = static_cast<work_operation*>(queue_.pop());
+        if (work == nullptr) return;
+        --queued_;
+        if (!queue_.empty()) begin_aside(world);
+    }
+    run(*work);
 }
 
 void worker_pool::shut_down() noexcept {

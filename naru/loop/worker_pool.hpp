@@ -3,17 +3,21 @@
 #pragma once
 
 #include <naru/core/intrusive.hpp>
+#include <naru/loop/environment.hpp>
 #include <naru/loop/loop.hpp>
 
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
 
 namespace naru {
+
+class worker_pool;
 
 /// Blocking work as an operation: `run` is called on a worker thread, `on_complete` on the loop's.
 /// Result: 0; ECANCELED if cancelled before a worker took it; EAGAIN if the pool's queue was full or it can
@@ -41,7 +45,8 @@ struct work_operation : operation {
     delivery_post delivery{*this};
 };
 
-/// Threads start with the first submit. Thread-safe: several loops may share one pool. The pool must be
+/// Threads start with the first submit, unless the environment has places of its own for what blocks (a
+/// simulated world). Thread-safe: several loops may share one pool. The pool must be
 /// destroyed before the loops that used it; its destructor lets running work finish, cancels what is queued,
 /// and waits for the threads. Operations whose ends have not come to their loops by then may still be
 /// cancelled there, to no effect.
@@ -59,9 +64,14 @@ class worker_pool {
     void shut_down() noexcept;
 
  private:
-    friend class loop;
-    static void cancel(work_operation& work) noexcept;
+    struct cancels final : layer {
+        void cancel(operation& op) noexcept override;
+    };
+    static cancels canceller_;  // no pool's: an operation may outlive the pool that has ended it
     void run_worker() noexcept;
+    void run(work_operation& work) noexcept;
+    bool begin_aside(environment& world);
+    void run_aside(environment& world);
     void start_threads();
     static void deliver(work_operation& work, std::int64_t result) noexcept;
 
@@ -73,6 +83,9 @@ class worker_pool {
     std::size_t queued_ = 0;
     bool ending_ = false;
     std::vector<std::thread> threads_;
+    // Where the environment runs what blocks, there are no threads, but so many at work at a time.
+    unsigned aside_ = 0;
+    std::shared_ptr<worker_pool*> self_ = std::make_shared<worker_pool*>(this);
 };
 
 }  // namespace naru

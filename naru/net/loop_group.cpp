@@ -2,7 +2,9 @@
 
 #include <naru/coro/run.hpp>
 #include <naru/coro/sync.hpp>
+#include <naru/loop/environment.hpp>
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -20,6 +22,8 @@ namespace naru {
 struct loop_group::shard {
     std::unique_ptr<naru::loop> own_loop;
     std::thread thread;
+    std::optional<started_task<>> turns;  // instead of a thread, where the environment runs all loops
+    bool runs() const noexcept { return thread.joinable() || turns.has_value(); }
     std::optional<tcp_listener> listener;
     // Of its thread, while it runs.
     stop_scope* everything = nullptr;
@@ -45,6 +49,8 @@ struct loop_group::state {
     std::condition_variable has_decided;
 
     void launch();
+    bool launch_in_turns();
+    void join_turns();
     void decide(decision what);
     bool may_run();
     void run_thread(shard& each, std::size_t index);
@@ -57,13 +63,8 @@ struct loop_group::state {
 
 namespace {
 
-unsigned cores() noexcept {
-    const unsigned count = std::thread::hardware_concurrency();
-    return count == 0 ? 1 : count;
-}
-
 std::vector<std::unique_ptr<backend>> make_backends(unsigned count, engine which) {
-    std::vector<std::unique_ptr<backend>> made(count == 0 ? cores() : count);
+    std::vector<std::unique_ptr<backend>> made(count == 0 ? environment::current().processors() : count);
     for (std::unique_ptr<backend>& each : made) {
         backend_choice choice = try_backend(which);
         if (choice.backend == nullptr)
@@ -105,7 +106,7 @@ result<address> loop_group::serve(const address& where, std::function<task<>(tcp
     if (state_->started) fatal("bug: a loop_group was started twice");
     address local = where;
     options.listen.reuse_port = !options.shared && state_->shards.size() > 1;
-    if (options.listen.reuse_port) {
+    if (options.listen.reuse_port && environment::other_than_the_systems() == nullptr) {
         // SO_REUSEPORT would share the port with another server of this user, and not say so.
         listen_options alone = options.listen;
         alone.reuse_port = false;
@@ -133,6 +134,7 @@ result<address> loop_group::serve(const address& where, std::function<task<>(tcp
 // No loop runs before all are there: one that hands connections on would do so to a loop that never runs.
 void loop_group::state::launch() {
     started = true;
+    if (launch_in_turns()) return;
     std::size_t index = 0;
     try {
         for (shard& each : shards) {
@@ -147,6 +149,33 @@ void loop_group::state::launch() {
                                  " threads could be started: " + none.what());
     }
     decide(decision::run);
+}
+
+// Where the environment gives all loops their turns on one thread.
+bool loop_group::state::launch_in_turns() {
+    if (environment::other_than_the_systems() == nullptr) return false;
+    std::size_t index = 0;
+    for (shard& each : shards)
+        each.turns.emplace(*each.own_loop, run_shard(each, index++));
+    return true;
+}
+
+void loop_group::state::join_turns() {
+    const auto ended = [this] {
+        return std::ranges::all_of(shards, [](const shard& each) { return each.turns->ended(); });
+    };
+    while (!environment::current().run_others_until(ended)) {  // who is left waits for what never comes
+        for (shard& each : shards)
+            each.turns->stop();
+    }
+    for (shard& each : shards) {
+        try {
+            each.turns->take();
+        } catch (...) {
+            if (!first) first = std::current_exception();
+        }
+        each.turns.reset();
+    }
 }
 
 void loop_group::state::decide(decision what) {
@@ -240,7 +269,7 @@ void loop_group::state::release_others() {
 
 void loop_group::drain() noexcept {
     for (shard& each : state_->shards) {
-        if (!each.thread.joinable()) continue;
+        if (!each.runs()) continue;
         each.own_loop->post([this, &each] {
             each.drained = true;
             stop_scope* const ends = state_->body ? each.everything : each.accepting;
@@ -251,7 +280,7 @@ void loop_group::drain() noexcept {
 
 void loop_group::stop() noexcept {
     for (shard& each : state_->shards) {
-        if (!each.thread.joinable()) continue;
+        if (!each.runs()) continue;
         each.own_loop->post([&each] {
             each.stopped = true;
             if (each.everything != nullptr) each.everything->stop();
@@ -260,6 +289,7 @@ void loop_group::stop() noexcept {
 }
 
 void loop_group::join() {
+    if (!state_->shards.empty() && state_->shards.front().turns) state_->join_turns();
     for (shard& each : state_->shards) {
         if (each.thread.joinable()) each.thread.join();
     }

@@ -14,8 +14,9 @@
 
 namespace naru {
 
-/// N loops on N threads. Each is one engine with what belongs to it; nothing is shared between them but what
-/// the functions given here share. Used by the thread that made it, which must not be one of the loops'.
+/// N loops on N threads; in a simulated world, on the one thread that made it. Each is one engine with what
+/// belongs to it; nothing is shared between them but what the functions given here share. Used by the thread
+/// that made it, which must not be one of the loops'.
 class loop_group {
  public:
     /// `loops` of an engine; 0: as many as the process may use cores. Throws std::runtime_error if the engine

@@ -97,7 +97,7 @@ void reactor::on_event(registration& of, watch_operation& op) noexcept {
         return;
     }
     if (!includes(of.wanted, read ? event_interest::readable : event_interest::writable)) return;
-    std::int64_t error = op.failed() ? op.result : system_calls::socket_error(loop_.descriptor(of.socket));
+    std::int64_t error = op.failed() ? op.result : loop_.backend().take_error(of.socket);
     if (error == -ENOTSOCK && !op.failed()) error = of.watchable ? 0 : outcome::from_errno(EPERM);
     if (error != 0) {
         of.wanted = event_interest::none;

@@ -6,11 +6,9 @@ namespace naru {
 
 result<tcp_listener> tcp_listener::bind(loop& on, const address& where,
                                         const listen_options& options) noexcept {
-    auto made = listen_on(where, options);
-    if (!made) return fail(made.error());
-    const auto attached = on.attach(made->release(), descriptor_kind::listener, ownership::own);
-    if (!attached) return fail(attached.error());
-    return tcp_listener(on, *attached);
+    const auto opened = on.open_listener(where, options);
+    if (!opened) return fail(opened.error());
+    return tcp_listener(on, *opened);
 }
 
 result<tcp_listener> tcp_listener::bind(loop& on, std::string_view where,

@@ -24,9 +24,7 @@ class tcp_listener {
     close_request close() noexcept { return close_request(std::move(owned_)); }
 
     /// Where it listens; tells the port that was chosen for port 0.
-    result<address> local_address() const noexcept {
-        return address::local_of(owned_.home().descriptor(owned_.get()));
-    }
+    result<address> local_address() const noexcept { return owned_.home().local_address(owned_.get()); }
     loop& home() const noexcept { return owned_.home(); }
     handle native() const noexcept { return owned_.get(); }
 

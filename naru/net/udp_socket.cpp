@@ -3,11 +3,9 @@
 namespace naru {
 
 result<udp_socket> udp_socket::bind(loop& on, const address& where, const udp_options& options) noexcept {
-    auto made = bind_datagram(where, options);
-    if (!made) return fail(made.error());
-    const auto attached = on.attach(made->release(), descriptor_kind::datagram, ownership::own);
-    if (!attached) return fail(attached.error());
-    return udp_socket(on, *attached);
+    const auto opened = on.open_datagram(where, options);
+    if (!opened) return fail(opened.error());
+    return udp_socket(on, *opened);
 }
 
 result<udp_socket> udp_socket::bind(loop& on, std::string_view where, const udp_options& options) noexcept {

@@ -40,9 +40,7 @@ class udp_socket {
     close_request close() noexcept { return close_request(std::move(owned_)); }
 
     /// Where it is bound; tells the port that was chosen for port 0.
-    result<address> local_address() const noexcept {
-        return address::local_of(owned_.home().descriptor(owned_.get()));
-    }
+    result<address> local_address() const noexcept { return owned_.home().local_address(owned_.get()); }
     loop& home() const noexcept { return owned_.home(); }
     handle native() const noexcept { return owned_.get(); }
     /// For socket options: see borrowed_descriptor.

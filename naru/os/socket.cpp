@@ -21,7 +21,11 @@
 namespace naru {
 
 void unique_descriptor::reset(int descriptor) noexcept {
-    if (descriptor_ >= 0) ::close(descriptor_);
+    if (descriptor_ >= foreign_descriptors) {
+        if (close_foreign_descriptor != nullptr) close_foreign_descriptor(descriptor_);
+    } else if (descriptor_ >= 0) {
+        ::close(descriptor_);
+    }
     descriptor_ = descriptor;
 }
 

@@ -13,6 +13,12 @@
 
 namespace naru {
 
+/// Numbers from here on are no descriptors of any system: worlds that are not the system's (naru/sim) name
+/// what they hand out by them.
+inline constexpr int foreign_descriptors = 1 << 30;
+/// What closes one of those; set by who hands them out.
+inline constinit thread_local void (*close_foreign_descriptor)(int) noexcept = nullptr;
+
 /// A descriptor with one owner, closed at the end of its life. For descriptors that are not in a loop yet,
 /// and for files.
 class unique_descriptor {

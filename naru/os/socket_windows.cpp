@@ -42,7 +42,11 @@ void silence_reports(int socket, DWORD control_code) noexcept {
 }  // namespace
 
 void unique_descriptor::reset(int descriptor) noexcept {
-    if (descriptor_ >= 0) system_calls::close(descriptor_);
+    if (descriptor_ >= foreign_descriptors) {
+        if (close_foreign_descriptor != nullptr) close_foreign_descriptor(descriptor_);
+    } else if (descriptor_ >= 0) {
+        system_calls::close(descriptor_);
+    }
     descriptor_ = descriptor;
 }
 

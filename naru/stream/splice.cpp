@@ -1,5 +1,8 @@
 #include <naru/stream/splice.hpp>
 
+#include <naru/os/socket.hpp>
+
+#include <algorithm>
 #include <cerrno>
 
 #include <fcntl.h>
@@ -10,6 +13,7 @@ namespace naru {
 #if defined(__linux__)
 
 std::int64_t splice_step(int from, int to, std::uint64_t count) noexcept {
+    if (std::max(from, to) >= foreign_descriptors) return -EINVAL;
     while (true) {
         const ssize_t moved = splice(from, nullptr, to, nullptr, static_cast<std::size_t>(count),
                                      SPLICE_F_MOVE | SPLICE_F_NONBLOCK);

@@ -2,7 +2,7 @@
 
 namespace naru {
 
-result<void> tcp_stream::shutdown_send() noexcept { return naru::shutdown_send(borrow().get()); }
+result<void> tcp_stream::shutdown_send() noexcept { return home().shutdown_send(native()); }
 
 bool tcp_stream::connect_request::awaiter::await_ready() noexcept {
     refusal_ = open();
@@ -11,18 +11,13 @@ bool tcp_stream::connect_request::awaiter::await_ready() noexcept {
 
 std::error_code tcp_stream::connect_request::awaiter::open() noexcept {
     if (!peer_) return peer_.error();
-    auto made = stream_socket_for(*peer_);
-    if (!made) return made.error();
-    if (how_.from) {
-        if (auto bound = bind_before_connect(made->get(), *how_.from); !bound) return bound.error();
-    }
-    if (how_.no_delay) {
-        if (auto set = socket_options::set_no_delay(made->get(), true); !set) return set.error();
-    }
-    const auto attached = loop_->attach(made->release(), descriptor_kind::socket, ownership::own);
-    if (!attached) return attached.error();
-    stream_ = tcp_stream(*loop_, *attached);
-    target = *attached;
+    stream_options options;
+    options.no_delay = how_.no_delay;
+    options.from = how_.from;
+    const auto opened = loop_->open_stream(*peer_, options);
+    if (!opened) return opened.error();
+    stream_ = tcp_stream(*loop_, *opened);
+    target = *opened;
     operation::address = peer_->data();
     count = peer_->size();
     return {};

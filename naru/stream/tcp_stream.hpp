@@ -82,8 +82,8 @@ class tcp_stream {
     [[nodiscard]] result<void> shutdown_send() noexcept;
 
     /// Errors: ENOTCONN, EBADF.
-    [[nodiscard]] result<address> peer_address() const noexcept { return address::peer_of(borrow().get()); }
-    [[nodiscard]] result<address> local_address() const noexcept { return address::local_of(borrow().get()); }
+    [[nodiscard]] result<address> peer_address() const noexcept { return home().peer_address(native()); }
+    [[nodiscard]] result<address> local_address() const noexcept { return home().local_address(native()); }
 
     loop& home() const noexcept { return owned_.home(); }
     handle native() const noexcept { return owned_.get(); }

@@ -137,7 +137,7 @@ task<result<std::uint64_t>> forward(tcp_stream& from, tcp_stream& to, splice_pip
     if (moved) {
         (void)to.shutdown_send();
     } else {
-        reset_on_close(to.borrow().get());
+        to.home().backend().reset_on_close(to.native());
     }
     co_return moved;
 }

@@ -333,7 +333,7 @@ TEST_P(Cancel, ASendOfAFileSaysHowFarItGot) {
 
 TEST_P(Cancel, AConnectionThatArrivesIsNotLostToACancelledAccept) {
     unique_descriptor listening = listening_socket();
-    const address where = address::local_of(listening.get()).value();
+    const address where = local_of(listening.get()).value();
     const handle listener = adopt(listening, descriptor_kind::listener);
     for (int round = 0; round < 20; ++round) {
         on_handle accept(operation_kind::accept, listener);

@@ -55,7 +55,14 @@ class Chain : public conformance {
         std::filesystem::remove(path_);
         conformance::TearDown();
     }
-    void write_file(std::string_view text) { std::ofstream(path_, std::ios::binary) << text; }
+    void write_file(std::string_view text) { write_file(path_, text); }
+    void write_file(const std::string& path, std::string_view text) {
+        if (on_sim()) {
+            world_->here().write_file(path, text);
+        } else {
+            std::ofstream(path, std::ios::binary) << text;
+        }
+    }
     /// The file's handle can be used again after a chain that did not close it.
     void close_file() {
         on_handle close(operation_kind::close, file_);
@@ -264,7 +271,7 @@ TEST_P(Chain, ACloseInAChainWaitsForWhatElseIsUnderWay) {
 // The path of an open that is not the first of its chain is read when its turn comes, not before.
 TEST_P(Chain, AnOpenInTheMiddleHasItsPathFromTheReadBeforeIt) {
     const std::string other = path_ + ".other";
-    std::ofstream(other) << "the other";
+    write_file(other, "the other");
     write_file(other + std::string(1, '\0'));
     std::string path(other.size() + 1, '.');
     const handle second = loop().reserve_file().value();

@@ -111,7 +111,7 @@ class echo_server {
 TEST_P(Churn, EverythingIsBackAtTheEnd) {
     constexpr std::size_t total = 2000;
     unique_descriptor listening = listening_socket();
-    const address where = address::local_of(listening.get()).value();
+    const address where = local_of(listening.get()).value();
     const handle listener = adopt(listening, descriptor_kind::listener);
     std::minstd_rand random(2024);
     {

@@ -95,13 +95,13 @@ TEST_P(Close, AListenerCanBeBoundAgainAtOnce) {
     on_handle close(operation_kind::close, listener->native());
     bool bound = false;
     close.then = [&] {
-        const auto again = listen_on(where, {});
+        const auto again = open_listener(where, {});
         bound = again.has_value();
     };
     loop().submit(close);
     ASSERT_TRUE(run_until(close));
     if (is_sqpoll(GetParam())) {  // the kernel's thread lets go of it in its own time, milliseconds at most
-        ASSERT_TRUE(run_until([&] { return bound || listen_on(where, {}).has_value(); }));
+        ASSERT_TRUE(run_until([&] { return bound || open_listener(where, {}).has_value(); }));
     } else {
         EXPECT_TRUE(bound);
     }

@@ -141,7 +141,7 @@ TEST_P(Coroutine, ASpanThatCannotBeCountedDoesNotEnd) {
     background group(loop());
     bool ended[7] = {};
     using years = std::chrono::duration<std::int64_t, std::ratio<31'556'952>>;
-    using coarse = std::chrono::time_point<clock, std::chrono::seconds>;
+    using coarse = std::chrono::time_point<std::chrono::steady_clock, std::chrono::seconds>;
     group.spawn(into(sleeper_of(std::chrono::seconds::max()), ended[0]));
     group.spawn(into(sleeper_of(std::chrono::milliseconds::max()), ended[1]));
     group.spawn(into(sleeper_of(years(300)), ended[2]));
@@ -163,7 +163,7 @@ TEST_P(Coroutine, ASpanThatCannotBeCountedDoesNotEnd) {
 TEST_P(Coroutine, ADeadlineThatCannotBeCountedDoesNotCome) {
     auto sockets = local_pair();
     tcp_stream stream = stream_of(sockets.ours);
-    using coarse = std::chrono::time_point<clock, std::chrono::seconds>;
+    using coarse = std::chrono::time_point<std::chrono::steady_clock, std::chrono::seconds>;
     // Not before the deadline would have come, had it wrapped round.
     struct late_write : timer {
         explicit late_write(int to)

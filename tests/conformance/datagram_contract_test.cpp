@@ -37,8 +37,8 @@ TEST_P(DatagramContract, SeveralPendingReceivesAreServedInOrder) {
 }
 
 TEST_P(DatagramContract, WhatCameBeforeTheSocketWasTakenInIsReceived) {
-    unique_descriptor made = bind_datagram(local()).value();
-    where = address::local_of(made.get()).value();
+    unique_descriptor made = open_datagram(local()).value();
+    where = local_of(made.get()).value();
     const unique_descriptor peer = peer_on();
     write_all(peer.get(), "early");
     ours = adopt_datagrams(made);
@@ -230,7 +230,7 @@ TEST_P(DatagramContract, ReadinessIsToldToWhoReadsByHimself) {
 TEST_P(DatagramContract, InAChainAFailedOneEndsThoseBehindIt) {
     open();
     const unique_descriptor peer = peer_on();
-    const address to = address::local_of(peer.get()).value();
+    const address to = local_of(peer.get()).value();
     a_send_to first(ours, "first", to);
     a_send_to second(ours, "second", to);
     first.link = &second;

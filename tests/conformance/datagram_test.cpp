@@ -12,13 +12,13 @@ NARU_ON_EVERY_BACKEND(Datagram);
 TEST_P(Datagram, GoesThereAndBackByIPv4) { go_there_and_back("127.0.0.1:0"); }
 
 TEST_P(Datagram, GoesThereAndBackByIPv6) {
-    if (const auto made = bind_datagram(local("[::1]:0")); !made)
+    if (const auto made = open_datagram(local("[::1]:0")); !made)
         GTEST_SKIP() << "no IPv6 here: " << made.error().message();
     go_there_and_back("[::1]:0");
 }
 
 TEST_P(Datagram, ASocketForEveryAddressServesIPv4Too) {
-    const auto every = bind_datagram(local("*:0"));
+    const auto every = open_datagram(local("*:0"));
     if (!every) GTEST_SKIP() << "no IPv6 here: " << every.error().message();
     open(local("*:0"));
     where = local(("127.0.0.1:" + std::to_string(where.port())).c_str());
@@ -58,7 +58,7 @@ TEST_P(Datagram, PiecesMakeOneDatagram) {
     open();
     const unique_descriptor peer = peer_on();
     slice pieces[] = {std::string_view("head, "), std::string_view(""), std::string_view("body")};
-    const address to = address::local_of(peer.get()).value();
+    const address to = local_of(peer.get()).value();
     tracked<send_to_operation> send;
     send.set(ours, pieces, 3, to.data(), to.size());
     for (int time = 1; time <= 2; ++time) {  // the slices are as they were
@@ -82,7 +82,7 @@ TEST_P(Datagram, AnEmptyOneIsAResultAndNoEnd) {
         ASSERT_TRUE(run_until(receive));
         EXPECT_EQ(receive.result, static_cast<std::int64_t>(each.size()));
         EXPECT_EQ(receive.text(), each);
-        EXPECT_EQ(receive.sender().text(), address::local_of(peer.get())->text());
+        EXPECT_EQ(receive.sender().text(), local_of(peer.get())->text());
     }
     a_send_to send(ours, "", receive.sender());
     loop().submit(send);
@@ -109,7 +109,7 @@ TEST_P(Datagram, OneThatIsTooLongIsCutAndSaysSo) {
     next(100);
     EXPECT_EQ(receive.text(), text.substr(0, 100));
     EXPECT_TRUE(receive.truncated);
-    EXPECT_EQ(receive.sender().text(), address::local_of(peer.get())->text());
+    EXPECT_EQ(receive.sender().text(), local_of(peer.get())->text());
     next(100);  // the rest is gone: this is the one behind it
     EXPECT_EQ(receive.text(), "short");
     EXPECT_FALSE(receive.truncated);
@@ -186,8 +186,8 @@ TEST_P(Datagram, ThatNobodyTakesOneEndsNoReceive) {
 
 TEST_P(Datagram, AConnectedSocketGoesOnAfterARefusal) {
     const address nobody = closed_port();
-    unique_descriptor made = bind_datagram(local()).value();
-    where = address::local_of(made.get()).value();
+    unique_descriptor made = open_datagram(local()).value();
+    where = local_of(made.get()).value();
     checked(connect_socket(made.get(), nobody), "connect");
     write_all(made.get(), "anybody?");
     if (!wait_readable(made.get(), 200)) GTEST_SKIP() << "this system does not tell of a refusal";
@@ -210,7 +210,7 @@ TEST_P(Datagram, AConnectedSocketGoesOnAfterARefusal) {
     ASSERT_TRUE(run_until(send));
     EXPECT_EQ(send.result, 17);
     ASSERT_TRUE(run_until([&] { return refusals == 1; }));
-    const auto somebody = bind_datagram(nobody);  // there is now
+    const auto somebody = open_datagram(nobody);  // there is now
     if (!somebody) GTEST_SKIP() << "somebody else has taken the port: " << somebody.error().message();
     checked(connect_socket(somebody->get(), where), "connect");
     write_all(somebody->get(), "now there is");
@@ -223,7 +223,7 @@ TEST_P(Datagram, AConnectedSocketGoesOnAfterARefusal) {
 TEST_P(Datagram, OneThatIsTooLargeIsAnErrorAndTheNextGoesOut) {
     open();
     const unique_descriptor peer = peer_on();
-    const address to = address::local_of(peer.get()).value();
+    const address to = local_of(peer.get()).value();
     a_send_to large(ours, pattern(70'000), to);
     a_send_to next(ours, "the next", to);
     std::string order;

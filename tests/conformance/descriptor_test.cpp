@@ -83,6 +83,7 @@ TEST_P(Descriptors, OneThatIsNoneIsRefused) {
 
 // A number whose file is gone. Whoever shares the wait with it must not notice.
 TEST_P(Descriptors, ANumberThatWasClosedEndsWhatWaitsForIt) {
+    if (on_sim()) GTEST_SKIP() << speaks_to_the_system;
     for (const operation_kind kind :
          {operation_kind::recv, operation_kind::readable, operation_kind::writable}) {
         auto others = local_pair();
@@ -156,6 +157,7 @@ TEST_P(Descriptors, AnEngineThatCannotWatchItsOwnWakeIsRefused) {
 
 // A read that ends short of its memory says of TCP that there is no more, and of nothing else.
 TEST_P(Descriptors, WhatIsBehindTheBorderOfAReadIsReadWithoutAnotherWrite) {
+    if (on_sim()) GTEST_SKIP() << speaks_to_the_system;
     for (const int type : {SOCK_STREAM, SOCK_SEQPACKET}) {
         int ends[2];
         checked(::socketpair(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), "socketpair");
@@ -212,6 +214,7 @@ bool waits_quietly(naru::loop& on) {
 }
 
 TEST_P(Descriptors, TheModeOfWhatComesFromOutsideIsLeftAlone) {
+    if (on_sim()) GTEST_SKIP() << speaks_to_the_system;
     for (const bool blocking : {false, true}) {
         auto sockets = local_pair();
         auto [datagrams, other_end] = make_local_datagram_pair();
@@ -239,7 +242,7 @@ TEST_P(Descriptors, TheModeOfWhatComesFromOutsideIsLeftAlone) {
 
 TEST_P(Descriptors, AListenerThatAnotherSharesKeepsItsModeAndAccepts) {
     unique_descriptor listening = listening_socket();
-    const address where = address::local_of(listening.get()).value();
+    const address where = local_of(listening.get()).value();
     const unique_descriptor copy = duplicate_from(listening.get(), 0);
     const int before = flags_of(copy.get());
     ASSERT_NE(before & O_NONBLOCK, 0);
@@ -265,6 +268,7 @@ TEST_P(Descriptors, AListenerThatAnotherSharesKeepsItsModeAndAccepts) {
 }
 
 TEST_P(Descriptors, WhatWouldWaitInTheCallIsRefusedInBlockingMode) {
+    if (on_sim()) GTEST_SKIP() << speaks_to_the_system;
     for (const descriptor_kind kind : {descriptor_kind::listener, descriptor_kind::socket}) {
         unique_descriptor socket =
             kind == descriptor_kind::listener ? listening_socket() : blocking_socket(AF_INET);
@@ -280,6 +284,7 @@ TEST_P(Descriptors, WhatWouldWaitInTheCallIsRefusedInBlockingMode) {
 // Both directions of a connection whose mode is what another process has made of it: full, empty, and to the
 // end.
 TEST_P(Descriptors, AConnectionThatAnotherSharesWaitsInEitherMode) {
+    if (on_sim()) GTEST_SKIP() << speaks_to_the_system;
     for (const bool blocking : {false, true}) {
         auto sockets = tcp_pair(8192, 8192);
         checked(::fcntl(sockets.ours.get(), F_SETFL, blocking ? 0 : O_NONBLOCK), "fcntl");
@@ -320,6 +325,7 @@ TEST_P(Descriptors, AConnectionThatAnotherSharesWaitsInEitherMode) {
 }
 
 TEST_P(Descriptors, DatagramsThatAnotherSharesWaitInEitherMode) {
+    if (on_sim()) GTEST_SKIP() << speaks_to_the_system;
     for (const bool blocking : {false, true}) {
         auto [ours_end, peer] = make_local_datagram_pair();
         checked(::fcntl(ours_end.get(), F_SETFL, blocking ? 0 : O_NONBLOCK), "fcntl");
@@ -359,9 +365,9 @@ TEST_P(Descriptors, DatagramsThatAnotherSharesWaitInEitherMode) {
 TEST_P(Descriptors, AConnectToItselfIsRefused) {
     for (const char* any : {"127.0.0.1:0", "[::1]:0"}) {
         const address family = address::parse(any).value();
-        unique_descriptor socket = stream_socket_for(family).value();
+        unique_descriptor socket = open_stream_socket(family).value();
         if (::bind(socket.get(), static_cast<const sockaddr*>(family.data()), family.size()) != 0) continue;
-        const address itself = address::local_of(socket.get()).value();
+        const address itself = local_of(socket.get()).value();
         const handle ours = adopt(socket, descriptor_kind::socket);
         a_connect connect(ours, itself);
         loop().submit(connect);

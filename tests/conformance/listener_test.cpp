@@ -23,7 +23,7 @@ class SharedListener : public conformance {
             << "a copy of a socket has no part in what waits for a listener, and AcceptEx accepts ahead";
 #endif
         unique_descriptor made = listening_socket();
-        where_ = address::local_of(made.get()).value();
+        where_ = local_of(made.get()).value();
         other_ = duplicate_from(made.get(), 3);
         listener_ = adopt(made, descriptor_kind::listener);
     }

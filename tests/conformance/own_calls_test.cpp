@@ -54,7 +54,7 @@ TEST_P(OwnCalls, ReadsOfAConnectionFromOutsideDoNotWait) {
 
 TEST_P(OwnCalls, ReadsOfAnAcceptedConnectionDoNotWait) {
     unique_descriptor made = listening_socket();
-    const address where = address::local_of(made.get()).value();
+    const address where = local_of(made.get()).value();
     const handle listener = adopt(made, descriptor_kind::listener);
     on_handle accept(operation_kind::accept, listener);
     loop().submit(accept);
@@ -68,8 +68,8 @@ TEST_P(OwnCalls, ReadsOfAnAcceptedConnectionDoNotWait) {
 
 TEST_P(OwnCalls, ReadsOfAConnectionThatWasMadeDoNotWait) {
     const unique_descriptor listener = listening_socket();
-    const address where = address::local_of(listener.get()).value();
-    unique_descriptor made = stream_socket_for(where).value();
+    const address where = local_of(listener.get()).value();
+    unique_descriptor made = open_stream_socket(where).value();
     const handle ours = adopt(made, descriptor_kind::socket);
     a_connect connect(ours, where);
     loop().submit(connect);
@@ -102,7 +102,7 @@ TEST_P(OwnCalls, ReadsBesideAndAfterASendOfAFileDoNotWait) {
 
 TEST_P(OwnCalls, AcceptsOnAListenerDoNotWait) {
     unique_descriptor made = listening_socket();
-    const address where = address::local_of(made.get()).value();
+    const address where = local_of(made.get()).value();
     const handle listener = adopt(made, descriptor_kind::listener);
     const int number = loop().descriptor(listener);
     ASSERT_TRUE(does_not_wait(number));

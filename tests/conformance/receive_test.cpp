@@ -70,6 +70,7 @@ TEST_P(Receive, LargeAndSmallMessagesByTurnsArriveWhole) {
 }
 
 TEST_P(Receive, UrgentDataInTheMiddleHoldsNothingBack) {
+    if (on_sim()) GTEST_SKIP() << speaks_to_the_system;
     // A read stops at TCP's urgent mark: short, although there is more. The byte itself is out of band, and
     // not received; all before and behind it is, and the peer says nothing more that would wake a receive.
     for (const bool own_memory : {false, true}) {
@@ -110,6 +111,7 @@ TEST_P(Receive, UrgentDataInTheMiddleHoldsNothingBack) {
 }
 
 TEST_P(Receive, AnUrgentByteAloneKeepsNobodyBusy) {
+    if (on_sim()) GTEST_SKIP() << speaks_to_the_system;
     if (is_sqpoll(GetParam())) GTEST_SKIP() << "the kernel's thread submits at its own pace, not by ticks";
     auto sockets = tcp_pair();
     const handle ours = adopt(sockets.ours);

@@ -169,7 +169,7 @@ TEST_P(Reset, AnOrderlyEndStaysOneWhateverASendMeetsLater) {
 TEST_P(Reset, ASendAfterOurOwnShutdownSaysNothingOfThePeer) {
     auto sockets = tcp_pair();
     const handle ours = adopt(sockets.ours);
-    ASSERT_TRUE(shutdown_send(loop().borrow(ours).get()));
+    ASSERT_TRUE(loop().shutdown_send(ours));
     a_send send(ours, "too late");
     loop().submit(send);
     ASSERT_TRUE(run_until(send));

@@ -119,6 +119,7 @@ TEST_P(Send, AFileToAPeerThatHasGoneFailsWithoutASignal) {
 #if !defined(_WIN32)
 
 TEST_P(Send, AFileThatNeverHasToWaitHasOneTurnATick) {
+    if (on_sim()) GTEST_SKIP() << speaks_to_the_system;
     if (is_sqpoll(GetParam())) GTEST_SKIP() << "the kernel's thread submits at its own pace, not by ticks";
     if (is_direct(GetParam())) GTEST_SKIP() << "a copy through a buffer is no turn of sendfile(2)";
     // How much a socket takes depends on its reader. /dev/null takes everything, so that each tick shows how

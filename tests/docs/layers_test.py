@@ -10,6 +10,7 @@ BENEATH = {
     "os": "core",
     "loop": "core os",
     "backend": "core os loop",
+    "sim": "core os loop",
     "coro": "core os loop",
     "stream": "core os loop coro",
     "net": "core os loop backend coro stream",

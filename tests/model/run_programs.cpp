@@ -34,6 +34,8 @@ struct runner {
 
     /// On a loop and in a world of its own; what failed is left as it is, with what is pending in it.
     std::string run(const program& steps, duration at_most) {
+        std::unique_ptr<sim::world> simulated;
+        if (variant.world) simulated = variant.world(seed);
         auto on = std::make_unique<loop>(variant.make().backend);
         auto of = std::make_unique<world>(*on, variant, at_most);
         prepare(seed, *of);
@@ -44,6 +46,7 @@ struct runner {
         if (!held) {
             (void)of.release();
             (void)on.release();
+            if (simulated != nullptr) simulated.release()->abandon();
         }
         return failure;
     }
@@ -73,8 +76,10 @@ struct runner {
 
 void run_programs(const backend_variant& variant, std::uint64_t count,
                   const std::function<void(std::uint64_t seed, world& of)>& prepare) {
-    if (const backend_choice choice = variant.make(); choice.backend == nullptr)
-        GTEST_SKIP() << variant.name << ": " << choice.reason;
+    if (!variant.world) {
+        const backend_choice choice = variant.make();
+        if (choice.backend == nullptr) GTEST_SKIP() << variant.name << ": " << choice.reason;
+    }
     const auto only = number_in("NARU_MODEL_SEED");
     const std::uint64_t first = only.value_or(1);
     const std::uint64_t last = only.value_or(number_in("NARU_MODEL_PROGRAMS").value_or(count));

@@ -52,17 +52,21 @@ std::string number_text(const record& each) { return "operation " + std::to_stri
 world::world(loop& on, const backend_variant& variant, duration patience)
     : loop_(on), uring_(is_uring(variant)), patience_(patience), file_text_(pattern(120'000, 7)) {
     unique_descriptor listening = listening_socket();
-    where_ = address::local_of(listening.get()).value();
+    where_ = local_of(listening.get()).value();
     listener_ = loop_.attach(listening.release(), descriptor_kind::listener).value();
     for (datagram_socket& each : datagrams_) {
-        unique_descriptor made = bind_datagram(address::parse("127.0.0.1:0").value(), {}).value();
-        each.where = address::local_of(made.get()).value();
+        unique_descriptor made = open_datagram(address::parse("127.0.0.1:0").value(), {}).value();
+        each.where = local_of(made.get()).value();
         each.own = loop_.attach(made.release(), descriptor_kind::datagram).value();
     }
     file_ = file_with(file_text_);
     file_path_ = (std::filesystem::temp_directory_path() / ("naru-model-" + std::to_string(process_number())))
                      .string();
-    std::ofstream(file_path_, std::ios::binary) << file_text_;
+    if (in_simulation()) {
+        sim::world::current()->here().write_file(file_path_, file_text_);
+    } else {
+        std::ofstream(file_path_, std::ios::binary) << file_text_;
+    }
     pool_ = std::make_unique<worker_pool>(2);
 }
 
@@ -347,7 +351,7 @@ void world::connect() {
     if (connects_ >= 20) return;
     ++connects_;
     const faults::pause none;
-    unique_descriptor made = stream_socket_for(where_).value();
+    unique_descriptor made = open_stream_socket(where_).value();
     const handle own = loop_.attach(made.release(), descriptor_kind::socket).value();
     connecting_.push_back(own);
     auto& each = make<operation>(step_kind::connect, static_cast<int>(connecting_.size()) - 1,

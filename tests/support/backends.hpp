@@ -2,7 +2,10 @@
 // line here.
 #pragma once
 
+#include "support/system.hpp"
+
 #include <naru/backend/choose_backend.hpp>
+#include <naru/sim/world.hpp>
 #if defined(__linux__)
 #include <naru/backend/uring/backend.hpp>
 #endif
@@ -12,6 +15,7 @@
 #include <algorithm>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -21,6 +25,8 @@ namespace naru::testing {
 struct backend_variant {
     std::string name;  // letters, digits and underscores: --gtest_filter='*/NAME'
     std::function<backend_choice()> make;
+    /// The world that `make` makes its backend in, if that is a simulated one.
+    std::function<std::unique_ptr<sim::world>(std::uint64_t seed)> world = nullptr;
 };
 
 inline void PrintTo(const backend_variant& each, std::ostream* out) { *out << each.name; }
@@ -85,8 +91,60 @@ inline std::vector<backend_variant> backend_variants() {
     return all;
 }
 
+/// A world of its own. While a test has threads its time is the test's.
+inline backend_variant simulated_variant(const char* name, void (*change)(sim::world_options&)) {
+    backend_variant made;
+    made.name = name;
+    made.make = [] { return try_backend(engine::automatic); };
+    made.world = [change](std::uint64_t seed) {
+        sim::world_options options;
+        options.seed = seed;
+        options.simulate_workers = false;
+        options.outside = [before = real::threads()] { return real::threads() > before; };
+        change(options);
+        return std::make_unique<sim::world>(std::move(options));
+    };
+    return made;
+}
+/// Where everything is at once.
+inline backend_variant sim_variant() {
+    return simulated_variant("sim", [](sim::world_options&) {});
+}
+/// As a network is, late and in pieces; for tests that do not count on anything else.
+inline backend_variant late_variant() {
+    return simulated_variant("sim_late", [](sim::world_options& options) {
+        options.loopback_latency = std::chrono::microseconds(150);
+        options.short_counts = true;
+        options.simulate_workers = true;
+        options.outside = nullptr;
+    });
+}
+
+/// For suites that speak to the system directly: the simulated ones are skipped, with that reason.
+inline std::vector<backend_variant> variants_with_skipped_simulation() {
+    std::vector<backend_variant> all = backend_variants();
+    backend_variant skipped;
+    skipped.name = "sim";
+    skipped.make = [] {
+        backend_choice none;
+        none.reason = speaks_to_the_system;
+        return none;
+    };
+    all.push_back(std::move(skipped));
+    return all;
+}
+
+inline std::vector<backend_variant> variants_with_simulation() {
+    std::vector<backend_variant> all = backend_variants();
+#if !defined(_WIN32)  // the same there
+    all.push_back(sim_variant());
+#endif
+    return all;
+}
+
 /// Variants whose pool is too small for a test that leases many buffers, or whose receiving ahead differs.
 inline bool is_uring(const backend_variant& each) { return each.name.starts_with("io_uring"); }
+inline bool is_sim(const backend_variant& each) { return each.world != nullptr; }
 /// Submissions are taken by a thread of the kernel, at its own pace: what has happened after so many ticks is
 /// not defined.
 inline bool is_sqpoll(const backend_variant& each) { return each.name == "io_uring_sqpoll"; }
@@ -99,7 +157,12 @@ inline bool is_direct(const backend_variant& each) { return each.name == "io_uri
 }  // namespace naru::testing
 
 /// Runs the tests of a suite (a class derived from naru::testing::conformance) on every backend.
-#define NARU_ON_EVERY_BACKEND(suite)                                                   \
-    INSTANTIATE_TEST_SUITE_P(OnEveryBackend, suite,                                    \
-                             ::testing::ValuesIn(::naru::testing::backend_variants()), \
+#define NARU_ON_EVERY_BACKEND(suite)                                                           \
+    INSTANTIATE_TEST_SUITE_P(OnEveryBackend, suite,                                            \
+                             ::testing::ValuesIn(::naru::testing::variants_with_simulation()), \
+                             [](const auto& each) { return each.param.name; })
+/// The same for suites whose tests make sockets, files or processes of the system's by themselves.
+#define NARU_ON_EVERY_BACKEND_OF_THE_SYSTEM(suite)                                                     \
+    INSTANTIATE_TEST_SUITE_P(OnEveryBackend, suite,                                                    \
+                             ::testing::ValuesIn(::naru::testing::variants_with_skipped_simulation()), \
                              [](const auto& each) { return each.param.name; })

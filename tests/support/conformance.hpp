@@ -126,6 +126,7 @@ class background {
 class conformance : public ::testing::TestWithParam<backend_variant> {
  protected:
     void SetUp() override {
+        if (GetParam().world) world_ = GetParam().world(1);
         descriptors_before_ = open_descriptors();
         backend_choice choice = GetParam().make();
         if (choice.backend == nullptr) GTEST_SKIP() << GetParam().name << ": " << choice.reason;
@@ -134,11 +135,15 @@ class conformance : public ::testing::TestWithParam<backend_variant> {
     }
 
     void TearDown() override {
-        if (loop_ == nullptr) return;
+        if (loop_ == nullptr) {
+            world_.reset();
+            return;
+        }
         settle();
         EXPECT_TRUE(all_buffers_back()) << loop_->buffers().leased() << " of " << loop_->buffers().capacity();
         loop_.reset();
         EXPECT_EQ(open_descriptors(), descriptors_before_);
+        world_.reset();
     }
 
     naru::loop& loop() { return *loop_; }
@@ -181,6 +186,9 @@ class conformance : public ::testing::TestWithParam<backend_variant> {
         return leased == leased_before_ || (leased_before_ > 0 && leased == loop_->buffers().capacity());
     }
 
+    bool on_sim() const { return is_sim(GetParam()); }
+
+    std::unique_ptr<sim::world> world_;  // on_sim: what the loop is in
     std::unique_ptr<naru::loop> loop_;
 
  private:

@@ -37,14 +37,14 @@ class Datagram : public conformance {
 
     /// A socket of the loop's, bound to a free port.
     void open(const address& at = local(), const udp_options& options = {}) {
-        unique_descriptor made = bind_datagram(at, options).value();
-        where = address::local_of(made.get()).value();
+        unique_descriptor made = open_datagram(at, options).value();
+        where = local_of(made.get()).value();
         ours = adopt_datagrams(made);
     }
 
     /// Another socket, whose plain sends go to ours, and which hears of nobody else.
     unique_descriptor peer_on(const address& at = local()) const {
-        unique_descriptor made = bind_datagram(at).value();
+        unique_descriptor made = open_datagram(at).value();
         checked(connect_socket(made.get(), where), "connect");
         return made;
     }
@@ -68,7 +68,7 @@ class Datagram : public conformance {
         ASSERT_TRUE(run_until(receive));
         EXPECT_EQ(receive.text(), "question");
         EXPECT_FALSE(receive.truncated);
-        EXPECT_EQ(receive.sender().text(), address::local_of(peer.get())->text());
+        EXPECT_EQ(receive.sender().text(), local_of(peer.get())->text());
         a_send_to send(ours, "the answer", receive.sender());
         loop().submit(send);
         ASSERT_TRUE(run_until(send));
@@ -77,7 +77,7 @@ class Datagram : public conformance {
         loop().close(ours);
     }
 
-    static address closed_port() { return address::local_of(bind_datagram(local()).value().get()).value(); }
+    static address closed_port() { return local_of(open_datagram(local()).value().get()).value(); }
 
     handle ours;
     address where;

@@ -1,11 +1,7 @@
 // The other side of a connection, as plain non-blocking system calls.
 #pragma once
 
-#if defined(_WIN32)
-#include "support/system_windows.hpp"
-#else
-#include "support/system_posix.hpp"
-#endif
+#include "support/system.hpp"
 
 #include <naru/core/bytes.hpp>
 #include <naru/os/address.hpp>
@@ -34,7 +30,7 @@ inline socket_pair local_pair() {
 }
 
 inline unique_descriptor listening_socket(const listen_options& options = {}) {
-    return listen_on(address::parse("127.0.0.1:0").value(), options).value();
+    return open_listener(address::parse("127.0.0.1:0").value(), options).value();
 }
 
 /// `receive_buffer`: bytes for SO_RCVBUF, if not 0. `wait`: until there is a connection.
@@ -54,7 +50,7 @@ inline socket_pair tcp_pair(int send_buffer = 0, int receive_buffer = 0) {
     const unique_descriptor listener = listening_socket();
     if (send_buffer > 0) set_buffer(listener.get(), SO_SNDBUF, send_buffer);
     socket_pair made;
-    made.peer = connect_to(address::local_of(listener.get()).value(), true, receive_buffer);
+    made.peer = connect_to(local_of(listener.get()).value(), true, receive_buffer);
     wait_readable(listener.get(), 10'000);
     made.ours.reset(checked(accept_socket(listener.get()), "accept"));
     return made;

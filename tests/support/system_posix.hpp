@@ -1,4 +1,5 @@
-// The test's own system calls, where the system is POSIX. system_windows.hpp has the same names.
+// The test's own system calls, where the system is POSIX; used through system.hpp. system_windows.hpp has the
+// same names.
 #pragma once
 
 #include <naru/os/address.hpp>
@@ -21,7 +22,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-namespace naru::testing {
+namespace naru::testing::real {
 
 inline int checked(int result, const char* what) {
     if (result < 0) throw std::system_error(errno, std::system_category(), what);
@@ -67,6 +68,10 @@ inline std::ptrdiff_t send_urgent(int socket, std::string_view text) {
 inline std::ptrdiff_t receive_some(int socket, char* into, std::size_t size) {
     return ::recv(socket, into, size, 0);
 }
+inline int bind_socket(int socket, const address& where) {
+    return ::bind(socket, static_cast<const sockaddr*>(where.data()), where.size());
+}
+inline int listen_socket(int socket, int backlog) { return ::listen(socket, backlog); }
 inline int end_sending(int socket) { return ::shutdown(socket, SHUT_WR); }
 
 inline void set_buffer(int socket, int option, int bytes) {
@@ -136,6 +141,17 @@ inline unique_descriptor file_with(std::string_view text) {
 }
 inline void empty_file(int file) { checked(::ftruncate(file, 0), "ftruncate"); }
 
+/// How many threads this process has.
+inline std::size_t threads() {
+    std::size_t count = 0;
+    if (DIR* directory = ::opendir("/proc/self/task")) {
+        while (::readdir(directory) != nullptr)
+            ++count;
+        ::closedir(directory);
+    }
+    return count;
+}
+
 inline int process_number() { return ::getpid(); }
 
-}  // namespace naru::testing
+}  // namespace naru::testing::real

@@ -17,7 +17,7 @@
 #include <fcntl.h>
 #include <process.h>
 
-namespace naru::testing {
+namespace naru::testing::real {
 
 /// What a socket call has returned, with its error in errno.
 template <class Result>
@@ -69,6 +69,13 @@ inline std::ptrdiff_t send_urgent(int socket, std::string_view text) {
 }
 inline std::ptrdiff_t receive_some(int socket, char* into, std::size_t size) {
     return with_errno(::recv(windows::socket_of(socket), into, static_cast<int>(size), 0));
+}
+inline int bind_socket(int socket, const address& where) {
+    return with_errno(::bind(windows::socket_of(socket), static_cast<const sockaddr*>(where.data()),
+                             static_cast<int>(where.size())));
+}
+inline int listen_socket(int socket, int backlog) {
+    return with_errno(::listen(windows::socket_of(socket), backlog));
 }
 inline int end_sending(int socket) { return with_errno(::shutdown(windows::socket_of(socket), SD_SEND)); }
 
@@ -164,6 +171,8 @@ inline void empty_file(int file) {
     if (!SetEndOfFile(windows::handle_of(file))) throw std::runtime_error("SetEndOfFile");
 }
 
+inline std::size_t threads() { return 0; }
+
 inline int process_number() { return ::_getpid(); }
 
-}  // namespace naru::testing
+}  // namespace naru::testing::real

@@ -1,0 +1,60 @@
+// A machine of the simulated world.
+#pragma once
+
+#include <naru/os/address.hpp>
+#include <naru/sim/socket.hpp>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace naru {
+class backend;
+class loop;
+}  // namespace naru
+
+namespace naru::sim {
+
+class world;
+
+/// Has a name, an IPv4 address beside its loopback ones, ports and files. Made by world::add_host, which owns
+/// it.
+class host {
+ public:
+    host(world& in, std::string name, const address& where);
+    host(const host&) = delete;
+    host& operator=(const host&) = delete;
+
+    const std::string& name() const noexcept { return name_; }
+    /// With port 0.
+    const address& where() const noexcept { return where_; }
+    /// "10.0.0.1:80": where this host is found by the others.
+    std::string at_port(std::uint16_t port) const;
+
+    /// A loop on this host. Whoever waits in one loop of the world runs the others meanwhile.
+    std::unique_ptr<naru::loop> make_loop();
+    std::unique_ptr<naru::backend> make_backend(std::size_t pool_buffers);
+
+    /// Puts a file on this host's disk, or replaces it. Paths are compared as they are written.
+    void write_file(const std::string& path, std::string_view content);
+    /// nullptr if there is none.
+    std::shared_ptr<std::string> find_file(const std::string& path) const;
+
+    world& in() const noexcept { return world_; }
+
+ private:
+    friend class network;
+    world& world_;
+    std::string name_;
+    address where_;
+    // Ports are looked up, never gone through: no order depends on where something lies in memory.
+    std::map<std::uint16_t, std::vector<std::weak_ptr<socket>>> tcp_ports_;
+    std::map<std::uint16_t, std::vector<std::weak_ptr<socket>>> udp_ports_;
+    std::uint16_t next_port_ = 49'152;
+    std::map<std::string, std::shared_ptr<std::string>> files_;
+};
+
+}  // namespace naru::sim

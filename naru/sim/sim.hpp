@@ -1,0 +1,5 @@
+// Everything a program needs to run in a simulated world.
+#pragma once
+
+#include <naru/sim/host.hpp>
+#include <naru/sim/world.hpp>

@@ -1,0 +1,216 @@
+#include <naru/sim/world.hpp>
+
+#include <naru/core/check.hpp>
+#include <naru/loop/loop.hpp>
+#include <naru/sim/addresses.hpp>
+#include <naru/sim/backend.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+namespace naru::sim {
+
+namespace {
+
+constinit thread_local world* of_this_thread = nullptr;
+
+void mix(std::uint64_t& hash, std::uint64_t value) noexcept {  // FNV-1a, by words
+    hash = (hash ^ value) * 0x100000001b3u;
+}
+
+}  // namespace
+
+world* world::current() noexcept { return of_this_thread; }
+
+world::world(world_options options)
+    : options_(std::move(options)), now_(options_.begin), random_(options_.seed) {
+    if (of_this_thread != nullptr) fatal("a thread is in one simulated world at a time");
+    of_this_thread = this;
+    close_foreign_descriptor = [](int descriptor) noexcept { of_this_thread->close(descriptor); };
+}
+
+world::~world() {
+    if (!backends_.empty()) fatal("a simulated world ended before its loops");
+    events_.clear();  // work that nobody waits for any more
+    close_foreign_descriptor = nullptr;
+    of_this_thread = nullptr;
+}
+
+void world::abandon() noexcept {
+    in_force_.reset();
+    close_foreign_descriptor = nullptr;
+    of_this_thread = nullptr;
+}
+
+host& world::add_host(std::string name) {
+    const std::size_t number = hosts_.size() + 1;
+    const std::string where =
+        "10.0." + std::to_string(number / 256) + "." + std::to_string(number % 256) + ":0";
+    return hosts_.emplace_back(*this, std::move(name), address::parse(where).value());
+}
+
+host& world::here() {
+    if (here_ == nullptr) here_ = &add_host("here");
+    return *here_;
+}
+
+host* world::host_at(const address& where) noexcept {
+    if (!is_ipv4(where)) return nullptr;
+    for (host& each : hosts_) {
+        if (same_host(each.where(), where)) return &each;
+    }
+    return nullptr;
+}
+
+std::uint64_t world::random(std::uint64_t bound) noexcept { return random_() % bound; }
+
+std::chrono::system_clock::time_point world::time_of_day() noexcept {
+    return std::chrono::system_clock::time_point(
+        std::chrono::duration_cast<std::chrono::system_clock::duration>(now_.time_since_epoch()));
+}
+
+duration world::latency(const host& from, const host& to) noexcept {
+    if (&from == &to) return options_.loopback_latency;
+    if (options_.most_latency <= options_.least_latency) return options_.least_latency;
+    const auto span = static_cast<std::uint64_t>((options_.most_latency - options_.least_latency).count());
+    return options_.least_latency + duration(static_cast<std::int64_t>(random(span + 1)));
+}
+
+// Sockets.
+
+result<unique_descriptor> world::open_listener(host& on, const address& where,
+                                               const listen_options& options) {
+    const socket_ref made = network_.make(on, socket_kind::listener);
+    made->ipv6_only = options.ipv6_only;
+    made->options = {options.no_delay ? 1 : 0, options.send_buffer, options.receive_buffer,
+                     static_cast<int>(options.user_timeout.count()), 0};
+    if (const std::int64_t bound = network_.bind(made, where, options.reuse_port); bound < 0)
+        return fail(outcome::to_error(bound));
+    if (const std::int64_t set = network_.listen(made, static_cast<std::size_t>(options.backlog)); set < 0)
+        return fail(outcome::to_error(set));
+    return name(made);
+}
+
+unique_descriptor world::open_stream(host& on) { return name(network_.make(on, socket_kind::stream)); }
+
+result<unique_descriptor> world::open_datagram(host& on, const address& where, const udp_options& options) {
+    const socket_ref made = network_.make(on, socket_kind::datagram);
+    made->ipv6_only = options.ipv6_only;
+    made->options = {0, options.send_buffer, options.receive_buffer, 0, options.broadcast ? 1 : 0};
+    if (const std::int64_t bound = network_.bind(made, where, options.reuse_port); bound < 0)
+        return fail(outcome::to_error(bound));
+    return name(made);
+}
+
+result<address> world::local_address(int descriptor) const noexcept {
+    const socket_ref found = find(descriptor);
+    if (found == nullptr) return fail_errno(EBADF);
+    if (found->local.size() == 0) return fail_errno(EAFNOSUPPORT);
+    return found->local;
+}
+
+result<address> world::peer_address(int descriptor) const noexcept {
+    const socket_ref found = find(descriptor);
+    if (found == nullptr) return fail_errno(EBADF);
+    const bool connected = found->kind == socket_kind::datagram || found->state == connection::connected;
+    if (!connected) return fail_errno(ENOTCONN);
+    if (found->peer.size() == 0)
+        return fail_errno(found->kind == socket_kind::datagram ? ENOTCONN : EAFNOSUPPORT);
+    return found->peer;
+}
+
+unique_descriptor world::name(socket_ref what) {
+    std::size_t index = descriptors_.size();
+    if (free_numbers_.empty()) {
+        descriptors_.emplace_back();
+    } else {
+        index = free_numbers_.extract(free_numbers_.begin()).value();
+    }
+    ++what->names;
+    descriptors_[index] = std::move(what);
+    return unique_descriptor(foreign_descriptors + static_cast<int>(index));
+}
+
+socket_ref world::find(int descriptor) const noexcept {
+    const auto index = static_cast<std::size_t>(descriptor) - foreign_descriptors;
+    return descriptor >= foreign_descriptors && index < descriptors_.size() ? descriptors_[index] : nullptr;
+}
+
+unique_descriptor world::duplicate(int descriptor) {
+    socket_ref found = find(descriptor);
+    return found == nullptr ? unique_descriptor() : name(std::move(found));
+}
+
+void world::close(int descriptor) noexcept {
+    if (find(descriptor) == nullptr) return;
+    const auto index = static_cast<std::size_t>(descriptor - foreign_descriptors);
+    const socket_ref closing = std::exchange(descriptors_[index], nullptr);
+    free_numbers_.insert(index);
+    if (--closing->names == 0) network_.close(*closing);
+}
+
+// The trace.
+
+void world::note(std::string_view line) {
+    mix(trace_hash_, static_cast<std::uint64_t>(now_.time_since_epoch().count()));
+    for (const char each : line)
+        mix(trace_hash_, static_cast<unsigned char>(each));
+    ++trace_length_;
+    if (!options_.keep_trace) return;
+    const auto since = std::chrono::duration_cast<std::chrono::nanoseconds>(now_ - options_.begin);
+    trace_.push_back(std::to_string(since.count()) + " ns " + std::string(line));
+}
+
+void world::step(const char* what, const socket& of, std::uint64_t count) {
+    const std::uint64_t between =
+        (std::uint64_t{of.local.port()} << 16) | (of.peer.size() != 0 ? of.peer.port() : 0u);
+    if (!options_.keep_trace) {
+        for (const std::uint64_t each : {static_cast<std::uint64_t>(now_.time_since_epoch().count()),
+                                         static_cast<std::uint64_t>(what[0]), between, count})
+            mix(trace_hash_, each);
+        ++trace_length_;
+        return;
+    }
+    std::string line = of.at->name() + " ";
+    line += what;
+    line += " port " + std::to_string(between >> 16) + " with " + std::to_string(between & 0xffffu) + ": " +
+            std::to_string(count);
+    note(line);
+}
+
+// Of the environment.
+
+std::unique_ptr<naru::backend> world::make_backend(std::size_t pool_buffers) {
+    return here().make_backend(pool_buffers);
+}
+
+bool world::run_aside(std::move_only_function<void()>& blocking) {
+    if (!options_.simulate_workers) return false;
+    const duration takes = duration(
+        1 + static_cast<std::int64_t>(random(static_cast<std::uint64_t>(options_.most_work.count()) + 1)));
+    at(saturating_add(now_, takes), std::move(blocking));
+    return true;
+}
+
+bool world::run_others_until(const std::function<bool()>& done) {
+    while (!done()) {
+        if (!advance(nullptr, never)) return false;
+    }
+    return true;
+}
+
+bool world::run_until(const std::function<bool()>& done, duration limit) {
+    const instant end = saturating_add(now_, limit);
+    while (!done()) {
+        if (now_ >= end || !advance(nullptr, end)) return done();
+    }
+    return true;
+}
+
+void world::run() {
+    while (advance(nullptr, never)) {
+    }
+}
+
+}  // namespace naru::sim
