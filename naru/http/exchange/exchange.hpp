@@ -19,6 +19,10 @@
 #include <system_error>
 #include <utility>
 
+namespace naru {
+class worker_pool;
+}
+
 namespace naru::http {
 
 class connection;
