@@ -1,6 +1,7 @@
 // Answers of handlers that are whole at once.
 #include <naru/http/exchange/answer_head.hpp>
 #include <naru/http/exchange/call.hpp>
+#include <naru/http/h1/scan.hpp>
 #include <naru/http/link/head_writer.hpp>
 #include <naru/http/message/date.hpp>
 #include <naru/http/message/fields.hpp>
@@ -27,6 +28,10 @@ constexpr std::string_view server_line = "\r\nServer: naru\r\nDate: ";
 constexpr std::size_t frame_bytes = 160;
 
 constexpr bool can_be_final(unsigned status) noexcept { return status >= 200 && status <= 599; }
+
+bool is_value(std::string_view text) noexcept {
+    return find_control(text.data(), text.data() + text.size()) == text.data() + text.size();
+}
 
 void put_beginning(text_cursor& to, unsigned status, std::string_view date) noexcept {
     to.put("HTTP/1.1 ");
@@ -99,21 +104,21 @@ void connection::answer_exchange(exchange& x, unsigned status, std::string_view 
                                  std::string* owned) noexcept {
     std::array<char, 64> length_line;
     std::array<std::string_view, 5> lines;
-    std::size_t count = 0;
+    std::size_t used = 0;
     if (!has_no_content(status)) {
         if (!type.empty()) {
-            lines[count++] = "Content-Type: ";
-            lines[count++] = type;
-            lines[count++] = "\r\n";
+            lines[used++] = "Content-Type: ";
+            lines[used++] = type;
+            lines[used++] = "\r\n";
         }
         text_cursor cursor(length_line.data());
         cursor.put("Content-Length: ");
         cursor.put(std::uint64_t{body.size()});
         cursor.put("\r\n");
-        lines[count++] = {length_line.data(), static_cast<std::size_t>(cursor.get() - length_line.data())};
+        lines[used++] = {length_line.data(), static_cast<std::size_t>(cursor.get() - length_line.data())};
     }
-    lines[count++] = x.fields_;
-    answer_lines(x, status, std::span(lines).first(count), body, owned);
+    lines[used++] = x.fields_;
+    answer_lines(x, status, std::span(lines).first(used), body, owned);
 }
 
 // `lines`: pieces of text that are the fields, but for those of the connection.
@@ -236,14 +241,14 @@ bool exchange::may_answer() noexcept {
 }
 
 void exchange::respond(unsigned status, std::string_view content_type, std::string_view body) noexcept {
-    bad_field_ |= !can_be_final(status) || !is_field("Content-Type", content_type);
+    bad_field_ |= !can_be_final(status) || !is_value(content_type);
     if (!may_answer()) return;
     link_->answer_exchange(*this, status, content_type, body, nullptr);
     if (call_ != nullptr) call_->answered();
 }
 
 void exchange::respond(unsigned status, std::string_view content_type, std::string&& body) noexcept {
-    bad_field_ |= !can_be_final(status) || !is_field("Content-Type", content_type);
+    bad_field_ |= !can_be_final(status) || !is_value(content_type);
     if (!may_answer()) return;
     link_->answer_exchange(*this, status, content_type, body, &body);
     if (call_ != nullptr) call_->answered();
