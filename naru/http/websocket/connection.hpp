@@ -189,6 +189,7 @@ class connection : private connection_receive, private connection_watch {
     // Reading (connection_receive.cpp).
     void read_on() noexcept;
     void on_receive() noexcept;
+    void take_in(lease came) noexcept;
     bool prepare_work() noexcept;
     void rest_from_work() noexcept;
     /// Takes apart what has come, until `who` is served. Without anybody, what is no control frame is
