@@ -2,12 +2,14 @@
 #pragma once
 
 #include <naru/http/exchange/answer_head.hpp>
+#include <naru/http/exchange/events.hpp>
 #include <naru/http/exchange/exchange.hpp>
 #include <naru/http/exchange/prepared.hpp>
 #include <naru/http/exchange/request_view.hpp>
 #include <naru/http/exchange/upgraded_stream.hpp>
 #include <naru/http/handlers/files.hpp>
 #include <naru/http/message/form.hpp>
+#include <naru/http/middleware/middleware.hpp>
 #include <naru/http/server/server.hpp>
 #include <naru/http/server/test.hpp>
 #include <naru/http/site/site.hpp>

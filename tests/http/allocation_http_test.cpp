@@ -2,6 +2,9 @@
 // and counts what any thread asks it for while the client's side uses nothing but system calls and its stack.
 #include "fixture.hpp"
 
+#include <naru/coro/sleep.hpp>
+#include <naru/http/http.hpp>
+
 #include <array>
 #include <atomic>
 #include <cstdlib>
@@ -126,6 +129,46 @@ TEST_P(allocation_http_test, larger_ones_cost_none) {
     start();
     for (const std::string& text : {get("/medium.bin"), get("/medium.bin", "Range: bytes=100-15099\r\n"),
                                     get("/large.bin", "Range: bytes=-10000\r\n")}) {
+        EXPECT_EQ(allocations_for(text), 0u) << text;
+    }
+}
+
+// Handlers of all kinds: functions, and coroutines that answer at once, wait, read or write.
+TEST_P(allocation_http_test, handlers_cost_none) {
+    static const http::prepared ready(200, "text/plain", "Hello!");
+    http::site site;
+    site.get("/function/{name}",
+             [](http::exchange& x) noexcept {
+                 x.add("X-A", "a field that is longer than a small string")
+                     .respond(200, "text/plain", x.param("name"));
+             })
+        .get("/prepared", [](http::exchange& x) noexcept { x.respond(ready); })
+        .get("/coroutine/{name}",
+             [](http::exchange& x) -> task<> {
+                 x.respond(200, "text/plain", x.param("name"));
+                 co_return;
+             })
+        .get("/waits",
+             [](http::exchange& x) -> task<> {
+                 (void)co_await yield();
+                 x.respond(200, "text/plain", "waited");
+             })
+        .get("/pieces",
+             [](http::exchange& x) -> task<> {
+                 x.add("Content-Length", "6").add("X-A", "a field that is longer than a small string");
+                 (void)co_await x.write("one");
+                 (void)co_await x.write("two");
+                 (void)co_await x.end();
+             })
+        .post("/reads", [](http::exchange& x) -> task<> {
+            while (auto piece = co_await x.read()) {
+            }
+            x.respond(200, "text/plain", "read");
+        });
+    start(std::move(site));
+    for (const std::string& text : {get("/function/me"), get("/prepared"), get("/coroutine/me"),
+                                    get("/waits"), get("/pieces"), get("/missing"), request("PUT", "/waits"),
+                                    request("POST", "/reads", "Content-Length: 4\r\n") + "body"}) {
         EXPECT_EQ(allocations_for(text), 0u) << text;
     }
 }

@@ -140,6 +140,16 @@ class http_server_test : public ::testing::TestWithParam<engine> {
         });
         server_->start();
     }
+    /// Starts a server of another site with them.
+    void start(http::site site) {
+        http::server_options own = options_;
+        own.report = [this](std::string_view line) {
+            const std::lock_guard lock(mutex_);
+            reports_.emplace_back(line);
+        };
+        server_ = std::make_unique<http::server>(std::move(site), options_.listen, std::move(own));
+        server_->start();
+    }
     void stop() { server_.reset(); }
 
     client connect(int receive_buffer = 0) { return client(server_->local_address(), receive_buffer); }

@@ -305,10 +305,25 @@ TEST(Site, PreparedAnswers) {
     EXPECT_THROW(http::prepared(200, "a", "", "X-A\r\n"), std::invalid_argument);
 }
 
+TEST(Site, Events) {
+    http::site made;
+    made.get("/events", [](exchange& x) -> task<> {
+        http::event_stream stream(x);
+        (void)co_await stream.send(http::event("one\r\ntwo\n", "1", "both"));
+        (void)co_await stream.keep_alive();
+        (void)co_await stream.send(http::event(stream.last_id().value_or("none"), "a\nb"));
+        (void)co_await stream.end();
+    });
+    http::test site(std::move(made));
+    const auto answer = site.ask("GET", "/events", "", "Last-Event-ID: 7\r\n");
+    EXPECT_EQ(answer.field("Content-Type"), "text/event-stream");
+    EXPECT_EQ(answer.body, "id: 1\nevent: both\ndata: one\ndata: two\ndata: \n\n:\n\ndata: 7\n\n");
+}
+
 TEST(Site, AnUpgrade) {
     http::site made;
     made.get("/up", [](exchange& x) noexcept {
-        x.add("X-Protocol", "yes");
+        x.add("X-Protocol", "yes").add("X-More", "of it");
         const bool done = x.upgrade("shout", [](http::upgraded_stream stream) -> task<> {
             auto piece = co_await stream.receive();
             if (!piece) co_return;
@@ -321,6 +336,7 @@ TEST(Site, AnUpgrade) {
     const std::string bytes = site.exchange_bytes(
         "GET /up HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: shout\r\n\r\nhello");
     EXPECT_TRUE(bytes.starts_with("HTTP/1.1 101 ")) << bytes;
+    EXPECT_NE(bytes.find("\r\nX-Protocol: yes\r\nX-More: of it\r\n"), std::string::npos) << bytes;
     EXPECT_TRUE(bytes.ends_with("\r\n\r\nyou said hello")) << bytes;
 }
 

@@ -1,5 +1,6 @@
 #include <naru/http/exchange/answer_head.hpp>
 
+#include <naru/http/h1/scan.hpp>
 #include <naru/http/limits.hpp>
 #include <naru/http/message/fields.hpp>
 
@@ -17,10 +18,8 @@ bool same_name(std::string_view a, std::string_view b) noexcept {
 }  // namespace
 
 bool is_field(std::string_view name, std::string_view value) noexcept {
-    return is_token(name) && std::ranges::none_of(value, [](char byte) {
-               const auto code = static_cast<unsigned char>(byte);
-               return (code < 0x20 && code != '\t') || code == 0x7f;
-           });
+    const char* const end = value.data() + value.size();
+    return is_token(name) && find_control(value.data(), end) == end;
 }
 
 std::optional<std::string_view> answer_head::field(std::string_view name) const noexcept {

@@ -326,7 +326,7 @@ bool connection::give_body(exchange& x, naru::result<lease>& into) noexcept {
     while (status == parse_status::need_more && !input.empty()) {
         std::string_view piece;
         status = t.body.read(input, piece);
-        std::memmove(first + size, piece.data(), piece.size());
+        if (!piece.empty()) std::memmove(first + size, piece.data(), piece.size());
         size += piece.size();
     }
     t.begin = t.end - static_cast<std::uint32_t>(input.size());

@@ -1,6 +1,7 @@
 // Answers of handlers that are whole at once.
 #include <naru/http/exchange/answer_head.hpp>
 #include <naru/http/exchange/call.hpp>
+#include <naru/http/h1/scan.hpp>
 #include <naru/http/link/head_writer.hpp>
 #include <naru/http/message/date.hpp>
 #include <naru/http/message/fields.hpp>
@@ -27,6 +28,10 @@ constexpr std::string_view server_line = "\r\nServer: naru\r\nDate: ";
 constexpr std::size_t frame_bytes = 160;
 
 constexpr bool can_be_final(unsigned status) noexcept { return status >= 200 && status <= 599; }
+
+bool is_value(std::string_view text) noexcept {
+    return find_control(text.data(), text.data() + text.size()) == text.data() + text.size();
+}
 
 void put_beginning(text_cursor& to, unsigned status, std::string_view date) noexcept {
     to.put("HTTP/1.1 ");
@@ -236,14 +241,14 @@ bool exchange::may_answer() noexcept {
 }
 
 void exchange::respond(unsigned status, std::string_view content_type, std::string_view body) noexcept {
-    bad_field_ |= !can_be_final(status) || !is_field("Content-Type", content_type);
+    bad_field_ |= !can_be_final(status) || !is_value(content_type);
     if (!may_answer()) return;
     link_->answer_exchange(*this, status, content_type, body, nullptr);
     if (call_ != nullptr) call_->answered();
 }
 
 void exchange::respond(unsigned status, std::string_view content_type, std::string&& body) noexcept {
-    bad_field_ |= !can_be_final(status) || !is_field("Content-Type", content_type);
+    bad_field_ |= !can_be_final(status) || !is_value(content_type);
     if (!may_answer()) return;
     link_->answer_exchange(*this, status, content_type, body, &body);
     if (call_ != nullptr) call_->answered();
@@ -275,7 +280,7 @@ exchange& exchange::add(std::string_view name, std::string_view value) noexcept 
         counts_ = true;
         return *this;
     }
-    if (fields_.empty() && fields_.capacity() < 64) link_->worker_.take_spare(fields_);
+    if (fields_.empty()) link_->worker_.take_spare(fields_);
     fields_.append(name).append(": ").append(value).append("\r\n");
     return *this;
 } catch (const std::bad_alloc&) {

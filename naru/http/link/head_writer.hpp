@@ -55,6 +55,7 @@ class text_cursor {
  public:
     explicit text_cursor(char* begin) noexcept : at_(begin) {}
     void put(std::string_view text) noexcept {
+        if (text.empty()) return;
         std::memcpy(at_, text.data(), text.size());
         at_ += text.size();
     }

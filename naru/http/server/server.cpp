@@ -6,6 +6,7 @@
 #include <naru/http/site/site_data.hpp>
 #include <naru/loop/loop.hpp>
 #include <naru/net/loop_group.hpp>
+#include <naru/os/ending_signals.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -288,7 +289,15 @@ void server::reopen_logs() noexcept {
 }
 
 void server::run() {
-    start();
+    if (!state_->options.signals) {
+        start();
+        return wait();
+    }
+    ending_signals signals;  // before the threads: none of them is to get one
+    start([&signals] { signals.wake(); });
+    signals.wait();
+    drain();
+    signals.end_at_the_next();
     wait();
 }
 

@@ -31,7 +31,8 @@ class server {
     /// not listen where it was told to.
     void start(std::function<void()> on_failure = {});
 
-    /// start and wait: until another thread drains it, or a listener fails.
+    /// start and wait: until a signal (server_options::signals), or else until another thread drains it; or
+    /// until a listener fails.
     void run();
 
     /// Requests that begin from here on are for this site, also on connections that are open; those under way

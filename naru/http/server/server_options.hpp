@@ -61,6 +61,8 @@ struct server_options {
         return defaults;
     }();
     unsigned threads = 1;
+    /// `run` drains at SIGINT and SIGTERM, and ends at once at the second one.
+    bool signals = false;
     /// One listener for all threads, which hands connections round, instead of one each that share the port.
     /// Always so where ports cannot be shared (Windows).
     bool shared_listener = false;

@@ -142,13 +142,15 @@ class worker {
     bool looks_at_disk() const noexcept;
     /// Strings that handlers' answers have been made in, to be used again.
     void take_spare(std::string& into) noexcept {
-        if (!spare_.empty() || spare_.capacity() > into.capacity()) into.swap(spare_);
+        if (spares_ > 0) into.swap(spare_[--spares_]);
         into.clear();
     }
     void keep_spare(std::string& used) noexcept {
-        if (used.capacity() <= spare_.capacity() || used.capacity() > limits::answer_fields_bytes) return;
+        if (spares_ == spare_.size() || used.capacity() < 64 ||
+            used.capacity() > 2 * limits::answer_fields_bytes)
+            return;
+        spare_[spares_++].swap(used);
         used.clear();
-        spare_.swap(used);
     }
 
     // shed.cpp
@@ -190,7 +192,8 @@ class worker {
     sweep_post sweep_{*this};
     naru::detail::root root_;  // of handlers
     handler_frames frames_;
-    std::string spare_;
+    std::array<std::string, 8> spare_;
+    std::size_t spares_ = 0;
     std::size_t upgraded_ = 0;  // connections that speak another protocol
     const std::function<void()> ended_upgrade_;
     object_pool<call> calls_;
