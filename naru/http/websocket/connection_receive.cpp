@@ -7,12 +7,14 @@
 namespace naru::websocket {
 
 frame_parser::rules connection::rules() const noexcept {
+    constexpr std::uint64_t none = ~std::uint64_t{0};
     const std::uint64_t limit = options_->message_limit;
     frame_parser::rules with;
     with.masked = role_ == role::server;
     with.compression = compresses();
     with.message_limit = limit;
-    with.compressed_limit = limit + limit / 1000 + 1024;  // what has no redundancy grows a little
+    // What has no redundancy grows a little.
+    with.compressed_limit = limit > none / 2 ? none : limit + limit / 1000 + 1024;
     return with;
 }
 
@@ -206,7 +208,8 @@ void connection::inflate_on(receiver* who) noexcept {
         return;
     }
     // One byte more than there may be: whoever has as many has too many.
-    const std::size_t most = who->pieces ? limits::piece_bytes : options_->message_limit + 1;
+    const std::size_t limit = options_->message_limit;
+    const std::size_t most = who->pieces ? limits::piece_bytes : std::max(limit, limit + 1);
     inflater& in = extras_->deflate->in;
     const inflater::status outcome = with.inflating.empty() && with.message_ended
                                          ? in.finish(with.assembled, most)
