@@ -113,6 +113,26 @@ TEST_P(handler_test, a_half_close_stops_nothing_where_the_route_says_so) {
     EXPECT_TRUE(one.read_to_end().ends_with("in the end"));
 }
 
+TEST_P(handler_test, what_was_pipelined_before_a_half_close_is_answered) {
+    http::site site;
+    site.get("/wait/{n}",
+             [](exchange& x) -> task<> {
+                 (void)co_await sleep_for(2ms);
+                 x.respond(200, "text/plain", x.param("n"));
+             },
+             {.half_close = true});
+    start(std::move(site));
+    client one = connect();
+    std::string all;
+    for (int each = 0; each < 10; ++each)
+        all += get("/wait/" + std::to_string(each));
+    one.send(all);
+    one.end_sending();
+    for (int each = 0; each < 10; ++each)
+        EXPECT_EQ(one.read().body, std::to_string(each));
+    EXPECT_TRUE(one.ends());
+}
+
 TEST_P(handler_test, a_client_that_leaves_within_its_body) {
     ending seen;
     http::site site;
@@ -244,6 +264,33 @@ TEST_P(handler_test, a_drain_ends_what_does_not_end_by_itself) {
     server_->drain();
     server_->wait();
     EXPECT_TRUE(seen.stopped);
+}
+
+// The handler goes on by itself when its client has long been gone, and ends in every way that it can.
+TEST_P(handler_test, handlers_that_outlive_their_clients) {
+    for (const int how : {0, 1, 2, 3}) {
+        ending seen;
+        http::site site;
+        site.post("/wait", [&seen, how](exchange& x) -> task<> {
+            seen.begun.release();
+            (void)co_await sleep_for(1h);  // stopped
+            struct told {
+                ending& of;
+                ~told() { of.ended.release(); }
+            } const at_end{seen};
+            if (how == 0) x.respond(200, "text/plain", std::string(100'000, 'x'));
+            if (how == 1) (void)co_await x.write("piece");
+            if (how == 2) throw std::runtime_error("late");
+            if (how == 3) (void)co_await x.read();
+        });
+        start(std::move(site));
+        client one = connect();
+        one.send(post("/wait", "body"));
+        seen.begun.acquire();
+        one.reset();
+        seen.ended.acquire();
+        stop();
+    }
 }
 
 TEST_P(handler_test, a_site_in_anothers_place) {

@@ -262,6 +262,25 @@ TEST(Site, Middleware) {
     EXPECT_EQ(none.field("X-Before"), "1");
 }
 
+TEST(Site, PagesOfErrors) {
+    http::site made = greeting();
+    std::size_t size = 0;
+    made.error_page([&size](unsigned status, std::string_view) {
+            if (size == 1) throw std::runtime_error("for a test");
+            return std::to_string(status) + std::string(size, 'x');
+        })
+        .get("/silent", [](exchange&) noexcept {});
+    http::test site(std::move(made));
+    EXPECT_EQ(site.ask("GET", "/missing").body, "404");
+    EXPECT_EQ(site.ask("POST", "/hello/a", "1").body, "405");
+    EXPECT_EQ(site.ask("GET", "/silent").body, "500");
+    size = 100'000;
+    EXPECT_EQ(site.ask("GET", "/missing").body.size(), 100'003u);
+    EXPECT_EQ(site.ask("HEAD", "/missing").field("Content-Length"), "100003");
+    size = 1;
+    EXPECT_NE(site.ask("GET", "/missing").body.find("404 Not Found"), std::string::npos);
+}
+
 TEST(Site, StateOfALoop) {
     struct counter {
         int count = 0;

@@ -121,6 +121,11 @@ const detail::handler* call::handles() const noexcept {
     return x.route_ == nullptr ? nullptr : &x.route_->handles;
 }
 
+const route_options& call::options() const noexcept {
+    static const route_options plain;
+    return x.route_ == nullptr ? plain : x.route_->options;
+}
+
 void call::start() {
     starting = true;
     run(*this, link.turn_->serves->site->for_host(x.authority()));
@@ -187,8 +192,8 @@ connection::next_step connection::begin_call(const exchange& from) noexcept try 
         made.asks_continue = request.expects_continue;
     }
     phase_ = phase::serving;
-    if (from.route_ != nullptr && from.route_->options.handler_time)
-        made.set_time_limit(saturating_add(worker_.loop_.now(), *from.route_->options.handler_time));
+    if (made.options().handler_time)
+        made.set_time_limit(saturating_add(worker_.loop_.now(), *made.options().handler_time));
     try {
         made.start();
     } catch (const std::bad_alloc&) {  // no memory for its frame
@@ -201,6 +206,7 @@ connection::next_step connection::begin_call(const exchange& from) noexcept try 
     if (made.x.ended_) return next_step::flush;
     if (made.reader == nullptr) worker_.loop_.disarm(*this);
     park_input(2 * naru::limits::buffer_bytes);
+    charge();
     if (made.reader == nullptr) watch();
     if (t.filled > 0) {
         flush();  // the answers to what came before
@@ -215,9 +221,15 @@ connection::next_step connection::begin_call(const exchange& from) noexcept try 
 // While nothing else is received: the peer's end or reset, and what it has pipelined.
 void connection::watch() noexcept {
     const turn& t = *turn_;
-    if (!t.calls->body_done || t.calls->peer_ended || !operation::idle()) return;
-    if (unread().size() + t.surplus.size() > limits::parked_input_bytes) return;
-    receive();
+    if (t.calls->peer_ended || !operation::idle()) return;
+    const request_head& request = t.parser.head();
+    const std::uint64_t here = unread().size() + t.surplus.size();
+    std::uint64_t of_body = 0;
+    if (!t.calls->body_done) {
+        of_body = request.content_length - std::min(request.content_length, t.body.bytes_read());
+        if (request.chunked || here < of_body) return;  // what comes next is to be asked for
+    }
+    if (here - of_body <= limits::parked_input_bytes) receive();
 }
 
 // What comes while an answer is made or on its way waits in as much memory as it needs.
@@ -258,16 +270,17 @@ void connection::received_while_serving() noexcept {
             return fail_read(std::error_code(ETIMEDOUT, errno_category()), 408, "The request took too long.");
         return fail_read(std::error_code(ECANCELED, errno_category()), 0, "");
     }
-    keep_alive_ = false;
-    if (calls == nullptr) return;  // its answer is on the way, and is all that is left
+    const bool in_order = result == outcome::end_of_stream;
+    if (!in_order) keep_alive_ = false;
+    if (calls == nullptr) return;  // what has come before it is answered; the next receive says it again
     calls->peer_ended = true;
     if (reads) {
         calls->client_gone = true;
         calls->scope.stop();
         return fail_read(std::error_code(ECONNRESET, errno_category()), 0, "");
     }
-    if (result != outcome::end_of_stream) return close();
-    if (calls->x.route_ == nullptr || !calls->x.route_->options.half_close) calls->scope.stop();
+    if (!in_order) return close();
+    if (!calls->options().half_close) calls->scope.stop();
 }
 
 void connection::fail_read(std::error_code error, unsigned status, const char* reason) noexcept {
@@ -287,7 +300,7 @@ void connection::read_for_call() noexcept {
     call& calls = *turn_->calls;
     naru::result<lease> got;
     if (!give_body(calls.x, got)) {
-        set_deadline(calls.x.route_->options.body_time.value_or(worker_.options_.timeouts.body));
+        set_deadline(calls.options().body_time.value_or(worker_.options_.timeouts.body));
         return receive();
     }
     worker_.loop_.disarm(*this);
@@ -338,7 +351,7 @@ bool connection::give_body(exchange& x, naru::result<lease>& into) noexcept {
     };
     if (status == parse_status::refused)
         return overrule(t.body.refusal().status, t.body.refusal().reason, EBADMSG);
-    if (t.body.bytes_read() > x.route_->options.body_limit)
+    if (t.body.bytes_read() > calls.options().body_limit)
         return overrule(413, "The body is too large.", EMSGSIZE);
     calls.body_done = status == parse_status::complete;
     if (size == 0) {
@@ -453,6 +466,7 @@ void connection::end_call() noexcept {
     worker_.keep_spare(ended->head);
     if (turn_->head.data() == ended->kept_head.data()) turn_->head = {};
     worker_.calls_.destroy(*ended);
+    if (turn_->charged > 0) charge();
 }
 
 }  // namespace naru::http

@@ -47,6 +47,7 @@ struct call {
     void set_time_limit(instant until) noexcept;
     bool waking() const noexcept { return wake_.queued; }
     const detail::handler* handles() const noexcept;
+    const route_options& options() const noexcept;
     void handler_ended() noexcept;
     /// The whole answer is there.
     void answered() noexcept;

@@ -74,7 +74,7 @@ void connection::read_begins() noexcept {
         if (phase_ == phase::serving) flush();
         return;
     }
-    set_deadline(calls.x.route_->options.body_time.value_or(worker_.options_.timeouts.body));
+    set_deadline(calls.options().body_time.value_or(worker_.options_.timeouts.body));
     receive();
 }
 
@@ -153,24 +153,24 @@ bool connection::begin_pieces(exchange& x) noexcept try {
         x.bad_field_ = true;
         return x.may_answer();
     }
-    using kind = exchange::body_kind;
+    using body = exchange::body_kind;
     if (has_no_content(status)) {
-        x.sends_ = kind::none;
+        x.sends_ = body::none;
         x.counts_ = false;
     } else if (x.counts_) {
-        x.sends_ = kind::counted;
+        x.sends_ = body::counted;
     } else {
-        x.sends_ = request.minor_version > 0 ? kind::chunked : kind::until_close;
+        x.sends_ = request.minor_version > 0 ? body::chunked : body::until_close;
     }
-    if (x.sends_ == kind::until_close) keep_alive_ = false;
+    if (x.sends_ == body::until_close) keep_alive_ = false;
     worker_.take_spare(calls.head);
     calls.head = "HTTP/1.1 ";
     calls.head.append(std::to_string(status)).append(" ").append(phrase_of(status));
     calls.head.append("\r\nServer: naru\r\nDate: ").append(worker_.date()).append("\r\n");
     calls.head += x.fields_;
-    if (x.sends_ == kind::counted)
+    if (x.sends_ == body::counted)
         calls.head.append("Content-Length: ").append(std::to_string(x.left_)).append("\r\n");
-    const bool is_chunked = x.sends_ == kind::chunked;
+    const bool is_chunked = x.sends_ == body::chunked;
     const std::string_view ending = connection_line(keep_alive_, request.minor_version);
     if (turn_->serves->has_hooks) {
         calls.head.append(ending).append("\r\n");
@@ -183,7 +183,7 @@ bool connection::begin_pieces(exchange& x) noexcept try {
         calls.head.append(ending).append("\r\n");
     }
     if (request.method == method::head) {
-        x.sends_ = kind::none;
+        x.sends_ = body::none;
         x.left_ = 0;
     }
     x.fields_.clear();  // what is added from here on is a trailer
@@ -199,9 +199,9 @@ bool connection::begin_pieces(exchange& x) noexcept try {
 void connection::send_pieces(exchange& x) noexcept try {
     call& calls = *x.call_;
     auto& what = static_cast<write_request::awaiter&>(*calls.writer);
-    using kind = write_request::what;
+    using piece = write_request::what;
     const bool chunked = x.sends_ == exchange::body_kind::chunked;
-    if (what.kind_ == kind::interim) {
+    if (what.kind_ == piece::interim) {
         calls.behind = "HTTP/1.1 ";
         calls.behind.append(std::to_string(what.size_))
             .append(" ")
@@ -211,7 +211,7 @@ void connection::send_pieces(exchange& x) noexcept try {
         return flush();
     }
     if (!calls.head.empty()) add_piece(calls.head);
-    if (what.kind_ == kind::end) {
+    if (what.kind_ == piece::end) {
         if (chunked) {
             calls.behind = "0\r\n";
             calls.behind.append(x.fields_).append("\r\n");
@@ -227,7 +227,7 @@ void connection::send_pieces(exchange& x) noexcept try {
         add_piece(std::string_view(calls.chunk_line.data(),
                                    static_cast<std::size_t>(line.get() - calls.chunk_line.data())));
     }
-    if (what.kind_ == kind::file) {
+    if (what.kind_ == piece::file) {
         add_piece(what.file_, what.offset_, what.size_);
     } else {
         add_piece(as_text(what.bytes_));

@@ -104,21 +104,21 @@ void connection::answer_exchange(exchange& x, unsigned status, std::string_view 
                                  std::string* owned) noexcept {
     std::array<char, 64> length_line;
     std::array<std::string_view, 5> lines;
-    std::size_t count = 0;
+    std::size_t used = 0;
     if (!has_no_content(status)) {
         if (!type.empty()) {
-            lines[count++] = "Content-Type: ";
-            lines[count++] = type;
-            lines[count++] = "\r\n";
+            lines[used++] = "Content-Type: ";
+            lines[used++] = type;
+            lines[used++] = "\r\n";
         }
         text_cursor cursor(length_line.data());
         cursor.put("Content-Length: ");
         cursor.put(std::uint64_t{body.size()});
         cursor.put("\r\n");
-        lines[count++] = {length_line.data(), static_cast<std::size_t>(cursor.get() - length_line.data())};
+        lines[used++] = {length_line.data(), static_cast<std::size_t>(cursor.get() - length_line.data())};
     }
-    lines[count++] = x.fields_;
-    answer_lines(x, status, std::span(lines).first(count), body, owned);
+    lines[used++] = x.fields_;
+    answer_lines(x, status, std::span(lines).first(used), body, owned);
 }
 
 // `lines`: pieces of text that are the fields, but for those of the connection.

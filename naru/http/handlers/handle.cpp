@@ -207,20 +207,40 @@ connection::next_step connection::answer_status(unsigned status, std::string_vie
                                                 std::string_view extra_fields) noexcept {
     const request_head& request = turn_->parser.head();
     std::array<char, 512> page;
-    const auto [end, size] = fmt::format_to_n(page.data(), page.size(),
+    const std::size_t size = fmt::format_to_n(page.data(), page.size(),
                                               "<!doctype html>\n<html lang=\"en\">\n<title>{0} "
                                               "{1}</title>\n<h1>{0} {1}</h1>\n<p>{2}</p>\n</html>\n",
-                                              status, phrase_of(status), explanation);
+                                              status, phrase_of(status), explanation)
+                                 .size;
     NARU_ASSERT(size <= page.size());
+    std::string_view body(page.data(), size);
+    std::string own;
+    if (turn_->serves->site->error_page && make_error_page(status, explanation, own)) body = own;
     head_writer head(status, worker_.date());
-    head.add("Content-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\n{}", end - page.data(),
-             extra_fields);
+    head.add("Content-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\n{}", body.size(), extra_fields);
     head.end(keep_alive_, request.minor_version);
     append_head(head.text());
     const bool has_body = request.method != method::head;
-    if (has_body) append({page.data(), static_cast<std::size_t>(end - page.data())});
-    log(status, has_body ? size : 0);
+    log(status, has_body ? body.size() : 0);
+    if (has_body) {
+        if (phase_ != phase::sending && turn_->filled + body.size() > limits::output_bytes) {
+            turn_->text = std::move(own);
+            add_piece(turn_->text);
+            return next_step::flush;
+        }
+        append(body);
+    }
     return keep_alive_ ? next_step::go_on : next_step::flush;
+}
+
+// The site's page. False: it could not be made.
+bool connection::make_error_page(unsigned status, std::string_view explanation, std::string& into) noexcept
+    try {
+    into = turn_->serves->site->error_page(status, explanation);
+    return true;
+} catch (const std::exception& error) {
+    report(error.what());
+    return false;
 }
 
 connection::next_step connection::refuse(const refusal& why) noexcept {

@@ -206,6 +206,7 @@ class connection : operation, timer {
     next_step answer_unrouted(const route_match& found) noexcept;
     next_step answer_status(unsigned status, std::string_view explanation,
                             std::string_view extra_fields = {}) noexcept;
+    bool make_error_page(unsigned status, std::string_view explanation, std::string& into) noexcept;
     next_step answer_allowed(std::string_view allow_line) noexcept;
     next_step refuse(const refusal& why) noexcept;
     void log(unsigned status, std::uint64_t bytes) noexcept;

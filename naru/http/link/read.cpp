@@ -243,7 +243,8 @@ void connection::forget_head() noexcept {
 // Heap memory that the turn holds for its client, as the worker counts it.
 void connection::charge() noexcept {
     turn& x = *turn_;
-    const std::size_t holds = x.kept_head.size() + x.surplus.size() + x.text.size();
+    const std::size_t head = x.calls != nullptr ? x.calls->kept_head.size() : x.kept_head.size();
+    const std::size_t holds = head + x.surplus.size() + x.text.size();
     worker_.aside_bytes_ -= x.charged;
     x.charged = static_cast<std::uint32_t>(holds);
     worker_.add_aside(holds);

@@ -130,7 +130,9 @@ void connection::flush() noexcept {
     phase_ = phase::sending;
     x.next_piece = 0;
     x.pace.moved = worker_.loop_.now();
-    if (!has_input()) {  // nothing waits in its buffer
+    if (x.calls != nullptr)
+        x.pace.begun = instant::min();  // each piece is judged by itself: its maker may be slow
+    if (!has_input()) {                 // nothing waits in its buffer
         if (x.reading_body && !keep_head()) return close();
         release_input();
     }

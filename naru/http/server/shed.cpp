@@ -140,8 +140,8 @@ void connection::look_at_body(instant now) noexcept {
     const least_rates& least = worker_.options_.least_rates;
     auto& pace = turn_->pace;
     std::uint64_t rate = least.body;
-    if (const call* const calls = turn_->calls; calls != nullptr && calls->x.route_ != nullptr)
-        rate = calls->x.route_->options.least_body_rate.value_or(rate);
+    if (const call* const calls = turn_->calls; calls != nullptr)
+        rate = calls->options().least_body_rate.value_or(rate);
     const auto come = static_cast<std::int64_t>(turn_->body.bytes_read());
     const bool begins = pace.begun == instant::min() || !pace.of_body;
     if (!begins && now - pace.begun < least.over) return;

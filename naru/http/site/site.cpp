@@ -67,6 +67,11 @@ site& site::add_local(detail::loop_local made) {
     return *this;
 }
 
+site& site::set_error_page(detail::page_maker make) {
+    data_->error_page = std::move(make);
+    return *this;
+}
+
 // The sites of hosts begin with what the outer one has before its handlers, and number their files behind
 // its.
 std::shared_ptr<const detail::site_data> site::take() && {

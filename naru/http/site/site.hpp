@@ -23,6 +23,7 @@ struct loop_local {
     std::function<std::shared_ptr<void>(loop&)> make;
 };
 using head_hook = std::function<void(const exchange&, answer_head&)>;
+using page_maker = std::function<std::string(unsigned status, std::string_view explanation)>;
 
 }  // namespace detail
 
@@ -83,6 +84,13 @@ class site {
     site& on_head(F&& hook) {
         return add_hook(detail::head_hook(std::forward<F>(hook)));
     }
+    /// `std::string(unsigned status, std::string_view explanation)`: the page, in HTML, of an answer that the
+    /// library makes (404, 405, 500, ...), here and on all hosts. `explanation` is a sentence, to be escaped
+    /// as any text is.
+    template <class F>
+    site& error_page(F&& make) {
+        return set_error_page(detail::page_maker(std::forward<F>(make)));
+    }
     /// `site.per_loop([](loop& l) { return pool(l); })`: x.local<pool>() on each loop. Made when the server
     /// is (or the site is put in another's place), destroyed when the site's last request on the loop has
     /// ended.
@@ -106,6 +114,7 @@ class site {
     site& add_before(detail::handler step);
     site& add_hook(detail::head_hook hook);
     site& add_local(detail::loop_local made);
+    site& set_error_page(detail::page_maker make);
 
     std::unique_ptr<detail::site_data> data_;
 };

@@ -19,6 +19,7 @@ struct site_data {
     std::vector<head_hook> hooks;
     std::vector<loop_local> locals;
     std::vector<std::shared_ptr<const files_source>> files;
+    page_maker error_page;
     bool has_coroutine_before = false;
 
     /// Of the host that an authority names, or this.
