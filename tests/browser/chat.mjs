@@ -18,7 +18,8 @@ async function enter(name, width) {
   await page.goto(address);
   await page.fill('#name', name);
   await page.keyboard.press('Enter');
-  await page.waitForSelector('#say:not([hidden])');
+  await page.waitForSelector('#say', { state: 'visible' });
+  expect(name, !await page.isVisible('#enter'), 'who has entered is asked for a name');
   await page.waitForSelector(`#log p:text-is("* ${name} has come, ${people.length + 1} here")`);
   people.push(page);
   return page;
