@@ -13,6 +13,7 @@ inline constexpr const char* chat_page = R"page(<!doctype html>
   #log p { margin: 0; overflow-wrap: anywhere; }
   #log p.news { color: #777; }
   form { display: flex; gap: .5rem; margin-top: .5rem; }
+  form[hidden] { display: none; }
   input { flex: 1; font: inherit; }
   button { font: inherit; }
 </style>

@@ -97,7 +97,7 @@ TEST_P(WebsocketAllocation, AnIdleWebsocketIsSmall) {
     std::printf("an idle WebSocket: %zu bytes; the connection itself %zu\n", per_socket,
                 sizeof(websocket::connection));
 #if defined(__clang__)
-    EXPECT_LE(per_socket, 712u);
+    EXPECT_LE(per_socket, 704u);
 #endif
     clients.clear();
     run_until([&] { return handlers.running() == 0; });

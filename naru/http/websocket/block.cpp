@@ -17,24 +17,30 @@ struct free_block {
     free_block* next;
 };
 
-/// Of one thread. What is given back after the thread's end of it goes to the allocator.
+/// Of one thread. Trivial, so that a use of it is no call; its janitor comes with the first block that is
+/// kept.
 struct free_lists {
     std::array<free_block*, sizes> first{};
     std::array<std::uint32_t, sizes> count{};
-    bool over = false;
+    bool watched = false;  // by its janitor
+    bool over = false;     // what is given back after the thread's end goes to the allocator
+};
+constinit thread_local free_lists lists;
 
-    free_lists() noexcept = default;
-    free_lists(const free_lists&) = delete;
-    free_lists& operator=(const free_lists&) = delete;
-    ~free_lists() {
-        over = true;
-        for (free_block*& list : first) {
+struct janitor {
+    janitor() noexcept = default;
+    janitor(const janitor&) = delete;
+    janitor& operator=(const janitor&) = delete;
+    void begin() const noexcept { lists.watched = true; }
+    ~janitor() {
+        lists.over = true;
+        for (free_block*& list : lists.first) {
             while (list != nullptr)
                 std::free(std::exchange(list, list->next));
         }
     }
 };
-thread_local free_lists lists;
+thread_local janitor cleans;
 
 constexpr std::size_t index_of(std::size_t bytes) noexcept {
     return bytes <= smallest ? 0 : static_cast<std::size_t>(std::bit_width((bytes - 1) / smallest));
@@ -59,6 +65,7 @@ void release_block(std::byte* block, std::size_t bytes) noexcept {
         std::free(block);
         return;
     }
+    if (!lists.watched) cleans.begin();
     ++lists.count[index];
     lists.first[index] = new (block) free_block{lists.first[index]};
 }

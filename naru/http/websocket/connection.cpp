@@ -216,9 +216,8 @@ void connection::on_time() noexcept {
     const instant now = home().now();
     const naru::websocket::options& with = *options_;
     const std::error_code late(ETIMEDOUT, errno_category());
-    if (flight_ != nullptr && flight_->stands_still(now, with.send_timeout)) {
-        finish(late);
-    } else if (closing_ && now >= saturating_add(since_, with.close_timeout)) {
+    const bool stalled = flight_ != nullptr && flight_->stands_still(now, with.send_timeout);
+    if (stalled || (closing_ && now >= saturating_add(since_, with.close_timeout))) {
         finish(late);
     } else if (!closing_ && receiver_ != nullptr) {
         if (with.idle_timeout > duration::zero() && now >= saturating_add(since_, with.idle_timeout)) {

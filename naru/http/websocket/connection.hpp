@@ -147,7 +147,7 @@ class connection : private connection_receive, private connection_watch {
     const naru::websocket::options& settings() const noexcept { return *options_; }
 
     /// Its close is seen to by somebody else than the peer: the peer's end does not end it.
-    void set_attended() noexcept { attended_ = true; }
+    void set_attended(bool is) noexcept { attended_ = is; }
     bool attended() const noexcept { return attended_; }
 
  private:
@@ -189,6 +189,7 @@ class connection : private connection_receive, private connection_watch {
     // Reading (connection_receive.cpp).
     void read_on() noexcept;
     void on_receive() noexcept;
+    void take_in(lease came) noexcept;
     bool prepare_work() noexcept;
     void rest_from_work() noexcept;
     /// Takes apart what has come, until `who` is served. Without anybody, what is no control frame is

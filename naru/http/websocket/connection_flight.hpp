@@ -13,6 +13,7 @@ struct connection::flight : send_operation {
         : send_operation([](operation& op) noexcept { static_cast<flight&>(op).owner.on_sent(); }),
           owner(of),
           since(of.home().now()) {}
+    ~flight() = default;
 
     /// Takes more frames from the queue; those it has had before are unchanged.
     void load() noexcept;
@@ -25,7 +26,10 @@ struct connection::flight : send_operation {
     std::uint32_t frames = 0;  // the first ones of the queue
     std::uint32_t pieces = 0;
     out_frame* last = nullptr;
-    std::array<slice, 2 * limits::frames_per_send> list;
+    // As many of them as there are: nothing is done for the others.
+    union {
+        std::array<slice, 2 * limits::frames_per_send> list;
+    };
 };
 
 }  // namespace naru::websocket

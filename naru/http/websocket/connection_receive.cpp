@@ -7,12 +7,14 @@
 namespace naru::websocket {
 
 frame_parser::rules connection::rules() const noexcept {
+    constexpr std::uint64_t none = ~std::uint64_t{0};
     const std::uint64_t limit = options_->message_limit;
     frame_parser::rules with;
     with.masked = role_ == role::server;
     with.compression = compresses();
     with.message_limit = limit;
-    with.compressed_limit = limit + limit / 1000 + 1024;  // what has no redundancy grows a little
+    // What has no redundancy grows a little.
+    with.compressed_limit = limit > none / 2 ? none : limit + limit / 1000 + 1024;
     return with;
 }
 
@@ -59,33 +61,35 @@ void connection::read_on() noexcept {
     home().submit(receive_op());
 }
 
+/// Bytes of the peer's.
+void connection::take_in(lease came) noexcept {
+    if (finished_) return;
+    if (failed_ || close_received_) {
+        dropped_bytes_ += static_cast<std::uint32_t>(came.size());
+        if (dropped_bytes_ > limits::linger_bytes) finish(error_);
+        return;
+    }
+    if (!prepare_work()) return finish({ENOMEM, errno_category()});
+    if (!closing_) since_ = home().now();
+    pinged_ = false;
+    work_->held = std::move(came);
+    work_->rest = work_->held.bytes();
+    parse(receiver_);
+}
+
 void connection::on_receive() noexcept {
-    const std::int64_t result = receive_op().result;
-    lease came;
-    if (result > 0)
-        came = lease(home().buffers(), mutable_bytes(receive_op().data, static_cast<std::size_t>(result)));
-    if (finished_) {
-        came.reset();
-    } else if (result == outcome::end_of_stream) {
+    const std::int64_t result_now = receive_op().result;
+    if (result_now > 0) {
+        const auto size = static_cast<std::size_t>(result_now);
+        take_in(lease(home().buffers(), mutable_bytes(receive_op().data, size)));
+    } else if (result_now == outcome::end_of_stream) {
         ended_ = true;
         if (!error_)
             error_ = close_received_ ? make_error_code(naru::errc::end_of_stream)
                                      : make_error_code(errc::no_close_frame);
-    } else if (result < 0) {
-        if (result != outcome::canceled) finish(outcome::to_error(result));
-    } else if (failed_ || close_received_) {
-        dropped_bytes_ += static_cast<std::uint32_t>(result);
-        if (dropped_bytes_ > limits::linger_bytes) finish(error_);
-    } else if (!prepare_work()) {
-        finish({ENOMEM, errno_category()});
-    } else {
-        if (!closing_) since_ = home().now();
-        pinged_ = false;
-        work_->held = std::move(came);
-        work_->rest = work_->held.bytes();
-        parse(receiver_);
+    } else if (result_now != outcome::canceled) {
+        finish(outcome::to_error(result_now));
     }
-    came.reset();
     look_at_end();
     if (receiver_ != nullptr && (receiver_->done || receiver_->stopped || error_)) {
         receiver& who = *std::exchange(receiver_, nullptr);
@@ -204,7 +208,8 @@ void connection::inflate_on(receiver* who) noexcept {
         return;
     }
     // One byte more than there may be: whoever has as many has too many.
-    const std::size_t most = who->pieces ? limits::piece_bytes : options_->message_limit + 1;
+    const std::size_t limit = options_->message_limit;
+    const std::size_t most = who->pieces ? limits::piece_bytes : std::max(limit, limit + 1);
     inflater& in = extras_->deflate->in;
     const inflater::status outcome = with.inflating.empty() && with.message_ended
                                          ? in.finish(with.assembled, most)

@@ -132,8 +132,7 @@ std::optional<deflate_parameters> check_deflate_answer(std::string_view answer, 
     const std::string_view one = take_until(answer, ',');
     if (!answer.empty() || !parse_element(one, agreed)) return std::nullopt;
     const int wanted = std::clamp(with.window_bits, least_bits_sent, 15);
-    if (agreed.has_client_bits && (agreed.client_bits == 0 || agreed.client_bits < least_bits_sent))
-        return std::nullopt;
+    if (agreed.has_client_bits && agreed.client_bits < least_bits_sent) return std::nullopt;
     if (with.peer_no_context_takeover && !agreed.server_no_takeover) return std::nullopt;
     deflate_parameters parameters;
     parameters.server_no_context_takeover = agreed.server_no_takeover;

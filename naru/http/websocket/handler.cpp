@@ -2,28 +2,26 @@
 
 namespace naru::http::detail {
 
-bool accept_websocket(exchange& x, const websocket_options& with, websocket_start then) {
+std::optional<naru::websocket::agreement> accept_websocket(exchange& x, const websocket_options& with) {
     naru::websocket::handshake_fields fields;
     for (const auto& each : x.fields())
         fields.add(each.name, each.value);
     auto accepted = naru::websocket::accept_request(x.method() == method::get, true, fields, with);
-    if (!accepted) {
-        const naru::websocket::refusal& why = accepted.error();
-        for (const auto& each : why.fields)
+    if (accepted) {
+        for (const auto& each : accepted->fields)
             x.add(each.name, each.value);
-        if (why.status == 426) x.add("Upgrade", "websocket");
-        x.respond(why.status, "text/plain; charset=utf-8", std::string(why.reason) + "\n");
-        return false;
+        return std::move(*accepted);
     }
-    for (const auto& each : accepted->fields)
+    const naru::websocket::refusal& why = accepted.error();
+    for (const auto& each : why.fields)
         x.add(each.name, each.value);
-    naru::websocket::agreement agreed = std::move(*accepted);
-    auto start = [then = std::move(then), agreed = std::move(agreed)](upgraded_stream stream) mutable {
-        return then(std::move(stream), agreed);
-    };
-    if (x.upgrade("websocket", std::move(start))) return true;
+    if (why.status == 426) x.add("Upgrade", "websocket");
+    x.respond(why.status, "text/plain; charset=utf-8", std::string(why.reason) + "\n");
+    return std::nullopt;
+}
+
+void refuse_websocket(exchange& x) noexcept {
     if (!x.answered()) x.respond(400, "text/plain; charset=utf-8", "this is no request for a WebSocket\n");
-    return false;
 }
 
 naru::websocket::peer peer_of(upgraded_stream&& stream, std::shared_ptr<const websocket_options> with,

@@ -4,7 +4,9 @@
 #include <naru/http/exchange/exchange.hpp>
 #include <naru/http/websocket/peer.hpp>
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -15,10 +17,19 @@ using websocket_options = naru::websocket::options;
 
 namespace detail {
 
-using websocket_start = std::move_only_function<task<>(upgraded_stream, const naru::websocket::agreement&)>;
+/// What was agreed on, the fields of the answer with 101 added; or nothing, and the refusal has been
+/// answered.
+std::optional<naru::websocket::agreement> accept_websocket(exchange& x, const websocket_options& with);
+/// The exchange could not be upgraded.
+void refuse_websocket(exchange& x) noexcept;
 
-/// Makes the handshake: answers with 101 and has `then` called, or with why not.
-bool accept_websocket(exchange& x, const websocket_options& with, websocket_start then);
+/// What is kept from the answer to the beginning. Nothing of it is left afterwards.
+template <class Handler>
+struct accepted_websocket {
+    std::shared_ptr<const websocket_options> options;
+    naru::websocket::agreement agreed;
+    Handler handler;
+};
 
 /// The connection of an upgrade as a WebSocket.
 naru::websocket::peer peer_of(upgraded_stream&& stream, std::shared_ptr<const websocket_options> with,
@@ -34,13 +45,19 @@ template <class Handler>
 bool upgrade_to_websocket(exchange& x, std::shared_ptr<const websocket_options> with, Handler handler) {
     static_assert(std::is_same_v<std::invoke_result_t<const Handler&, websocket_peer>, task<>>,
                   "naru: a WebSocket's handler is task<>(websocket_peer), called as a const object");
-    const websocket_options& settings = *with;
-    return detail::accept_websocket(x, settings,
-                                    [with = std::move(with), handler = std::move(handler)](
-                                        upgraded_stream stream, const naru::websocket::agreement& agreed) {
-                                        return naru::websocket::attend(
-                                            detail::peer_of(std::move(stream), with, agreed), handler);
-                                    });
+    auto agreed = detail::accept_websocket(x, *with);
+    if (!agreed) return false;
+    using accepted = detail::accepted_websocket<Handler>;
+    auto kept =
+        std::unique_ptr<accepted>(new accepted{std::move(with), std::move(*agreed), std::move(handler)});
+    auto start = [kept = std::move(kept)](upgraded_stream stream) mutable {
+        const std::unique_ptr<accepted> now = std::move(kept);
+        return naru::websocket::attend(detail::peer_of(std::move(stream), now->options, now->agreed),
+                                       std::move(now->handler));
+    };
+    if (x.upgrade("websocket", std::move(start))) return true;
+    detail::refuse_websocket(x);
+    return false;
 }
 
 namespace detail {

@@ -76,8 +76,8 @@ class out_queue {
  private:
     out_frame* first_ = nullptr;
     out_frame* last_ = nullptr;
-    std::uint32_t controls_ = 0;
     std::size_t bytes_ = 0;
+    std::uint32_t controls_ = 0;
 };
 
 }  // namespace naru::websocket

@@ -195,7 +195,7 @@ class peer {
 
  private:
     template <class Handler>
-    friend task<> attend(peer made, const Handler& handler);
+    friend task<> attend(peer made, Handler handler);
 
     explicit peer(connection& shared) noexcept : to_(&shared) { shared.retain(); }
 
@@ -223,17 +223,17 @@ task<> end_of(connection& attended, bool thrown);
 /// with 1001 if it was stopped, with 1011 if it has thrown (the exception goes on). `handler` must outlive
 /// the task.
 template <class Handler>
-task<> attend(peer made, const Handler& handler) {
+task<> attend(peer made, Handler handler) {
     if (!made) co_return;
-    made.to_->set_attended();
-    peer kept(*made.to_);
+    made.to_->set_attended(true);
     std::exception_ptr thrown;
     try {
-        co_await handler(std::move(made));
+        co_await handler(peer(*made.to_));
     } catch (...) {
         thrown = std::current_exception();
     }
-    co_await detail::end_of(*kept.to_, thrown != nullptr);  // a frame of its own, which an idle one has not
+    made.to_->set_attended(false);
+    co_await detail::end_of(*made.to_, thrown != nullptr);  // a frame of its own, which an idle one has not
     if (thrown) std::rethrow_exception(thrown);
 }
 
