@@ -123,6 +123,21 @@ TEST_P(ClientPool, TheIdleRaceIsLostByNobody) {
     EXPECT_GT(server.connections(), trials / 20);
 }
 
+// A server that says why it ends an idle connection: the 408 answers no request.
+TEST_P(ClientPool, ATimeoutOfTheServersIsNoAnswer) {
+    scripted_server server(loop(), [](served& peer) -> task<> {
+        (void)co_await peer.request();
+        (void)co_await peer.say(answer_of("ok", "Keep-Alive: timeout=3600\r\n"));
+        (void)co_await peer.request();
+        (void)co_await peer.say(answer_of("late", "Connection: close\r\n", "408 Request Timeout"));
+    });
+    for (int each = 0; each < 3; ++each)
+        EXPECT_EQ(get(server.url()).text(), "200 ok");
+    EXPECT_EQ(server.connections(), 3u);
+    EXPECT_EQ(send(client_request("POST", server.url())).text(), "408 late");
+    EXPECT_EQ(server.connections(), 3u);
+}
+
 // A POST is never sent twice: on a connection that ends under it, it fails and says so.
 TEST_P(ClientPool, APostIsNotSentTwice) {
     for (const int way : {0, 1, 2}) {

@@ -153,10 +153,12 @@ task<client_result<client_answer>> client::ask(work& job) {
         }
         record.peer = turn->peer();
         auto done = co_await exchange(job, *turn.operator->());
-        if (done) break;
         // Between two requests the peer may end a connection whenever it likes, also while the next one is on
-        // its way. On a fresh one that is no excuse.
-        const bool ended_before = kept && !turn->answered() && is_end(done.error().error);
+        // its way: without a word, or with a 408, which then answers nothing (RFC 9110, section 15.5.9). On a
+        // fresh one that is no excuse.
+        const bool ended_before =
+            kept && (done ? turn->head().status == 408 : !turn->answered() && is_end(done.error().error));
+        if (done && !(ended_before && again)) break;
         turn.close();
         if (!ended_before || !again) co_return std::unexpected(std::move(done.error()));
         kept = false;

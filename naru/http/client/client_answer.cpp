@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <new>
 
 namespace naru::http {
 
@@ -34,6 +35,15 @@ std::optional<std::chrono::seconds> timeout_of(std::string_view keep_alive) noex
         return false;
     });
     return found;
+}
+
+bool append(std::string& whole, std::string_view piece) noexcept {
+    try {
+        whole.append(piece);
+        return true;
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
 }
 
 }  // namespace
@@ -171,7 +181,6 @@ task<client_result<bytes_view>> client_answer::read() {
 
 task<client_result<std::string>> client_answer::text(std::size_t limit) {
     std::string whole;
-    if (const auto expected = length()) whole.reserve(std::min<std::uint64_t>(*expected, limit));
     while (true) {
         auto piece = co_await read();
         if (!piece) co_return std::unexpected(std::move(piece.error()));
@@ -180,7 +189,7 @@ task<client_result<std::string>> client_answer::text(std::size_t limit) {
             co_return fails(EMSGSIZE,
                             "the body is longer than the " + std::to_string(limit) + " bytes allowed");
         }
-        whole.append(as_text(*piece));
+        if (!append(whole, as_text(*piece))) co_return fails(ENOMEM);
     }
 }
 

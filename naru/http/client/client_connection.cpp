@@ -52,6 +52,7 @@ void client_connection::begin_request(bool to_head, stop_scope& sending) noexcep
 void client_connection::on_received() noexcept {
     if (receive_.result > 0) {
         const auto size = static_cast<std::size_t>(receive_.result);
+        loop_.buffers().note_holder(receive_.data, receive_.target);
         lease_ = lease(loop_.buffers(), mutable_bytes(receive_.data, size));
         input_ = lease_.text();
     } else {
