@@ -17,7 +17,8 @@ namespace naru {
 /// what they hand out by them.
 inline constexpr int foreign_descriptors = 1 << 30;
 /// What closes one of those; set by who hands them out.
-inline constinit thread_local void (*close_foreign_descriptor)(int) noexcept = nullptr;
+using descriptor_closer = void (*)(int) noexcept;
+inline constinit thread_local descriptor_closer close_foreign_descriptor = nullptr;
 
 /// A descriptor with one owner, closed at the end of its life. For descriptors that are not in a loop yet,
 /// and for files.

@@ -25,8 +25,8 @@ struct world::recorded : record {
         recorded& owner;
     };
     template <class... Arguments>
-    recorded(world& of, step_kind kind, Arguments&&... arguments)
-        : record(kind), home(of), own(*this, std::forward<Arguments>(arguments)...) {}
+    recorded(world& of, step_kind of_kind, Arguments&&... arguments)
+        : record(of_kind), home(of), own(*this, std::forward<Arguments>(arguments)...) {}
     operation& op() noexcept override { return own; }
 
     world& home;

@@ -1,22 +1,18 @@
 // The examples' servers, unchanged, in a simulated world: their own main, and clients on another host.
+#include "../../examples/key_value_store.hpp"
+
 #include <naru/naru.hpp>
 #include <naru/sim/sim.hpp>
 
 #include <gtest/gtest.h>
 
-#include <cstdio>
-#include <cstdlib>
-#include <stdexcept>
+#include <cstdint>
 #include <string>
-#include <string_view>
+#include <utility>
 #include <vector>
 
-#define main echo_coroutine_main
-#include "../../examples/echo_coroutine.cpp"
-#undef main
-#define main key_value_main
-#include "../../examples/key_value.cpp"
-#undef main
+int echo_coroutine_main(int count, char** arguments);
+int key_value_main(int count, char** arguments);
 
 namespace naru::testing {
 namespace {
