@@ -5,6 +5,7 @@
 #include <naru/core/clock.hpp>
 #include <naru/core/object_pool.hpp>
 #include <naru/loop/backend.hpp>
+#include <naru/loop/held_input.hpp>
 #include <naru/loop/operation.hpp>
 #include <naru/loop/timers.hpp>
 
@@ -127,10 +128,14 @@ class loop {
     void close(handle closing) noexcept;
 
     /// Takes a descriptor into the loop; see backend::attach.
-    result<handle> attach(int descriptor, descriptor_kind kind,
-                          ownership whose = ownership::shared) noexcept {
+    [[nodiscard]] result<handle> attach(int descriptor, descriptor_kind kind,
+                                        ownership whose = ownership::shared) noexcept {
         return backend_->attach(descriptor, kind, whose);
     }
+    /// The same with what another loop had received on it ahead (`release`): reads and accepts are served
+    /// from that first. Without the memory for it the descriptor is closed, and the error is ENOMEM.
+    [[nodiscard]] result<handle> attach(int descriptor, descriptor_kind kind, ownership whose,
+                                        received_ahead&& ahead) noexcept;
     int descriptor(handle of) noexcept { return backend_->descriptor(of); }
     /// For socket options, addresses and other calls of one's own; see borrowed_descriptor.
     borrowed_descriptor borrow(handle of) noexcept { return backend_->borrow(of); }
@@ -138,6 +143,11 @@ class loop {
     result<handle> reserve_file() noexcept { return backend_->reserve_file(); }
 
     buffer_pool& buffers() noexcept { return backend_->buffers(); }
+    /// Whether a pending operation waits for a pool buffer, and not for its peer.
+    bool waits_for_buffer(const operation& op) noexcept {
+        return held_.holds_up(op) ||
+               (op.kind != operation_kind::buffer && backend_->waits_for_buffer(op.target));
+    }
     naru::backend& backend() noexcept { return *backend_; }
 
     /// Operations submitted and not yet handed back.
@@ -169,6 +179,12 @@ class loop {
     };
 
     void count(operation& first) noexcept;
+    void enqueue(operation& op) noexcept {
+        if (held_.wants(op)) [[unlikely]]
+            held_.take(op, *backend_, batch_, done_);
+        else
+            batch_.push(op);
+    }
     /// Posted tasks, and what completes without waiting.
     void begin_tick();
     /// The latter alone.
@@ -193,6 +209,7 @@ class loop {
     bool precise_used_ = false;
     operation_queue batch_;  // submitted in this tick
     operation_queue done_;   // completed, to be dispatched
+    held_input held_;
     instant now_;
     std::size_t in_flight_ = 0;
     std::atomic<std::thread::id> runs_on_{std::thread::id()};  // none while nobody runs it
