@@ -36,12 +36,14 @@ class category final : public std::error_category {
             case errc::channel_closed:
                 return "the channel is closed";
             case errc::wrong_kind_of_descriptor:
-                return "the descriptor from outside is of another kind than was asked for: a TCP or UDP socket "
+                return "the descriptor from outside is of another kind than was asked for: a TCP or UDP "
+                       "socket "
                        "is of an Internet family, a stream is connected and no listener";
             case errc::not_listening:
                 return "the socket from outside does not listen: call listen(2) before it is handed over";
             case errc::read_limit:
-                return "the peer has sent as much as the reader's limit allows, and what was looked for is not "
+                return "the peer has sent as much as the reader's limit allows, and what was looked for is "
+                       "not "
                        "among it: refuse the peer, or raise the limit";
             case errc::ended_early:
                 return "the stream has ended in the middle of what was to be read";

@@ -131,7 +131,7 @@ struct operation {
     union {
         std::byte* data = nullptr;  ///< recv: set at completion. recv_into, receive_from, read_file: lent
         slice* slices;              ///< send: lent, and advanced in place as bytes go out. send_to: lent
-        mutable_slice* pieces;      ///< recv_into with operation_flags::scatter: lent, `count` of them
+        mutable_slice* scattered;   ///< recv_into with operation_flags::scatter: lent, `count` of them
         received_ahead* ahead;      ///< release: lent, or nullptr: what was received ahead is dropped
         const void* address;        ///< connect: a lent sockaddr of `count` bytes
     };
@@ -195,7 +195,7 @@ struct receive_into_operation : operation {
             --into_count;
         }
         target = from;
-        pieces = into;
+        scattered = into;
         count = static_cast<std::uint32_t>(std::min(into_count, limits::slices_per_send));
         flags = operation_flags::scatter;
     }
@@ -203,7 +203,7 @@ struct receive_into_operation : operation {
 
 /// The memory of a recv_into. For backends.
 inline std::span<mutable_slice> pieces_of(operation& op, mutable_slice& one) noexcept {
-    if ((op.flags & operation_flags::scatter) != 0) return {op.pieces, op.count};
+    if ((op.flags & operation_flags::scatter) != 0) return {op.scattered, op.count};
     one = mutable_slice(op.data, op.count);
     return {&one, 1};
 }

@@ -112,8 +112,8 @@ task<result<std::size_t>> standard_stream::receive(std::span<mutable_slice> piec
         if (!ready) co_return fail(ready.error());
         auto call = [&in, pieces] { return in.call(pieces); };
         auto got = co_await offload(*in.workers, call);
-        const bool nothing = !got && got.error() == std::errc::resource_unavailable_try_again;
-        if (!nothing || !in.watched.get()) co_return got;
+        const bool was_taken = !got && got.error() == std::errc::resource_unavailable_try_again;
+        if (!was_taken || !in.watched.get()) co_return got;
     }
 }
 
