@@ -18,6 +18,7 @@ class Moving : public conformance {
     void SetUp() override {
         conformance::SetUp();
         if (IsSkipped()) return;
+        if (GetParam().name == "iocp") GTEST_SKIP() << "wine takes a socket in again by the same loop only";
         for (auto& each : others_) {
             each.thread = std::thread([&each] {
                 naru::loop there(GetParam().make().backend);
