@@ -20,6 +20,14 @@
 #include <naru/net/reactor.hpp>
 #include <naru/net/tcp_listener.hpp>
 #include <naru/net/udp_socket.hpp>
+#include <naru/net/unix_listener.hpp>
 #include <naru/os/socket_options.hpp>
+#include <naru/stream/any_stream.hpp>
+#include <naru/stream/buffered_reader.hpp>
+#include <naru/stream/buffered_writer.hpp>
+#include <naru/stream/byte_stream.hpp>
+#include <naru/stream/pipe_stream.hpp>
+#include <naru/stream/standard_stream.hpp>
 #include <naru/stream/tcp_stream.hpp>
+#include <naru/stream/unix_stream.hpp>
 #include <naru/stream/zero_copy.hpp>

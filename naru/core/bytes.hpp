@@ -1,8 +1,10 @@
 // Borrowed memory, and the shape the kernel wants it in.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string_view>
 
@@ -27,12 +29,40 @@ struct slice {
     slice(std::string_view text) noexcept : slice(as_bytes(text)) {}
 };
 
+/// One piece of the memory that a receive scatters into. Laid out like a slice.
+struct mutable_slice {
+    std::byte* data = nullptr;
+    std::size_t size = 0;
+
+    constexpr mutable_slice() noexcept = default;
+    constexpr mutable_slice(std::byte* memory, std::size_t count) noexcept : data(memory), size(count) {}
+    mutable_slice(mutable_bytes memory) noexcept : data(memory.data()), size(memory.size()) {}
+};
+
 /// Bytes in all slices together.
 inline std::uint64_t total_size(std::span<const slice> slices) noexcept {
     std::uint64_t total = 0;
     for (const slice& each : slices)
         total += each.size;
     return total;
+}
+
+inline std::uint64_t total_size(std::span<const mutable_slice> pieces) noexcept {
+    std::uint64_t total = 0;
+    for (const mutable_slice& each : pieces)
+        total += each.size;
+    return total;
+}
+
+/// Copies as much of `bytes` into the pieces, in their order, as they have room for; says how much.
+inline std::size_t scatter(bytes_view bytes, std::span<const mutable_slice> pieces) noexcept {
+    std::size_t copied = 0;
+    for (const mutable_slice& each : pieces) {
+        const std::size_t step = std::min(each.size, bytes.size() - copied);
+        if (step > 0) std::memcpy(each.data, bytes.data() + copied, step);
+        copied += step;
+    }
+    return copied;
 }
 
 /// Drops the first `count` bytes: slices that are used up become empty, the next one starts later.

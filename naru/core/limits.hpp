@@ -108,6 +108,11 @@ inline constexpr std::size_t slices_per_send = 64;
 /// Entries of one directory that are looked at for its listing.
 inline constexpr std::size_t directory_entries = 1'000'000;
 
+/// Bytes that a buffered_reader gives at most for one line, delimiter or count, and that a buffered_writer
+/// gathers.
+inline constexpr std::size_t reader_bytes = 64 * 1024;
+inline constexpr std::size_t writer_bytes = 4 * 1024;
+
 /// Open handles of one loop.
 inline constexpr std::uint32_t handles = 1u << 24;
 

@@ -35,6 +35,20 @@ class category final : public std::error_category {
                        "copy what is to be kept, or receive into memory of your own";
             case errc::channel_closed:
                 return "the channel is closed";
+            case errc::wrong_kind_of_descriptor:
+                return "the descriptor from outside is of another kind than was asked for: a TCP or UDP "
+                       "socket "
+                       "is of an Internet family, a stream is connected and no listener";
+            case errc::not_listening:
+                return "the socket from outside does not listen: call listen(2) before it is handed over";
+            case errc::read_limit:
+                return "the peer has sent as much as the reader's limit allows, and what was looked for is "
+                       "not "
+                       "among it: refuse the peer, or raise the limit";
+            case errc::ended_early:
+                return "the stream has ended in the middle of what was to be read";
+            case errc::cut_off:
+                return "nothing more can be sent: a send before was stopped when a part of it had gone out";
         }
         return "unknown naru error";
     }

@@ -13,14 +13,19 @@ using result = std::expected<T, std::error_code>;
 
 /// Conditions that naru adds to the operating system's.
 enum class errc : int {
-    end_of_stream = 1,        ///< the peer ended its direction in order (FIN); distinct from "0 bytes"
-    select_descriptor_limit,  ///< the descriptor is past FD_SETSIZE and this loop runs on select
-    handle_limit,             ///< limits::handles are open in this loop
-    direct_descriptor_limit,  ///< this loop's table of direct descriptors is full
-    blocking_descriptor,      ///< a listener, or a socket to be connected, from outside is in blocking mode
-    end_of_file,              ///< a file has fewer bytes than were to be sent of it
-    buffers_held,             ///< leases hold all receive buffers of the loop, and none was given back
-    channel_closed,           ///< no one sends through this channel any more, and it is empty
+    end_of_stream = 1,         ///< the peer ended its direction in order (FIN); distinct from "0 bytes"
+    select_descriptor_limit,   ///< the descriptor is past FD_SETSIZE and this loop runs on select
+    handle_limit,              ///< limits::handles are open in this loop
+    direct_descriptor_limit,   ///< this loop's table of direct descriptors is full
+    blocking_descriptor,       ///< a listener, or a socket to be connected, from outside is in blocking mode
+    end_of_file,               ///< a file has fewer bytes than were to be sent of it
+    buffers_held,              ///< leases hold all receive buffers of the loop, and none was given back
+    channel_closed,            ///< no one sends through this channel any more, and it is empty
+    wrong_kind_of_descriptor,  ///< a descriptor from outside is of another type or family than was asked for
+    not_listening,             ///< a socket from outside that is to be a listener does not listen
+    read_limit,   ///< a buffered_reader has its limit of bytes, and what was looked for is not among them
+    ended_early,  ///< the stream has ended in the middle of what was to be read
+    cut_off,      ///< the stream was poisoned by a send that had gone out in part when it was stopped
 };
 
 const std::error_category& naru_category() noexcept;

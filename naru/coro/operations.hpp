@@ -37,7 +37,7 @@ struct [[nodiscard]] receive_request : request<receive_request> {
         static awaiter* of(stop_entry& entry) noexcept {
             return entry.on_stop == &awaiter::cancel ? &static_cast<awaiter&>(entry) : nullptr;
         }
-        bool waits_for_buffer() const noexcept { return loop_->backend().waits_for_buffer(target); }
+        bool waits_for_buffer() const noexcept { return loop_->waits_for_buffer(*this); }
         /// Ends it with errc::buffers_held.
         void give_up() noexcept {
             gave_up_ = true;
@@ -81,13 +81,83 @@ struct [[nodiscard]] receive_into_request : request<receive_into_request> {
     mutable_bytes memory;
 };
 
-/// result<size_t>: all of the bytes, which are lent.
+/// result<size_t>: at least one byte into several pieces of lent memory, in their order. The pieces are lent,
+/// too.
+struct [[nodiscard]] receive_pieces_request : request<receive_pieces_request> {
+    receive_pieces_request(loop& on, handle from, std::span<mutable_slice> into) noexcept
+        : home(&on), source(from), pieces(into) {}
+
+    class awaiter : public operation_awaiter<receive_into_operation> {
+     public:
+        explicit awaiter(receive_pieces_request&& of) noexcept : operation_awaiter(*of.home) {
+            set(of.source, of.pieces.data(), of.pieces.size());
+        }
+        [[nodiscard]] naru::result<std::size_t> await_resume() const noexcept { return size_outcome(); }
+    };
+
+ private:
+    loop* home;
+    handle source;
+    std::span<mutable_slice> pieces;
+};
+
+/// result<lease>: a whole pool buffer for one's own use, in its turn among those who wait for one. What waits
+/// with leases in its hands may wait for itself: give them back before.
+struct [[nodiscard]] buffer_request : request<buffer_request> {
+    explicit buffer_request(loop& on) noexcept : home(&on) {}
+
+    class awaiter : public operation_awaiter<>, public detail::begins<awaiter> {
+     public:
+        explicit awaiter(buffer_request&& of) noexcept : operation_awaiter(*of.home, operation_kind::buffer) {
+            on_stop = &awaiter::cancel;
+        }
+        using detail::begins<awaiter>::await_suspend;
+        void begin(std::coroutine_handle<> waiting, stop_scope& in) noexcept {
+            root_ = &detail::root_of(in);
+            root_->receive_begins();
+            operation_awaiter::begin(waiting, in);
+        }
+        [[nodiscard]] naru::result<lease> await_resume() const noexcept;
+
+        /// The wait behind an entry of a scope; nullptr if it is something else's.
+        static awaiter* of(stop_entry& entry) noexcept {
+            return entry.on_stop == &awaiter::cancel ? &static_cast<awaiter&>(entry) : nullptr;
+        }
+        bool waits_for_buffer() const noexcept { return loop_->waits_for_buffer(*this); }
+        /// Ends it with errc::buffers_held.
+        void give_up() noexcept {
+            gave_up_ = true;
+            loop_->cancel(*this);
+        }
+
+     private:
+        static void cancel(stop_entry& entry) noexcept {
+            auto& self = static_cast<awaiter&>(entry);
+            self.loop_->cancel(self);
+        }
+        detail::root* root_ = nullptr;
+        bool gave_up_ = false;
+    };
+
+ private:
+    loop* home;
+};
+inline buffer_request wait_for_buffer(loop& of) noexcept { return buffer_request(of); }
+
+/// How much of what is given a send is to send: all of it, or what goes at once, one byte at least.
+enum class send_extent : std::uint8_t { all = 0, some = operation_flags::some };
+
+/// result<size_t>: all of the bytes, which are lent; or some of them, and how many.
 struct [[nodiscard]] send_request : request<send_request> {
-    send_request(loop& on, handle to, bytes_view what) noexcept : home(&on), sink(to), bytes(what) {}
+    send_request(loop& on, handle to, bytes_view what, send_extent much = send_extent::all) noexcept
+        : home(&on), sink(to), bytes(what), extent(much) {}
 
     class awaiter : public operation_awaiter<send_operation> {
      public:
-        explicit awaiter(send_request&& of) noexcept : operation_awaiter(*of.home) { set(of.sink, of.bytes); }
+        explicit awaiter(send_request&& of) noexcept : operation_awaiter(*of.home) {
+            set(of.sink, of.bytes);
+            flags = static_cast<std::uint8_t>(of.extent);
+        }
         [[nodiscard]] naru::result<std::size_t> await_resume() const noexcept { return size_outcome(); }
     };
 
@@ -95,19 +165,21 @@ struct [[nodiscard]] send_request : request<send_request> {
     loop* home;
     handle sink;
     bytes_view bytes;
+    send_extent extent;
 };
 
 /// The same with what is sent inside: a string, or a lease.
 template <class Owned>
 struct [[nodiscard]] send_owned_request : request<send_owned_request<Owned>> {
-    send_owned_request(loop& on, handle to, Owned&& what) noexcept
-        : home(&on), sink(to), owned(std::move(what)) {}
+    send_owned_request(loop& on, handle to, Owned&& what, send_extent much = send_extent::all) noexcept
+        : home(&on), sink(to), owned(std::move(what)), extent(much) {}
 
     class awaiter : public operation_awaiter<send_operation> {
      public:
         explicit awaiter(send_owned_request&& of) noexcept
             : operation_awaiter<send_operation>(*of.home), owned_(std::move(of.owned)) {
             this->set(of.sink, bytes_view(bytes_of(owned_)));
+            this->flags = static_cast<std::uint8_t>(of.extent);
         }
         [[nodiscard]] naru::result<std::size_t> await_resume() const noexcept { return this->size_outcome(); }
 
@@ -119,17 +191,20 @@ struct [[nodiscard]] send_owned_request : request<send_owned_request<Owned>> {
     loop* home;
     handle sink;
     Owned owned;
+    send_extent extent;
 };
 
 /// result<size_t>: all pieces; the slices are lent, too, and modified.
 struct [[nodiscard]] send_slices_request : request<send_slices_request> {
-    send_slices_request(loop& on, handle to, std::span<slice> what) noexcept
-        : home(&on), sink(to), pieces(what) {}
+    send_slices_request(loop& on, handle to, std::span<slice> what,
+                        send_extent much = send_extent::all) noexcept
+        : home(&on), sink(to), pieces(what), extent(much) {}
 
     class awaiter : public operation_awaiter<send_operation> {
      public:
         explicit awaiter(send_slices_request&& of) noexcept : operation_awaiter(*of.home) {
             set(of.sink, of.pieces.data(), static_cast<std::uint32_t>(of.pieces.size()));
+            flags = static_cast<std::uint8_t>(of.extent);
         }
         [[nodiscard]] naru::result<std::size_t> await_resume() const noexcept { return size_outcome(); }
     };
@@ -138,6 +213,7 @@ struct [[nodiscard]] send_slices_request : request<send_slices_request> {
     loop* home;
     handle sink;
     std::span<slice> pieces;
+    send_extent extent;
 };
 
 /// result<size_t>: `count` bytes of an open file.
@@ -169,7 +245,7 @@ struct [[nodiscard]] send_file_request : request<send_file_request> {
     std::uint64_t* sent;
 };
 
-/// result<void>: readable, writable.
+/// result<void>: readable, writable, shutdown.
 struct [[nodiscard]] ready_request : request<ready_request> {
     ready_request(loop& on, operation_kind which, handle of) noexcept : home(&on), kind(which), target(of) {}
 

@@ -17,6 +17,13 @@ result<lease> receive_request::awaiter::await_resume() const noexcept {
     return lease(loop_->buffers(), mutable_bytes(data, static_cast<std::size_t>(operation::result)));
 }
 
+result<lease> buffer_request::awaiter::await_resume() const noexcept {
+    if (gave_up_ && operation::result == outcome::canceled) return fail(errc::buffers_held);
+    if (failed()) return fail(error());
+    root_->receive_begins();  // this lease may be the last
+    return lease(loop_->buffers(), mutable_bytes(data, static_cast<std::size_t>(operation::result)));
+}
+
 namespace detail {
 
 void root::watch() noexcept {
@@ -65,10 +72,13 @@ void root::fail_starved() noexcept try {
     scope_access::for_each(
         scope_,
         [](void* context, stop_entry& entry) {
-            receive_request::awaiter* const receive = receive_request::awaiter::of(entry);
-            if (receive == nullptr || !receive->waits_for_buffer()) return;
-            receive->give_up();
-            *static_cast<bool*>(context) = true;
+            const auto give_up = [&](auto* waits) {
+                if (waits == nullptr || !waits->waits_for_buffer()) return;
+                waits->give_up();
+                *static_cast<bool*>(context) = true;
+            };
+            give_up(receive_request::awaiter::of(entry));
+            give_up(buffer_request::awaiter::of(entry));
         },
         &failed);
     if (failed && !std::exchange(reported_, true)) report_holders(*home_);

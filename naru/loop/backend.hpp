@@ -8,6 +8,7 @@
 #include <naru/loop/operation.hpp>
 #include <naru/os/address.hpp>
 #include <naru/os/socket.hpp>
+#include <naru/loop/received_ahead.hpp>
 
 #include <cerrno>
 #include <optional>
@@ -21,6 +22,7 @@ enum class descriptor_kind : std::uint8_t {
     listener,  ///< a listening socket
     datagram,  ///< a datagram socket: receive_from and send_to, readable and writable
     file,      ///< a file that is opened by name (reserve_file)
+    pipe,      ///< a pipe or terminal in non-blocking mode: received from and sent to by read and write
     other,     ///< anything that can be polled (pipe, eventfd, terminal): readable and writable only
 };
 
@@ -32,9 +34,12 @@ constexpr bool kinds_match(operation_kind kind, descriptor_kind of) noexcept {
             return of == descriptor_kind::listener;
         case operation_kind::recv:
         case operation_kind::recv_into:
-        case operation_kind::connect:
         case operation_kind::send:
+            return of == descriptor_kind::stream || of == descriptor_kind::socket ||
+                   of == descriptor_kind::pipe;
+        case operation_kind::connect:
         case operation_kind::send_file:
+        case operation_kind::shutdown:
             return of == descriptor_kind::stream || of == descriptor_kind::socket;
         case operation_kind::receive_from:
         case operation_kind::send_to:
@@ -49,6 +54,7 @@ constexpr bool kinds_match(operation_kind kind, descriptor_kind of) noexcept {
         case operation_kind::release:
             return true;
         case operation_kind::work:
+        case operation_kind::buffer:
             return false;
     }
     return false;
@@ -68,10 +74,11 @@ enum class ownership : std::uint8_t {
     shared  ///< perhaps another process: it was inherited or received. Its flags stay as they are, always.
 };
 
-/// The kinds on which a call is made that has no flag against waiting (accept, connect): in blocking mode
-/// somebody else's taking what was there would stop the loop. For backends.
+/// The kinds on which a call is made that has no flag against waiting (accept, connect, read, write): in
+/// blocking mode somebody else's taking what was there would stop the loop. For backends.
 constexpr bool needs_non_blocking(descriptor_kind kind) noexcept {
-    return kind == descriptor_kind::listener || kind == descriptor_kind::socket;
+    return kind == descriptor_kind::listener || kind == descriptor_kind::socket ||
+           kind == descriptor_kind::pipe;
 }
 
 /// How a stream socket that is to be connected is made.
@@ -155,6 +162,10 @@ class backend {
 
     /// Ends a wait in progress, or the next one at once. The only function that any thread may call.
     virtual void wake() noexcept = 0;
+
+    /// The connection behind a handle is known to have failed, though its system may not say so again
+    /// (received_ahead::failed).
+    virtual void mark_failed(handle /*of*/) noexcept {}
 
     /// Pool buffers that hold what was received ahead on a handle, for an owner who has not asked for it.
     virtual std::size_t kept_for(handle /*of*/) noexcept { return 0; }

@@ -7,6 +7,7 @@
 #include <naru/core/limits.hpp>
 #include <naru/core/slot_table.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -101,6 +102,9 @@ class lease {
         pool_ = nullptr;
         bytes_ = {};
     }
+
+    /// So many of its bytes count from here on, or all of them.
+    void keep_first(std::size_t bytes) noexcept { bytes_ = bytes_.first(std::min(bytes, bytes_.size())); }
 
     mutable_bytes bytes() const noexcept { return bytes_; }
     std::string_view text() const noexcept { return as_text(bytes_); }

@@ -85,7 +85,7 @@ void loop::count(operation& first) noexcept {
 void loop::submit(operation& op) noexcept {
     must_run_here();
     count(op);
-    batch_.push(op);
+    enqueue(op);
 }
 
 void loop::begin(operation& op, layer& by) noexcept {
@@ -113,7 +113,7 @@ void loop::cancel(operation& op) noexcept {
             op.state = operation_state::canceling;
             if ((op.flags & operation_flags::in_layer) != 0) {
                 op.through->cancel(op);
-            } else {
+            } else if (!held_.cancel(op, done_)) {
                 backend_->cancel(op, done_);
             }
             return;
@@ -122,6 +122,21 @@ void loop::cancel(operation& op) noexcept {
         case operation_state::completed:
             return;
     }
+}
+
+result<handle> loop::attach(int descriptor, descriptor_kind kind, ownership whose,
+                            received_ahead&& ahead) noexcept {
+    const auto attached = backend_->attach(descriptor, kind, whose);
+    if (!attached) return attached;
+    if (ahead.failed) backend_->mark_failed(*attached);
+    if (ahead.bytes.empty() && ahead.connections.empty() && ahead.ended == 0) return attached;
+    try {
+        held_.hold(*attached, std::move(ahead));
+    } catch (const std::bad_alloc&) {
+        close(*attached);
+        return fail_errno(ENOMEM);
+    }
+    return attached;
 }
 
 loop::detached_close::detached_close(loop& of) noexcept
@@ -169,6 +184,8 @@ void loop::submit_and_dispatch() {
 }
 
 void loop::end_tick(instant limit) {
+    if (held_.somebody_waits()) [[unlikely]]
+        held_.serve(*backend_, batch_, done_);
     const bool busy = !batch_.empty() || !done_.empty() || !posts_.empty() || !deferred_.empty();
     if (precise_used_) limit = std::min(limit, precise_.next());
     backend_->wait(busy ? instant::min() : std::min(limit, timers_.next()), done_);
@@ -203,7 +220,7 @@ unsigned loop::dispatch(unsigned budget) noexcept {
 // all behind it.
 void loop::follow(const operation& ended, operation& following) noexcept {
     if (succeeded(ended)) {
-        batch_.push(following);
+        enqueue(following);
         return;
     }
     for (operation* each = &following; each != nullptr;) {

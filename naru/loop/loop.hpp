@@ -6,6 +6,7 @@
 #include <naru/core/object_pool.hpp>
 #include <naru/loop/backend.hpp>
 #include <naru/loop/layer.hpp>
+#include <naru/loop/held_input.hpp>
 #include <naru/loop/operation.hpp>
 #include <naru/loop/timers.hpp>
 
@@ -132,8 +133,8 @@ class loop {
     void close(handle closing) noexcept;
 
     /// Takes a descriptor into the loop; see backend::attach.
-    result<handle> attach(int descriptor, descriptor_kind kind,
-                          ownership whose = ownership::shared) noexcept {
+    [[nodiscard]] result<handle> attach(int descriptor, descriptor_kind kind,
+                                        ownership whose = ownership::shared) noexcept {
         return backend_->attach(descriptor, kind, whose);
     }
     /// Sockets of this loop's world, and what there is to ask and to change of them; see backend.
@@ -154,6 +155,10 @@ class loop {
     }
     result<int> option(handle of, socket_option which) noexcept { return backend_->option(of, which); }
 
+    /// The same with what another loop had received on it ahead (`release`): reads and accepts are served
+    /// from that first. Without the memory for it the descriptor is closed, and the error is ENOMEM.
+    [[nodiscard]] result<handle> attach(int descriptor, descriptor_kind kind, ownership whose,
+                                        received_ahead&& ahead) noexcept;
     int descriptor(handle of) noexcept { return backend_->descriptor(of); }
     /// For socket options, addresses and other calls of one's own; see borrowed_descriptor.
     borrowed_descriptor borrow(handle of) noexcept { return backend_->borrow(of); }
@@ -161,6 +166,11 @@ class loop {
     result<handle> reserve_file() noexcept { return backend_->reserve_file(); }
 
     buffer_pool& buffers() noexcept { return backend_->buffers(); }
+    /// Whether a pending operation waits for a pool buffer, and not for its peer.
+    bool waits_for_buffer(const operation& op) noexcept {
+        return held_.holds_up(op) ||
+               (op.kind != operation_kind::buffer && backend_->waits_for_buffer(op.target));
+    }
     naru::backend& backend() noexcept { return *backend_; }
 
     /// When a tick would do something that no completion calls for; an instant in the past: at once. For
@@ -196,6 +206,12 @@ class loop {
     };
 
     void count(operation& first) noexcept;
+    void enqueue(operation& op) noexcept {
+        if (held_.wants(op)) [[unlikely]]
+            held_.take(op, *backend_, batch_, done_);
+        else
+            batch_.push(op);
+    }
     /// Posted tasks, and what completes without waiting.
     void begin_tick();
     /// The latter alone.
@@ -217,6 +233,7 @@ class loop {
     bool precise_used_ = false;
     operation_queue batch_;  // submitted in this tick
     operation_queue done_;   // completed, to be dispatched
+    held_input held_;
     instant now_;
     std::size_t in_flight_ = 0;
     std::atomic<std::thread::id> runs_on_{std::thread::id()};  // none while nobody runs it

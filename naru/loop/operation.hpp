@@ -21,7 +21,7 @@
 //     listener. With operation_flags::more others may be accepted ahead (io_uring; iocp always does). They
 //     belong to the next accepts, also to one that is cancelled: that it was `canceled` says that nobody is
 //     left. So who stops accepting cancels until he is told so, as acceptor does, and loses nobody; a close
-//     or release before that ends those who are left.
+//     before that ends those who are left, and a release takes them along (rule 13).
 // 10. What reads on a socket that is still to be connected waits for its connect, whichever of the two is
 //     submitted first. Where a tick ends in which nobody connects it (there is no connect, or it has failed),
 //     the read ends with ENOTCONN: why there is no connection is told the connect only. The handle may then
@@ -32,6 +32,14 @@
 // of
 //     one's own until EAGAIN, wait for nothing. Who has submitted a recv goes on with recv: io_uring may have
 //     received ahead.
+// 13. A release ends after the last completion on its handle, and hands over with the descriptor what was
+// received
+//     or accepted ahead of anybody's asking (received_ahead.hpp), if its owner has lent room for that. The
+//     loop that attaches both delivers that first. Refused for want of memory, it leaves the handle as it
+//     was.
+// 14. A send with operation_flags::some ends when one byte has gone or more, also if it is cancelled after
+// that.
+//     A shutdown has its turn among the sends.
 #pragma once
 
 #include <naru/core/bytes.hpp>
@@ -44,6 +52,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace naru {
 
@@ -59,11 +68,13 @@ enum class operation_kind : std::uint8_t {
     receive_from,  ///< result: bytes of one datagram written to the lent memory; 0 for an empty one
     send_to,       ///< result: bytes of the one datagram sent
     writable,      ///< result: 0 when a write would not block (may be spurious)
+    shutdown,      ///< result: 0; ends our direction behind the sends before it: the peer reads the end
     close,         ///< result: 0; the handle is gone
-    release,       ///< result: the descriptor, still open; what io_uring received ahead is lost
+    release,       ///< result: the descriptor, still open; `ahead`, if lent, gets what was received ahead
     open_file,     ///< result: 0; on a handle from loop::reserve_file
     read_file,     ///< result: bytes read, 0 at the end of the file
     work,          ///< a worker pool's (see worker_pool.hpp)
+    buffer,        ///< result: limits::buffer_bytes; `data` is a pool buffer, the handler's. Has no target
 };
 
 /// Of a handle. Within one, operations complete in the order of their submission (rule 5).
@@ -76,6 +87,7 @@ constexpr direction direction_of(operation_kind kind) noexcept {
         case operation_kind::send_file:
         case operation_kind::send_to:
         case operation_kind::writable:
+        case operation_kind::shutdown:
             return direction::write;
         default:
             return direction::read;
@@ -91,6 +103,8 @@ enum class operation_state : std::uint8_t {
 };
 
 class layer;
+
+struct received_ahead;
 
 struct operation {
     using handler = void (*)(operation&) noexcept;
@@ -122,6 +136,8 @@ struct operation {
     union {
         std::byte* data = nullptr;  ///< recv: set at completion. recv_into, receive_from, read_file: lent
         slice* slices;              ///< send: lent, and advanced in place as bytes go out. send_to: lent
+        mutable_slice* scattered;   ///< recv_into with operation_flags::scatter: lent, `count` of them
+        received_ahead* ahead;      ///< release: lent, or nullptr: what was received ahead is dropped
         const void* address;        ///< connect: a lent sockaddr of `count` bytes
     };
     std::int64_t result = 0;     ///< >= 0: see operation_kind; < 0: outcome::to_error
@@ -134,6 +150,8 @@ namespace operation_flags {
 inline constexpr std::uint8_t more = 1;  ///< send: more follows at once, do not push a partial segment out.
                                          ///< accept: another one follows at once (rule 9)
 inline constexpr std::uint8_t in_layer = 128;  ///< the loop's: a layer completes it, not the backend
+inline constexpr std::uint8_t some = 2;  ///< send: ends as soon as one byte or more has gone
+inline constexpr std::uint8_t scatter = 4;  ///< recv_into: into several pieces of memory, in their order
 }  // namespace operation_flags
 
 using operation_queue = intrusive_queue<operation>;
@@ -163,6 +181,38 @@ struct send_operation : operation {
  private:
     slice own_;
 };
+
+/// Receives into one piece of memory, or into several as into one.
+struct receive_into_operation : operation {
+    explicit receive_into_operation(handler on_completion) noexcept
+        : operation(operation_kind::recv_into, on_completion) {}
+
+    void set(handle from, mutable_bytes into) noexcept {
+        target = from;
+        data = into.data();
+        count = one_call(into);
+        flags = 0;
+    }
+    /// `into` is lent with the memory it names, limits::slices_per_send of it at most. At least one piece
+    /// must have room (EINVAL otherwise).
+    void set(handle from, mutable_slice* into, std::size_t into_count) noexcept {
+        while (into_count > 0 && into->size == 0) {
+            ++into;
+            --into_count;
+        }
+        target = from;
+        scattered = into;
+        count = static_cast<std::uint32_t>(std::min(into_count, limits::slices_per_send));
+        flags = operation_flags::scatter;
+    }
+};
+
+/// The memory of a recv_into. For backends.
+inline std::span<mutable_slice> pieces_of(operation& op, mutable_slice& one) noexcept {
+    if ((op.flags & operation_flags::scatter) != 0) return {op.scattered, op.count};
+    one = mutable_slice(op.data, op.count);
+    return {&one, 1};
+}
 
 /// Sends `remaining` bytes of a file from `offset`; both move as bytes go out.
 struct send_file_operation : operation {

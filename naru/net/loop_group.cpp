@@ -57,7 +57,7 @@ struct loop_group::state {
     task<> run_shard(shard& of, std::size_t index);
     task<> accept_all(shard& of, task_group& connections);
     void begin(task_group& connections, tcp_stream stream);
-    void hand_over(unique_descriptor socket, shard& to);
+    void hand_over(detached socket, shard& to);
     void release_others();
 };
 
@@ -254,10 +254,11 @@ void loop_group::state::begin(task_group& connections, tcp_stream stream) {
 }
 
 // In order: what was handed over before is served before.
-void loop_group::state::hand_over(unique_descriptor socket, shard& to) {
+void loop_group::state::hand_over(detached socket, shard& to) {
     to.own_loop->post([this, &to, moved = std::move(socket)]() mutable {
         if (to.connections == nullptr) return;
-        const auto attached = to.own_loop->attach(moved.release(), descriptor_kind::stream, ownership::own);
+        const auto attached = to.own_loop->attach(moved.descriptor.release(), descriptor_kind::stream,
+                                                  ownership::own, std::move(moved.ahead));
         if (attached) begin(*to.connections, tcp_stream(*to.own_loop, *attached));
     });
 }

@@ -14,6 +14,12 @@ result<udp_socket> udp_socket::bind(loop& on, std::string_view where, const udp_
     return bind(on, *parsed, options);
 }
 
+result<udp_socket> udp_socket::adopt(loop& into, unique_descriptor from) noexcept {
+    const auto adopted = detail::adopt(into, std::move(from), socket_use::udp_socket);
+    if (!adopted) return fail(adopted.error());
+    return udp_socket(into, *adopted);
+}
+
 result<received_datagram> udp_socket::receive_request::awaiter::await_resume() const noexcept {
     if (failed()) return fail(error());
     received_datagram got;

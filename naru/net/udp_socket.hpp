@@ -7,6 +7,7 @@
 #include <naru/loop/datagram.hpp>
 #include <naru/os/address.hpp>
 #include <naru/os/socket.hpp>
+#include <naru/stream/detached.hpp>
 
 #include <string_view>
 
@@ -23,15 +24,23 @@ struct received_datagram {
 /// awaited. Several may be awaited at a time: those in one direction complete in order.
 class udp_socket {
  public:
-    static result<udp_socket> bind(loop& on, const address& where, const udp_options& options = {}) noexcept;
+    [[nodiscard]] static result<udp_socket> bind(loop& on, const address& where,
+                                                 const udp_options& options = {}) noexcept;
     /// "127.0.0.1:7777"; port 0 takes a free one, as a client does.
-    static result<udp_socket> bind(loop& on, std::string_view where,
-                                   const udp_options& options = {}) noexcept;
+    [[nodiscard]] static result<udp_socket> bind(loop& on, std::string_view where,
+                                                 const udp_options& options = {}) noexcept;
+
+    /// A UDP socket from outside, bound already. Its file description may be shared, so its flags stay as
+    /// they are. Errors: those of check_adopted and loop::attach; it is closed then.
+    [[nodiscard]] static result<udp_socket> adopt(loop& into, unique_descriptor from) noexcept;
 
     class receive_request;
     class send_request;
-    /// result<received_datagram>: one datagram into `memory`, which must stay until then.
-    receive_request receive_from(mutable_bytes memory) noexcept;
+    /// result<received_datagram>: one datagram into `memory` (any contiguous bytes), which must stay until
+    /// then.
+    template <class Memory>
+        requires detail::writable_byte_range<Memory>
+    receive_request receive_from(Memory&& memory) noexcept;
     /// result<size_t>: one datagram, all of it, or an error (see send_to_operation). The bytes (any that are
     /// contiguous) must stay until then; `to` is copied.
     template <byte_source Source>
@@ -40,7 +49,16 @@ class udp_socket {
     close_request close() noexcept { return close_request(std::move(owned_)); }
 
     /// Where it is bound; tells the port that was chosen for port 0.
-    result<address> local_address() const noexcept { return owned_.home().local_address(owned_.get()); }
+    [[nodiscard]] result<address> local_address() const noexcept {
+        return owned_.home().local_address(owned_.get());
+    }
+    /// Whom it is connected to, if it came so from outside. Errors: ENOTCONN.
+    [[nodiscard]] result<address> peer_address() const noexcept {
+        return owned_.home().peer_address(owned_.get());
+    }
+    /// result<unique_descriptor>: takes it out of its loop, still open. Nothing is received ahead on a
+    /// datagram socket.
+    bare_release_request release() noexcept { return bare_release_request(std::move(owned_)); }
     loop& home() const noexcept { return owned_.home(); }
     handle native() const noexcept { return owned_.get(); }
     /// For socket options: see borrowed_descriptor.
@@ -93,8 +111,12 @@ class [[nodiscard]] udp_socket::send_request : public request<send_request> {
     address to_;
 };
 
-inline udp_socket::receive_request udp_socket::receive_from(mutable_bytes memory) noexcept {
-    return {owned_.home(), owned_.get(), memory};
+template <class Memory>
+    requires detail::writable_byte_range<Memory>
+udp_socket::receive_request udp_socket::receive_from(Memory&& memory) noexcept {
+    static_assert(!detail::owned_bytes<Memory>,
+                  "naru: memory to receive into must outlive the receive: pass a name or a span");
+    return {owned_.home(), owned_.get(), writable_bytes_of(memory)};
 }
 template <byte_source Source>
 udp_socket::send_request udp_socket::send_to(Source&& source, const address& to) noexcept {

@@ -32,6 +32,9 @@ static_assert(current_directory == AT_FDCWD);
 static_assert(sizeof(slice) == sizeof(iovec) && offsetof(slice, data) == offsetof(iovec, iov_base) &&
                   offsetof(slice, size) == offsetof(iovec, iov_len),
               "slices are handed to the kernel as they are");
+static_assert(sizeof(mutable_slice) == sizeof(iovec) &&
+              offsetof(mutable_slice, data) == offsetof(iovec, iov_base) &&
+              offsetof(mutable_slice, size) == offsetof(iovec, iov_len));
 
 namespace {
 
@@ -57,6 +60,34 @@ std::int64_t recv(int socket, mutable_bytes into) noexcept {
     const std::size_t size = std::min(into.size(), limits::bytes_per_call);
     const std::int64_t got = restarted([&] { return ::recv(socket, into.data(), size, MSG_DONTWAIT); });
     return got == 0 && !into.empty() ? outcome::end_of_stream : got;
+}
+
+std::int64_t recv(int socket, std::span<const mutable_slice> pieces) noexcept {
+    if (pieces.size() == 1) return recv(socket, mutable_bytes(pieces[0].data, pieces[0].size));
+    msghdr message{};
+    message.msg_iov = reinterpret_cast<iovec*>(const_cast<mutable_slice*>(pieces.data()));
+    message.msg_iovlen = std::min(pieces.size(), limits::slices_per_send);
+    const std::int64_t got = restarted([&] { return ::recvmsg(socket, &message, MSG_DONTWAIT); });
+    return got == 0 ? outcome::end_of_stream : got;
+}
+
+std::int64_t read(int descriptor, std::span<const mutable_slice> pieces) noexcept {
+    const std::int64_t got = restarted([&] {
+        return ::readv(descriptor, reinterpret_cast<const iovec*>(pieces.data()),
+                       static_cast<int>(std::min(pieces.size(), limits::slices_per_send)));
+    });
+    return got == 0 ? outcome::end_of_stream : got;
+}
+
+std::int64_t write(int descriptor, std::span<const slice> pieces) noexcept {
+    return restarted([&] {
+        return ::writev(descriptor, reinterpret_cast<const iovec*>(pieces.data()),
+                        static_cast<int>(std::min(pieces.size(), limits::slices_per_send)));
+    });
+}
+
+std::int64_t shutdown_send(int socket) noexcept {
+    return ::shutdown(socket, SHUT_WR) == 0 ? 0 : outcome::from_errno(errno);
 }
 
 std::int64_t send(int socket, std::span<const slice> slices, bool more) noexcept {

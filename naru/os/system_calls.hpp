@@ -19,6 +19,17 @@ std::int64_t accept(int listener) noexcept;
 /// recv(2). 0 bytes is end of stream, and reported as such.
 std::int64_t recv(int socket, mutable_bytes into) noexcept;
 
+/// recvmsg(2): the same into several pieces, of which at least one has room.
+std::int64_t recv(int socket, std::span<const mutable_slice> pieces) noexcept;
+
+/// readv(2) and writev(2), for pipes and terminals: these calls wait on a descriptor in blocking mode. 0
+/// bytes read is end of stream. ENOTSUP on Windows.
+std::int64_t read(int descriptor, std::span<const mutable_slice> pieces) noexcept;
+std::int64_t write(int descriptor, std::span<const slice> pieces) noexcept;
+
+/// shutdown(2) of the direction that sends: 0 or an error.
+std::int64_t shutdown_send(int socket) noexcept;
+
 /// sendmsg(2), or send(2) for one slice. May be short.
 std::int64_t send(int socket, std::span<const slice> slices, bool more) noexcept;
 

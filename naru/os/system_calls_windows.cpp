@@ -55,6 +55,35 @@ std::int64_t recv(int socket, mutable_bytes into) noexcept {
     return got == 0 && !into.empty() ? outcome::end_of_stream : got;
 }
 
+std::int64_t recv(int socket, std::span<const mutable_slice> pieces) noexcept {
+    if (socket < 0) return bad_descriptor;
+    wsa_buffers memory;
+    DWORD count = 0;
+    for (const mutable_slice& each : pieces) {
+        if (count == memory.size()) break;
+        memory[count++] = {static_cast<ULONG>(std::min<std::size_t>(each.size, limits::bytes_per_call)),
+                           reinterpret_cast<char*>(each.data)};
+    }
+    DWORD got = 0;
+    DWORD flags = 0;
+    if (WSARecv(socket_of(socket), memory.data(), count, &got, &flags, nullptr, nullptr) != 0)
+        return windows::last_socket_outcome();
+    return got == 0 ? outcome::end_of_stream : static_cast<std::int64_t>(got);
+}
+
+std::int64_t read(int /*descriptor*/, std::span<const mutable_slice> /*pieces*/) noexcept {
+    return outcome::from_errno(ENOTSUP);
+}
+
+std::int64_t write(int /*descriptor*/, std::span<const slice> /*pieces*/) noexcept {
+    return outcome::from_errno(ENOTSUP);
+}
+
+std::int64_t shutdown_send(int socket) noexcept {
+    if (socket < 0) return bad_descriptor;
+    return ::shutdown(socket_of(socket), SD_SEND) == 0 ? 0 : windows::last_socket_outcome();
+}
+
 std::int64_t send(int socket, std::span<const slice> slices, bool /*more*/) noexcept {
     if (socket < 0) return bad_descriptor;
     wsa_buffers pieces;

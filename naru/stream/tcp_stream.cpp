@@ -2,7 +2,17 @@
 
 namespace naru {
 
-result<void> tcp_stream::shutdown_send() noexcept { return home().shutdown_send(native()); }
+result<tcp_stream> tcp_stream::adopt(loop& into, detached from) noexcept {
+    const auto adopted = detail::adopt(into, std::move(from), socket_use::tcp_stream);
+    if (!adopted) return fail(adopted.error());
+    return tcp_stream(into, *adopted);
+}
+
+result<tcp_stream> tcp_stream::adopt(loop& into, unique_descriptor from) noexcept {
+    const auto adopted = detail::adopt(into, std::move(from), socket_use::tcp_stream);
+    if (!adopted) return fail(adopted.error());
+    return tcp_stream(into, *adopted);
+}
 
 bool tcp_stream::connect_request::awaiter::await_ready() noexcept {
     refusal_ = open();

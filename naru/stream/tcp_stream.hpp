@@ -1,17 +1,12 @@
 // A TCP connection in a loop, for coroutines.
 #pragma once
 
-#include <naru/coro/byte_source.hpp>
-#include <naru/coro/operations.hpp>
-#include <naru/coro/owned_handle.hpp>
 #include <naru/os/address.hpp>
-#include <naru/os/socket.hpp>
+#include <naru/stream/byte_stream.hpp>
+#include <naru/stream/handle_stream.hpp>
 
 #include <optional>
-#include <span>
 #include <string_view>
-#include <type_traits>
-#include <utility>
 
 namespace naru {
 
@@ -24,12 +19,11 @@ struct connect_options {
     explicit connect_options(const address& local) noexcept : from(local) {}
 };
 
-/// Move-only; closes its connection at the end of its life. Functions that return a request do nothing until
-/// it is awaited. One operation per direction at a time, or several: they complete in order.
-class tcp_stream {
+/// A byte_stream (byte_stream.hpp); what it can do stands in handle_stream.hpp.
+class tcp_stream : public socket_stream {
  public:
     tcp_stream() noexcept = default;
-    tcp_stream(loop& on, handle connection) noexcept : owned_(on, connection) {}
+    tcp_stream(loop& on, handle connection) noexcept : socket_stream(on, connection) {}
 
     class connect_request;
     /// result<tcp_stream>. Errors: ECONNREFUSED, ... and those of making and binding a socket.
@@ -37,62 +31,16 @@ class tcp_stream {
     /// "127.0.0.1:8080", "[::1]:8080": numbers only, as address::parse takes it. Errors: also EINVAL.
     static connect_request connect(loop& on, std::string_view peer, const connect_options& how = {}) noexcept;
 
-    /// result<lease>: at least one byte in a pool buffer. Errors: end_of_stream, ECONNRESET, buffers_held.
-    receive_request receive() noexcept { return {home(), native()}; }
-    /// result<size_t>: at least one byte into `memory` (any contiguous bytes), which must stay until then.
-    template <class Memory>
-        requires detail::writable_byte_range<Memory>
-    receive_into_request receive(Memory&& memory) noexcept {
-        static_assert(!detail::owned_bytes<Memory>,
-                      "naru: memory to receive into must outlive the receive: pass a name or a span");
-        return {home(), native(), writable_bytes_of(memory)};
-    }
-
-    /// result<size_t>: all of it, or an error (EPIPE, ECONNRESET, ...). Bytes that have a name are lent until
-    /// then; a temporary that owns its bytes is kept in the request.
-    template <byte_source Source>
-    auto send(Source&& source) noexcept {
-        if constexpr (detail::owned_bytes<Source>) {
-            return send_owned_request<std::remove_cvref_t<Source>>(home(), native(),
-                                                                   std::forward<Source>(source));
-        } else {
-            return send_request(home(), native(), bytes_of(source));
-        }
-    }
-    /// Several pieces as one; the slices themselves are lent, too, and modified.
-    send_slices_request send(std::span<slice> pieces) noexcept { return {home(), native(), pieces}; }
-    /// result<size_t>: `count` bytes of an open file from `offset`; end_of_file if it has fewer. `sent`, if
-    /// given, is set to the bytes that have gone out, also when not all of them have.
-    send_file_request send_file(int file, std::uint64_t offset, std::uint64_t count,
-                                std::uint64_t* sent = nullptr) noexcept {
-        return {home(), native(), file, offset, count, sent};
-    }
-    /// For code that reads or writes the descriptor by itself (splice).
-    ready_request readable() noexcept { return {home(), operation_kind::readable, native()}; }
-    ready_request writable() noexcept { return {home(), operation_kind::writable, native()}; }
-    /// Cancels and joins what is in flight, then closes.
-    close_request close() noexcept { return close_request(std::move(owned_)); }
-    class release_request;
-    /// result<unique_descriptor>: takes the connection out of its loop, still open, to be attached to
-    /// another. What is in flight is cancelled. What io_uring received ahead is lost: release before
-    /// receiving.
-    release_request release() noexcept;
-
-    /// shutdown(2): ends our direction; the peer reads end_of_stream after what was sent.
-    [[nodiscard]] result<void> shutdown_send() noexcept;
+    /// One that has left another loop: delivers first what that had received ahead. Errors: those of
+    /// check_adopted and loop::attach; it is closed then.
+    [[nodiscard]] static result<tcp_stream> adopt(loop& into, detached from) noexcept;
+    /// A connected TCP socket from outside: inherited, received, or made by other code. Its file description
+    /// may be shared, so its flags stay as they are. Errors: the same.
+    [[nodiscard]] static result<tcp_stream> adopt(loop& into, unique_descriptor from) noexcept;
 
     /// Errors: ENOTCONN, EBADF.
     [[nodiscard]] result<address> peer_address() const noexcept { return home().peer_address(native()); }
     [[nodiscard]] result<address> local_address() const noexcept { return home().local_address(native()); }
-
-    loop& home() const noexcept { return owned_.home(); }
-    handle native() const noexcept { return owned_.get(); }
-    /// For socket options: see borrowed_descriptor.
-    borrowed_descriptor borrow() const noexcept { return home().borrow(owned_.get()); }
-    explicit operator bool() const noexcept { return static_cast<bool>(owned_.get()); }
-
- private:
-    owned_handle owned_;
 };
 
 class [[nodiscard]] tcp_stream::connect_request : public request<connect_request> {
@@ -124,33 +72,6 @@ class [[nodiscard]] tcp_stream::connect_request : public request<connect_request
     connect_options how_;
 };
 
-class [[nodiscard]] tcp_stream::release_request : public request<release_request> {
- public:
-    explicit release_request(owned_handle leaving) noexcept : leaving_(std::move(leaving)) {}
-
-    class awaiter : public operation_awaiter<>, public detail::begins<awaiter> {
-     public:
-        explicit awaiter(release_request&& of) noexcept
-            : operation_awaiter(of.leaving_.home(), operation_kind::release),
-              leaving_(std::move(of.leaving_)) {}
-        using detail::begins<awaiter>::await_suspend;
-        void begin(std::coroutine_handle<> waiting, stop_scope& in) noexcept {
-            target = leaving_.give();
-            begin_unstoppable(waiting, in);
-        }
-        [[nodiscard]] naru::result<unique_descriptor> await_resume() const noexcept {
-            if (failed()) return fail(error());
-            return unique_descriptor(static_cast<int>(operation::result));
-        }
-
-     private:
-        owned_handle leaving_;
-    };
-
- private:
-    owned_handle leaving_;
-};
-
 inline tcp_stream::connect_request tcp_stream::connect(loop& on, const address& peer,
                                                        const connect_options& how) noexcept {
     return {on, peer, how};
@@ -159,8 +80,7 @@ inline tcp_stream::connect_request tcp_stream::connect(loop& on, std::string_vie
                                                        const connect_options& how) noexcept {
     return {on, address::parse(peer), how};
 }
-inline tcp_stream::release_request tcp_stream::release() noexcept {
-    return release_request(std::move(owned_));
-}
+
+static_assert(byte_stream<tcp_stream>);
 
 }  // namespace naru

@@ -1,9 +1,9 @@
 #include <naru/stream/zero_copy.hpp>
 
 #include <naru/core/limits.hpp>
-#include <naru/coro/combine.hpp>
 #include <naru/coro/deadline.hpp>
 #include <naru/coro/sleep.hpp>
+#include <naru/os/system_calls.hpp>
 #include <naru/stream/splice.hpp>
 
 #include <cerrno>
@@ -17,7 +17,7 @@ constexpr std::size_t splice_turn = 64 * 1024;  // what a pipe holds by default 
 // Bytes that the loop had received already (io_uring receives ahead) must go before any that splice moves.
 // `readable` may be told of such bytes, too; only one after which there are none says that the loop has
 // stopped receiving.
-task<result<std::uint64_t>> forward_received(tcp_stream& from, tcp_stream& to) {
+task<result<std::uint64_t>> forward_received(handle_stream& from, handle_stream& to) {
     std::uint64_t moved = 0;
     stop_scope only_what_is_there;
     only_what_is_there.stop();
@@ -35,19 +35,11 @@ task<result<std::uint64_t>> forward_received(tcp_stream& from, tcp_stream& to) {
     }
 }
 
-task<result<std::uint64_t>> forward_by_copy(tcp_stream& from, tcp_stream& to) {
-    std::uint64_t moved = 0;
-    while (true) {
-        auto data = co_await from.receive();
-        if (!data && data.error() == errc::end_of_stream) co_return moved;
-        if (!data) co_return fail(data.error());
-        if (auto sent = co_await to.send(*data); !sent) co_return fail(sent.error());
-        moved += data->size();
-    }
-}
+// splice(2) waits on a socket in blocking mode, and has no flag against it.
+bool waits(const handle_stream& of) noexcept { return system_calls::is_blocking(of.borrow().get()); }
 
 // Ends with EINVAL, and nothing moved, if these descriptors cannot be spliced.
-task<result<std::uint64_t>> forward_by_splice(tcp_stream& from, tcp_stream& to, splice_pipe& pipe) {
+task<result<std::uint64_t>> forward_by_splice(handle_stream& from, handle_stream& to, splice_pipe& pipe) {
     std::uint64_t moved = 0;
     std::uint64_t turn_ends = limits::forward_turn;
     while (true) {
@@ -82,6 +74,23 @@ task<result<std::uint64_t>> forward_by_splice(tcp_stream& from, tcp_stream& to, 
     }
 }
 
+// What cannot be spliced to `to` has come into the pipe already.
+task<result<std::uint64_t>> drain(splice_pipe& pipe, handle_stream& to) {
+    std::uint64_t moved = 0;
+    while (pipe.held > 0) {
+        auto buffer = co_await wait_for_buffer(to.home());
+        if (!buffer) co_return fail(buffer.error());
+        const mutable_slice room(buffer->bytes());
+        const std::int64_t got = system_calls::read(pipe.read_end(), std::span(&room, 1));
+        if (got < 0) co_return fail(outcome::to_error(got));
+        buffer->keep_first(static_cast<std::size_t>(got));
+        if (auto sent = co_await to.send(*buffer); !sent) co_return fail(sent.error());
+        pipe.held -= static_cast<std::uint64_t>(got);
+        moved += static_cast<std::uint64_t>(got);
+    }
+    co_return moved;
+}
+
 }  // namespace
 
 result<splice_pipe> splice_pipe::make() noexcept {
@@ -93,64 +102,29 @@ result<splice_pipe> splice_pipe::make() noexcept {
     return made;
 }
 
-namespace {
-
-task<result<std::uint64_t>> forward_to_the_end(tcp_stream& from, tcp_stream& to, splice_pipe* pipe) {
+task<result<std::uint64_t>> detail::forward_plain(handle_stream& from, handle_stream& to, splice_pipe* pipe) {
     std::uint64_t total = 0;
-    bool by_copy = pipe == nullptr;
-    if (pipe != nullptr) {
+    bool by_copy = pipe == nullptr || waits(from) || waits(to);
+    if (!by_copy) {
         auto received = co_await forward_received(from, to);
         bool ended = !received && received.error() == errc::end_of_stream;
         if (!received && !ended) co_return received;
         if (received) total += *received;
         if (!ended) {
             auto spliced = co_await forward_by_splice(from, to, *pipe);
-            by_copy = !spliced && spliced.error() == std::errc::invalid_argument && pipe->held == 0;
+            by_copy = !spliced && spliced.error() == std::errc::invalid_argument;
             if (!spliced && !by_copy) co_return spliced;
+            if (by_copy && pipe->held > 0) spliced = co_await drain(*pipe, to);
+            if (!spliced && pipe->held > 0) co_return spliced;
             if (spliced) total += *spliced;
         }
     }
     if (by_copy) {
-        auto copied = co_await forward_by_copy(from, to);
+        auto copied = co_await forward_by_lease(from, to);
         if (!copied) co_return copied;
         total += *copied;
     }
     co_return total;
-}
-
-task<> one_direction(tcp_stream& from, tcp_stream& to, splice_pipe* pipe, stop_scope& both,
-                     std::uint64_t& moved, std::error_code& failure) {
-    const auto done = co_await with_stop(both, forward(from, to, pipe));
-    if (done) {
-        moved = *done;
-        co_return;
-    }
-    if (!failure)
-        failure = done.error();  // the first one: what follows from it is that the other is cancelled
-    both.stop();
-}
-
-}  // namespace
-
-task<result<std::uint64_t>> forward(tcp_stream& from, tcp_stream& to, splice_pipe* pipe) {
-    auto moved = co_await forward_to_the_end(from, to, pipe);
-    if (moved) {
-        (void)to.shutdown_send();
-    } else {
-        to.home().backend().reset_on_close(to.native());
-    }
-    co_return moved;
-}
-
-task<result<forwarded>> forward_both(tcp_stream& left, tcp_stream& right, splice_pipe* there,
-                                     splice_pipe* back) {
-    forwarded moved;
-    std::error_code failure;
-    stop_scope both;
-    co_await when_all(one_direction(left, right, there, both, moved.there, failure),
-                      one_direction(right, left, back, both, moved.back, failure));
-    if (failure) co_return fail(failure);
-    co_return moved;
 }
 
 }  // namespace naru

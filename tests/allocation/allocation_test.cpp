@@ -200,6 +200,37 @@ TEST_P(Allocation, AnEchoOfCoroutinesWithDeadlinesAllocatesNothing) {
     ASSERT_TRUE(run_until([&] { return group.running() == 0; }));
 }
 
+/// What was allocated between the tenth line and the ninetieth.
+task<> count_lines(tcp_stream& from, std::size_t& counted, int& lines) {
+    buffered_reader reader(from);
+    buffered_writer writer(from, 4096);
+    std::size_t before = 0;
+    while (auto line = co_await reader.line()) {
+        auto written = co_await writer.write(*line);
+        if (!written) co_return;
+        ++lines;
+        if (lines == 10) before = allocations.load();
+        if (lines == 90) counted = allocations.load() - before;
+    }
+}
+
+TEST_P(Allocation, LinesThatAreThereAreReadAndWrittenWithoutAny) {
+    auto sockets = tcp_pair();
+    background group(loop());
+    tcp_stream peer = stream_of(sockets.ours);
+    std::size_t counted = 1;
+    int lines = 0;
+    group.spawn(count_lines(peer, counted, lines));
+    std::string text;
+    for (int each = 0; each < 100; ++each)
+        text += "line\r\n";
+    write_all(sockets.peer.get(), text);
+    ASSERT_TRUE(run_until([&] { return lines == 100; }));
+    EXPECT_EQ(counted, 0u);
+    group.stop();
+    ASSERT_TRUE(run_until([&] { return group.running() == 0; }));
+}
+
 /// Notes how large the frames are.
 class measuring_pool : public frame_pool {
  public:

@@ -32,7 +32,7 @@ task<std::string> ask(naru::loop& on, address where, std::string text) {
     auto stream = co_await tcp_stream::connect(on, where);
     if (!stream) co_return "cannot connect: " + stream.error().message();
     if (!co_await stream->send(text)) co_return "cannot send";
-    (void)stream->shutdown_send();
+    (void)co_await stream->shutdown();
     std::string got;
     while (auto data = co_await stream->receive())
         got += data->text();

@@ -124,7 +124,9 @@ TEST_P(Request, AConnectionHasItsAddressesAndNoNagle) {
 TEST_P(Request, AConnectionMayLeaveItsLoop) {
     auto sockets = tcp_pair();
     tcp_stream stream = stream_of(sockets.ours);
-    auto leave = [&]() -> task<result<unique_descriptor>> { co_return co_await stream.release(); };
+    auto leave = [&]() -> task<result<unique_descriptor>> {
+        co_return co_await stream.release_dropping_received_ahead();
+    };
     auto left = run_task(loop(), leave());
     ASSERT_TRUE(left) << left.error().message();
     EXPECT_FALSE(stream);

@@ -149,9 +149,13 @@ iocp_backend::attempt iocp_backend::try_now(std::uint32_t slot, record& of, oper
         case operation_kind::open_file:
         case operation_kind::read_file:
             return try_file(slot, of, op, result);
+        case operation_kind::shutdown:
+            result = system_calls::shutdown_send(of.descriptor);
+            return attempt::finished;
         case operation_kind::close:
         case operation_kind::release:
         case operation_kind::work:
+        case operation_kind::buffer:
             break;
     }
     result = outcome::from_errno(EINVAL);

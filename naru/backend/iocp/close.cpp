@@ -5,6 +5,7 @@
 // memory.
 #include <naru/backend/iocp/backend.hpp>
 
+#include <naru/core/push.hpp>
 #include <naru/os/system_calls.hpp>
 
 namespace naru {
@@ -31,6 +32,15 @@ void iocp_backend::finish_close(std::uint32_t slot, record& of, operation_queue&
     operation& op = *of.closer;
     cancel_all(of, done);
     const int descriptor = of.descriptor;
+    if (op.kind == operation_kind::release && op.ahead != nullptr) {
+        std::vector<int>& leaving = op.ahead->connections;
+        if (of.accepts && leaving.empty()) leaving.swap(of.accepts->waiting);
+        while (of.accepts && !of.accepts->waiting.empty()) {
+            push_or_end(leaving, of.accepts->waiting.front());
+            of.accepts->waiting.erase(of.accepts->waiting.begin());
+        }
+        if (of.read_error != 0) op.ahead->ended = outcome::from_errno(of.read_error);
+    }
     if (of.accepts) {
         for (const int socket : of.accepts->waiting)
             system_calls::close(socket);

@@ -20,7 +20,8 @@ iocp_backend::attempt iocp_backend::try_recv(std::uint32_t slot, record& of, ope
         return attempt::finished;
     }
     if (!of.read_ready) {
-        if (op.kind == operation_kind::recv_into && op.count > 0) return begin_receive(slot, of, op, result);
+        const bool one_piece = (op.flags & operation_flags::scatter) == 0;
+        if (op.kind == operation_kind::recv_into && one_piece) return begin_receive(slot, of, op, result);
         const attempt waited = wait_readable(slot, of, result);
         if (waited != attempt::finished || result < 0) return waited;
         of.read_ready = true;
@@ -44,7 +45,7 @@ iocp_backend::attempt iocp_backend::wait_for_connection(const record& of, operat
 // Something is there, most likely.
 iocp_backend::attempt iocp_backend::recv_ready(std::uint32_t slot, record& of, operation& op,
                                                std::int64_t& result) noexcept {
-    mutable_bytes into(op.data, op.count);
+    mutable_bytes into;
     if (op.kind == operation_kind::recv) {
         std::byte* leased = buffers_.acquire();
         if (leased == nullptr) {
@@ -54,7 +55,10 @@ iocp_backend::attempt iocp_backend::recv_ready(std::uint32_t slot, record& of, o
         }
         into = mutable_bytes(leased, limits::buffer_bytes);
     }
-    result = system_calls::recv(of.descriptor, into);
+    mutable_slice one(into);
+    const bool lent = op.kind == operation_kind::recv_into;
+    const std::span<mutable_slice> pieces = lent ? pieces_of(op, one) : std::span(&one, 1);
+    result = system_calls::recv(of.descriptor, pieces);
     if (op.kind == operation_kind::recv) {
         if (result > 0) {
             op.data = into.data();
@@ -62,7 +66,7 @@ iocp_backend::attempt iocp_backend::recv_ready(std::uint32_t slot, record& of, o
             buffers_.release(into.data());
         }
     }
-    const bool is_short = result < 0 || static_cast<std::size_t>(result) < into.size();
+    const bool is_short = result < 0 || static_cast<std::uint64_t>(result) < total_size(pieces);
     if (is_short) of.read_ready = result == outcome::end_of_stream;  // an end stays readable
     return result == system_calls::would_block ? attempt::paused : attempt::finished;
 }

@@ -24,7 +24,7 @@ iocp_backend::attempt iocp_backend::try_send(std::uint32_t slot, record& of, ope
         const auto sent = static_cast<std::uint64_t>(result);
         op.progress += sent;
         naru::advance(left, sent);
-        if (sent == wanted) {
+        if (sent == wanted || (op.flags & operation_flags::some) != 0) {
             result = static_cast<std::int64_t>(op.progress);
             return attempt::finished;
         }

@@ -53,7 +53,10 @@ readiness_backend::attempt readiness_backend::try_now(std::uint32_t slot, record
         case operation_kind::connect:
             return try_connect(of, op, result);
         case operation_kind::send:
-            return of.write_ready ? try_send(of, op, result) : attempt::blocked;
+            // One that has nothing to send needs no room.
+            return of.write_ready || total_size(std::span<const slice>(op.slices, op.count)) == 0
+                       ? try_send(of, op, result)
+                       : attempt::blocked;
         case operation_kind::send_file: {
             if (!of.write_ready) return attempt::blocked;
             const attempt outcome = try_send_file(of, op, result);
@@ -70,9 +73,13 @@ readiness_backend::attempt readiness_backend::try_now(std::uint32_t slot, record
         case operation_kind::open_file:
         case operation_kind::read_file:
             return try_file(of, op, result);
+        case operation_kind::shutdown:
+            result = system_calls::shutdown_send(of.descriptor);
+            return attempt::finished;
         case operation_kind::close:
         case operation_kind::release:
         case operation_kind::work:
+        case operation_kind::buffer:
             break;
     }
     result = outcome::from_errno(EINVAL);
@@ -99,7 +106,7 @@ readiness_backend::attempt readiness_backend::try_accept(record& of, std::int64_
 
 readiness_backend::attempt readiness_backend::try_recv(record& of, operation& op,
                                                        std::int64_t& result) noexcept {
-    mutable_bytes into(op.data, op.count);
+    mutable_bytes into;
     of.starved = false;
     if (op.kind == operation_kind::recv) {
         std::byte* leased = buffers_.acquire();
@@ -109,13 +116,17 @@ readiness_backend::attempt readiness_backend::try_recv(record& of, operation& op
         }
         into = mutable_bytes(leased, limits::buffer_bytes);
     }
-    result = system_calls::recv(of.descriptor, into);
+    mutable_slice one(into);
+    const bool lent = op.kind == operation_kind::recv_into;
+    const std::span<mutable_slice> pieces = lent ? pieces_of(op, one) : std::span(&one, 1);
+    result = of.kind == descriptor_kind::pipe ? system_calls::read(of.descriptor, pieces)
+                                              : system_calls::recv(of.descriptor, pieces);
     if (of.guessed) {
         of.guessed = false;
         guess_score_ = result == system_calls::would_block ? std::max(guess_score_ - 1, 0)
                                                            : std::min(guess_score_ + 1, score_max);
     }
-    const bool is_short = result < 0 || static_cast<std::size_t>(result) < into.size();
+    const bool is_short = result < 0 || static_cast<std::uint64_t>(result) < total_size(pieces);
     if (op.kind == operation_kind::recv) {
         if (result > 0) {
             op.data = into.data();
@@ -154,9 +165,10 @@ readiness_backend::attempt readiness_backend::try_send(record& of, operation& op
             left = left.subspan(1);
         const std::uint64_t wanted = total_size(left);
         const std::uint64_t asked = std::min<std::uint64_t>(wanted, limits::bytes_per_call);
-        result = wanted == 0
-                     ? 0
-                     : system_calls::send(of.descriptor, left, (op.flags & operation_flags::more) != 0);
+        const bool more = (op.flags & operation_flags::more) != 0;
+        result = wanted == 0                        ? 0
+                 : of.kind == descriptor_kind::pipe ? system_calls::write(of.descriptor, left)
+                                                    : system_calls::send(of.descriptor, left, more);
         if (result == system_calls::would_block) {
             of.write_ready = false;
             return attempt::blocked;
@@ -165,7 +177,7 @@ readiness_backend::attempt readiness_backend::try_send(record& of, operation& op
         const auto sent = static_cast<std::uint64_t>(result);
         op.progress += sent;
         naru::advance(left, sent);
-        if (sent == wanted) {
+        if (sent == wanted || (op.flags & operation_flags::some) != 0) {
             result = static_cast<std::int64_t>(op.progress);
             return attempt::finished;
         }

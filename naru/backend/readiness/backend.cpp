@@ -73,7 +73,8 @@ result<handle> readiness_backend::name_descriptor(int descriptor, descriptor_kin
     fresh.registered = fresh.read_ready = fresh.hangup = fresh.urgent = fresh.retell = fresh.starved =
         fresh.guessed = fresh.blocking = fresh.kind_known = fresh.is_tcp = fresh.failed = fresh.ended = false;
     // An empty send buffer: the first send is worth trying.
-    fresh.write_ready = kind == descriptor_kind::stream || kind == descriptor_kind::datagram;
+    fresh.write_ready =
+        kind == descriptor_kind::stream || kind == descriptor_kind::datagram || kind == descriptor_kind::pipe;
     return made;
 }
 
@@ -164,6 +165,8 @@ void readiness_backend::close(std::uint32_t slot, record& of, operation& op, ope
         const interest was = of.armed == interest::none ? interest::both : of.armed;
         (void)poller_->set_interest(descriptor, token_of(slot, of), was, interest::none);
     }
+    if (op.kind == operation_kind::release && op.ahead != nullptr)
+        op.ahead->failed |= of.failed && !of.ended;  // told already, and by the system once only
     of.descriptor = -1;
     of.starved = false;
     records_.release(slot);

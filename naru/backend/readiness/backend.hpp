@@ -28,6 +28,9 @@ class readiness_backend final : public backend {
         const record* found = records_.find(of);
         return found != nullptr && found->starved;
     }
+    void mark_failed(handle of) noexcept override {
+        if (record* const found = records_.find(of)) found->failed = true;
+    }
     void submit(operation_queue& batch, operation_queue& done) noexcept override;
     void cancel(operation& op, operation_queue& done) noexcept override;
     void wait(instant until, operation_queue& done) noexcept override;

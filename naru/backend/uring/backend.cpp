@@ -30,7 +30,8 @@ constexpr std::uint8_t used_operations[] = {
     IORING_OP_CONNECT,      IORING_OP_POLL_ADD, IORING_OP_CLOSE,
     IORING_OP_OPENAT,       IORING_OP_READ,     IORING_OP_FILES_UPDATE,
     IORING_OP_ASYNC_CANCEL, IORING_OP_RECVMSG,  uring_abi::op_fixed_fd_install,
-    IORING_OP_NOP,          IORING_OP_TIMEOUT,
+    IORING_OP_NOP,          IORING_OP_TIMEOUT,  IORING_OP_WRITE,
+    IORING_OP_WRITEV,
 };
 
 }  // namespace
@@ -299,7 +300,8 @@ void uring_backend::start(operation& op, operation_queue& done) noexcept {
         case operation_kind::send:
         case operation_kind::send_file:
         case operation_kind::send_to:
-        case operation_kind::writable: {
+        case operation_kind::writable:
+        case operation_kind::shutdown: {
             const bool first = of->writes.empty();
             of->writes.push(op);
             if (first) start_write(*of, done);
@@ -320,6 +322,7 @@ void uring_backend::start(operation& op, operation_queue& done) noexcept {
             start_file(*of, op, done);
             return;
         case operation_kind::work:
+        case operation_kind::buffer:
             break;
     }
     complete(op, outcome::from_errno(EINVAL), done);

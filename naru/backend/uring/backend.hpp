@@ -51,6 +51,9 @@ class uring_backend final : public backend {
     void cancel(operation& op, operation_queue& done) noexcept override;
     void wait(instant until, operation_queue& done) noexcept override;
     void wake() noexcept override;
+    void mark_failed(handle of) noexcept override {
+        if (record* const found = records_.find(of)) found->failed = true;
+    }
     std::size_t kept_for(handle of) noexcept override;
     std::size_t most_connections(std::size_t descriptors) const noexcept override {
         return std::max<std::size_t>(descriptors, may_go_direct() ? table_ : 0);
@@ -212,6 +215,7 @@ class uring_backend final : public backend {
     void await_armed(std::uint32_t slot, record& of, operation& op) noexcept;
     void begin_close(std::uint32_t slot, record& of, operation& op, operation_queue& done) noexcept;
     void put_close(record& of, operation& op) noexcept;
+    bool hand_over_kept(record& of, received_ahead& to) noexcept;
     void finish_close_if_quiet(std::uint32_t slot, record& of, operation_queue& done) noexcept;
 
     // uring_direct.cpp

@@ -27,7 +27,8 @@ bool uring_backend::can_link(const operation& op, bool first) noexcept {
             // What waits before it would come after it; slices that are sent in parts are no single
             // operation.
             return of->kind == descriptor_kind::stream && of->writes.empty() && op.count == 1 &&
-                   op.slices->size > 0 && op.slices->size <= limits::bytes_per_call;
+                   op.slices->size > 0 && op.slices->size <= limits::bytes_per_call &&
+                   (op.flags & operation_flags::some) == 0;
         default:
             return false;
     }

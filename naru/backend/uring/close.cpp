@@ -4,6 +4,7 @@
 #include <naru/os/system_calls.hpp>
 
 #include <cerrno>
+#include <new>
 #include <utility>
 
 namespace naru {
@@ -120,6 +121,44 @@ void uring_backend::put_close(record& of, operation& op) noexcept {
     submission.file_index = static_cast<std::uint32_t>(of.descriptor) + 1;
 }
 
+// What was received or accepted for nobody leaves with the handle. False without the memory for it.
+bool uring_backend::hand_over_kept(record& of, received_ahead& to) noexcept try {
+    if (of.kind == descriptor_kind::listener) {
+        to.connections.reserve(to.connections.size() + of.kept);
+        while (of.kept > 0) {
+            const std::uint32_t first = of.kept_first;
+            record& accepted = records_.at(first);
+            int socket = std::exchange(accepted.descriptor, -1);
+            of.kept_first = accepted.next_free;
+            --of.kept;
+            if (accepted.direct) {
+                const int place = socket;
+                socket = install(place);
+                close_direct(place);
+                leave_place(accepted.kind, place);
+            }
+            records_.release(first);
+            if (socket >= 0) to.connections.push_back(socket);
+        }
+        return true;
+    }
+    std::size_t bytes = 0;
+    std::uint32_t each = of.kept_first;
+    for (unsigned count = 0; count < of.kept; ++count, each = received_[each].next)
+        bytes += received_[each].size;
+    to.bytes.reserve(to.bytes.size() + bytes);
+    each = of.kept_first;
+    for (unsigned count = 0; count < of.kept; ++count, each = received_[each].next) {
+        const std::byte* const data = buffers_.at(each) + received_[each].offset;
+        to.bytes.insert(to.bytes.end(), data, data + received_[each].size);
+    }
+    if (of.ended < 0 && of.ended != -ENOMEM) to.ended = of.ended;
+    to.failed |= of.failed && of.ended == 0;
+    return true;
+} catch (const std::bad_alloc&) {
+    return false;
+}
+
 // Something on a closing handle has ended: if it was the last, so does the close.
 void uring_backend::finish_close_if_quiet(std::uint32_t slot, record& of, operation_queue& done) noexcept {
     if (of.in_kernel != 0 || of.armed) return;
@@ -136,6 +175,11 @@ void uring_backend::finish_close_if_quiet(std::uint32_t slot, record& of, operat
         return;
     }
     of.reads.pop();
+    if (op.kind == operation_kind::release && op.ahead != nullptr && !hand_over_kept(of, *op.ahead)) {
+        of.closing = of.close_last = false;  // refused: the handle is as it was
+        complete(op, outcome::from_errno(ENOMEM), done);
+        return;
+    }
     drop_kept(of);
     int descriptor = std::exchange(of.descriptor, -1);
     if (of.direct) {

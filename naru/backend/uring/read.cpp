@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -54,8 +53,11 @@ bool uring_backend::serve_read(std::uint32_t slot, record& of, operation& op, st
     } else if (op.kind == operation_kind::readable) {
         io_uring_sqe& submission = entry_for(op, of, IORING_OP_POLL_ADD);
         submission.poll32_events = POLLIN | POLLRDHUP;
-    } else if (op.kind == operation_kind::recv_into && !of.armed) {
-        io_uring_sqe& submission = entry_for(op, of, IORING_OP_RECV);
+    } else if (op.kind == operation_kind::recv_into && !of.armed &&
+               (op.flags & operation_flags::scatter) == 0) {  // which is served from a buffer
+        const bool pipe = of.kind == descriptor_kind::pipe;
+        io_uring_sqe& submission = entry_for(op, of, pipe ? IORING_OP_READ : IORING_OP_RECV);
+        if (pipe) submission.off = static_cast<std::uint64_t>(-1);
         submission.addr = reinterpret_cast<std::uint64_t>(op.data);
         submission.len = static_cast<std::uint32_t>(std::min<std::size_t>(op.count, limits::bytes_per_call));
     } else if (op.kind == operation_kind::receive_from) {
@@ -97,9 +99,15 @@ void uring_backend::arm(std::uint32_t slot, record& of) noexcept {
         if (!one) submission.ioprio = IORING_ACCEPT_MULTISHOT;
         return;
     }
-    submission.opcode = IORING_OP_RECV;
     submission.flags |= IOSQE_BUFFER_SELECT;
     submission.buf_group = uring_buffers::group;
+    if (of.kind == descriptor_kind::pipe) {
+        submission.opcode = IORING_OP_READ;
+        submission.off = static_cast<std::uint64_t>(-1);
+        submission.len = limits::buffer_bytes;
+        return;
+    }
+    submission.opcode = IORING_OP_RECV;
     const unsigned ahead = receives_ahead();
     of.armed_bundle = options_.bundles && (of.bulk || options_.bundles_from_the_start) && ahead > 1;
     if (of.armed_bundle) {
@@ -307,19 +315,21 @@ void uring_backend::take_kept(record& of, operation& op, std::int64_t& result) n
     }
     received& piece = received_[first];
     std::byte* data = buffers_.at(first) + piece.offset;
-    if (op.kind == operation_kind::recv_into && op.count < piece.size) {
-        std::memcpy(op.data, data, op.count);
-        piece.offset = static_cast<std::uint16_t>(piece.offset + op.count);
-        piece.size = static_cast<std::uint16_t>(piece.size - op.count);
-        result = op.count;
-        return;
+    if (op.kind == operation_kind::recv_into) {
+        mutable_slice one;
+        const std::size_t copied = scatter({data, piece.size}, pieces_of(op, one));
+        result = static_cast<std::int64_t>(copied);
+        if (copied < piece.size) {
+            piece.offset = static_cast<std::uint16_t>(piece.offset + copied);
+            piece.size = static_cast<std::uint16_t>(piece.size - copied);
+            return;
+        }
     }
     of.kept_first = piece.next;
     --of.kept;
     --kept_ahead_;
     result = piece.size;
     if (op.kind == operation_kind::recv_into) {
-        std::memcpy(op.data, data, piece.size);
         buffers_.release(data);
     } else {
         op.data = data;

@@ -68,6 +68,11 @@ bool uring_backend::put_write(record& of, operation& op, std::int64_t& result) n
             put_connect(of, op);
             return false;
         }
+        case operation_kind::shutdown: {
+            const borrowed_descriptor socket = borrow(op.target);
+            result = socket ? system_calls::shutdown_send(socket.get()) : outcome::from_errno(EMFILE);
+            return true;
+        }
         default: {
             io_uring_sqe& submission = entry_for(op, of, IORING_OP_POLL_ADD);
             submission.poll32_events = POLLOUT;
@@ -83,6 +88,15 @@ bool uring_backend::put_send(record& of, operation& op) noexcept {
     const std::span<slice> left = unsent(op);
     if (left.empty()) return false;
     const bool one = left.size() == 1;
+    if (of.kind == descriptor_kind::pipe) {
+        io_uring_sqe& submission = entry_for(op, of, one ? IORING_OP_WRITE : IORING_OP_WRITEV);
+        submission.off = static_cast<std::uint64_t>(-1);
+        submission.addr = reinterpret_cast<std::uint64_t>(one ? static_cast<const void*>(left.front().data)
+                                                              : static_cast<const void*>(left.data()));
+        submission.len = static_cast<std::uint32_t>(one ? std::min(left.front().size, limits::bytes_per_call)
+                                                        : std::min(left.size(), limits::slices_per_send));
+        return true;
+    }
     of.zero_copy = !of.copies && !of.copies_first && op.backend_bits < most_notices &&
                    options_.zero_copy_from != limits::never_zero_copy &&
                    total_size(left) >= options_.zero_copy_from;
@@ -126,6 +140,7 @@ bool uring_backend::on_sent(record& of, operation& op, std::int64_t& result) noe
     naru::advance(std::span(op.slices, op.count), static_cast<std::size_t>(result));
     result = static_cast<std::int64_t>(op.progress);
     if (unsent(op).empty()) return true;
+    if (op.progress > 0 && (op.flags & operation_flags::some) != 0) return true;
     if (op.state == operation_state::canceling) {
         result = outcome::canceled;
         return true;

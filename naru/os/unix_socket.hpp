@@ -1,0 +1,34 @@
+// Sockets of the UNIX domain, before they are in a loop. ENOTSUP on Windows.
+#pragma once
+
+#include <naru/os/socket.hpp>
+#include <naru/os/unix_address.hpp>
+
+#include <optional>
+#include <utility>
+
+namespace naru {
+
+struct unix_listen_options {
+    int backlog = 4096;  ///< bounded by net.core.somaxconn
+    bool replace_stale =
+        false;  ///< removes a socket's path that nobody listens on. Two programs that start at the same
+                ///< moment with the same path may take it from each other: let one file lock decide
+    std::optional<unsigned> mode;  ///< permissions of the path (who may connect); else the umask decides
+
+    unix_listen_options() noexcept = default;
+};
+
+/// A bound, listening, non-blocking socket. Its path stays when it is closed. Errors: EADDRINUSE (also where
+/// a file is no socket), EACCES, ENOENT and the rest of bind(2).
+[[nodiscard]] result<unique_descriptor> listen_on(const unix_address& where,
+                                                  const unix_listen_options& options = {}) noexcept;
+
+/// A non-blocking stream socket, to be attached as descriptor_kind::socket; bound to `from`, if that is a
+/// name.
+[[nodiscard]] result<unique_descriptor> unix_stream_socket(const unix_address& from = {}) noexcept;
+
+/// Two that are connected to each other.
+[[nodiscard]] result<std::pair<unique_descriptor, unique_descriptor>> unix_socket_pair() noexcept;
+
+}  // namespace naru
