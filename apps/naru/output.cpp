@@ -19,7 +19,7 @@ constexpr int status_not_written = 1;
 // The first error of each stream.
 std::array<std::atomic<int>, 2> failures{};
 
-void write(standard_stream to, std::string_view text) noexcept {
+void write(standard_output to, std::string_view text) noexcept {
     const std::error_code error = write_standard(to, text);
     int none = 0;
     if (error) failures[static_cast<std::size_t>(to)].compare_exchange_strong(none, error.value());
@@ -27,8 +27,8 @@ void write(standard_stream to, std::string_view text) noexcept {
 
 }  // namespace
 
-void put(std::string_view text) noexcept { write(standard_stream::output, text); }
-void put_error(std::string_view text) noexcept { write(standard_stream::error, text); }
+void put(std::string_view text) noexcept { write(standard_output::output, text); }
+void put_error(std::string_view text) noexcept { write(standard_output::error, text); }
 
 void say(std::string_view line) noexcept try {
     put_error("naru: " + std::string(line) + '\n');
@@ -38,9 +38,9 @@ void say(std::string_view line) noexcept try {
 }
 
 int exit_status(int status) noexcept try {
-    const int output = failures[static_cast<std::size_t>(standard_stream::output)];
+    const int output = failures[static_cast<std::size_t>(standard_output::output)];
     if (output != 0) say("cannot write standard output: " + errno_category().message(output));
-    const bool lost = output != 0 || failures[static_cast<std::size_t>(standard_stream::error)] != 0;
+    const bool lost = output != 0 || failures[static_cast<std::size_t>(standard_output::error)] != 0;
     return status == 0 && lost ? status_not_written : status;
 } catch (const std::exception&) {
     return status_not_written;

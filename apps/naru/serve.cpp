@@ -47,7 +47,7 @@ class operator_lines {
     void put(std::string_view line) noexcept { output_.append(line); }
 
  private:
-    static unique_descriptor opened(standard_stream which) {
+    static unique_descriptor opened(standard_output which) {
         auto stream = open_standard(which);
         return stream ? std::move(*stream) : unique_descriptor();
     }
@@ -57,10 +57,10 @@ class operator_lines {
                                                                    : why.message());
     }
 
-    http::line_writer errors_{opened(standard_stream::error),
+    http::line_writer errors_{opened(standard_output::error),
                               {{}, http::limits::operator_log_bytes, describe_loss, {}}};
     http::line_writer output_{
-        opened(standard_stream::output),
+        opened(standard_output::output),
         {{}, http::limits::operator_log_bytes, describe_output, [this](std::string_view line) {
              say(line);
          }}};

@@ -30,8 +30,8 @@ bool terminal_has_utf8() {
     return false;
 }
 
-std::error_code write_standard(standard_stream to, std::string_view text) noexcept {
-    const auto written = write_log(to == standard_stream::output ? STDOUT_FILENO : STDERR_FILENO, text);
+std::error_code write_standard(standard_output to, std::string_view text) noexcept {
+    const auto written = write_log(to == standard_output::output ? STDOUT_FILENO : STDERR_FILENO, text);
     return written ? std::error_code() : written.error();
 }
 

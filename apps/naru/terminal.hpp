@@ -21,6 +21,6 @@ inline constexpr std::size_t terminal_width_default = 80;
 bool terminal_has_utf8();
 
 /// Writes all of `text` at once. An error is one of errno's.
-std::error_code write_standard(standard_stream to, std::string_view text) noexcept;
+std::error_code write_standard(standard_output to, std::string_view text) noexcept;
 
 }  // namespace naru::program

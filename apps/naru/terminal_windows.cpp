@@ -30,8 +30,8 @@ std::size_t terminal_width() {
 bool terminal_has_utf8() { return GetConsoleOutputCP() == CP_UTF8; }
 
 // By the C run-time, which makes the line ends that this system's programs expect.
-std::error_code write_standard(standard_stream to, std::string_view text) noexcept {
-    std::FILE* const stream = to == standard_stream::output ? stdout : stderr;
+std::error_code write_standard(standard_output to, std::string_view text) noexcept {
+    std::FILE* const stream = to == standard_output::output ? stdout : stderr;
     const bool written =
         std::fwrite(text.data(), 1, text.size(), stream) == text.size() && std::fflush(stream) == 0;
     return written ? std::error_code() : std::error_code(errno, errno_category());

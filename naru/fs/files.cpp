@@ -204,15 +204,15 @@ result<file_status> status_of(int file) noexcept {
     return status_from(raw);
 }
 
-result<unique_descriptor> open_standard(standard_stream which) noexcept {
-    const int number = which == standard_stream::output ? STDOUT_FILENO : STDERR_FILENO;
+result<unique_descriptor> open_standard(standard_output which) noexcept {
+    const int number = which == standard_output::output ? STDOUT_FILENO : STDERR_FILENO;
     unique_descriptor opened(fcntl(number, F_DUPFD_CLOEXEC, 3));
     if (!opened) return fail_errno(errno);
     return opened;
 }
 
 result<unique_descriptor> open_log(const std::string& path) noexcept {
-    if (path == "-") return open_standard(standard_stream::output);
+    if (path == "-") return open_standard(standard_output::output);
     unique_descriptor opened(
         ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644));
     if (!opened) return fail_errno(errno);

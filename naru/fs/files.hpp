@@ -88,10 +88,10 @@ class directory_root {
 
 result<file_status> status_of(int file) noexcept;
 
-enum class standard_stream : std::uint8_t { output, error };
+enum class standard_output : std::uint8_t { output, error };
 
 /// A descriptor of its own for what is standard output or standard error now. Errors: EBADF, EMFILE.
-result<unique_descriptor> open_standard(standard_stream which) noexcept;
+result<unique_descriptor> open_standard(standard_output which) noexcept;
 
 /// A file for a log, made if it is not there: what is written goes behind its end, whoever else writes. "-"
 /// is standard output. Never waits for a FIFO's other end. Errors: ENOENT, EACCES, EISDIR; ENXIO if nobody

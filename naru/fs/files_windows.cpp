@@ -141,9 +141,9 @@ result<file_status> status_of(int file) noexcept {
     return status;
 }
 
-result<unique_descriptor> open_standard(standard_stream which) noexcept {
+result<unique_descriptor> open_standard(standard_output which) noexcept {
     const HANDLE standard =
-        GetStdHandle(which == standard_stream::output ? STD_OUTPUT_HANDLE : STD_ERROR_HANDLE);
+        GetStdHandle(which == standard_output::output ? STD_OUTPUT_HANDLE : STD_ERROR_HANDLE);
     HANDLE copy = nullptr;
     if (!DuplicateHandle(GetCurrentProcess(), standard, GetCurrentProcess(), &copy, 0, FALSE,
                          DUPLICATE_SAME_ACCESS))
@@ -152,7 +152,7 @@ result<unique_descriptor> open_standard(standard_stream which) noexcept {
 }
 
 result<unique_descriptor> open_log(const std::string& path) noexcept {
-    if (path == "-") return open_standard(standard_stream::output);
+    if (path == "-") return open_standard(standard_output::output);
     const std::int64_t opened = windows::open_file(
         system_calls::current_directory, path, O_WRONLY | O_CREAT | O_APPEND, 0644, windows::io::synchronous);
     if (opened < 0) return fail(outcome::to_error(opened));

@@ -57,9 +57,9 @@ task<std::string> talk(loop& home, worker& serving, std::string_view request) {
     auto accepted = co_await listener.accept();
     tcp_stream server = checked(std::move(accepted), "its other end");
     auto released = co_await server.release();
-    unique_descriptor descriptor = checked(std::move(released), "its other end");
-    serving.take(
-        checked(home.attach(descriptor.release(), descriptor_kind::stream, ownership::own), "its other end"));
+    detached left = checked(std::move(released), "its other end");
+    serving.take(checked(home.attach(left.descriptor.release(), descriptor_kind::stream, ownership::own),
+                         "its other end"));
     std::string all;
     auto sent = co_await client.send(request);
     if (!sent) co_return all;
