@@ -401,7 +401,8 @@ connection::next_step connection::finish_call() noexcept {
                           (x.sends_ == exchange::body_kind::counted && x.left_ == 0);
     if (calls.client_gone || (x.answered_ && !is_whole)) {
         if (!calls.client_gone) {
-            if (!calls.thrown) report(fmt::format("the handler of {} ended within its answer", x.pattern()));
+            if (!calls.thrown && !calls.peer_ended)  // who has been left may stop
+                report(fmt::format("the handler of {} ended within its answer", x.pattern()));
             reset_on_close(worker_.loop_.borrow(target).get());
         }
         close();
@@ -432,7 +433,8 @@ connection::next_step connection::finish_call() noexcept {
         then = answer_status(calls.overrule, calls.overrule_reason,
                              calls.overrule == 503 ? "Retry-After: 1\r\n" : "");
     } else {
-        if (!calls.thrown) report(fmt::format("the handler of {} gave no answer", x.pattern()));
+        if (!calls.thrown && !calls.peer_ended)
+            report(fmt::format("the handler of {} gave no answer", x.pattern()));
         then = answer_status(500, "The server has no answer to this.");
     }
     end_call();
