@@ -202,6 +202,7 @@ connection::next_step connection::begin_call(const exchange& from) noexcept try 
         made.thrown = std::current_exception();
     }
     if (made.ended) return finish_call();
+    if (phase_ == phase::sending) park_input(2 * naru::limits::buffer_bytes);
     if (phase_ != phase::serving) return next_step::wait;
     if (made.x.ended_) return next_step::flush;
     if (made.reader == nullptr) worker_.loop_.disarm(*this);
