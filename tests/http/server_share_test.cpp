@@ -2,7 +2,9 @@
 // the test's own thread, so that the loop's pool can be looked at. On every engine.
 #include "fixture.hpp"
 
+#include <naru/coro/sleep.hpp>
 #include <naru/http/handlers/disk.hpp>
+#include <naru/http/http.hpp>
 #include <naru/http/limits.hpp>
 #include <naru/http/server/worker.hpp>
 
@@ -49,7 +51,7 @@ class share_test : public ::testing::TestWithParam<engine> {
         loop_ = std::make_unique<naru::loop>(std::move(choice.backend));
         threads_.emplace();
         worker_ =
-            std::make_unique<http::worker>(*loop_, options_, options_.site().take(), *threads_, nullptr,
+            std::make_unique<http::worker>(*loop_, options_, site().take(), *threads_, nullptr,
                                            [this](std::string_view line) { reports_.emplace_back(line); });
         worker_->serve({loop_->attach(listener.release(), descriptor_kind::listener).value()});
         (void)ask(get("/hello.txt"));  // what is there from the first request on
@@ -63,6 +65,24 @@ class share_test : public ::testing::TestWithParam<engine> {
         worker_.reset();
         threads_.reset();
         loop_.reset();
+    }
+
+    /// The files, and handlers that wait after they have begun in different ways.
+    http::site site() const {
+        http::site made = options_.site();
+        if (!with_handlers_) return made;
+        made.get("/wait", [](http::exchange&) -> task<> { (void)co_await sleep_for(1h); })
+            .get("/wait/{n}",
+                 [](http::exchange& x) -> task<> {
+                     (void)co_await x.write(x.param("n"));
+                     (void)co_await sleep_for(1h);
+                 })
+            .post("/wait", [](http::exchange& x) -> task<> {
+                (void)co_await x.read();
+                (void)co_await x.write("begun");
+                (void)co_await sleep_for(1h);
+            });
+        return made;
     }
 
     template <class Predicate>
@@ -109,6 +129,7 @@ class share_test : public ::testing::TestWithParam<engine> {
                            [&](const std::string& line) { return line.find(what) != std::string::npos; });
     }
 
+    bool with_handlers_ = false;
     temporary_directory files_;
     served_options options_;
     std::unique_ptr<naru::loop> loop_;
@@ -202,6 +223,36 @@ TEST_P(share_test, who_waits_for_the_disk_holds_none) {
     EXPECT_EQ(read(other).status, 200);
     EXPECT_TRUE(run_until(
         [&] { return std::all_of(all.begin(), all.end(), [](const busy& each) { return each.idle(); }); }));
+}
+
+TEST_P(share_test, who_waits_in_a_handler_holds_none) {
+    with_handlers_ = true;
+    begin();
+    if (IsSkipped()) return;
+    constexpr int handlers = 4;
+    std::deque<peer> waiting;
+    for (int each = 0; each < 40; ++each) {
+        waiting.push_back(connect());
+        const std::string body(each * 100, 'b');
+        switch (each % handlers) {
+            case 0:
+                waiting.back().say(get("/hello.txt") + get("/wait") + "G");
+                break;
+            case 1:
+                waiting.back().say(get("/wait/1") + get("/wait/2"));
+                break;
+            case 2:
+                waiting.back().say(get("/hello.txt") + get("/wait/1") + "G");
+                break;
+            default:
+                waiting.back().say(request("POST", "/wait", "Content-Length: 5000\r\n") + body);
+        }
+    }
+    for (std::size_t each = 0; each < waiting.size(); ++each) {
+        if (each % handlers != 3) EXPECT_TRUE(is_under_way(waiting[each])) << each;
+    }
+    EXPECT_TRUE(comes_to(0)) << leased() - unused_;
+    EXPECT_EQ(ask(get("/hello.txt")).body, hello);
 }
 
 // Answers that nobody takes fill the pool: those who have taken nothing for longest make room.

@@ -202,6 +202,7 @@ connection::next_step connection::begin_call(const exchange& from) noexcept try 
         made.thrown = std::current_exception();
     }
     if (made.ended) return finish_call();
+    if (phase_ == phase::sending) park_input(2 * naru::limits::buffer_bytes);
     if (phase_ != phase::serving) return next_step::wait;
     if (made.x.ended_) return next_step::flush;
     if (made.reader == nullptr) worker_.loop_.disarm(*this);
@@ -401,7 +402,8 @@ connection::next_step connection::finish_call() noexcept {
                           (x.sends_ == exchange::body_kind::counted && x.left_ == 0);
     if (calls.client_gone || (x.answered_ && !is_whole)) {
         if (!calls.client_gone) {
-            if (!calls.thrown) report(fmt::format("the handler of {} ended within its answer", x.pattern()));
+            if (!calls.thrown && !calls.peer_ended)  // who has been left may stop
+                report(fmt::format("the handler of {} ended within its answer", x.pattern()));
             reset_on_close(worker_.loop_.borrow(target).get());
         }
         close();
@@ -432,7 +434,8 @@ connection::next_step connection::finish_call() noexcept {
         then = answer_status(calls.overrule, calls.overrule_reason,
                              calls.overrule == 503 ? "Retry-After: 1\r\n" : "");
     } else {
-        if (!calls.thrown) report(fmt::format("the handler of {} gave no answer", x.pattern()));
+        if (!calls.thrown && !calls.peer_ended)
+            report(fmt::format("the handler of {} gave no answer", x.pattern()));
         then = answer_status(500, "The server has no answer to this.");
     }
     end_call();

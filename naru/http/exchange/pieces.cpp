@@ -243,6 +243,7 @@ void connection::wrote_for_call() noexcept {
     call& calls = *turn_->calls;
     phase_ = phase::serving;
     if (turn_->output != nullptr && turn_->filled == 0) release_output();
+    park_input(2 * naru::limits::buffer_bytes);  // nobody knows how long the handler waits from here on
     if (calls.writer != nullptr && !calls.write_waits) {
         calls.head.clear();
         return std::exchange(calls.writer, nullptr)->resume();

@@ -33,6 +33,8 @@ worker::worker(loop& on, const server_options& options, const std::shared_ptr<co
 worker::~worker() {
     NARU_ASSERT(connections_.live() == 0 && upgraded_ == 0);
     if (sweep_.queued) loop_.run_for_one_tick(duration(0));
+    const frame_pool::use frames(frames_);  // what handlers keep for the loop may have some
+    sites_.clear();
     loop_.disarm(drain_deadline_);
     loop_.disarm(look_);
     loop_.disarm(settle_deadline_);
