@@ -202,9 +202,9 @@ instant connection::due() const noexcept {
 
 void connection::watch_time() noexcept {
     if (finished_) return;
-    const instant next = due();
-    if (next != never && (!clock_watch().armed() || next < clock_watch().deadline))
-        home().arm(clock_watch(), next);
+    const instant first = due();
+    if (first != never && (!clock_watch().armed() || first < clock_watch().deadline))
+        home().arm(clock_watch(), first);
 }
 
 void connection::on_time() noexcept {

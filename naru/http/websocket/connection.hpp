@@ -116,7 +116,7 @@ class connection : private connection_receive, private connection_watch {
     void wait_to_send(sender& who, std::coroutine_handle<> waiting, stop_scope& in) noexcept;
     void stop_sending(sender& who) noexcept;
     /// Never waits: errc::queue_full instead.
-    naru::result<void> offer(message_kind kind, bytes_view payload,
+    naru::result<void> offer(message_kind which, bytes_view payload,
                              const prepared_message* prepared) noexcept;
     naru::result<void> ping(bytes_view payload) noexcept;
 
@@ -208,10 +208,10 @@ class connection : private connection_receive, private connection_watch {
     frame_parser::rules rules() const noexcept;
 
     // Sending (connection_send.cpp).
-    std::error_code admit(message_kind kind, bytes_view payload, const prepared_message* prepared) noexcept;
-    std::error_code push_copy(opcode kind, bytes_view payload, bool compressed) noexcept;
-    std::error_code push_compressed(opcode kind, bytes_view payload) noexcept;
-    bool push_control(opcode kind, bytes_view payload) noexcept;
+    std::error_code admit(message_kind which, bytes_view payload, const prepared_message* prepared) noexcept;
+    std::error_code push_copy(opcode which, bytes_view payload, bool compressed) noexcept;
+    std::error_code push_compressed(opcode which, bytes_view payload) noexcept;
+    bool push_control(opcode which, bytes_view payload) noexcept;
     bool has_room(std::size_t more) const noexcept;
     void make_room(std::size_t more) noexcept;
     bool lends(const sender& who) const noexcept;

@@ -10,12 +10,12 @@
 namespace naru::websocket {
 
 void connection::flight::load() noexcept {
-    out_frame* next = last == nullptr ? owner.queue_.front() : last->next;
-    for (; next != nullptr && frames < limits::frames_per_send; next = next->next) {
-        list[pieces++] = next->head;
-        if (next->payload.size != 0) list[pieces++] = next->payload;
+    out_frame* each = last == nullptr ? owner.queue_.front() : last->next;
+    for (; each != nullptr && frames < limits::frames_per_send; each = each->next) {
+        list[pieces++] = each->head;
+        if (each->payload.size != 0) list[pieces++] = each->payload;
         ++frames;
-        last = next;
+        last = each;
     }
     set(owner.stream_.native(), list.data(), pieces);
 }
@@ -97,7 +97,7 @@ bool connection::try_send(sender& who) noexcept {
     return true;
 }
 
-naru::result<void> connection::offer(message_kind kind, bytes_view payload,
+naru::result<void> connection::offer(message_kind which, bytes_view payload,
                                      const prepared_message* prepared) noexcept {
     if (!open()) return naru::fail(refusal());
     const std::size_t size = payload.size() + frame_head_bytes;
@@ -113,7 +113,7 @@ naru::result<void> connection::offer(message_kind kind, bytes_view payload,
                 return naru::fail(make_error_code(errc::too_slow));
         }
     }
-    if (const std::error_code error = admit(kind, payload, prepared)) return naru::fail(error);
+    if (const std::error_code error = admit(which, payload, prepared)) return naru::fail(error);
     return {};
 }
 
@@ -169,7 +169,7 @@ void connection::serve_senders() noexcept {
     }
 }
 
-std::error_code connection::admit(message_kind kind, bytes_view payload,
+std::error_code connection::admit(message_kind which, bytes_view payload,
                                   const prepared_message* prepared) noexcept {
     std::error_code error;
     if (prepared != nullptr && role_ == role::server) {
@@ -177,15 +177,15 @@ std::error_code connection::admit(message_kind kind, bytes_view payload,
         if (shared == nullptr) return {ENOMEM, errno_category()};
         queue_.push(*shared);
     } else if (compresses() && payload.size() >= limits::compressed_from) {
-        error = push_compressed(opcode_of(kind), payload);
+        error = push_compressed(opcode_of(which), payload);
     } else {
-        error = push_copy(opcode_of(kind), payload, false);
+        error = push_copy(opcode_of(which), payload, false);
     }
     flush();
     return error;
 }
 
-std::error_code connection::push_compressed(opcode kind, bytes_view payload) noexcept {
+std::error_code connection::push_compressed(opcode which, bytes_view payload) noexcept {
     deflater& out = extras_->deflate->out;
     buffer compressed;
     if (!out.compress(payload, compressed)) {
@@ -194,13 +194,13 @@ std::error_code connection::push_compressed(opcode kind, bytes_view payload) noe
         return error;
     }
     const bool shorter = compressed.size() < payload.size() || out.context_takeover();
-    return push_copy(kind, shorter ? compressed.view() : payload, shorter);
+    return push_copy(which, shorter ? compressed.view() : payload, shorter);
 }
 
-std::error_code connection::push_copy(opcode kind, bytes_view payload, bool compressed) noexcept {
+std::error_code connection::push_copy(opcode which, bytes_view payload, bool compressed) noexcept {
     const bool masked = role_ == role::client;
     const mask_key key = masked ? random_key() : mask_key();
-    const frame_head head = make_frame_head(kind, true, compressed, payload.size(), masked ? &key : nullptr);
+    const frame_head head = make_frame_head(which, true, compressed, payload.size(), masked ? &key : nullptr);
     out_frame* const frame = make_own_frame(head.size + payload.size());
     if (frame == nullptr) return {ENOMEM, errno_category()};
     std::byte* const to = own_bytes(*frame);
@@ -211,13 +211,13 @@ std::error_code connection::push_copy(opcode kind, bytes_view payload, bool comp
         std::memcpy(to + head.size, payload.data(), payload.size());
     }
     frame->head = slice(to, head.size + payload.size());
-    frame->control = is_control(kind);
+    frame->control = is_control(which);
     queue_.push(*frame);
     return {};
 }
 
-bool connection::push_control(opcode kind, bytes_view payload) noexcept {
-    if (push_copy(kind, payload, false)) return false;
+bool connection::push_control(opcode which, bytes_view payload) noexcept {
+    if (push_copy(which, payload, false)) return false;
     flush();
     return true;
 }
@@ -251,7 +251,7 @@ void connection::on_sent() noexcept {
     const std::error_code error = flight_->error();
     list_head gone;
     if (!error) {
-        for (std::uint32_t count = flight_->frames; count > 0; --count) {
+        for (std::uint32_t left = flight_->frames; left > 0; --left) {
             out_frame& each = queue_.pop();
             if (each.whose == out_frame::memory::lent) {
                 auto& lent = static_cast<lent_frame&>(each);

@@ -20,7 +20,8 @@ class [[nodiscard]] receive_message_request : public naru::request<receive_messa
 
     class awaiter : public naru::detail::begins<awaiter>, private receiver {
      public:
-        explicit awaiter(receive_message_request&& of) noexcept : receiver(*of.from_, of.pieces_) {}
+        explicit awaiter(receive_message_request&& request) noexcept
+            : receiver(*request.from_, request.pieces_) {}
         bool await_ready() noexcept { return of->try_receive(*this); }
         void begin(std::coroutine_handle<> who, stop_scope& in) noexcept {
             of->wait_to_receive(*this, who, in);
@@ -44,8 +45,8 @@ class [[nodiscard]] send_message_request : public naru::request<send_message_req
 
     class awaiter : public naru::detail::begins<awaiter>, private sender {
      public:
-        explicit awaiter(send_message_request&& of) noexcept
-            : sender(*of.to_, of.kind_, of.payload_), kept_(std::move(of.kept_)) {
+        explicit awaiter(send_message_request&& request) noexcept
+            : sender(*request.to_, request.kind_, request.payload_), kept_(std::move(request.kept_)) {
             if constexpr (std::is_same_v<Kept, prepared_message>) {
                 prepared = &kept_;
                 payload = kept_.payload();
