@@ -159,12 +159,13 @@ void loop::close(handle closing) noexcept {
 
 void loop::begin_tick() {
     const unsigned here = system_calls::forks_counted();
-    if (began_in_ == none) began_in_ = here;  // it may be made on one side of a fork and run on the other
-    if (began_in_ != here) [[unlikely]]
-        fatal(
-            "a loop was used in a child made by fork: what it waits for is its parent's; let the child exec "
-            "or "
-            "make its own");
+    if (began_in_ != here) [[unlikely]] {
+        if (began_in_ != none)
+            fatal(
+                "a loop was used in a child made by fork: what it waits for is its parent's; let the child "
+                "exec or make its own");
+        began_in_ = here;  // not when it is made: that may be on one side of a fork, and its run on the other
+    }
     run_posted();
     run_deferred();
     submit_and_dispatch();
