@@ -36,14 +36,14 @@ TEST_P(Reader, LinesDelimitersAndCounts) {
             auto filled = co_await reader.fill(six);
             EXPECT_TRUE(filled && *filled == 6);
             EXPECT_EQ(std::string(six.data(), 6), "567890");
-            EXPECT_EQ((co_await reader.until("")).error(), std::errc::invalid_argument);
+            EXPECT_EQ(error_of(co_await reader.until("")), std::errc::invalid_argument);
             // What is left is fewer than was asked for, and still there.
-            EXPECT_EQ((co_await reader.exactly(5)).error(), errc::ended_early);
-            EXPECT_EQ((co_await reader.line()).error(), errc::ended_early);
+            EXPECT_EQ(error_of(co_await reader.exactly(5)), errc::ended_early);
+            EXPECT_EQ(error_of(co_await reader.line()), errc::ended_early);
             EXPECT_EQ(as_text(reader.unread()), "rest");
             EXPECT_EQ(shown(co_await reader.some()), "rest");
-            EXPECT_EQ((co_await reader.some()).error(), errc::end_of_stream);
-            EXPECT_EQ((co_await reader.peek(1)).error(), errc::end_of_stream);
+            EXPECT_EQ(error_of(co_await reader.some()), errc::end_of_stream);
+            EXPECT_EQ(error_of(co_await reader.peek(1)), errc::end_of_stream);
         };
         run_task(loop(), both());
     });
@@ -66,7 +66,7 @@ TEST_P(Reader, ADelimiterMayComeInPieces) {
             EXPECT_EQ(shown(co_await reader.until("\r\n\r\n")), "GET / HTTP/1.1\r\nHost: a\r\r");
             EXPECT_EQ(shown(co_await reader.exactly(8)), "a body..");
             EXPECT_EQ(shown(co_await reader.until("--b")), "-a--");
-            EXPECT_EQ((co_await reader.some()).error(), errc::end_of_stream);
+            EXPECT_EQ(error_of(co_await reader.some()), errc::end_of_stream);
         };
         auto both = [&]() -> task<> {
             const std::string text = "GET / HTTP/1.1\r\nHost: a\r\r\r\n\r\na body..-a----b";
@@ -87,7 +87,7 @@ TEST_P(Reader, ReadsLargerThanABuffer) {
             std::vector<char> filled(50'000);
             auto all = co_await reader.fill(filled);
             EXPECT_TRUE(all && std::string(filled.data(), filled.size()) == large);
-            EXPECT_EQ((co_await reader.some()).error(), errc::end_of_stream);
+            EXPECT_EQ(error_of(co_await reader.some()), errc::end_of_stream);
         };
         auto both = [&]() -> task<> {
             (void)co_await when_all(send_whole(to, large + "\n" + large + large), reads());
@@ -105,9 +105,9 @@ TEST_P(Reader, PastTheLimitIsAnErrorThatConsumesNothing) {
             auto line = co_await reader.line();
             EXPECT_EQ(line.error(), errc::read_limit);
             EXPECT_NE(line.error().message().find("limit"), std::string::npos);
-            EXPECT_EQ((co_await reader.until("no such")).error(), errc::read_limit);
-            EXPECT_EQ((co_await reader.exactly(9)).error(), errc::read_limit);
-            EXPECT_EQ((co_await reader.peek(9)).error(), errc::read_limit);
+            EXPECT_EQ(error_of(co_await reader.until("no such")), errc::read_limit);
+            EXPECT_EQ(error_of(co_await reader.exactly(9)), errc::read_limit);
+            EXPECT_EQ(error_of(co_await reader.peek(9)), errc::read_limit);
             EXPECT_EQ(shown(co_await reader.exactly(8)), "01234567");
             EXPECT_EQ(shown(co_await reader.line()), "89");
             EXPECT_EQ(shown(co_await reader.line()), "01234567");  // as long as the limit

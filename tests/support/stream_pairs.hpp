@@ -57,6 +57,12 @@ void for_every_stream(naru::loop& on, Visit visit) {
 #endif
 }
 
+/// The error of what must have failed; none if it has not.
+template <class T>
+std::error_code error_of(const result<T>& failed) {
+    return failed ? std::error_code() : failed.error();
+}
+
 /// The text and the error that ended it.
 struct received_stream {
     std::string text;

@@ -79,7 +79,7 @@ class toy_stream {
     static constexpr std::size_t header_bytes = 4;
 
     struct state {
-        explicit state(Next&& taken) : next(std::move(taken)) {}
+        explicit state(Next&& beneath) : next(std::move(beneath)) {}
         Next next;
         async_mutex reading;
         async_mutex writing;
