@@ -3,8 +3,10 @@
 
 #include <sys/stat.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace naru::testing {
@@ -221,6 +223,33 @@ TEST(TlsContext, KeysAreLoggedOnlyWhereThatWasAskedFor) {
     EXPECT_EQ(attributes.st_mode & 0777u, 0600u);
     EXPECT_NE(::stat(common_authority().files().path("not here").c_str(), &attributes), 0);
     ::unsetenv("SSLKEYLOGFILE");
+}
+
+TEST(TlsContext, ThreadsShareAContextWhileItsKeysAreReplaced) {
+    const tls_context server_side = server_context();
+    const tls_context client_side = client_context();
+    std::atomic<int> left{3};
+    std::atomic<int> established{0};
+    std::vector<std::thread> threads;
+    for (int each = 0; each < 3; ++each) {
+        threads.emplace_back([&] {
+            tls_session session;
+            for (int round = 0; round < 20; ++round) {
+                tls_pair both(server_side, client_side, "localhost", session);
+                both.run();
+                established += both.established() ? 1 : 0;
+                session = both.client.engine.session();
+            }
+            --left;
+        });
+    }
+    while (left != 0) {
+        server_side.ticket_keys().rotate();
+        std::this_thread::yield();
+    }
+    for (std::thread& each : threads)
+        each.join();
+    EXPECT_EQ(established, 60);
 }
 
 TEST(TlsContext, WhatCannotBeServedIsSaidInOneSentenceWithTheFile) {

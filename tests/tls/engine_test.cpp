@@ -123,6 +123,40 @@ TEST(TlsEngine, AHandshakeThatIsCutOrChangedAnywhereEndsInOrder) {
     }
 }
 
+// Each flight of a whole handshake, cut after each of its bytes: both sides go on waiting, and hold on to
+// nothing that the rest would not complete.
+TEST(TlsEngine, EachFlightMayBeCutAnywhereAndCompleted) {
+    const tls_context server_side = server_context();
+    const tls_context client_side = client_context();
+    std::size_t flights[2] = {1, 1};  // bytes that the server and the client send; known after the first
+    for (int which = 0; which < 2; ++which) {
+        for (std::size_t cut = 0; cut < flights[which]; cut += cut < 600 ? 1 : 7) {
+            tls_pair both(server_side, client_side);
+            both.client.step();
+            both.server.arrived = both.client.output();
+            both.server.step();
+            const std::string from_server = both.server.output();
+            flights[0] = from_server.size();
+            both.client.arrived = from_server;
+            if (which == 0) {
+                both.client.step(cut);
+                ASSERT_TRUE(both.client.established) << cut;
+                EXPECT_FALSE(*both.client.established && cut < 100) << cut;
+            }
+            both.client.step();
+            ASSERT_TRUE(both.client.established && *both.client.established) << cut;
+            both.server.arrived = both.client.output();
+            flights[1] = both.server.arrived.size();
+            if (which == 1) {
+                both.server.step(cut);
+                ASSERT_TRUE(both.server.established && !*both.server.established) << cut;
+            }
+            both.server.step();
+            ASSERT_TRUE(both.server.established && *both.server.established) << cut;
+        }
+    }
+}
+
 TEST(TlsEngine, AWrongNameIsRefusedByTheClientAndToldTheServer) {
     tls_pair both(server_context(), client_context(), "elsewhere.example");
     both.run();

@@ -320,6 +320,49 @@ task<result<std::size_t>> send_within(tls_tcp& to, std::string_view text, durati
     co_return co_await with_deadline(span, to.send(text));
 }
 
+TEST_P(TlsStream, AHandshakeWhosePeerGoesIsATruncation) {
+    auto sockets = tcp_pair();
+    const tls_context context = server_context();
+    background group(loop());
+    tls_tcp server;
+    result<void> told;
+    group.spawn(accept_into(stream_of(sockets.ours), context, server, told));
+    write_all(sockets.peer.get(), std::string("\x16\x03\x01\x01\x00", 5));
+    end_sending(sockets.peer.get());
+    ASSERT_TRUE(run_until([&] { return group.running() == 0; }));
+    ASSERT_FALSE(told);
+    EXPECT_EQ(told.error(), tls_errc::truncated);
+}
+
+TEST_P(TlsStream, TheNextConnectionResumesTheSession) {
+    struct resuming {
+        static task<> connect(tcp_stream over, const tls_context& context, const tls_session& session,
+                              tls_tcp& into) {
+            auto made = co_await tls_tcp::connect(std::move(over), context, "localhost", 10s, session);
+            if (made) into = std::move(*made);
+        }
+    };
+    const tls_context server_side = server_context();
+    const tls_context client_side = client_context();
+    tls_session session;
+    for (const bool again : {false, true}) {
+        auto sockets = tcp_pair();
+        two_streams both;
+        background group(loop());
+        result<void> told;
+        group.spawn(accept_into(stream_of(sockets.ours), server_side, both.server, told));
+        group.spawn(resuming::connect(stream_of(sockets.peer), client_side, session, both.client));
+        ASSERT_TRUE(run_until([&] { return group.running() == 0; }));
+        ASSERT_TRUE(both.server && both.client);
+        EXPECT_EQ(both.server.resumed(), again);
+        EXPECT_EQ(both.client.resumed(), again);
+        ASSERT_TRUE(run_task(loop(), send_text(both.server, "with the tickets before it")));
+        EXPECT_TRUE(run_task(loop(), receive_text(both.client)));
+        session = both.client.session();
+        EXPECT_TRUE(session);
+    }
+}
+
 TEST_P(TlsStream, AReceiveThatIsStoppedLosesNothing) {
     two_streams both = connected();
     EXPECT_EQ(run_task(loop(), receive_within(both.server, 5ms)).error(), std::errc::timed_out);

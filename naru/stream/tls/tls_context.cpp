@@ -10,10 +10,12 @@
 #include <openssl/tls1.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <new>
 #include <stdexcept>
+#include <string_view>
 #include <system_error>
 
 #include <fcntl.h>
@@ -47,14 +49,14 @@ std::string last_error() {
 }
 
 void log_keys(const SSL* ssl, const char* line) noexcept {
-    char text[512];
-    const std::size_t length = std::min(std::strlen(line), sizeof text - 1);
-    std::memcpy(text, line, length);
-    text[length] = '\n';
+    std::array<char, 512> text;
+    const std::string_view secret(line, std::min(std::strlen(line), text.size() - 1));
+    *std::ranges::copy(secret, text.begin()).out = '\n';
     // One write a line: other threads and processes append to the same file. What does not fit the disk is
     // lost.
-    [[maybe_unused]] const auto written = ::write(state_of(ssl).key_log.get(), text, length + 1);
-    OPENSSL_cleanse(text, sizeof text);
+    [[maybe_unused]] const auto written =
+        ::write(state_of(ssl).key_log.get(), text.data(), secret.size() + 1);
+    OPENSSL_cleanse(text.data(), text.size());
 }
 
 /// Says that the name was understood: OpenSSL keeps it in the session then.

@@ -297,7 +297,7 @@ std::optional<std::string> tls_engine::peer_subject() const {
 
 bytes_view tls_engine::staple() const noexcept {
     const unsigned char* start = nullptr;
-    const long length = SSL_get_tlsext_status_ocsp_resp(ssl_.get(), &start);
+    const long length = SSL_get_tlsext_status_ocsp_resp(ssl_.get(), static_cast<void*>(&start));
     if (length <= 0) return {};
     return {reinterpret_cast<const std::byte*>(start), static_cast<std::size_t>(length)};
 }
