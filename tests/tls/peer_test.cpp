@@ -11,6 +11,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -155,6 +156,122 @@ TEST(TlsPeer, TicketsOfTls12AreResumed) {
         SSL_set_shutdown(client.ssl(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     }
     SSL_SESSION_free(session);
+}
+
+/// A server of OpenSSL's own, in memory, whose tickets are longer than its records.
+class raw_server {
+ public:
+    raw_server() : context_(SSL_CTX_new(TLS_server_method())) {
+        SSL_CTX* const context = context_.get();
+        SSL_CTX_use_certificate_chain_file(context, localhost_certificate().chain_file.c_str());
+        SSL_CTX_use_PrivateKey_file(context, localhost_certificate().key_file.c_str(), SSL_FILETYPE_PEM);
+        SSL_CTX_set_max_send_fragment(context, 512);
+        SSL_CTX_set_num_tickets(context, 1);
+        SSL_CTX_set_session_ticket_cb(
+            context,
+            [](SSL* ssl, void*) {
+                const std::string much(1'500, 'x');
+                return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), much.data(), much.size());
+            },
+            nullptr, nullptr);
+        ssl_.reset(SSL_new(context));
+        SSL_set_bio(ssl_.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+        SSL_set_accept_state(ssl_.get());
+    }
+    ~raw_server() { ERR_clear_error(); }
+    void take(const std::string& bytes) const {
+        if (!bytes.empty()) BIO_write(SSL_get_rbio(ssl_.get()), bytes.data(), static_cast<int>(bytes.size()));
+        char chunk[1000];
+        const int got = SSL_read(ssl_.get(), chunk, sizeof chunk);
+        if (got > 0) received.append(chunk, static_cast<std::size_t>(got));
+    }
+    std::string output() const {
+        std::string bytes(BIO_ctrl_pending(SSL_get_wbio(ssl_.get())), '\0');
+        if (!bytes.empty()) BIO_read(SSL_get_wbio(ssl_.get()), bytes.data(), static_cast<int>(bytes.size()));
+        return bytes;
+    }
+    bool established() const { return SSL_is_init_finished(ssl_.get()) == 1; }
+
+    mutable std::string received;
+
+ private:
+    struct release {
+        void operator()(SSL_CTX* each) const noexcept { SSL_CTX_free(each); }
+        void operator()(SSL* each) const noexcept { SSL_free(each); }
+    };
+    std::unique_ptr<SSL_CTX, release> context_;
+    std::unique_ptr<SSL, release> ssl_;
+};
+
+class TlsRawPeer : public conformance {};
+NARU_ON_EVERY_BACKEND(TlsRawPeer);
+
+using tls_tcp = tls_stream<tcp_stream>;
+
+task<> connect_into(tcp_stream over, const tls_context& context, tls_tcp& into) {
+    auto made = co_await tls_tcp::connect(std::move(over), context, "localhost");
+    if (made) into = std::move(*made);
+}
+task<> receive_one(tls_tcp& from, std::error_code& end) {
+    auto got = co_await from.receive();
+    if (!got) end = got.error();
+}
+task<> send_one(tls_tcp& to, std::error_code& end) {
+    const auto sent = co_await to.send("in the middle of a ticket");
+    if (!sent) end = sent.error();
+}
+
+// Whether somebody receives meanwhile or not.
+TEST_P(TlsRawPeer, ASendInTheMiddleOfATicketWaitsForItsRest) {
+    const tls_context context = client_context();
+    for (const bool receives_meanwhile : {true, false}) {
+        auto sockets = tcp_pair();
+        const raw_server server;
+        const auto exchange = [&] {
+            received_text now;
+            now.read_from(sockets.peer.get());
+            server.take(now.data);
+            return server.output();
+        };
+        tls_tcp stream;
+        background connecting(loop());
+        connecting.spawn(connect_into(stream_of(sockets.ours), context, stream));
+        std::string held;
+        ASSERT_TRUE(run_until([&] {
+            const bool before = server.established();
+            std::string out = exchange();
+            if (!before && server.established()) {  // its ticket: the first record, and a part of the next
+                if (out.size() < 1'200) throw std::runtime_error("the ticket is in one record");
+                held = out.substr(600);
+                out.resize(600);
+            }
+            write_all(sockets.peer.get(), out);
+            return connecting.running() == 0 && !held.empty();
+        }));
+        ASSERT_TRUE(stream);
+        background receiving(loop());
+        std::error_code received = std::make_error_code(std::errc::bad_message);
+        receiving.spawn(receive_one(stream, received));
+        ticks(10);
+        if (!receives_meanwhile) {
+            receiving.stop();
+            ASSERT_TRUE(run_until([&] { return receiving.running() == 0; }));
+            EXPECT_EQ(received, std::errc::operation_canceled);
+        }
+        background sending(loop());
+        std::error_code sent;
+        sending.spawn(send_one(stream, sent));
+        ticks(10);
+        write_all(sockets.peer.get(), held);
+        ASSERT_TRUE(run_until([&] {
+            (void)exchange();
+            return sending.running() == 0 && !server.received.empty();
+        }));
+        EXPECT_FALSE(sent) << sent.message();
+        EXPECT_EQ(server.received, "in the middle of a ticket");
+        receiving.stop();
+        ASSERT_TRUE(run_until([&] { return receiving.running() == 0; }));
+    }
 }
 
 /// A program of OpenSSL's, which talks to the test by pipes.

@@ -255,6 +255,19 @@ struct tls_connection {
         return total;
     }
 
+    /// The peer has sent a part of a message that is for TLS itself (a ticket): OpenSSL makes no records
+    /// until it has the rest. Receives that, unless somebody does already.
+    static task<result<void>> go_on_receiving(tls_connection& of) {
+        constexpr std::chrono::milliseconds look_again{1};
+        const async_mutex::guard turn = of.receiving.try_lock();
+        if (!turn) co_return co_await sleep_for(look_again);
+        if (of.engine.fed().empty()) {
+            result<lease> received = co_await of.inner.receive();
+            co_return of.take(std::move(received));
+        }
+        co_return {};
+    }
+
     /// `one`, or `pieces` if there are any.
     static task<result<std::size_t>> send_pieces(tls_connection& of, slice one, std::span<slice> pieces,
                                                  bool whole) {
@@ -274,6 +287,11 @@ struct tls_connection {
             const result<std::size_t> taken = of.encrypt(pieces);
             const bytes_view records = buffer.first(of.engine.take_output());
             if (!taken) co_return fail(taken.error());
+            if (records.empty()) {
+                const result<void> more = co_await go_on_receiving(of);
+                if (!more) co_return fail(more.error());
+                continue;
+            }
             const result<std::size_t> gone = co_await of.inner.send(records);
             if (!gone) {
                 of.send_refused = tls_error(tls_errc::send_interrupted);

@@ -79,7 +79,8 @@ class tls_engine {
     /// close_notify, tls_errc, ENOMEM.
     [[nodiscard]] result<std::size_t> read(mutable_bytes into) noexcept;
     /// Makes one record of plaintext; how many bytes of it were taken. 0: there is no room lent for it, which
-    /// is about smallest_room or less.
+    /// is smallest_room or less; or, with nothing made, the peer has sent a part of a message of TLS's own,
+    /// and the rest of it must be fed before.
     [[nodiscard]] result<std::size_t> write(bytes_view plaintext) noexcept;
     static constexpr std::size_t smallest_room = 512;
     /// Makes our close_notify, once. What the peer still sends may be read.
