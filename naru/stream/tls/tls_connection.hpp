@@ -151,8 +151,8 @@ struct tls_connection {
             std::memcpy(aside.get(), left.data(), left.size());
             engine.move_fed(aside.get());
         }
-        input.reset();
-        return pool().acquire();
+        // Not by way of the pool: a backend that is short of buffers would keep it.
+        return pool().begin_of(input.take().data());
     }
 
     /// Waits for a buffer of the pool as a receive does: while some are given back.
