@@ -113,6 +113,15 @@ inline constexpr std::size_t directory_entries = 1'000'000;
 inline constexpr std::size_t reader_bytes = 64 * 1024;
 inline constexpr std::size_t writer_bytes = 4 * 1024;
 
+/// How long a TLS handshake may take, unless who begins it says otherwise.
+inline constexpr std::chrono::seconds tls_handshake{10};
+/// How long a TLS connection that is closed, or has failed, tries to tell its peer so.
+inline constexpr std::chrono::seconds tls_farewell{1};
+/// Bytes that a TLS engine keeps for which no room was lent: alerts and answers, at most a certificate chain.
+inline constexpr std::size_t tls_output_pending = 64 * 1024;
+/// Ticket keys that are good: the newest, and those before it, whose tickets are replaced.
+inline constexpr std::size_t tls_ticket_keys = 3;
+
 /// Open handles of one loop.
 inline constexpr std::uint32_t handles = 1u << 24;
 

@@ -106,6 +106,12 @@ class lease {
     /// So many of its bytes count from here on, or all of them.
     void keep_first(std::size_t bytes) noexcept { bytes_ = bytes_.first(std::min(bytes, bytes_.size())); }
 
+    /// Lets go of the buffer without giving it back: that is up to the caller, who gets the bytes.
+    mutable_bytes take() noexcept {
+        pool_ = nullptr;
+        return std::exchange(bytes_, {});
+    }
+
     mutable_bytes bytes() const noexcept { return bytes_; }
     std::string_view text() const noexcept { return as_text(bytes_); }
     std::size_t size() const noexcept { return bytes_.size(); }
