@@ -43,6 +43,8 @@ std::int64_t backend::try_now(record& of, operation& op) noexcept {
             return try_connect(of, op);
         case operation_kind::send:
             return try_send(of, op);
+        case operation_kind::shutdown:
+            return world_.net().shut_down(*of.what);
         case operation_kind::send_file:
             return try_send_file(of, op);
         case operation_kind::receive_from:
@@ -69,7 +71,20 @@ std::int64_t backend::try_accept(record& of) noexcept {
 std::int64_t backend::try_receive(record& of, operation& op) noexcept {
     of.starved = false;
     if (of.kind == descriptor_kind::socket || !network::is_readable(*of.what)) return would_block;
-    if (op.kind == operation_kind::recv_into) return world_.net().receive(*of.what, {op.data, op.count});
+    if (op.kind == operation_kind::recv_into) {
+        mutable_slice one;
+        std::int64_t received = 0;
+        for (const mutable_slice& piece : pieces_of(op, one)) {
+            if (piece.size == 0) continue;
+            if (received > 0 && !network::is_readable(*of.what)) break;
+            const std::int64_t result = world_.net().receive(*of.what, {piece.data, piece.size});
+            if (result < 0 && received == 0) return result;
+            if (result <= 0) break;
+            received += result;
+            if (static_cast<std::size_t>(result) < piece.size) break;
+        }
+        return received;
+    }
     std::byte* const leased = buffers_.acquire();
     if (leased == nullptr) {
         of.starved = true;
@@ -109,6 +124,7 @@ std::int64_t backend::try_send(record& of, operation& op) noexcept {
         if (result < 0) return result;
         op.progress += static_cast<std::uint64_t>(result);
         naru::advance(left, static_cast<std::size_t>(result));
+        if ((op.flags & operation_flags::some) != 0) return static_cast<std::int64_t>(op.progress);
     }
 }
 

@@ -8,7 +8,7 @@ namespace naru::testing {
 namespace {
 
 class Adopt : public conformance {};
-NARU_ON_EVERY_BACKEND(Adopt);
+NARU_ON_EVERY_BACKEND_OF_THE_SYSTEM(Adopt);
 
 unique_descriptor udp_of_the_test() { return bind_datagram(address::parse("127.0.0.1:0").value()).value(); }
 

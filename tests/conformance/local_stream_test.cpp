@@ -33,7 +33,7 @@ class temporary_directory {
 };
 
 class Local : public conformance {};
-NARU_ON_EVERY_BACKEND(Local);
+NARU_ON_EVERY_BACKEND_OF_THE_SYSTEM(Local);
 
 TEST_P(Local, AListenerAtAPathAndAtAnAbstractName) {
     const temporary_directory directory;
@@ -224,7 +224,7 @@ class Standard : public conformance {
     }
     std::optional<worker_pool> workers_;
 };
-NARU_ON_EVERY_BACKEND(Standard);
+NARU_ON_EVERY_BACKEND_OF_THE_SYSTEM(Standard);
 
 TEST_P(Standard, FilesGoToTheWorkers) {
     const unique_descriptor file = file_with("first line\nsecond line\n");

@@ -60,7 +60,7 @@ class Moving : public conformance {
     };
     running others_[2];
 };
-NARU_ON_EVERY_BACKEND(Moving);
+NARU_ON_EVERY_BACKEND_OF_THE_SYSTEM(Moving);
 
 task<std::string> receive_text(tcp_stream& from, std::size_t bytes) {
     std::string got;
