@@ -6,9 +6,9 @@
 #include <naru/loop/borrowed_descriptor.hpp>
 #include <naru/loop/buffer_pool.hpp>
 #include <naru/loop/operation.hpp>
+#include <naru/loop/received_ahead.hpp>
 #include <naru/os/address.hpp>
 #include <naru/os/socket.hpp>
-#include <naru/loop/received_ahead.hpp>
 
 #include <cerrno>
 #include <optional>

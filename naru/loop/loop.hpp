@@ -5,8 +5,8 @@
 #include <naru/core/clock.hpp>
 #include <naru/core/object_pool.hpp>
 #include <naru/loop/backend.hpp>
-#include <naru/loop/layer.hpp>
 #include <naru/loop/held_input.hpp>
+#include <naru/loop/layer.hpp>
 #include <naru/loop/operation.hpp>
 #include <naru/loop/timers.hpp>
 

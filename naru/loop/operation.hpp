@@ -150,8 +150,8 @@ namespace operation_flags {
 inline constexpr std::uint8_t more = 1;  ///< send: more follows at once, do not push a partial segment out.
                                          ///< accept: another one follows at once (rule 9)
 inline constexpr std::uint8_t in_layer = 128;  ///< the loop's: a layer completes it, not the backend
-inline constexpr std::uint8_t some = 2;  ///< send: ends as soon as one byte or more has gone
-inline constexpr std::uint8_t scatter = 4;  ///< recv_into: into several pieces of memory, in their order
+inline constexpr std::uint8_t some = 2;        ///< send: ends as soon as one byte or more has gone
+inline constexpr std::uint8_t scatter = 4;     ///< recv_into: into several pieces of memory, in their order
 }  // namespace operation_flags
 
 using operation_queue = intrusive_queue<operation>;

@@ -249,7 +249,7 @@ class uring_backend final : public backend {
     std::unique_ptr<msghdr[]> messages_;   // by place in the submission queue: alive until submitted
     std::vector<io_uring_cqe> set_aside_;  // completions read while something else was waited for
     std::vector<handle> starved_;
-    unsigned refused_ = 0;  // receives that met no buffer since more were lent
+    unsigned refused_ = 0;        // receives that met no buffer since more were lent
     std::vector<handle> paused_;  // a send_file has had its turn
     std::vector<handle> resumed_;
     std::vector<std::uint16_t> free_files_;  // places of the table for files that are opened by name

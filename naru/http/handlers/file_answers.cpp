@@ -117,9 +117,7 @@ void connection::leave_disk() noexcept {
 
 void connection::on_disk_answer(const disk_answer& found) noexcept {
     if (!output_room(head_room())) return flush();
-    go_on(found.is == disk_answer::kind::again
-              ? handle_file()
-              : answer_found(found));
+    go_on(found.is == disk_answer::kind::again ? handle_file() : answer_found(found));
 }
 
 connection::next_step connection::answer_found(const disk_answer& found) noexcept {
