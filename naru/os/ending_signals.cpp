@@ -45,7 +45,8 @@ void ending_signals::wait() noexcept {
 }
 
 void ending_signals::wake() noexcept {
-    if (!state_->over) pthread_kill(state_->waiting, SIGTERM);
+    // Blocked there: it ends the wait, and no thread.
+    if (!state_->over) pthread_kill(state_->waiting, SIGTERM);  // NOLINT(bugprone-bad-signal-to-kill-thread)
 }
 
 void ending_signals::end_at_the_next() noexcept { state_->unblock(); }
