@@ -88,6 +88,7 @@ TEST_P(ClientEnd, AStopWhileItWaitsForItsTurnOrForAName) {
 
 #if defined(__linux__)  // whose listeners drop what does not fit into their queues
 TEST_P(ClientEnd, AConnectThatNobodyAnswersHasADeadline) {
+    if (on_sim()) GTEST_SKIP() << speaks_to_the_system;
     listen_options few;
     few.backlog = 1;
     const unique_descriptor listener = listening_socket(few);

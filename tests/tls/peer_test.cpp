@@ -332,7 +332,7 @@ class openssl_program {
 };
 
 class TlsProgram : public conformance {};
-NARU_ON_EVERY_BACKEND(TlsProgram);
+NARU_ON_EVERY_BACKEND_OF_THE_SYSTEM(TlsProgram);
 
 task<> echo(tcp_stream over, const tls_context& context, std::error_code& end) {
     auto stream = co_await tls_stream<tcp_stream>::accept(std::move(over), context);

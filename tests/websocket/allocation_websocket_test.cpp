@@ -39,7 +39,7 @@ namespace naru::testing {
 namespace {
 
 class WebsocketAllocation : public conformance {};
-NARU_ON_EVERY_BACKEND(WebsocketAllocation);
+NARU_ON_EVERY_BACKEND_OF_THE_SYSTEM(WebsocketAllocation);
 
 TEST_P(WebsocketAllocation, EchoesAllocateNothingAfterWarmUp) {
     for (const std::size_t size : {64u, 1000u}) {

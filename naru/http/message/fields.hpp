@@ -34,14 +34,16 @@ inline bool all_in(const byte_table& table, std::string_view text) noexcept {
 inline constexpr byte_table token_bytes = make_byte_table("!#$%&'*+-.^_`|~");
 inline bool is_token(std::string_view text) noexcept { return !text.empty() && all_in(token_bytes, text); }
 
-/// Compares with a literal in lower case, of letters, digits and hyphens; for texts without control
-/// characters, which alone would become one of those by the bit that makes a letter small.
+/// Compares with a literal in lower case. One pass without a branch for each byte: the literal is known when
+/// it is compiled, and with it which of its bytes are letters.
 inline bool equals_lower(std::string_view name, std::string_view lower) noexcept {
     if (name.size() != lower.size()) return false;
     unsigned difference = 0;
-    for (std::size_t index = 0; index < name.size(); ++index)
-        difference |=
-            (static_cast<unsigned char>(name[index]) | 0x20u) ^ static_cast<unsigned char>(lower[index]);
+    for (std::size_t index = 0; index < name.size(); ++index) {
+        const auto expected = static_cast<unsigned char>(lower[index]);
+        const unsigned small = expected >= 'a' && expected <= 'z' ? 0x20u : 0u;
+        difference |= (static_cast<unsigned char>(name[index]) | small) ^ expected;
+    }
     return difference == 0;
 }
 
