@@ -335,15 +335,15 @@ void connection::hand_over() noexcept {
     worker_.loop_.disarm(*this);
     if (!operation::idle()) return worker_.loop_.cancel(*this);
     worker& home = worker_;
-    std::string ahead;
+    std::string received;
     try {
-        ahead = unread();
-        ahead += turn_->surplus;
+        received = unread();
+        received += turn_->surplus;
     } catch (const std::bad_alloc&) {
         return close();
     }
     auto then = std::move(*turn_->then);
-    upgraded_stream stream(tcp_stream(home.loop_, target), std::move(ahead));
+    upgraded_stream stream(tcp_stream(home.loop_, target), std::move(received));
     target = {};
     release_turn();
     ++home.upgraded_;  // the connection's end must not be the loop's
