@@ -24,8 +24,12 @@ result<void> check_adopted(int descriptor, socket_use wanted) noexcept {
     if (!type) return fail(type.error());
     sockaddr_storage own{};
     socklen_t size = sizeof own;
-    if (getsockname(descriptor, reinterpret_cast<sockaddr*>(&own), &size) != 0)
-        return fail_errno(last_socket_error());
+    if (getsockname(descriptor, reinterpret_cast<sockaddr*>(&own), &size) != 0) {
+        // Windows tells no family of a socket that has no name: it is neither connected nor listening.
+        const int error = last_socket_error();
+        if (error != EINVAL) return fail_errno(error);
+        own.ss_family = AF_INET;
+    }
     const bool internet = own.ss_family == AF_INET || own.ss_family == AF_INET6;
     const bool of_the_unix_domain = wanted == socket_use::unix_stream || wanted == socket_use::unix_listener;
     const bool family_fits = of_the_unix_domain ? own.ss_family == AF_UNIX : internet;

@@ -19,6 +19,7 @@ TEST_P(Adopt, AConnectionFromOutsideKeepsItsMode) {
     ASSERT_TRUE(wait_readable(listener.get(), 10'000));
     const unique_descriptor peer(accept_socket(listener.get()));
     const unique_descriptor second = duplicate_from(ours.get(), 3);  // another process's
+    const address own = address::local_of(ours.get()).value();
     auto stream = tcp_stream::adopt(loop(), std::move(ours));
     ASSERT_TRUE(stream) << stream.error().message();
     write_all(peer.get(), "question");
@@ -28,7 +29,7 @@ TEST_P(Adopt, AConnectionFromOutsideKeepsItsMode) {
         auto sent = co_await stream->send_some("answer");
         EXPECT_TRUE(sent && *sent == 6);
         EXPECT_EQ(stream->peer_address()->text(), address::local_of(listener.get())->text());
-        EXPECT_EQ(stream->local_address()->text(), address::local_of(second.get())->text());
+        EXPECT_EQ(stream->local_address()->text(), own.text());
     };
     run_task(loop(), talk());
     EXPECT_FALSE(is_non_blocking(second.get()));
