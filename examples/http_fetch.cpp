@@ -132,7 +132,8 @@ naru::task<> fetch_one(naru::http::client& client, state& of, std::size_t index)
 naru::task<> show(state& of) {
     while (of.chosen.progress && of.ended < of.chosen.urls.size()) {
         show_progress(of);
-        if (!co_await naru::sleep_for(std::chrono::milliseconds(200))) co_return;
+        const auto slept = co_await naru::sleep_for(std::chrono::milliseconds(200));  // named for GCC 12
+        if (!slept) co_return;
     }
 }
 
@@ -144,14 +145,14 @@ naru::task<> fetch_all(naru::loop& loop, state& of) {
     if (of.chosen.timeout > 0) options.timeouts.total = std::chrono::seconds(of.chosen.timeout);
     naru::http::client client(loop, options);
     auto body = [&](naru::task_group& group) -> naru::task<> {
-        auto progress = group.start(show(of));
+        if (of.chosen.progress) group.spawn(show(of));
         auto fetches = [&](naru::task_group& all) -> naru::task<> {
             for (std::size_t each = 0; each < of.chosen.urls.size(); ++each)
                 all.spawn(fetch_one(client, of, each));
             co_return;
         };
         (void)co_await naru::with_group(fetches);
-        progress.stop();
+        group.stop();  // nothing is left to show
     };
     (void)co_await naru::with_group(body);
     if (of.chosen.progress) show_progress(of), std::fputc('\n', stderr);

@@ -137,16 +137,23 @@ TEST(AcceptRefusal, AFilterThatForbidsItMakesPausesAndNoBusyLoop) {
         const address where = address::local_of(listener.get()).value();
         loop on(choose_backend(engine::epoll));
         const auto ours = on.attach(listener.release(), descriptor_kind::listener);
-        unsigned pauses = 0;
+        struct seen_events {
+            bool paused = false;
+            bool stopped = false;
+        } seen;
         acceptor accepting(
             on, *ours,
             {[](void*, handle) noexcept {},
-             [](void* counted, std::error_code, duration) noexcept { ++*static_cast<unsigned*>(counted); },
-             nullptr, nullptr, &pauses});
+             [](void* to, std::error_code, duration) noexcept {
+                 static_cast<seen_events*>(to)->paused = true;
+             },
+             nullptr, [](void* to) noexcept { static_cast<seen_events*>(to)->stopped = true; }, &seen});
         accepting.start();
         if (!block(__NR_accept4, EPERM)) return std::string("no filter");
         const auto client = connect_to(where);
-        on.run_until([&] { return pauses > 0; });
+        on.run_until([&] { return seen.paused; });
+        accepting.stop();
+        on.run_until([&] { return seen.stopped; });
         return std::string("it pauses");
     });
     EXPECT_EQ(said, "it pauses");
