@@ -13,44 +13,55 @@
 
 namespace naru {
 
+namespace detail {
+
+/// Waits for an operation that brings a pool buffer, and tells its root so.
+class lease_awaiter : public operation_awaiter<>, public begins<lease_awaiter> {
+ public:
+    lease_awaiter(loop& home, operation_kind kind) noexcept : operation_awaiter(home, kind) {
+        on_stop = &lease_awaiter::cancel;
+    }
+    using begins<lease_awaiter>::await_suspend;
+    void begin(std::coroutine_handle<> waiting, stop_scope& in) noexcept {
+        root_ = &root_of(in);
+        root_->receive_begins();
+        operation_awaiter::begin(waiting, in);
+    }
+    [[nodiscard]] naru::result<lease> await_resume() const noexcept;
+
+    /// The wait behind an entry of a scope; nullptr if it is something else's.
+    static lease_awaiter* of(stop_entry& entry) noexcept {
+        return entry.on_stop == &lease_awaiter::cancel ? &static_cast<lease_awaiter&>(entry) : nullptr;
+    }
+    bool waits_for_buffer() const noexcept { return loop_->waits_for_buffer(*this); }
+    /// Ends it with errc::buffers_held.
+    void give_up() noexcept {
+        gave_up_ = true;
+        loop_->cancel(*this);
+    }
+
+ private:
+    static void cancel(stop_entry& entry) noexcept {
+        auto& self = static_cast<lease_awaiter&>(entry);
+        self.loop_->cancel(self);
+    }
+    root* root_ = nullptr;
+    bool gave_up_ = false;
+};
+
+}  // namespace detail
+
 /// result<lease>: at least one byte in a pool buffer. A receive that finds no buffer waits for one; when none
 /// is given back for the pool's patience it fails with errc::buffers_held, and one line on standard error
 /// says who holds them.
 struct [[nodiscard]] receive_request : request<receive_request> {
     receive_request(loop& on, handle from) noexcept : home(&on), source(from) {}
 
-    class awaiter : public operation_awaiter<>, public detail::begins<awaiter> {
+    class awaiter : public detail::lease_awaiter {
      public:
-        explicit awaiter(receive_request&& of) noexcept : operation_awaiter(*of.home, operation_kind::recv) {
+        explicit awaiter(receive_request&& of) noexcept : lease_awaiter(*of.home, operation_kind::recv) {
             target = of.source;
-            on_stop = &awaiter::cancel;
         }
-        using detail::begins<awaiter>::await_suspend;
-        void begin(std::coroutine_handle<> waiting, stop_scope& in) noexcept {
-            root_ = &detail::root_of(in);
-            root_->receive_begins();
-            operation_awaiter::begin(waiting, in);
-        }
-        [[nodiscard]] naru::result<lease> await_resume() const noexcept;
-
-        /// The receive behind an entry of a scope; nullptr if it is something else's.
-        static awaiter* of(stop_entry& entry) noexcept {
-            return entry.on_stop == &awaiter::cancel ? &static_cast<awaiter&>(entry) : nullptr;
-        }
-        bool waits_for_buffer() const noexcept { return loop_->waits_for_buffer(*this); }
-        /// Ends it with errc::buffers_held.
-        void give_up() noexcept {
-            gave_up_ = true;
-            loop_->cancel(*this);
-        }
-
-     private:
-        static void cancel(stop_entry& entry) noexcept {
-            auto& self = static_cast<awaiter&>(entry);
-            self.loop_->cancel(self);
-        }
-        detail::root* root_ = nullptr;
-        bool gave_up_ = false;
     };
 
  private:
@@ -106,37 +117,9 @@ struct [[nodiscard]] receive_pieces_request : request<receive_pieces_request> {
 struct [[nodiscard]] buffer_request : request<buffer_request> {
     explicit buffer_request(loop& on) noexcept : home(&on) {}
 
-    class awaiter : public operation_awaiter<>, public detail::begins<awaiter> {
+    class awaiter : public detail::lease_awaiter {
      public:
-        explicit awaiter(buffer_request&& of) noexcept : operation_awaiter(*of.home, operation_kind::buffer) {
-            on_stop = &awaiter::cancel;
-        }
-        using detail::begins<awaiter>::await_suspend;
-        void begin(std::coroutine_handle<> waiting, stop_scope& in) noexcept {
-            root_ = &detail::root_of(in);
-            root_->receive_begins();
-            operation_awaiter::begin(waiting, in);
-        }
-        [[nodiscard]] naru::result<lease> await_resume() const noexcept;
-
-        /// The wait behind an entry of a scope; nullptr if it is something else's.
-        static awaiter* of(stop_entry& entry) noexcept {
-            return entry.on_stop == &awaiter::cancel ? &static_cast<awaiter&>(entry) : nullptr;
-        }
-        bool waits_for_buffer() const noexcept { return loop_->waits_for_buffer(*this); }
-        /// Ends it with errc::buffers_held.
-        void give_up() noexcept {
-            gave_up_ = true;
-            loop_->cancel(*this);
-        }
-
-     private:
-        static void cancel(stop_entry& entry) noexcept {
-            auto& self = static_cast<awaiter&>(entry);
-            self.loop_->cancel(self);
-        }
-        detail::root* root_ = nullptr;
-        bool gave_up_ = false;
+        explicit awaiter(buffer_request&& of) noexcept : lease_awaiter(*of.home, operation_kind::buffer) {}
     };
 
  private:

@@ -9,22 +9,15 @@
 
 namespace naru {
 
-result<lease> receive_request::awaiter::await_resume() const noexcept {
-    if (gave_up_ && operation::result == outcome::canceled) return fail(errc::buffers_held);
-    if (failed()) return fail(error());
-    loop_->buffers().note_holder(data, target);
-    root_->receive_begins();  // this lease may be the last
-    return lease(loop_->buffers(), mutable_bytes(data, static_cast<std::size_t>(operation::result)));
-}
-
-result<lease> buffer_request::awaiter::await_resume() const noexcept {
-    if (gave_up_ && operation::result == outcome::canceled) return fail(errc::buffers_held);
-    if (failed()) return fail(error());
-    root_->receive_begins();  // this lease may be the last
-    return lease(loop_->buffers(), mutable_bytes(data, static_cast<std::size_t>(operation::result)));
-}
-
 namespace detail {
+
+result<lease> lease_awaiter::await_resume() const noexcept {
+    if (gave_up_ && operation::result == outcome::canceled) return fail(errc::buffers_held);
+    if (failed()) return fail(error());
+    if (target) loop_->buffers().note_holder(data, target);
+    root_->receive_begins();  // this lease may be the last
+    return lease(loop_->buffers(), mutable_bytes(data, static_cast<std::size_t>(operation::result)));
+}
 
 void root::watch() noexcept {
     given_back_ = home_->buffers().given_back();
@@ -72,13 +65,10 @@ void root::fail_starved() noexcept try {
     scope_access::for_each(
         scope_,
         [](void* context, stop_entry& entry) {
-            const auto give_up = [&](auto* waits) {
-                if (waits == nullptr || !waits->waits_for_buffer()) return;
-                waits->give_up();
-                *static_cast<bool*>(context) = true;
-            };
-            give_up(receive_request::awaiter::of(entry));
-            give_up(buffer_request::awaiter::of(entry));
+            lease_awaiter* const waits = lease_awaiter::of(entry);
+            if (waits == nullptr || !waits->waits_for_buffer()) return;
+            waits->give_up();
+            *static_cast<bool*>(context) = true;
         },
         &failed);
     if (failed && !std::exchange(reported_, true)) report_holders(*home_);

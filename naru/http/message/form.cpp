@@ -1,17 +1,12 @@
 #include <naru/http/message/form.hpp>
 
+#include <naru/http/message/hex.hpp>
+
 #include <cstddef>
 
 namespace naru::http {
 
 namespace {
-
-int digit_of(char byte) noexcept {
-    if (byte >= '0' && byte <= '9') return byte - '0';
-    if (byte >= 'a' && byte <= 'f') return byte - 'a' + 10;
-    if (byte >= 'A' && byte <= 'F') return byte - 'A' + 10;
-    return -1;
-}
 
 /// Calls `visit(name, value)`, both encoded, until it returns false.
 template <class Visit>
@@ -35,8 +30,8 @@ std::string decode_form(std::string_view text) {
     for (std::size_t index = 0; index < text.size(); ++index) {
         const char byte = text[index];
         if (byte == '%' && text.size() - index > 2) {
-            const int high = digit_of(text[index + 1]);
-            const int low = digit_of(text[index + 2]);
+            const int high = hex_value(text[index + 1]);
+            const int low = hex_value(text[index + 2]);
             if (high >= 0 && low >= 0) {
                 decoded += static_cast<char>(high * 16 + low);
                 index += 2;

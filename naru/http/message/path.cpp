@@ -55,8 +55,6 @@ std::optional<std::span<char>> percent_decoded(std::string_view text, std::span<
 
 }  // namespace
 
-std::string_view path_part(std::string_view target) noexcept { return target.substr(0, target.find('?')); }
-
 std::string_view query_part(std::string_view target) noexcept {
     const std::size_t mark = target.find('?');
     return mark == std::string_view::npos ? std::string_view() : target.substr(mark);

@@ -10,8 +10,6 @@
 
 namespace naru::http {
 
-/// The target up to its query.
-std::string_view path_part(std::string_view target) noexcept;
 /// From the '?' on, perhaps empty.
 std::string_view query_part(std::string_view target) noexcept;
 
