@@ -18,7 +18,7 @@ namespace detail {
 /// Waits for an operation that brings a pool buffer, and tells its root so.
 class lease_awaiter : public operation_awaiter<>, public begins<lease_awaiter> {
  public:
-    lease_awaiter(loop& home, operation_kind kind) noexcept : operation_awaiter(home, kind) {
+    lease_awaiter(loop& home, operation_kind brings) noexcept : operation_awaiter(home, brings) {
         on_stop = &lease_awaiter::cancel;
     }
     using begins<lease_awaiter>::await_suspend;
