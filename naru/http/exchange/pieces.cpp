@@ -278,7 +278,8 @@ bool exchange::upgrade(std::string_view protocol, std::move_only_function<task<>
     link_->log(101, 0);
     if (link_->output_room(text.size()) && t.filled + text.size() <= limits::output_bytes) {
         link_->append(text);
-    } else if (t.output != nullptr) {
+    } else {
+        t.lacks_buffer = false;
         t.text = std::move(text);
         link_->add_piece(t.text);
     }

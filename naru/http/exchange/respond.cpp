@@ -147,7 +147,7 @@ void connection::answer_lines(exchange& x, unsigned status, std::span<const std:
     const bool fits =
         head <= limits::output_bytes && output_room(head) && t.filled + head <= limits::output_bytes;
     if (!fits) {
-        if (t.output == nullptr) return;  // the pool is exhausted, and the turn knows it
+        t.lacks_buffer = false;  // when the pool is exhausted, memory of its own does
         std::string text(whole, '\0');
         text.resize(static_cast<std::size_t>(write_head(text.data()) - text.data()));
         text += body;
@@ -187,7 +187,7 @@ void connection::answer_lines_dressed(exchange& x, unsigned status, std::span<co
     t.speaks = before;
     text += body;
     if (output_room(text.size()) && t.filled + text.size() <= limits::output_bytes) return append(text);
-    if (t.output == nullptr) return;
+    t.lacks_buffer = false;
     t.text = std::move(text);
     add_piece(t.text);
 }

@@ -116,7 +116,7 @@ void connection::leave_disk() noexcept {
 }
 
 void connection::on_disk_answer(const disk_answer& found) noexcept {
-    if (!output_room(head_room())) return flush();
+    if (!output_room(head_room())) return await_output(turn::step::disk);
     go_on(found.is == disk_answer::kind::again ? handle_file() : answer_found(found));
 }
 

@@ -77,7 +77,8 @@ struct turn {
     std::array<body_piece, limits::pieces> pieces;  // the first piece_count are set
     std::uint32_t piece_count = 0;
     std::uint32_t next_piece = 0;
-    bool lacks_buffer = false;        // part of the answer could not be written
+    bool lacks_buffer = false;  // part of the answer could not be written
+    enum class step : std::uint8_t { begin, body, answer, disk } resumes_at = step::begin;  // starved
     std::uint64_t sent = 0;           // bytes that sends which have ended have handed over
     std::uint32_t charged = 0;        // heap bytes that the worker counts
     std::size_t leaving = 0;          // of `held`, what the worker has been promised back
@@ -145,6 +146,8 @@ class connection : operation, timer {
     std::size_t loose_bytes() const noexcept;
     /// Closed for others' sake.
     void shed(shed_reason why) noexcept;
+    /// Goes on if it waits for a buffer and the pool has one.
+    void offer_output() noexcept;
     /// Moves pipelined input out of its pool buffer, if it is little.
     void park_input(std::size_t most = limits::parked_input_bytes) noexcept;
     bool is_closing() const noexcept { return phase_ == phase::closing; }
@@ -159,6 +162,7 @@ class connection : operation, timer {
         head,      // part of a head has arrived (set aside if the turn has been given back)
         body,      // a body is read and dropped
         handling,  // waits for the disk
+        starved,   // waits for a buffer to answer in
         serving,   // a coroutine handler is at work
         sending,
         handing_over,  // to another protocol, when the receive that is under way has ended
@@ -180,6 +184,8 @@ class connection : operation, timer {
     bool keep_head() noexcept;
     void forget_head() noexcept;
     void process() noexcept;
+    void answer_requests(bool is_read) noexcept;
+    void await_output(turn::step next) noexcept;
     bool read_body() noexcept;
     bool begin_request() noexcept;
     void put_aside() noexcept;
@@ -272,6 +278,7 @@ class connection : operation, timer {
     void hold(cached_document& each) noexcept;
     void let_go() noexcept;
     void flush() noexcept;
+    void refuse_for_want_of_a_buffer() noexcept;
     void send_next() noexcept;
     void answer_sent() noexcept;
     void turn_over() noexcept;

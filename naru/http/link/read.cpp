@@ -252,9 +252,14 @@ void connection::charge() noexcept {
 
 // Answers one request after another, into one output, until the input is used up, the output is full, or an
 // answer has to wait.
-void connection::process() noexcept {
+void connection::process() noexcept { answer_requests(false); }
+
+// `is_read`: the first one is.
+void connection::answer_requests(bool is_read) noexcept {
     for (unsigned answered = 0; answered < limits::pipelined_per_turn; ++answered) {
-        if (phase_ == phase::body) {
+        if (std::exchange(is_read, false)) {
+            phase_ = phase::handling;
+        } else if (phase_ == phase::body) {
             if (!read_body()) return;
         } else if (!begin_request()) {
             return;
@@ -268,11 +273,52 @@ void connection::process() noexcept {
     flush();
 }
 
+// The pool is exhausted: with nothing to send first, the request waits until those who are slow have made
+// room (see worker::relieve_buffers), or for as long as they may take for it. It holds no buffer meanwhile:
+// many who wait would hold all that they wait for.
+void connection::await_output(turn::step next) noexcept {
+    turn& x = *turn_;
+    if (x.filled > 0 || x.piece_count > 0) return flush();
+    x.lacks_buffer = false;
+    x.resumes_at = next;
+    if (next == turn::step::begin) {
+        x.head = {};
+        phase_ = phase::idle;
+    }
+    park_input(2 * naru::limits::buffer_bytes);
+    release_output();
+    phase_ = phase::starved;
+    set_deadline(limits::buffer_wait);
+    worker_.look_soon();
+}
+
+void connection::offer_output() noexcept {
+    if (phase_ != phase::starved) return;
+    const bool has_output = output_room(head_room());
+    const bool has_both = has_output && (!unread().empty() || turn_->surplus.empty() || refill());
+    turn_->lacks_buffer = false;
+    if (!has_both) return release_output();
+    worker_.loop_.disarm(*this);
+    switch (turn_->resumes_at) {
+        case turn::step::begin:
+            phase_ = phase::idle;
+            return process();
+        case turn::step::body:
+            phase_ = phase::body;
+            return process();
+        case turn::step::answer:
+            return answer_requests(true);
+        case turn::step::disk:
+            phase_ = phase::handling;
+            return go_on(handle_file());
+    }
+}
+
 // True when a whole head is there and its body, if it has one, is to be read next (phase body) or not at all.
 bool connection::begin_request() noexcept {
     turn& x = *turn_;
     if (unread().empty() && !refill() && !x.surplus.empty()) {
-        flush();
+        await_output(turn::step::begin);
         return false;
     }
     const std::string_view bytes = unread();
@@ -290,7 +336,7 @@ bool connection::begin_request() noexcept {
     // What is in the output is sent first if there is not enough room for an answer.
     if (x.serves != worker_.site_) use_newest_site();
     if (!output_room(head_room())) {
-        flush();
+        await_output(turn::step::begin);
         return false;
     }
     x.parser.reset();
@@ -373,7 +419,7 @@ bool connection::read_body() noexcept {
         x.reading_body = false;
         phase_ = phase::handling;
         if (output_room(head_room())) return true;
-        flush();
+        await_output(turn::step::answer);
         return false;
     }
     if (!x.surplus.empty()) {
@@ -382,7 +428,7 @@ bool connection::read_body() noexcept {
         } else if (refill()) {
             return read_body();
         } else {
-            flush();
+            await_output(turn::step::body);
         }
         return false;
     }
@@ -457,6 +503,8 @@ void connection::on_deadline() noexcept {
             return close();
         case phase::handling:
             return leave_disk();
+        case phase::starved:
+            return refuse_for_want_of_a_buffer();
         case phase::serving:
         case phase::sending:  // of an answer: see look
             if (turn_->calls == nullptr || turn_->calls->reader == nullptr) return;

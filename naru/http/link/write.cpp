@@ -119,13 +119,17 @@ void connection::let_go() noexcept {
     if (turn_->held != nullptr) turn_->files->cache.let_go(*std::exchange(turn_->held, nullptr));
 }
 
+void connection::refuse_for_want_of_a_buffer() noexcept {
+    worker_.count_shed(shed_reason::no_buffer);
+    reset_on_close(worker_.loop_.borrow(target).get());
+    close();
+}
+
 /// Sends the output and the pieces behind it.
 void connection::flush() noexcept {
     turn& x = *turn_;
     if (x.lacks_buffer || (x.filled == 0 && x.piece_count == 0)) {  // the pool is exhausted
-        worker_.count_shed(shed_reason::no_buffer);
-        reset_on_close(worker_.loop_.borrow(target).get());
-        return close();
+        return refuse_for_want_of_a_buffer();
     }
     phase_ = phase::sending;
     x.next_piece = 0;

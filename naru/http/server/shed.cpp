@@ -216,6 +216,7 @@ void worker::look() noexcept {
     looked_ = now;
     turns_.for_each([now](turn& each) { each.owner.look(now); });
     if (is_short()) relieve_buffers(now);
+    turns_.for_each([](turn& each) { each.owner.offer_output(); });
     if (aside_bytes_ > limits::aside_bytes) relieve_aside();
     report_shed(now);
     const bool unreported = std::ranges::any_of(shed_, [](std::uint64_t each) { return each > 0; });
