@@ -268,19 +268,31 @@ TEST_P(ClientRequest, EachStepHasADeadline) {
             }
             (void)co_await peer.request();
         });
-        const bool total = which == slow::body_drips;
-        options_ = http::client_options();
-        options_.timeouts.head = total ? 1h : duration(20ms);
-        options_.timeouts.idle = which == slow::body ? duration(20ms) : 1h;
-        if (total) options_.timeouts.total = 50ms;
-        const auto got = get(server.url());
-        ASSERT_TRUE(got.failed);
-        EXPECT_EQ(got.error.error, std::errc::timed_out) << got.text();
         const bool body = which == slow::body || which == slow::body_drips;
-        EXPECT_EQ(got.error.step, body ? client_step::body : client_step::head) << got.text();
-        EXPECT_GE(got.error.after, 20ms);
-        EXPECT_EQ(client().open_connections(), 0u);
-        end_client();
+        const client_step expected = body ? client_step::body : client_step::head;
+        options_ = http::client_options();
+        options_.timeouts.head = body ? 1h : duration(20ms);
+        options_.timeouts.idle = which == slow::body ? duration(20ms) : 1h;
+        const auto ask = [&] {
+            const auto got = get(server.url());
+            EXPECT_TRUE(got.failed);
+            EXPECT_EQ(got.error.error, std::errc::timed_out) << got.text();
+            EXPECT_GE(got.error.after, 20ms);
+            EXPECT_EQ(client().open_connections(), 0u);
+            end_client();
+            return got;
+        };
+        if (which != slow::body_drips) {
+            const auto got = ask();
+            EXPECT_EQ(got.error.step, expected) << got.text();
+            continue;
+        }
+        client_step step = client_step::resolve;  // on a busy machine the head may take all of a short time
+        for (duration total = 50ms; step != expected && total < 10s; total *= 4) {
+            options_.timeouts.total = total;
+            step = ask().error.step;
+        }
+        EXPECT_EQ(step, expected);
     }
 }
 

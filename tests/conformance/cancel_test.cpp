@@ -94,9 +94,9 @@ TEST_P(Cancel, EveryKindEndsWhenCancelledWhilePending) {
     if (!is_zero_copy(GetParam())) {
         a_send send(ours, pattern(5'000'000));
         check(send);
-        // The next operations find the send buffer full: a thread of the kernel (SQPOLL) may have had no time
-        // yet.
-        write_some(loop().descriptor(ours), pattern(5'000'000));
+        // The next operations find the send buffer full, and no room comes: a thread of the kernel (SQPOLL) may
+        // have had no time yet.
+        fill_for_good(loop().descriptor(ours));
         on_handle writable(operation_kind::writable, ours);
         check(writable);
         const unique_descriptor file = file_with(pattern(100'000));

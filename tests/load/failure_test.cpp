@@ -15,7 +15,8 @@ TEST_P(failure_test, refused) {
     }
     run_options asked = options(nobody);
     asked.run_time = 200ms;
-    const report got = carry_out(asked);
+    const report got =
+        carry_out_until(asked, [](const report& each) { return has_reason(each, "reconnects_limited"); });
     EXPECT_GE(errors_of(got, failure::refused), 4u);
     EXPECT_TRUE(has_reason(got, "reconnects_limited"));
     EXPECT_EQ(got.counts.completed, 0u);

@@ -141,7 +141,7 @@ class CommandLine(Case):
     def test_more_requests_than_there_is_time_for(self):
         with Answerer() as server:
             done = self.load(server.url, "--rate", "100", "--requests", "1000000000000", "-d", "500ms", "-c", "4")
-        self.assertRegex(done.stdout, r"\b50 in 0\.50 s")
+        self.assertRegex(done.stdout, r"\b\d+ in 0\.50 s")
 
     def test_empty_values(self):
         """A variable of a script that is not set is not taken for a flag that was not given."""

@@ -113,7 +113,8 @@ TEST_P(run_test, a_run_of_a_given_time_ends_then) {
     asked.run_time = 300ms;
     asked.warmup = 100ms;
     const report got = carry_out(asked);
-    EXPECT_NEAR(got.measured_seconds, 0.3, 0.05);
+    EXPECT_GE(got.measured_seconds, 0.3);
+    EXPECT_LT(got.measured_seconds, 10) << "and not when all has been said";
     EXPECT_GT(got.counts.in_time, 0u);
     EXPECT_EQ(got.counts.unfinished, 0u) << "what is under way is waited for";
     asked.rate = 1000;
@@ -123,7 +124,7 @@ TEST_P(run_test, a_run_of_a_given_time_ends_then) {
 }
 
 TEST_P(run_test, what_the_warm_up_asked_counts_when_it_is_answered) {
-    constexpr auto warmup = 50ms;
+    constexpr auto warmup = 1s;  // long enough to be what connections are made in
     scripted_server server([warmup](scripted_server::conversation& client) {
         (void)client.read_request();
         // The warm-up began before this request was sent: it is over then.
@@ -134,7 +135,7 @@ TEST_P(run_test, what_the_warm_up_asked_counts_when_it_is_answered) {
     run_options asked = options(server.where());
     asked.connections = 4;
     asked.warmup = warmup;
-    asked.run_time = 1500ms;
+    asked.run_time = 4s;
     const report got = carry_out(asked);
     EXPECT_EQ(got.counts.in_time, 4u) << "the server worked for them in the measured time";
     EXPECT_EQ(got.counts.completed, 0u) << "none of the measured requests was answered";

@@ -372,7 +372,7 @@ TEST_P(Websocket, PingsAreAnsweredBetweenFragments) {
 TEST_P(Websocket, SilenceIsAskedAboutAndThenEnds) {
     by_hand ends = hand_made(options_with([](websocket::options& with) {
         with.ping_after = 5ms;
-        with.idle_timeout = 40ms;
+        with.idle_timeout = 500ms;
         with.close_timeout = 20ms;
     }));
     std::error_code told;
