@@ -43,6 +43,7 @@ TEST_P(connection_test, requests_behind_a_last_response_are_sent_again) {
     EXPECT_TRUE(has_remark(got, "were sent again"));
     EXPECT_EQ(got.counts.not_ended, 0u);
     asked.rate = 4000;
+    asked.timeout = 30s;  // what is behind the last one that was due is waited for so long
     const report open = carry_out(asked);
     EXPECT_EQ(open.counts.completed, 400u);
     EXPECT_EQ(open.corrected.count(), 400u);
@@ -110,17 +111,21 @@ TEST_P(connection_test, those_that_carry_nothing_are_limited_and_the_limit_is_a_
     run_options asked = options(server.where());
     asked.connections = 16;
     asked.rate = 1;  // nothing is under way most of the time
-    asked.run_time = 300ms;
-    const instant begun = clock::now();
-    const report got = carry_out(asked);
-    const double seconds = std::chrono::duration<double>(clock::now() - begun).count();
-    const double most = limits::fruitless_connections * (seconds + 0.1) + 16;
-    EXPECT_LE(server.connections(), most);
-    EXPECT_GT(server.connections(), 100u) << "a hundred in any case, before there is a limit";
-    EXPECT_GE(got.measured_seconds, 0.29);
-    EXPECT_LE(got.measured_seconds, 0.31);
-    if (!has_reason(got, "reconnects_limited"))
-        GTEST_SKIP() << "too slow a machine for the limit: " << server.connections() << " connections";
+    bool is_limited = false;
+    for (duration run_time = 300ms; !is_limited && run_time < 10s; run_time *= 4) {
+        asked.run_time = run_time;
+        const unsigned before = server.connections();
+        const instant begun = clock::now();
+        const report got = carry_out(asked);
+        const double seconds = std::chrono::duration<double>(clock::now() - begun).count();
+        const double most = limits::fruitless_connections * (seconds + 0.1) + 16;
+        const unsigned made = server.connections() - before;
+        EXPECT_LE(made, most);
+        EXPECT_GE(got.measured_seconds, 0.29);
+        is_limited = has_reason(got, "reconnects_limited");
+        if (is_limited) EXPECT_GT(made, 100u) << "a hundred in any case, before there is a limit";
+    }
+    if (!is_limited) GTEST_SKIP() << "too slow a machine for the limit";
 }
 
 TEST_P(connection_test, a_server_that_ignores_the_wish_to_close_does_not_hold_the_run_up) {

@@ -135,7 +135,7 @@ TEST_P(run_test, what_the_warm_up_asked_counts_when_it_is_answered) {
     run_options asked = options(server.where());
     asked.connections = 4;
     asked.warmup = warmup;
-    asked.run_time = 4s;
+    asked.run_time = 2s;
     const report got = carry_out(asked);
     EXPECT_EQ(got.counts.in_time, 4u) << "the server worked for them in the measured time";
     EXPECT_EQ(got.counts.completed, 0u) << "none of the measured requests was answered";

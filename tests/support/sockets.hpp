@@ -16,11 +16,6 @@
 #include <string_view>
 #include <system_error>
 
-#if defined(__linux__)
-#include <linux/sockios.h>
-#include <sys/ioctl.h>
-#endif
-
 namespace naru::testing {
 
 struct socket_pair {
@@ -71,24 +66,6 @@ inline std::size_t write_some(int socket, std::string_view text) {
         written += static_cast<std::size_t>(step);
     }
     return written;
-}
-
-/// Fills what a TCP socket and a peer that does not read can hold: room may come while segments are on their
-/// way.
-inline void fill_for_good(int socket) {
-    const std::string block(65'536, 'x');
-    while (true) {
-        const std::size_t written = write_some(socket, block);
-#if defined(__linux__)
-        int unacknowledged = 0;
-        int unsent = 0;  // what has no such queue (a simulated socket) has nothing on its way
-        (void)::ioctl(socket, SIOCOUTQ, &unacknowledged);
-        (void)::ioctl(socket, SIOCOUTQNSD, &unsent);
-        if (written == 0 && unacknowledged == unsent) return;  // nothing is on its way
-#else
-        if (written == 0) return;
-#endif
-    }
 }
 
 /// For short texts that must fit.
