@@ -108,7 +108,7 @@ class socket_stream : public handle_stream {
     }
     /// Makes its close drop what is unsent and reset the connection. A UNIX socket has no reset: its peer
     /// reads an end.
-    void reset_on_close() noexcept { home().backend().reset_on_close(native()); }
+    void reset_on_close() noexcept { home().reset_on_close(native()); }
 
  protected:
     using handle_stream::handle_stream;

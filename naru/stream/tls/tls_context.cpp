@@ -199,6 +199,7 @@ outcome_text load_all(tls_state& state, const std::vector<tls_certificate>& file
     for (const tls_certificate& each : files) {
         auto loaded = detail::load_certificate(each);
         if (!loaded) return refusal(loaded.error());
+        state.has_dear_key |= loaded->kind == detail::key_kind::rsa;
         state.certificates.push_back(std::move(*loaded));
     }
     state.index_names();
@@ -209,6 +210,14 @@ outcome_text load_all(tls_state& state, const std::vector<tls_certificate>& file
             return used;
     }
     return {};
+}
+
+outcome_text make_one(tls_state& state, const std::vector<std::string>& names) {
+    auto made = detail::make_self_signed(names);
+    if (!made) return refusal(made.error());
+    state.certificates.push_back(std::move(*made));
+    state.index_names();
+    return use(state.context.get(), state.certificates.front(), "the certificate that was made");
 }
 
 void set_tickets(tls_state& state, const tls_server_options& how) {
@@ -228,10 +237,12 @@ void set_tickets(tls_state& state, const tls_server_options& how) {
 }  // namespace
 
 std::expected<tls_context, std::string> tls_context::server(const tls_server_options& how) {
-    if (how.certificates.empty()) return refusal("a TLS server needs a certificate and its key");
+    if (how.certificates.empty() && how.self_signed.empty())
+        return refusal("a TLS server needs a certificate and its key");
     auto state = make_state(false);
     SSL_CTX* const context = state->context.get();
-    outcome_text step = load_all(*state, how.certificates);
+    outcome_text step =
+        how.self_signed.empty() ? load_all(*state, how.certificates) : make_one(*state, how.self_signed);
     if (step) step = set_protocols(*state, how.protocols);
     if (step) step = ask_for_certificates(context, how);
     if (step) step = set_key_log(*state, how.key_log_file);

@@ -34,11 +34,14 @@ enum class tls_client_certificates : unsigned char {
 
 /// How to be a server.
 struct tls_server_options {
-    /// At least one. The name that a client asks for (SNI) chooses among them by the names in them, exact
-    /// ones before wildcards; without one, or with one that none has, the first is shown. Those of different
-    /// kinds of key (ECDSA, RSA, Ed25519) for the same name stand side by side, and the client's abilities
-    /// choose.
+    /// At least one, or self_signed. The name that a client asks for (SNI) chooses among them by the names in
+    /// them, exact ones before wildcards; without one, or with one that none has, the first is shown. Those
+    /// of different kinds of key (ECDSA, RSA, Ed25519) for the same name stand side by side, and the client's
+    /// abilities choose.
     std::vector<tls_certificate> certificates;
+    /// For trying: names, and addresses in numbers, for which a certificate is made in memory that nobody
+    /// vouches for. Instead of files.
+    std::vector<std::string> self_signed;
     /// Protocols by ALPN (RFC 7301), best first. A client that speaks of none of them is refused; one that
     /// does not speak of protocols is not.
     std::vector<std::string> protocols;

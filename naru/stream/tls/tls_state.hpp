@@ -44,6 +44,9 @@ struct loaded_certificate {
 /// Reads one, and looks whether it can be served: key, order of the chain, dates.
 std::expected<loaded_certificate, std::string> load_certificate(const tls_certificate& files);
 
+/// One that nobody else vouches for, made now, for a month. The error is a sentence.
+std::expected<loaded_certificate, std::string> make_self_signed(const std::vector<std::string>& names);
+
 /// The certificates for a name: an index for each kind of key.
 struct certificate_choice {
     static constexpr int none = -1;
@@ -54,7 +57,8 @@ struct certificate_choice {
 struct tls_state {
     openssl_pointer<SSL_CTX> context;
     bool client = false;
-    bool verify = true;  ///< of a client
+    bool verify = true;         ///< of a client
+    bool has_dear_key = false;  ///< a handshake may take milliseconds: RSA
     std::vector<loaded_certificate> certificates;
     std::unordered_map<std::string, certificate_choice> exact;
     std::unordered_map<std::string, certificate_choice> wildcards;  ///< by what follows "*."
