@@ -160,6 +160,7 @@ class connection : operation, timer {
     std::string_view negotiated_protocol() const noexcept;
     /// The name that the client has asked for in the handshake (SNI); empty if none.
     std::string_view negotiated_name() const noexcept;
+    bool is_misdirected(std::string_view authority) const noexcept;
 
     // For the turn's operations: what happens when they complete.
     void on_sent(const operation& op) noexcept;              // write.cpp

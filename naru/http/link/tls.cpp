@@ -30,6 +30,18 @@ std::string_view connection::negotiated_protocol() const noexcept {
     return tls != nullptr && tls->established() ? tls->engine().protocol() : std::string_view();
 }
 
+/// Whether the request is for a host whose clients are asked for other certificates than the handshake was
+/// (RFC 9110, section 15.5.20).
+bool connection::is_misdirected(std::string_view authority) const noexcept try {
+    const tls_layer* const tls = tls_layer::find(worker_.loop_, target);
+    if (tls == nullptr || !tls->context().has_host_policies()) return false;
+    const std::size_t colon = authority.find(':', authority.starts_with('[') ? authority.find(']') : 0);
+    return tls->context().policy_of(authority.substr(0, colon)) !=
+           tls->context().policy_of(tls->engine().server_name());
+} catch (const std::bad_alloc&) {
+    return true;
+}
+
 std::string_view connection::negotiated_name() const noexcept {
     const tls_layer* const tls = tls_layer::find(worker_.loop_, target);
     return tls != nullptr && tls->established() ? tls->engine().server_name() : std::string_view();

@@ -12,6 +12,7 @@ naru::result<handle> worker::begin_tls(handle /*accepted*/, const tls_credential
 }
 
 bool connection::is_secure() const noexcept { return false; }
+bool connection::is_misdirected(std::string_view /*authority*/) const noexcept { return false; }
 std::string_view connection::negotiated_protocol() const noexcept { return {}; }
 std::string_view connection::negotiated_name() const noexcept { return {}; }
 
