@@ -140,6 +140,9 @@ void add_target_options(CLI::App& command, const std::shared_ptr<load_settings>&
         "--body", [given](const std::string& text) { given->body = text, given->has_body = true; },
         "Sent with each request");
     what.add_option("--body-file", given->body_file, "The same, from a file");
+    what.add_flag("-k,--insecure", given->insecure, "https: whoever the server is");
+    what.add_option("--ca-file", given->ca_file, "https: the roots to trust, instead of the system's");
+    what.add_flag("--resume", given->resume, "https: begin connections with sessions of earlier ones");
     what.add_option("--expect", given->expect, "Statuses that count as answers (default: 200-399)");
     what.add_option("--timeout", given->timeout, "For a connection, and for each response (default: 5s)");
     refuse_empty_values(what);
@@ -187,7 +190,7 @@ void add_load(CLI::App& program, action& chosen) {
     CLI::App& command =
         *program.add_subcommand("load", "Put load on a web server, and say what the figures are worth");
     auto given = std::make_shared<load_settings>();
-    command.add_option("URL", given->url, "http://HOST[:PORT]/PATH");
+    command.add_option("URL", given->url, "http://HOST[:PORT]/PATH, or https");
     add_shape_options(command, given);
     add_target_options(command, given);
     add_output_options(command, given);

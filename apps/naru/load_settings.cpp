@@ -171,6 +171,11 @@ load::run_options to_run_options(const load_settings& given) {
         throw usage_error(fmt::format("there is no engine {}: want {}", given.engine, engine_names()));
     }
     made.engine = *engine;
+    if (where.secure) {
+        made.tls = usable(load::make_tls_options(where, !given.insecure, given.ca_file, given.resume));
+    } else if (given.insecure || given.resume || !given.ca_file.empty()) {
+        throw usage_error("--insecure, --ca-file and --resume are for https:// URLs");
+    }
     made.target = reachable(where);
     const std::uint64_t all = std::uint64_t{made.connections} + made.idle;
     if (!given.source.empty()) {

@@ -38,6 +38,9 @@ struct load_settings {
     std::string body;
     bool has_body = false;
     std::string body_file;
+    bool insecure = false;
+    bool resume = false;
+    std::string ca_file;
     std::string expect = "200-399";
     double max_errors = 1;
     std::int64_t server_process = 0;

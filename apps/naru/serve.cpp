@@ -1,4 +1,5 @@
 // naru serve: a directory on the network, until a signal says that it is enough.
+#include "certificates.hpp"
 #include "commands.hpp"
 #include "serve_config.hpp"
 #include "service.hpp"
@@ -10,14 +11,17 @@
 #include <naru/http/server/line_writer.hpp>
 #include <naru/http/server/server.hpp>
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <new>
+#include <optional>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -68,9 +72,42 @@ class operator_lines {
 
 std::string urls_of(const http::server& server) {
     std::string all;
+    std::size_t which = 0;
     for (const address& each : server.addresses())
-        all += fmt::format("{}http://{}/", all.empty() ? "" : " and ", each.text());
+        all += fmt::format("{}http{}://{}/", all.empty() ? "" : " and ", server.is_secure(which++) ? "s" : "",
+                           each.text());
     return all;
+}
+
+/// What comes in clear text goes where TLS is spoken: the same name, another port.
+void redirect_to(std::uint16_t port, http::exchange& x) noexcept try {
+    const std::string_view authority = x.authority();
+    const std::size_t colon = authority.find(':', authority.starts_with('[') ? authority.find(']') : 0);
+    const std::string_view host = authority.substr(0, colon);
+    if (host.empty())
+        return x.respond(400, "text/plain; charset=utf-8",
+                         "This server speaks TLS, and the request does not say of which host.\n");
+    x.redirect(308,
+               fmt::format("https://{}{}{}", host, port == 443 ? std::string() : fmt::format(":{}", port),
+                           x.raw_target().starts_with('/') ? x.raw_target() : "/"));
+} catch (const std::bad_alloc&) {
+    x.respond(503);
+}
+
+/// `tls_port`: of the first address with TLS, known when the server listens.
+http::site site_of(const serve_plan& plan, const std::shared_ptr<std::atomic<std::uint16_t>>& tls_port) {
+    http::site site;
+    site.mount("/", http::files(plan.root, plan.files));
+    if (plan.redirect_http)
+        site.before([tls_port](http::exchange& x) noexcept {
+            if (!x.is_secure()) redirect_to(*tls_port, x);
+        });
+    if (plan.hsts)
+        site.on_head(
+            [line = fmt::format("max-age={}", *plan.hsts)](const http::exchange& x, http::answer_head& head) {
+                if (x.is_secure()) head.set("Strict-Transport-Security", line);
+            });
+    return site;
 }
 
 int serve(const serve_plan& plan) {
@@ -79,15 +116,28 @@ int serve(const serve_plan& plan) {
     std::function<void()> reopen;
     ending request_to_end([&reopen] { reopen(); });
     operator_lines lines;
+    std::optional<certificates> shown;
+    if (!plan.tls_endpoints.empty())
+        shown.emplace(plan.tls, [&lines](std::string_view line) { lines.say(line); });
+    std::vector<http::endpoint> endpoints = plan.endpoints;
+    for (http::endpoint each : plan.tls_endpoints) {
+        each.tls = shown->credentials();
+        endpoints.push_back(std::move(each));
+    }
 
     http::server_options options = plan.options;
     options.report = [&lines](std::string_view line) { lines.say(line); };
-    http::site site;
-    site.mount("/", http::files(plan.root, plan.files));
-    http::server server(std::move(site), plan.endpoints, options);
+    const auto tls_port = std::make_shared<std::atomic<std::uint16_t>>(std::uint16_t{443});
+    http::server server(site_of(plan, tls_port), std::move(endpoints), options);
+    for (std::size_t each = 0; each < server.addresses().size(); ++each) {
+        if (!server.is_secure(each)) continue;
+        *tls_port = server.addresses()[each].port();
+        break;
+    }
     const bool has_log_file = options.access_log && *options.access_log != "-";
-    reopen = [&server, &lines, has_log_file] {
+    reopen = [&server, &lines, &shown, has_log_file] {
         server.reopen_logs();
+        if (shown) shown->read_again();
         if (has_log_file) lines.say("the access log is opened anew");
     };
     server.start([&request_to_end] { request_to_end.request(listener_failed); });
@@ -154,6 +204,27 @@ void add_serve(CLI::App& program, action& chosen) {
             "ADDRESS:PORT; may be given several times. *:PORT is every address, localhost both of IPv4 and "
             "IPv6; port 0 takes a free one (default: 127.0.0.1:8080)")
         ->allow_extra_args(false);
+    command
+        .add_option_function<std::vector<std::string>>(
+            "--listen-tls", [given](const std::vector<std::string>& all) { given->listen_tls = all; },
+            "ADDRESS:PORT for TLS, as --listen; may be given several times")
+        ->allow_extra_args(false);
+    command
+        .add_option_function<std::vector<std::string>>(
+            "--tls", [given](const std::vector<std::string>& all) { given->tls = all; },
+            "CERT,KEY: files in PEM form, the certificate with those that issued it, and its key; may be "
+            "given "
+            "several times, the name that a client asks for chooses. Read again when they change, and at "
+            "SIGHUP")
+        ->allow_extra_args(false);
+    command.add_flag_callback(
+        "--tls-self-signed", [given] { given->tls_self_signed = true; },
+        "Make a certificate for localhost in memory, to try TLS: browsers warn of it");
+    command.add_flag_callback(
+        "--redirect-http", [given] { given->redirect_http = true; },
+        "Send what comes in clear text to the first address of --listen-tls");
+    command.add_option("--hsts", given->hsts,
+                       "Seconds for which browsers come by TLS only (Strict-Transport-Security)");
     command.add_option("-e,--engine", given->engine, engine_names() + " (default: auto)");
     command.add_option("-t,--threads", given->threads,
                        "Loops, one a thread (default: the number of usable cores)");

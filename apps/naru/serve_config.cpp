@@ -30,6 +30,9 @@ namespace {
 // Every setting once: its key, and where it goes.
 constexpr auto settings_table = std::make_tuple(
     std::pair{"root", &serve_settings::root}, std::pair{"listen", &serve_settings::listen},
+    std::pair{"listen-tls", &serve_settings::listen_tls}, std::pair{"tls", &serve_settings::tls},
+    std::pair{"tls-self-signed", &serve_settings::tls_self_signed},
+    std::pair{"redirect-http", &serve_settings::redirect_http}, std::pair{"hsts", &serve_settings::hsts},
     std::pair{"engine", &serve_settings::engine}, std::pair{"threads", &serve_settings::threads},
     std::pair{"listings", &serve_settings::listings}, std::pair{"dotfiles", &serve_settings::dotfiles},
     std::pair{"access-log", &serve_settings::access_log},
@@ -154,7 +157,7 @@ address to_address(const std::string& where) {
     return *parsed;
 }
 
-std::vector<http::endpoint> to_endpoints(const std::vector<std::string>& given) {
+std::vector<http::endpoint> to_endpoints(std::string_view flag, const std::vector<std::string>& given) {
     constexpr std::string_view localhost = "localhost:";
     std::vector<http::endpoint> to;
     for (const std::string& each : given) {
@@ -163,7 +166,7 @@ std::vector<http::endpoint> to_endpoints(const std::vector<std::string>& given) 
         const bool twice = std::any_of(to.begin(), to.end(), [&](const http::endpoint& other) {
             return first.listen.port() != 0 && other.listen.text() == first.listen.text();
         });
-        if (twice) throw std::runtime_error(fmt::format("--listen {} is given twice", each));
+        if (twice) throw std::runtime_error(fmt::format("--{} {} is given twice", flag, each));
         first.if_there = both;
         to.push_back(first);
         if (!both) continue;
@@ -172,6 +175,48 @@ std::vector<http::endpoint> to_endpoints(const std::vector<std::string>& given) 
         to.push_back(second);
     }
     return to;
+}
+
+// "CERT,KEY", or "CERT,KEY,STAPLE"
+tls_certificate to_certificate(const std::string& text) {
+    const std::size_t comma = text.find(',');
+    if (comma == std::string::npos || comma == 0 || comma + 1 == text.size())
+        throw std::runtime_error(fmt::format(
+            "--tls wants CERT,KEY: the files of a certificate's chain and of its key, not {}", text));
+    const std::size_t second = std::min(text.find(',', comma + 1), text.size());
+    return {text.substr(0, comma), text.substr(comma + 1, second - comma - 1),
+            second < text.size() ? text.substr(second + 1) : std::string()};
+}
+
+void set_tls(serve_plan& plan, const serve_settings& settings) {
+    const bool self_signed = settings.tls_self_signed.value_or(false);
+    plan.redirect_http = settings.redirect_http.value_or(false);
+    if (settings.hsts) {
+        check("hsts", *settings.hsts, 0, 0x7fffffff);
+        plan.hsts = static_cast<unsigned>(*settings.hsts);
+    }
+    if (!settings.listen_tls) {
+        const char* const alone = settings.tls         ? "tls"
+                                  : self_signed        ? "tls-self-signed"
+                                  : plan.redirect_http ? "redirect-http"
+                                  : plan.hsts          ? "hsts"
+                                                       : nullptr;
+        if (alone == nullptr) return;
+        throw std::runtime_error(fmt::format("--{} is for TLS: say where with --listen-tls", alone));
+    }
+    plan.tls_endpoints = to_endpoints("listen-tls", *settings.listen_tls);
+    if (!settings.tls && !self_signed)
+        throw std::runtime_error(
+            "--listen-tls wants a certificate: --tls CERT,KEY, or --tls-self-signed to try it");
+    if (settings.tls && self_signed)
+        throw std::runtime_error(
+            "--tls-self-signed makes a certificate, and --tls has one: give one of them");
+    if (plan.redirect_http && plan.endpoints.empty())
+        throw std::runtime_error("--redirect-http is for clear text: say where with --listen");
+    plan.tls.protocols = {"http/1.1"};
+    if (self_signed) plan.tls.self_signed = {"localhost", "127.0.0.1", "::1"};
+    for (const std::string& each : settings.tls.value_or(std::vector<std::string>()))
+        plan.tls.certificates.push_back(to_certificate(each));
 }
 
 void set_uring(uring_options& options, const serve_settings& settings, unsigned threads) {
@@ -254,7 +299,10 @@ serve_plan to_plan(const serve_settings& settings) {
     serve_plan plan;
     http::server_options& options = plan.options;
     plan.root = settings.root.value_or(".");
-    plan.endpoints = to_endpoints(settings.listen.value_or(std::vector<std::string>{"127.0.0.1:8080"}));
+    if (settings.listen || !settings.listen_tls)
+        plan.endpoints =
+            to_endpoints("listen", settings.listen.value_or(std::vector<std::string>{"127.0.0.1:8080"}));
+    set_tls(plan, settings);
     const std::string engine_name = settings.engine.value_or("auto");
     const auto engine = engine_named(engine_name);
     if (!engine) {

@@ -3,6 +3,7 @@
 
 #include <naru/http/handlers/files.hpp>
 #include <naru/http/server/server_options.hpp>
+#include <naru/stream/tls/tls_context.hpp>
 
 #include <chrono>
 #include <optional>
@@ -15,6 +16,11 @@ namespace naru::program {
 struct serve_settings {
     std::optional<std::string> root;
     std::optional<std::vector<std::string>> listen;
+    std::optional<std::vector<std::string>> listen_tls;
+    std::optional<std::vector<std::string>> tls;
+    std::optional<bool> tls_self_signed;
+    std::optional<bool> redirect_http;
+    std::optional<int> hsts;
     std::optional<std::string> engine;
     std::optional<unsigned> threads;
     std::optional<bool> listings;
@@ -54,6 +60,10 @@ struct serve_plan {
     std::string root;
     http::files_options files;
     std::vector<http::endpoint> endpoints;
+    std::vector<http::endpoint> tls_endpoints;  ///< still without credentials
+    tls_server_options tls;
+    bool redirect_http = false;  ///< what comes in clear text is sent to the first of tls_endpoints
+    std::optional<unsigned> hsts;
     http::server_options options;
 };
 

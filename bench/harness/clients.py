@@ -136,6 +136,44 @@ def wrk(port: int, load: Load, core: int, seconds: int, answer_size: int) -> Res
     return Result(requests, said["seconds"], said["bytes"], said["p50_us"], said["p99_us"])
 
 
+# ---- naru load: https --------------------------------------------------------------------------------------
+
+
+def naru_load(program: Path, port: int, path: str, connections: int, core: int, seconds: float, *more: str) -> Result:
+    """A run over TLS; fails unless it is valid."""
+    command = [str(program), "load", f"https://127.0.0.1:{port}/{path}", "--insecure", "--connections", str(connections), "--duration",
+               f"{seconds:g}", "--warmup", "0", "--engine", "epoll", "--quiet", "--json", *more]
+    with _running(command, core) as client:
+        output, errors = client.communicate(timeout=seconds + 60)
+    try:
+        said = json.loads(output)
+    except ValueError:
+        raise Failure(f"naru load: {errors.strip() or 'no result'}") from None
+    return _result_of(said)
+
+
+def _result_of(said: dict) -> Result:
+    if said["errors"]["total"]:
+        raise Failure(f"naru load: {said['errors']}")
+    latency = said["latency_us"]["service"]
+    return Result(said["requests"], said["measured_s"], said["bytes_received"], latency["p50"], latency["p99"])
+
+
+@contextlib.contextmanager
+def idle_tls(program: Path, port: int, path: str, count: int, core: int) -> Iterator[None]:
+    """Connections that have asked once over TLS, and are silent."""
+    command = [str(program), "load", f"https://127.0.0.1:{port}/{path}", "--insecure", "--connections", "1", "--idle", str(count),
+               "--duration", "600", "--rate", "1", "--quiet", "--json"]
+    with _running(command, core) as client:
+        end = time.monotonic() + 120
+        while len(processes.sockets(client.pid)) < count + 1:
+            if client.poll() is not None or time.monotonic() > end:
+                raise Failure(f"naru load holds {len(processes.sockets(client.pid))} of {count} connections")
+            time.sleep(0.2)
+        time.sleep(2)
+        yield
+
+
 # ---- echo_client -------------------------------------------------------------------------------------------
 
 

@@ -174,6 +174,37 @@ def _memory(settings: Settings, server: Server) -> dict[str, float]:
     }
 
 
+def _tls(connections: int, *more: str) -> Measure:
+    def measure(settings: Settings, server: Server) -> dict[str, float]:
+        with server.running(settings.site, settings.cores) as (process, port):
+            def load(seconds: float) -> Result:
+                return clients.naru_load(settings.site.build / "naru", port, SMALL, connections, settings.cores.client, seconds, *more)
+
+            load(WARM_UP_SECONDS)
+            return _under_load(settings, process.pid, lambda: load(settings.seconds))
+
+    return measure
+
+
+def _tls_memory(settings: Settings, server: Server) -> dict[str, float]:
+    site = settings.site
+    count = min(settings.idle_connections, server.most_connections(site), 5000)
+    program = site.build / "naru"
+    with server.running(site, settings.cores) as (process, port):
+        clients.naru_load(program, port, SMALL, 16, settings.cores.client, WARM_UP_SECONDS)
+        time.sleep(0.5)
+        before = processes.memory(process.pid)
+        with clients.idle_tls(program, port, SMALL, count, settings.cores.client):
+            after = processes.memory(process.pid)
+    return {
+        "bytes": (after.anonymous - before.anonymous) / count,
+        "bytes_pss": (after.pss - before.pss) / count,
+        "before_kib": before.anonymous / 1024,
+        "after_kib": after.anonymous / 1024,
+        "connections": count,
+    }
+
+
 def _many(settings: Settings, server: Server) -> dict[str, float]:
     """One process far past its descriptor limit: what 100 active connections notice of all the others. Each of
     the clients that hold these has a limit, too, so there are several."""
@@ -270,6 +301,17 @@ def scenarios(idle_connections: int) -> list[Scenario]:
             Group("connections", "a new connection for each request, 100-byte file, 64 at a time",
                   [epoll, io_uring, s.NGINX, s.H2O], _http(Load(SMALL, 64, close=True)), small_metrics, [TO_NGINX]),
         ], uses=["wrk"]),
+        Scenario("tls", [
+            Group("tls-keepalive", "TLS 1.3, keep-alive, 100-byte file, 64 connections", s.TLS_SERVERS, _tls(64), small_metrics,
+                  [TO_NGINX]),
+            Group("tls-new", "a new TLS connection for each request (ECDSA P-256), 32 at a time", s.TLS_SERVERS, _tls(32, "--close"),
+                  small_metrics, [TO_NGINX]),
+            Group("tls-resumed", "a resumed TLS connection for each request, 32 at a time", s.TLS_SERVERS,
+                  _tls(32, "--close", "--resume"), small_metrics, [TO_NGINX]),
+            Group("tls-memory", "user memory of up to 5000 idle TLS connections, each after one request", s.TLS_SERVERS, _tls_memory,
+                  [Metric("bytes", "bytes/connection", 0), Metric("bytes_pss", "by PSS", 0), Metric("before_kib", "KiB before", 0),
+                   Metric("after_kib", "KiB after", 0), Metric("connections", "connections", 0)], [TO_NGINX]),
+        ]),
         Scenario("echo", [
             Group("echo", "echo of 64 bytes, 64 connections", s.ECHO_SERVERS, _echo(64, 64),
                   [Metric("cpu_us", "CPU us/round trip", 2), Metric("rate", "round trips/s", 0), *COMMON[1:]],

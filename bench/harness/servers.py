@@ -35,6 +35,26 @@ class Site:
         return self.directory / "root"
 
     @property
+    def certificate(self) -> Path:
+        return self.directory / "certificate.pem"
+
+    @property
+    def key(self) -> Path:
+        return self.directory / "key.pem"
+
+    def make_certificate(self) -> None:
+        """ECDSA, for the scenarios over TLS; once."""
+        if self.certificate.exists():
+            return
+        try:
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+                            "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", str(self.key),
+                            "-out", str(self.certificate)], check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise Failure(f"openssl makes no certificate: {error}") from None
+        self.key.chmod(0o644)
+
+    @property
     def response(self) -> Path:
         """What the floors answer: the bytes of naru's answer for the small file."""
         return self.directory / "response"
@@ -113,6 +133,15 @@ def _naru(engine: str) -> Server:
     return Server(f"naru-{engine}", "naru", command, floor, f"naru on {engine}")
 
 
+def _naru_tls(engine: str) -> Server:
+    def command(site: Site, _: Path, port: int) -> list[str]:
+        site.make_certificate()
+        return ["serve", str(site.root), "--listen-tls", f"127.0.0.1:{port}", "--tls", f"{site.certificate},{site.key}",
+                "--engine", engine, "--threads", "1", *site.naru_arguments]
+
+    return Server(f"naru-{engine}", "naru", command, None, f"naru on {engine}, TLS")
+
+
 def _naru_echo(engine: str) -> Server:
     return Server(f"naru-{engine}", "examples/echo_coroutine", lambda site, _, port: [str(port), engine],
                   f"floor-{engine}", f"naru's coroutine echo example on {engine}")
@@ -127,8 +156,17 @@ def _floor(engine: str, echo: bool) -> Server:
 # ---- Peers -------------------------------------------------------------------------------------------------
 
 
-def _nginx(name: str, sendfile: str, what: str) -> Server:
+def _nginx(name: str, sendfile: str, what: str, tls: bool = False) -> Server:
     def command(site: Site, directory: Path, port: int) -> list[str]:
+        if tls:
+            site.make_certificate()
+        secured = f"""
+        ssl_certificate {site.certificate};
+        ssl_certificate_key {site.key};
+        ssl_protocols TLSv1.2 TLSv1.3;
+        ssl_session_cache off;
+        ssl_session_tickets on;
+        ssl_session_timeout 1h;""" if tls else ""
         configuration = directory / "nginx.conf"
         temporary = "\n    ".join(f"{kind}_temp_path {directory}/{kind};"
                                   for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
@@ -154,7 +192,7 @@ http {{
     default_type application/octet-stream;
     {temporary}
     server {{
-        listen 127.0.0.1:{port} backlog=4096;
+        listen 127.0.0.1:{port} backlog=4096{" ssl" if tls else ""};{secured}
         root {site.root};
     }}
 }}
@@ -164,8 +202,14 @@ http {{
     return Server(name, "nginx", command, EPOLL_FLOOR, what, installed=True)
 
 
-def _h2o() -> Server:
+def _h2o(tls: bool = False) -> Server:
     def command(site: Site, directory: Path, port: int) -> list[str]:
+        if tls:
+            site.make_certificate()
+        secured = f"""
+  ssl:
+    certificate-file: {site.certificate}
+    key-file: {site.key}""" if tls else ""
         configuration = directory / "h2o.conf"
         configuration.write_text(f"""\
 {"user: root" if os.geteuid() == 0 else ""}
@@ -177,7 +221,7 @@ pid-file: {directory}/h2o.pid
 error-log: {directory}/error.log
 listen:
   host: 127.0.0.1
-  port: {port}
+  port: {port}{secured}
 hosts:
   default:
     paths:
@@ -229,6 +273,9 @@ NGINX = _nginx("nginx", "sendfile on;\n    tcp_nopush on;", "nginx, 1 worker, se
 NGINX_READ = _nginx("nginx-read", "sendfile off;", "nginx, 1 worker, sendfile off")
 H2O = _h2o()
 LIGHTTPD = _lighttpd()
+
+TLS_SERVERS = [_naru_tls("epoll"), _naru_tls("io_uring"), _nginx("nginx", "sendfile on;\n    tcp_nopush on;", "nginx over TLS", tls=True),
+               _h2o(tls=True)]
 
 SMALL_FILE_SERVERS = [*NARU.values(), *FLOORS, NGINX, NGINX_READ, H2O, LIGHTTPD]
 

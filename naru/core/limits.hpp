@@ -115,6 +115,11 @@ inline constexpr std::size_t writer_bytes = 4 * 1024;
 
 /// How long a TLS handshake may take, unless who begins it says otherwise.
 inline constexpr std::chrono::seconds tls_handshake{10};
+/// Handshakes of TLS clients that one loop has begun and not ended; who comes then is refused.
+inline constexpr std::size_t tls_handshakes = 4096;
+/// First steps of handshakes, each a signature and a key exchange, in one tick of a loop: others have their
+/// turn between.
+inline constexpr unsigned tls_handshakes_per_tick = 8;
 /// How long a TLS connection that is closed, or has failed, tries to tell its peer so.
 inline constexpr std::chrono::seconds tls_farewell{1};
 /// Bytes that a TLS engine keeps for which no room was lent: alerts and answers, at most a certificate chain.

@@ -52,6 +52,11 @@ inline constexpr std::size_t kept_head_bytes = 1024;
 inline constexpr unsigned blocking_threads = 8;
 inline constexpr std::size_t blocking_queue = 1024;
 
+/// Threads for steps of TLS handshakes with a dear key (RSA), of all loops, and the steps that wait for one;
+/// past them they are made on the loop's own thread.
+inline constexpr unsigned handshake_threads = 2;
+inline constexpr std::size_t handshake_queue = 4096;
+
 /// Sites of one loop that still have requests under way after they have been replaced; past it the requests
 /// of the oldest are ended.
 inline constexpr std::size_t site_generations = 8;

@@ -2,6 +2,11 @@
 // the rules of operation.hpp that a backend keeps.
 #pragma once
 
+#include <naru/core/result.hpp>
+#include <naru/core/slot_table.hpp>
+
+#include <cstddef>
+
 namespace naru {
 
 struct operation;
@@ -20,6 +25,30 @@ class layer {
     ~layer() = default;
     layer(const layer&) = default;
     layer& operator=(const layer&) = default;
+};
+
+/// A layer that stands where a stream's socket stands: loop::put gives it a handle, and operations that name
+/// it are this layer's. So whoever works on a handle works on what stands before it, too. On the loop's
+/// thread; it keeps the rules that a backend keeps for a stream.
+class handle_layer : public layer {
+ public:
+    /// A pending operation on its handle, to be ended by loop::finish, never inside this call. A close ends
+    /// the layer: it lets go of its handle (loop::remove) before it finishes that.
+    virtual void take(operation& op) noexcept = 0;
+    /// See loop::shutdown_send, loop::reset_on_close, backend::waits_for_buffer and backend::kept_for.
+    virtual result<void> shutdown_send() noexcept = 0;
+    virtual void reset_on_close() noexcept = 0;
+    virtual bool waits_for_buffer() noexcept = 0;
+    virtual std::size_t kept() noexcept = 0;
+    /// What it stands before: for addresses and options.
+    handle beneath() const noexcept { return beneath_; }
+
+ protected:
+    explicit handle_layer(handle beneath) noexcept : beneath_(beneath) {}
+    ~handle_layer() = default;
+
+ private:
+    handle beneath_;
 };
 
 }  // namespace naru

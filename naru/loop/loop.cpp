@@ -98,7 +98,7 @@ void loop::begin(operation& op, layer& by) noexcept {
 
 void loop::finish(operation& op, std::int64_t result) noexcept {
     must_run_here();
-    NARU_ASSERT((op.flags & operation_flags::in_layer) != 0);
+    NARU_ASSERT((op.flags & operation_flags::in_layer) != 0 || is_of_layer(op));
     op.flags &= static_cast<std::uint8_t>(~operation_flags::in_layer);
     complete(op, result, done_);
 }
@@ -113,6 +113,8 @@ void loop::cancel(operation& op) noexcept {
             op.state = operation_state::canceling;
             if ((op.flags & operation_flags::in_layer) != 0) {
                 op.through->cancel(op);
+            } else if (is_of_layer(op)) {
+                layer_of(op.target)->cancel(op);
             } else if (!held_.cancel(op, done_)) {
                 backend_->cancel(op, done_);
             }
@@ -122,6 +124,63 @@ void loop::cancel(operation& op) noexcept {
         case operation_state::completed:
             return;
     }
+}
+
+void loop::enqueue_aside(operation& op) noexcept {
+    if (!is_of_layer(op)) return held_.take(op, *backend_, batch_, done_);
+    if (op.state == operation_state::canceling) return complete(op, outcome::canceled, done_);
+    handle_layer* const before = layer_of(op.target);
+    op.state = operation_state::pending;
+    if (before == nullptr) return complete(op, outcome::from_errno(EBADF), done_);
+    before->take(op);
+}
+
+result<handle> loop::put(handle_layer& before) noexcept {
+    must_run_here();
+    try {
+        handle made = layers_.acquire();
+        if (!made) return fail(errc::handle_limit);
+        layers_.at(made.slot).before = &before;
+        made.slot |= layer_slots;
+        return made;
+    } catch (const std::bad_alloc&) {
+        return fail_errno(ENOMEM);
+    }
+}
+
+void loop::remove(handle of_layer) noexcept {
+    must_run_here();
+    NARU_ASSERT(layer_of(of_layer) != nullptr);
+    layers_.release(of_layer.slot & ~layer_slots);
+}
+
+handle_layer* loop::layer_of(handle of) noexcept {
+    if (!names_layer(of)) return nullptr;
+    of.slot &= ~layer_slots;
+    const layer_record* const found = layers_.find(of);
+    return found != nullptr ? found->before : nullptr;
+}
+
+result<void> loop::shutdown_send(handle of) noexcept {
+    handle_layer* const before = layer_of(of);
+    return before != nullptr ? before->shutdown_send() : backend_->shutdown_send(of);
+}
+
+void loop::reset_on_close(handle of) noexcept {
+    if (handle_layer* const before = layer_of(of)) {
+        before->reset_on_close();
+    } else {
+        backend_->reset_on_close(of);
+    }
+}
+
+std::size_t loop::kept_for(handle of) noexcept {
+    std::size_t layers = 0;
+    while (handle_layer* const before = layer_of(of)) {
+        layers += before->kept();
+        of = before->beneath();
+    }
+    return layers + backend_->kept_for(of);
 }
 
 result<handle> loop::attach(int descriptor, descriptor_kind kind, ownership whose,

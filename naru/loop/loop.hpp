@@ -4,6 +4,7 @@
 
 #include <naru/core/clock.hpp>
 #include <naru/core/object_pool.hpp>
+#include <naru/core/slot_table.hpp>
 #include <naru/loop/backend.hpp>
 #include <naru/loop/held_input.hpp>
 #include <naru/loop/layer.hpp>
@@ -92,6 +93,13 @@ class loop {
     /// or tick, never inside this call. On the loop's thread.
     void finish(operation& op, std::int64_t result) noexcept;
 
+    /// A handle for a layer that stands where a socket stands (handle_layer). Errors: handle_limit, ENOMEM.
+    [[nodiscard]] result<handle> put(handle_layer& before) noexcept;
+    /// Of that layer: the handle is gone.
+    void remove(handle of_layer) noexcept;
+    /// The layer behind a handle; nullptr if it is a backend's, or gone.
+    handle_layer* layer_of(handle of) noexcept;
+
     template <class Duration>
     void arm(timer& each, std::chrono::time_point<std::chrono::steady_clock, Duration> deadline) noexcept {
         NARU_ASSERT(!runs_elsewhere());
@@ -147,29 +155,36 @@ class loop {
     result<handle> open_datagram(const address& where, const udp_options& options) noexcept {
         return backend_->open_datagram(where, options);
     }
-    result<address> local_address(handle of) noexcept { return backend_->local_address(of); }
-    result<address> peer_address(handle of) noexcept { return backend_->peer_address(of); }
-    result<void> shutdown_send(handle of) noexcept { return backend_->shutdown_send(of); }
+    result<address> local_address(handle of) noexcept { return backend_->local_address(socket_of(of)); }
+    result<address> peer_address(handle of) noexcept { return backend_->peer_address(socket_of(of)); }
+    result<void> shutdown_send(handle of) noexcept;
+    void reset_on_close(handle of) noexcept;
     result<void> set_option(handle of, socket_option which, int value) noexcept {
-        return backend_->set_option(of, which, value);
+        return backend_->set_option(socket_of(of), which, value);
     }
-    result<int> option(handle of, socket_option which) noexcept { return backend_->option(of, which); }
+    result<int> option(handle of, socket_option which) noexcept {
+        return backend_->option(socket_of(of), which);
+    }
+    /// See backend::kept_for; what a layer keeps counts, too.
+    std::size_t kept_for(handle of) noexcept;
 
     /// The same with what another loop had received on it ahead (`release`): reads and accepts are served
     /// from that first. Without the memory for it the descriptor is closed, and the error is ENOMEM.
     [[nodiscard]] result<handle> attach(int descriptor, descriptor_kind kind, ownership whose,
                                         received_ahead&& ahead) noexcept;
-    int descriptor(handle of) noexcept { return backend_->descriptor(of); }
+    int descriptor(handle of) noexcept { return backend_->descriptor(socket_of(of)); }
     /// For socket options, addresses and other calls of one's own; see borrowed_descriptor.
-    borrowed_descriptor borrow(handle of) noexcept { return backend_->borrow(of); }
+    borrowed_descriptor borrow(handle of) noexcept { return backend_->borrow(socket_of(of)); }
     /// A handle that an open_file operation will fill; closed like any other.
     result<handle> reserve_file() noexcept { return backend_->reserve_file(); }
 
     buffer_pool& buffers() noexcept { return backend_->buffers(); }
     /// Whether a pending operation waits for a pool buffer, and not for its peer.
     bool waits_for_buffer(const operation& op) noexcept {
-        return held_.holds_up(op) ||
-               (op.kind != operation_kind::buffer && backend_->waits_for_buffer(op.target));
+        if (held_.holds_up(op)) return true;
+        if (op.kind == operation_kind::buffer) return false;
+        handle_layer* const before = layer_of(op.target);
+        return before != nullptr ? before->waits_for_buffer() : backend_->waits_for_buffer(op.target);
     }
     naru::backend& backend() noexcept { return *backend_; }
 
@@ -207,10 +222,29 @@ class loop {
 
     void count(operation& first) noexcept;
     void enqueue(operation& op) noexcept {
-        if (held_.wants(op)) [[unlikely]]
-            held_.take(op, *backend_, batch_, done_);
+        if (held_.wants(op) || names_layer(op.target)) [[unlikely]]
+            enqueue_aside(op);
         else
             batch_.push(op);
+    }
+    void enqueue_aside(operation& op) noexcept;
+
+    // Backends give out slots far below.
+    static constexpr std::uint32_t layer_slots = 1u << 31;
+    static constexpr bool names_layer(handle of) noexcept { return (of.slot & layer_slots) != 0; }
+    /// Not so for those that name no handle.
+    static bool is_of_layer(const operation& op) noexcept {
+        return op.kind != operation_kind::buffer && op.kind != operation_kind::work && names_layer(op.target);
+    }
+    struct layer_record {
+        std::uint32_t generation = 0;
+        std::uint32_t next_free = 0;
+        handle_layer* before = nullptr;
+    };
+    handle socket_of(handle of) noexcept {
+        while (handle_layer* const before = layer_of(of))
+            of = before->beneath();
+        return of;
     }
     /// Posted tasks, and what completes without waiting.
     void begin_tick();
@@ -234,6 +268,7 @@ class loop {
     operation_queue batch_;  // submitted in this tick
     operation_queue done_;   // completed, to be dispatched
     held_input held_;
+    slot_table<layer_record> layers_{limits::handles};
     instant now_;
     std::size_t in_flight_ = 0;
     std::atomic<std::thread::id> runs_on_{std::thread::id()};  // none while nobody runs it

@@ -65,6 +65,9 @@ class handle_stream {
         return bare_release_request(std::move(owned_));
     }
 
+    /// Gives the handle up, still open, in its loop: for who puts a layer before it (tls_layer), or closes it.
+    handle give_handle() noexcept { return owned_.give(); }
+
     loop& home() const noexcept { return owned_.home(); }
     handle native() const noexcept { return owned_.get(); }
     /// For socket options: see borrowed_descriptor.
@@ -108,7 +111,7 @@ class socket_stream : public handle_stream {
     }
     /// Makes its close drop what is unsent and reset the connection. A UNIX socket has no reset: its peer
     /// reads an end.
-    void reset_on_close() noexcept { home().backend().reset_on_close(native()); }
+    void reset_on_close() noexcept { home().reset_on_close(native()); }
 
  protected:
     using handle_stream::handle_stream;

@@ -8,8 +8,10 @@ import json
 import os
 import re
 import select
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -325,6 +327,111 @@ class Ending(Case):
                 with socket.create_connection(("::1", server.port), PATIENCE) as one:
                     one.sendall(b"GET /hello.txt HTTP/1.0\r\n\r\n")
                     self.assertIn(b"200 OK", one.recv(100))
+
+
+@unittest.skipUnless(shutil.which("openssl"), "openssl is not here")
+class Tls(Case):
+    """--listen-tls and what belongs to it."""
+
+    def serve(self, *arguments):
+        return Server(self.root, "--listen", "127.0.0.1:0", "--threads", "2", *arguments)
+
+    def make(self, name, *more):
+        """A certificate for localhost and its key, in files."""
+        chain, key = os.path.join(self.scratch, name + ".pem"), os.path.join(self.scratch, name + ".key")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out",
+                        chain, "-subj", "/CN=" + name, "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", *more], check=True,
+                       capture_output=True)
+        return chain, key
+
+    def trusting(self, chain=None):
+        context = ssl.create_default_context(cafile=chain)
+        if chain is None:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context
+
+    def fetch(self, port, path="/hello.txt", chain=None):
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=PATIENCE, context=self.trusting(chain))
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read(), dict(answer.getheaders())
+        finally:
+            connection.close()
+
+    def name_shown(self, port):
+        with socket.create_connection(("127.0.0.1", port), PATIENCE) as raw, self.trusting().wrap_socket(raw) as one:
+            return one.getpeercert(True)
+
+    def test_a_certificate_is_shown_and_verified(self):
+        chain, key = self.make("one")
+        with self.serve("--listen-tls", "127.0.0.1:0", "--tls", f"{chain},{key}", "--hsts", "600") as server:
+            port = int(re.search(r"https://127\.0\.0\.1:(\d+)/", server.line).group(1))
+            status, body, fields = self.fetch(port, chain=chain)
+            self.assertEqual((status, body, fields["Strict-Transport-Security"]), (200, b"hello\n", "max-age=600"))
+            self.assertEqual(server.get("/hello.txt"), (200, b"hello\n"))
+            server.signal(signal.SIGTERM)
+            self.assertEqual(server.wait()[0], 0)
+
+    def test_self_signed_and_redirected(self):
+        with self.serve("--listen-tls", "127.0.0.1:0", "--tls-self-signed", "--redirect-http") as server:
+            port = int(re.search(r"https://127\.0\.0\.1:(\d+)/", server.line).group(1))
+            self.assertEqual(self.fetch(port)[:2], (200, b"hello\n"))
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+            connection.request("GET", "/hello.txt?a=b")
+            answer = connection.getresponse()
+            self.assertEqual((answer.status, answer.getheader("Location")), (308, f"https://127.0.0.1:{port}/hello.txt?a=b"))
+            connection.close()
+
+    def test_certificates_are_read_again(self):
+        chain, key = self.make("one")
+        with self.serve("--listen-tls", "127.0.0.1:0", "--tls", f"{chain},{key}") as server:
+            port = int(re.search(r"https://127\.0\.0\.1:(\d+)/", server.line).group(1))
+            first = self.name_shown(port)
+            # One after the other: between the two they do not fit.
+            other_chain, other_key = self.make("two")
+            os.replace(other_chain, chain)
+            self.assertEqual(self.name_shown(port), first)
+            os.replace(other_key, key)
+            self.assertIn("have been read again", server.process.stderr.readline())
+            second = self.name_shown(port)
+            self.assertNotEqual(second, first)
+            # At a signal, too.
+            server.signal(signal.SIGHUP)
+            self.assertIn("have been read again", server.process.stderr.readline())
+            # A broken one is refused with a sentence, and the old one stays.
+            with open(key, "w") as broken:
+                broken.write("no key")
+            line = server.process.stderr.readline()
+            self.assertIn(key, line)
+            self.assertIn("stay", line)
+            self.assertEqual(self.name_shown(port), second)
+
+    def test_what_is_wrong_is_said_in_a_line(self):
+        chain, key = self.make("one")
+        other_chain, other_key = self.make("two")
+        both = os.path.join(self.scratch, "both.pem")
+        with open(both, "w") as file:
+            file.write(open(chain).read() + open(other_chain).read())
+        for arguments, says in (
+                (("--tls", f"{chain},{other_key}"), "does not belong to the certificate"),
+                (("--tls", f"{both},{key}"), "wrong order"),
+                (("--tls", f"{chain},/none/such"), "/none/such: cannot be read"),
+                (("--tls", f"/none/such,{key}"), "/none/such: cannot be read"),
+                (("--tls", f"{key},{key}"), "no certificate"),
+                (("--tls", chain), "CERT,KEY"),
+                ((), "--tls-self-signed"),
+                (("--tls-self-signed", "--tls", f"{chain},{key}"), "give one of them")):
+            done = subprocess.run([PROGRAM, "serve", self.root, "--listen-tls", "127.0.0.1:0", *arguments], capture_output=True, text=True,
+                                  timeout=PATIENCE)
+            self.assertNotEqual(done.returncode, 0, arguments)
+            self.assertIn(says, done.stderr)
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        for arguments in (("--tls", f"{chain},{key}"), ("--hsts", "1"), ("--redirect-http",), ("--tls-self-signed",)):
+            done = subprocess.run([PROGRAM, "serve", self.root, "--listen", "127.0.0.1:0", *arguments], capture_output=True, text=True,
+                                  timeout=PATIENCE)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn("--listen-tls", done.stderr)
 
 
 if __name__ == "__main__":

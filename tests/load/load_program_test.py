@@ -114,7 +114,7 @@ class CommandLine(Case):
         self.check_refused(says="wants a URL")
         self.check_refused("example.org", says="must begin with http://")
         self.check_refused("ftp://example.org/", says="must begin with http://")
-        self.check_refused("https://example.org/", says="https is not supported")
+        self.check_refused("http://example.org/", "--resume", says="for https:// URLs")
         self.check_refused("http://127.0.0.1:99999/", says="port from 1 to 65535")
         self.check_refused("http:///x", says="no host")
         self.check_refused("http://a/ b", says="%XX")

@@ -32,7 +32,10 @@ TEST(Url, what_is_none) {
           "http://a/\xc3\xa9", "http://me@a/"}) {
         EXPECT_FALSE(parse_url(wrong)) << wrong;
     }
-    EXPECT_NE(parse_url("https://a/").error().find("https is not supported"), std::string::npos);
+    EXPECT_TRUE(parse_url("https://a/")->secure);
+    EXPECT_EQ(parse_url("https://a/")->port, 443);
+    EXPECT_EQ(parse_url("https://a:443/")->authority, "a");
+    EXPECT_EQ(parse_url("https://a:80/")->authority, "a:80");
 }
 
 TEST(Request, its_bytes) {

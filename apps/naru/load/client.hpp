@@ -77,6 +77,7 @@ class client : public list_node {
     // connect.cpp
     result<handle> make_socket() noexcept;
     void on_connected() noexcept;
+    void begin_tls() noexcept;
     void fail(failure kind, const char* what) noexcept;
     void fail(const operation& failed) noexcept;
     void drop() noexcept;
@@ -112,6 +113,7 @@ class client : public list_node {
     std::uint16_t unsent_ = 0;  // of those, at the end
     const bool idle_;
     bool lost_ = false;
+    bool secured_ = false;  // TLS stands before its socket
     bool carried_ = false;  // a response, since it was opened
     state state_ = state::closed;
 };

@@ -41,7 +41,7 @@ client::receive_step::receive_step(client& of) noexcept
 client::write_step::write_step(client& of) noexcept
     : send_operation([](operation& op) noexcept {
           client& self = static_cast<write_step&>(op).owner;
-          op.kind == operation_kind::connect ? self.on_connected() : self.on_written();
+          op.kind == operation_kind::send ? self.on_written() : self.on_connected();
       }),
       owner(of) {}
 
@@ -71,7 +71,7 @@ result<handle> client::make_socket() noexcept {
 
 void client::open() noexcept {
     state_ = state::connecting;
-    carried_ = false;
+    carried_ = secured_ = false;
     generator_.on_connecting();
     const auto made = make_socket();
     if (!made) {
@@ -91,6 +91,7 @@ void client::open() noexcept {
 void client::on_connected() noexcept {
     if (state_ == state::ending) return settle();
     if (write_.failed()) return fail(write_);
+    if (generator_.options().tls.context && !secured_) return begin_tls();
     state_ = state::open;
     reader_.reset();
     receive();
@@ -98,7 +99,21 @@ void client::on_connected() noexcept {
     generator_.on_connected(*this);
 }
 
+void client::begin_tls() noexcept {
+    const auto made = generator_.tls().begin(generator_.loop(), socket_, generator_.options().tls);
+    if (!made) return fail(kind_of(made.error()), made.error().message().c_str());
+    secured_ = true;
+    socket_ = *made;
+    write_.kind = operation_kind::writable;
+    write_.target = socket_;
+    generator_.loop().submit(write_);
+}
+
 void client::fail(const operation& failed) noexcept {
+    if (secured_) {
+        if (const std::string why = tls_beginnings::why(generator_.loop(), socket_); !why.empty())
+            return fail(failure::other, why.c_str());
+    }
     const std::error_code error = failed.error();
     const bool system = error.category() == errno_category();
     fail(kind_of(error), system ? error.message().c_str() : "");
@@ -120,9 +135,7 @@ void client::fail(failure kind, const char* what) noexcept {
 
 // A reset leaves no connection in TIME_WAIT, whose port the next connection or the next run might want.
 void client::drop_at_once() noexcept {
-    if (socket_) {
-        if (const borrowed_descriptor lent = generator_.loop().borrow(socket_)) reset_on_close(lent.get());
-    }
+    if (socket_) generator_.loop().reset_on_close(socket_);
     drop();
 }
 

@@ -56,6 +56,7 @@ class generator {
     // For its clients.
     const run_options& options() const noexcept { return options_; }
     naru::loop& loop() noexcept { return loop_; }
+    tls_beginnings& tls() noexcept { return tls_; }
     http::remembered_head& last_head() noexcept { return last_head_; }
     /// `count` copies of the request, one behind the other; at most batch().
     std::string_view request_text(unsigned count) const noexcept;
@@ -186,6 +187,8 @@ class generator {
     instant drain_end_ = never;
     bool window_is_open_ = false;
     bool window_is_over_ = false;
+
+    tls_beginnings tls_;
 
     // Measurement.
     totals counts_;

@@ -1,6 +1,7 @@
 // What a run is told at its start.
 #pragma once
 
+#include <load/tls.hpp>
 #include <naru/backend/choose_backend.hpp>
 #include <naru/os/address.hpp>
 
@@ -15,6 +16,7 @@ namespace naru::load {
 
 struct run_options {
     address target;
+    tls_options tls;       ///< https
     std::string request;   ///< one whole request, as it is sent
     bool to_head = false;  ///< it is a HEAD: responses have no body
 

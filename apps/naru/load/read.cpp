@@ -55,6 +55,8 @@ flight client::pop_flight() noexcept {
 }
 
 void client::on_response(instant now) noexcept {
+    if (!carried_ && secured_)
+        generator_.tls().answered(generator_.loop(), socket_, generator_.options().tls);
     carried_ = true;
     const flight answered = pop_flight();
     if (idle_) {

@@ -44,12 +44,10 @@ or_words<std::uint16_t> parse_port(std::string_view digits, std::string_view who
 
 or_words<url> parse_url(std::string_view text) {
     const std::string_view whole = text;
-    if (starts_ignoring_case(text, "https://"))
-        return words(
-            "https is not supported: give an http:// URL (of the server behind the TLS, for example)");
-    if (!starts_ignoring_case(text, "http://"))
-        return words(fmt::format("\"{}\" is not a URL: it must begin with http://", whole));
-    text.remove_prefix(7);
+    const bool secure = starts_ignoring_case(text, "https://");
+    if (!secure && !starts_ignoring_case(text, "http://"))
+        return words(fmt::format("\"{}\" is not a URL: it must begin with http:// or https://", whole));
+    text.remove_prefix(secure ? 8 : 7);
     text = text.substr(0, text.find('#'));
     for (const char byte : text) {
         if (static_cast<unsigned char>(byte) <= ' ' || static_cast<unsigned char>(byte) >= 0x7f)
@@ -58,6 +56,8 @@ or_words<url> parse_url(std::string_view text) {
     const std::size_t end = text.find_first_of("/?");
     std::string_view authority = text.substr(0, end);
     url made;
+    made.secure = secure;
+    made.port = secure ? 443 : 80;
     if (end != std::string_view::npos) made.target = text.substr(end);
     if (made.target.front() == '?') made.target.insert(0, 1, '/');
     if (authority.find('@') != std::string_view::npos)
@@ -83,7 +83,7 @@ or_words<url> parse_url(std::string_view text) {
     }
     const bool six = made.host.find(':') != std::string::npos;
     made.authority = six ? "[" + made.host + "]" : made.host;
-    if (made.port != 80) made.authority += fmt::format(":{}", made.port);
+    if (made.port != (secure ? 443 : 80)) made.authority += fmt::format(":{}", made.port);
     return made;
 }
 

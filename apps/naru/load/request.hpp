@@ -19,11 +19,12 @@ using or_words = std::expected<T, std::string>;
 struct url {
     std::string host;  ///< without brackets
     std::uint16_t port = 80;
-    std::string authority;     ///< as it stands in Host: the port only if it is not 80
+    bool secure = false;       ///< https
+    std::string authority;     ///< as it stands in Host: the port only if it is not the scheme's
     std::string target = "/";  ///< path and query
 };
 
-/// An absolute http:// URL (RFC 3986). A fragment is dropped; user information is an error, and so is https.
+/// An absolute http:// or https:// URL (RFC 3986). A fragment is dropped; user information is an error.
 or_words<url> parse_url(std::string_view text);
 
 /// The addresses of a name, in the resolver's order (getaddrinfo(3)); blocks.

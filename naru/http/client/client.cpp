@@ -132,11 +132,6 @@ task<client_result<client_answer>> client::ask(work& job) {
     request_record& record = job.record;
     record.url = job.at.text();
     record.peer.reset();
-    // A TLS stream comes in here, and between client_connection's stream and its parser.
-    if (job.at.secure()) {
-        co_return record.failure(client_step::tls, EPROTONOSUPPORT,
-                                 "https is not built into this client; use http");
-    }
     auto got = co_await with_deadline(record.by(options_.timeouts.wait), pool_.wait_for_turn(job.at));
     if (!got) {
         co_return record.failure(
@@ -163,6 +158,7 @@ task<client_result<client_answer>> client::ask(work& job) {
         if (!ended_before || !again) co_return std::unexpected(std::move(done.error()));
         kept = false;
     }
+    if (job.at.secure()) keep_session(job.at, turn->native());
     const bool decode = options_.decompress && !job.request.has_field("accept-encoding");
     co_return client_answer(std::move(turn), record, options_, decode);
 }
@@ -192,6 +188,10 @@ task<client_result<void>> client::connect(work& job, connection_pool::turn& turn
         auto stream = co_await with_deadline(job.record.by(options_.timeouts.connect),
                                              tcp_stream::connect(loop_, each));
         if (stream) {
+            if (job.at.secure()) {
+                auto secured = co_await secure(job.record, job.at, *stream);
+                if (!secured) co_return std::unexpected(std::move(secured.error()));
+            }
             turn.adopt(client_connection::pointer(new client_connection(std::move(*stream), each)));
             co_return client_result<void>();
         }

@@ -6,7 +6,7 @@
 //     auto whole = co_await answer->for_each([&](naru::bytes_view piece) { use(piece); });
 //     if (!whole) report(whole.error().text());  // half a body is never taken for a whole one
 //
-// Speaks HTTP/1.1 in clear text. See docs/http-client.md.
+// Speaks HTTP/1.1, in clear text and over TLS. See docs/http-client.md.
 #pragma once
 
 #include <naru/coro/task.hpp>
@@ -15,6 +15,8 @@
 #include <naru/http/client/client_options.hpp>
 #include <naru/http/client/client_request.hpp>
 #include <naru/http/client/connection_pool.hpp>
+#include <naru/http/client/request_record.hpp>
+#include <naru/http/client/url.hpp>
 #include <naru/loop/worker_pool.hpp>
 
 #include <memory>
@@ -55,6 +57,9 @@ class client {
     task<client_result<client_answer>> ask(work& job);
     task<client_result<void>> connect(work& job, connection_pool::turn& turn);
     task<client_result<std::vector<address>>> addresses(work& job);
+    // client_tls.cpp
+    task<client_result<void>> secure(const request_record& record, const http::url& at, tcp_stream& stream);
+    void keep_session(const http::url& at, handle connection);
     task<client_result<void>> exchange(work& job, client_connection& on);
     task<result<void>> send(work& job, client_connection& on, stop_scope& sending);
     task<result<void>> send_bytes(work& job, client_connection& on, stop_scope& sending,
@@ -66,6 +71,8 @@ class client {
     const client_options options_;
     connection_pool pool_;
     std::unique_ptr<worker_pool> own_workers_;
+    struct tls_state;
+    std::shared_ptr<tls_state> tls_;  // from the first https on
 };
 
 }  // namespace naru::http

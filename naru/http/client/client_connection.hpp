@@ -4,7 +4,7 @@
 // two requests it notices that the peer ends the connection, while a request is being sent it notices an
 // early answer, and it brings the answer's head. No receive is begun or cancelled for a request.
 //
-// All bytes pass by `send` and `on_received`: that is where a TLS engine goes in between.
+// With https a TLS layer stands before its socket, of which nothing is seen here.
 #pragma once
 
 #include <naru/coro/operations.hpp>
@@ -34,6 +34,8 @@ class client_connection {
     using pointer = std::unique_ptr<client_connection, retire>;
 
     const address& peer() const noexcept { return peer_; }
+    /// For what stands before its socket.
+    handle native() const noexcept { return stream_.native(); }
     /// Whether it has carried an answer: then the peer may be about to close it.
     bool reused() const noexcept { return answers_ > 0; }
 

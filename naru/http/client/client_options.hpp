@@ -4,6 +4,7 @@
 #include <naru/core/clock.hpp>
 #include <naru/http/client/limits.hpp>
 #include <naru/os/address.hpp>
+#include <naru/stream/tls/tls_context.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -43,6 +44,7 @@ struct client_options {
     unsigned redirects = limits::redirects;         ///< followed; 0: an answer that redirects is an answer
     bool decompress = true;                         ///< ask for gzip where it can be decoded, and decode it
     std::string user_agent = "naru";                ///< empty: no such field
+    tls_client_options tls;                         ///< for https; `protocols` is the client's own affair
     worker_pool* workers = nullptr;                 ///< for the resolver; else the client has threads of its
                                                     ///< own, from the first name on
     /// Instead of the system's resolver: called on a worker thread, from one or more at a time, and perhaps

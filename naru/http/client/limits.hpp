@@ -19,6 +19,9 @@ inline constexpr std::size_t waiting_requests = 4096;
 inline constexpr std::chrono::seconds client_idle_time{60};
 inline constexpr std::chrono::seconds peer_keep_alive{5};
 
+/// TLS sessions that a client keeps, one for an origin, to begin its next connection there with less work.
+inline constexpr std::size_t client_sessions = 256;
+
 /// Redirects followed for one request.
 inline constexpr unsigned redirects = 10;
 /// Bytes of a redirect's body that are read so that its connection can be used again, and how long that may

@@ -122,8 +122,12 @@ connection_facts exchange::from() const noexcept {
     if (const auto peer = address::peer_of(link_->worker_.loop_.borrow(link_->target).get()))
         facts.peer = *peer;
     facts.minor_version = head().minor_version;
+    facts.tls = is_secure();
     return facts;
 }
+
+bool exchange::is_secure() const noexcept { return link_->is_secure(); }
+std::string_view exchange::tls_name() const noexcept { return link_->negotiated_name(); }
 
 std::optional<std::uint64_t> exchange::content_length() const noexcept {
     if (head().chunked) return std::nullopt;

@@ -202,6 +202,9 @@ class exchange {
     std::string_view path_in_mount() const noexcept;
     /// Asks the system for the peer's address.
     connection_facts from() const noexcept;
+    /// Whether it came by TLS; and the name that the handshake was for (SNI), empty if none.
+    bool is_secure() const noexcept;
+    std::string_view tls_name() const noexcept;
     /// The body's length, if the client says so; 0 if there is no body.
     std::optional<std::uint64_t> content_length() const noexcept;
 

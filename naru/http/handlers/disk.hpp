@@ -27,6 +27,7 @@ struct blocking_threads {
     worker_pool files{limits::disk_threads, limits::disk_queue};
     worker_pool listings{limits::listing_threads, limits::listing_queue};
     worker_pool blocking{limits::blocking_threads, limits::blocking_queue};
+    worker_pool handshakes{limits::handshake_threads, limits::handshake_queue};
 };
 
 /// What became of a request for a document.

@@ -18,6 +18,8 @@ namespace naru::http {
 
 connection::next_step connection::handle() noexcept {
     served_site& serves = *turn_->serves;
+    if (is_secure() && is_misdirected(exchange(*this).authority())) [[unlikely]]
+        return answer_status(421, "This host's clients are to show other certificates: connect to it anew.");
     return serves.plain ? handle_mount(*serves.only_files, *serves.files.front()) : handle_routed();
 }
 

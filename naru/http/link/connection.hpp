@@ -42,6 +42,7 @@ enum class shed_reason : std::uint8_t {
     no_loose,
     idle,
     address,
+    handshakes,
     count
 };
 
@@ -151,6 +152,15 @@ class connection : operation, timer {
     /// Moves pipelined input out of its pool buffer, if it is little.
     void park_input(std::size_t most = limits::parked_input_bytes) noexcept;
     bool is_closing() const noexcept { return phase_ == phase::closing; }
+    /// Whether TLS stands before its socket.
+    bool is_secure() const noexcept;
+    // tls.cpp
+    /// What the handshake has agreed upon by ALPN: chooses what runs on the connection. Empty without TLS, or
+    /// if the client has named no protocol.
+    std::string_view negotiated_protocol() const noexcept;
+    /// The name that the client has asked for in the handshake (SNI); empty if none.
+    std::string_view negotiated_name() const noexcept;
+    bool is_misdirected(std::string_view authority) const noexcept;
 
     // For the turn's operations: what happens when they complete.
     void on_sent(const operation& op) noexcept;              // write.cpp

@@ -40,12 +40,14 @@ worker::~worker() {
     loop_.disarm(settle_deadline_);
 }
 
-worker::listening::listening(worker& of, handle on) noexcept
+worker::listening::listening(worker& of, const listener_at& at) noexcept
     : owner(of),
-      listener(on),
-      accepting(of.loop_, on,
+      listener(at.listener),
+      tls(at.tls),
+      accepting(of.loop_, at.listener,
                 {[](void* self, handle accepted) noexcept {
-                     static_cast<listening*>(self)->owner.on_connection(accepted);
+                     auto& at = *static_cast<listening*>(self);
+                     at.owner.on_connection(accepted, at.tls);
                  },
                  [](void* self, std::error_code why, duration) noexcept {
                      static_cast<listening*>(self)->owner.on_pause(why);
@@ -60,19 +62,29 @@ worker::listening::listening(worker& of, handle on) noexcept
                  },
                  this}) {}
 
-void worker::serve(const std::vector<handle>& listeners) noexcept {
-    for (const handle each : listeners)
+void worker::serve(const std::vector<listener_at>& listeners) noexcept {
+    for (const listener_at& each : listeners)
         listening_.emplace_back(*this, each).accepting.start();
 }
 
-void worker::on_connection(handle accepted) noexcept {
+void worker::on_connection(handle accepted, const std::shared_ptr<tls_credentials>& tls) noexcept {
     if (draining_) ++accepted_at_stop_;
-    if (worker* const other = next_share()) return hand_on(accepted, *other);
-    take(accepted);
+    if (worker* const other = next_share()) return hand_on(accepted, *other, tls);
+    take(accepted, tls);
 }
 
 // Without the memory for one, this connection is refused and the others are served.
-void worker::take(handle accepted) noexcept {
+void worker::take(handle accepted, const std::shared_ptr<tls_credentials>& tls) noexcept {
+    if (tls) {
+        const auto secured = begin_tls(accepted, *tls);
+        if (!secured) {
+            loop_.close(accepted);
+            if (secured.error() == std::errc::resource_unavailable_try_again)
+                return count_shed(shed_reason::handshakes);
+            return on_pause(secured.error());
+        }
+        accepted = *secured;
+    }
     connection* made = nullptr;
     try {
         made = &connections_.make(*this, accepted);

@@ -63,6 +63,7 @@ listen_options tcp_options(const server_options& options) {
 struct bound_address {
     address where;  // with the port that was chosen for port 0
     std::vector<unique_descriptor> sockets;
+    std::shared_ptr<tls_credentials> tls = nullptr;
 };
 
 address with_port(const address& of, std::uint16_t port) {
@@ -116,6 +117,7 @@ std::vector<bound_address> bind_all(const std::vector<endpoint>& wanted, const l
         auto bound = bind_one(where, listening, count, alone);
         has_previous = bound.has_value();
         if (bound) {
+            bound->tls = each.tls;
             all.push_back(std::move(*bound));
         } else if (follows && bound.error() == std::errc::address_in_use && ++choices < port_choices) {
             all.pop_back();
@@ -143,7 +145,7 @@ endpoint_address::endpoint_address(std::string_view text) : address(address_of(t
 struct server::shard {
     naru::loop* own_loop = nullptr;
     std::optional<http::worker> own_worker;
-    std::vector<handle> listeners;
+    std::vector<listener_at> listeners;
 };
 
 struct server::state {
@@ -154,6 +156,7 @@ struct server::state {
     naru::engine engine = naru::engine::automatic;
     std::string engine_reason;
     std::vector<address> local;
+    std::vector<bool> secure;
     std::optional<loop_group> loops;  // destroyed after the connections, which end in them
     std::deque<shard> shards;
     std::optional<blocking_threads> blocking;  // destroyed first: its work completes in the loops
@@ -217,13 +220,14 @@ void server::state::make_shards() {
 void server::state::listen() {
     const bool share = shards.size() > 1 && !options.shared_listener;
     auto bound = bind_all(endpoints, tcp_options(options), share ? shards.size() : 1, shards.size() > 1);
-    for (auto& [where, sockets] : bound) {
+    for (auto& [where, sockets, tls] : bound) {
         local.push_back(where);
+        secure.push_back(tls != nullptr);
         for (std::size_t index = 0; index < sockets.size(); ++index) {
             const auto attached = shards[index].own_loop->attach(sockets[index].release(),
                                                                  descriptor_kind::listener, ownership::own);
             if (!attached) throw std::runtime_error(listen_error(where, attached.error()));
-            shards[index].listeners.push_back(*attached);
+            shards[index].listeners.push_back({*attached, tls});
         }
     }
     std::vector<http::worker*> others;
@@ -313,6 +317,7 @@ bool server::has_failed() const noexcept { return state_->failed; }
 naru::engine server::engine() const noexcept { return state_->engine; }
 const std::string& server::engine_reason() const noexcept { return state_->engine_reason; }
 const std::vector<address>& server::addresses() const noexcept { return state_->local; }
+bool server::is_secure(std::size_t which) const noexcept { return state_->secure[which]; }
 address server::local_address() const noexcept { return state_->local.front(); }
 
 }  // namespace naru::http

@@ -4,6 +4,7 @@
 #include <naru/http/server/server_options.hpp>
 #include <naru/http/site/site.hpp>
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
@@ -58,6 +59,8 @@ class server {
     const std::string& engine_reason() const noexcept;
     const std::vector<address>& addresses() const noexcept;
     address local_address() const noexcept;
+    /// Whether TLS is spoken at addresses()[which].
+    bool is_secure(std::size_t which) const noexcept;
 
  private:
     struct shard;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <naru/backend/choose_backend.hpp>
+#include <naru/http/server/tls_credentials.hpp>
 #include <naru/os/address.hpp>
 #include <naru/os/socket.hpp>
 #include <naru/os/socket_options.hpp>
@@ -9,6 +10,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -51,6 +53,8 @@ struct endpoint {
     bool if_there = false;
     /// The port is the one that the endpoint before it has got.
     bool port_of_previous = false;
+    /// TLS, as these certificates have it; nullptr: clear text. Not on Windows.
+    std::shared_ptr<tls_credentials> tls = nullptr;
 };
 
 struct server_options {

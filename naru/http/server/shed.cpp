@@ -66,6 +66,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(shed_reason::cou
     "answered 503 because others hold too many of them",
     "idle when descriptors were needed",
     "refused for their address had too many connections",
+    "refused because too many TLS handshakes were under way",
 };
 
 }  // namespace
@@ -95,7 +96,7 @@ std::optional<duration> connection::silent(instant now) const noexcept {
 }
 
 std::size_t connection::buffers_held() const noexcept {
-    return (turn_->input != nullptr) + (turn_->output != nullptr) + worker_.loop_.backend().kept_for(target);
+    return (turn_->input != nullptr) + (turn_->output != nullptr) + worker_.loop_.kept_for(target);
 }
 
 std::size_t connection::loose_bytes() const noexcept {
@@ -105,7 +106,7 @@ std::size_t connection::loose_bytes() const noexcept {
 
 void connection::shed(shed_reason why) noexcept {
     worker_.count_shed(why);
-    reset_on_close(worker_.loop_.borrow(target).get());
+    worker_.loop_.reset_on_close(target);
     close();
 }
 

@@ -11,6 +11,7 @@
 #include <naru/http/server/frames.hpp>
 #include <naru/http/server/served_site.hpp>
 #include <naru/http/server/server_options.hpp>
+#include <naru/http/server/tls_credentials.hpp>
 #include <naru/loop/loop.hpp>
 #include <naru/net/acceptor.hpp>
 
@@ -30,6 +31,14 @@
 
 namespace naru::http {
 
+struct tls_service;  // tls.cpp
+
+/// Where a worker listens; `tls`: what stands before the connections' sockets, or nullptr.
+struct listener_at {
+    handle listener;
+    std::shared_ptr<tls_credentials> tls;
+};
+
 class worker {
  public:
     /// Everything but the site is borrowed. Throws what the site's per_loop functions throw. `report` gets a
@@ -45,7 +54,7 @@ class worker {
 
     // accept.cpp
     /// Accepts on each of these, which are this worker's from here on.
-    void serve(const std::vector<handle>& listeners) noexcept;
+    void serve(const std::vector<listener_at>& listeners) noexcept;
 
     // drain.cpp
     /// Accepts what waits in the listeners' queues, closes them, lets what is in flight finish until the
@@ -56,7 +65,7 @@ class worker {
     bool disk_hangs() const noexcept;
 
     /// A connection from outside, as if it had been accepted.
-    void take(handle accepted) noexcept;
+    void take(handle accepted, const std::shared_ptr<tls_credentials>& tls = nullptr) noexcept;
     /// Requests that begin from here on are this site's.
     /// Past limits::site_generations the requests of the oldest are ended.
     void replace_or_report(const std::shared_ptr<const detail::site_data>& by) noexcept;
@@ -99,9 +108,10 @@ class worker {
 
     // One listener. Its acceptor is pinned.
     struct listening {
-        listening(worker& of, handle listener) noexcept;
+        listening(worker& of, const listener_at& at) noexcept;
         worker& owner;
         handle listener;
+        std::shared_ptr<tls_credentials> tls;
         acceptor accepting;
         bool closed = false;
     };
@@ -115,9 +125,11 @@ class worker {
     struct transfer;
 
     worker* next_share() noexcept;
-    void hand_on(handle connection, worker& to) noexcept;
+    void hand_on(handle connection, worker& to, const std::shared_ptr<tls_credentials>& tls) noexcept;
     void drain_others() noexcept;
-    void on_connection(handle accepted) noexcept;
+    void on_connection(handle accepted, const std::shared_ptr<tls_credentials>& tls) noexcept;
+    /// A handle for TLS before an accepted connection. Errors: EAGAIN (too many handshakes), ENOMEM.
+    naru::result<handle> begin_tls(handle accepted, const tls_credentials& by) noexcept;
     void on_pause(std::error_code why) noexcept;
     void destroy(connection& ended) noexcept;
     void on_lost(listening& failed, std::error_code why) noexcept;
@@ -197,6 +209,10 @@ class worker {
     std::size_t upgraded_ = 0;  // connections that speak another protocol
     const std::function<void()> ended_upgrade_;
     object_pool<call> calls_;
+    struct tls_end {
+        void operator()(tls_service* each) const noexcept;
+    };
+    std::unique_ptr<tls_service, tls_end> tls_;  // once there is a connection with TLS
     object_pool<connection> connections_;
     object_pool<turn> turns_;
     std::function<void()> lost_listener_;

@@ -42,13 +42,6 @@ openssl_pointer<BIO> memory_of(const std::string& bytes) {
     return openssl_pointer<BIO>(BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size())));
 }
 
-std::string small_letters(std::string_view name) {
-    std::string small(name);
-    for (char& each : small)
-        each = static_cast<char>(std::tolower(static_cast<unsigned char>(each)));
-    return small;
-}
-
 /// The DNS names that the certificate is for; the subject's common name where it has no such list.
 std::vector<std::string> names_of(X509* certificate) {
     std::vector<std::string> names;
@@ -137,6 +130,19 @@ bool share_a_name(const loaded_certificate& one, const loaded_certificate& other
 }
 
 }  // namespace
+
+std::string small_letters(std::string_view name) {
+    std::string small(name);
+    for (char& each : small)
+        each = static_cast<char>(std::tolower(static_cast<unsigned char>(each)));
+    return small;
+}
+
+bool is_name_of(std::string_view pattern, std::string_view name) noexcept {
+    if (!pattern.starts_with("*.")) return pattern == name;
+    const std::size_t dot = name.find('.');
+    return dot != std::string_view::npos && dot > 0 && name.substr(dot) == pattern.substr(1);
+}
 
 std::expected<loaded_certificate, std::string> load_certificate(const tls_certificate& files) {
     ERR_clear_error();

@@ -62,12 +62,32 @@ void log_keys(const SSL* ssl, const char* line) noexcept {
 /// Says that the name was understood: OpenSSL keeps it in the session then.
 int take_name(SSL* /*ssl*/, int* /*alert*/, void* /*context*/) noexcept { return SSL_TLSEXT_ERR_OK; }
 
+/// The client's certificates as the policy of the name that it asks for wants them.
+bool ask_by_policy(SSL* ssl, const tls_state& state, const char* name) {
+    if (state.policies.empty()) return true;
+    const std::string small = detail::small_letters(name);
+    for (const detail::host_policy& each : state.policies) {
+        if (!detail::is_name_of(each.name, small)) continue;
+        SSL_set_verify(ssl, each.verify, nullptr);
+        if (each.verify == SSL_VERIFY_NONE) return true;
+        STACK_OF(X509_NAME)* const names = SSL_dup_CA_list(each.names.get());
+        if (names == nullptr || SSL_set1_verify_cert_store(ssl, each.issuers.get()) != 1) {
+            sk_X509_NAME_pop_free(names, X509_NAME_free);
+            return false;
+        }
+        SSL_set_client_CA_list(ssl, names);  // which it owns then
+        return true;
+    }
+    return true;
+}
+
 /// Puts the certificates of the name that the client asks for into the connection.
 int choose_certificate(SSL* ssl, void* /*context*/) noexcept {
     try {
         const char* const name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
         const tls_state& state = state_of(ssl);
         if (name == nullptr) return 1;
+        if (!ask_by_policy(ssl, state, name)) return 0;
         const detail::certificate_choice& chosen = state.choose(name);
         if (chosen == state.standard) return 1;
         SSL_certs_clear(ssl);
@@ -195,10 +215,33 @@ outcome_text ask_for_certificates(SSL_CTX* context, const tls_server_options& ho
     return {};
 }
 
+outcome_text set_policies(tls_state& state, const tls_server_options& how) {
+    for (const tls_host_policy& each : how.hosts) {
+        detail::host_policy made;
+        made.name = detail::small_letters(each.name);
+        const bool asks = each.client_certificates != tls_client_certificates::none;
+        const bool required = each.client_certificates == tls_client_certificates::required;
+        made.verify = !asks      ? SSL_VERIFY_NONE
+                      : required ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT
+                                 : SSL_VERIFY_PEER;
+        if (asks) {
+            const char* const file = each.client_ca_file.c_str();
+            made.issuers.reset(X509_STORE_new());
+            made.names.reset(SSL_load_client_CA_file(file));
+            if (!made.names || !made.issuers || X509_STORE_load_file(made.issuers.get(), file) != 1)
+                return refusal(each.client_ca_file +
+                               ": the issuers of clients' certificates cannot be read: " + last_error());
+        }
+        state.policies.push_back(std::move(made));
+    }
+    return {};
+}
+
 outcome_text load_all(tls_state& state, const std::vector<tls_certificate>& files) {
     for (const tls_certificate& each : files) {
         auto loaded = detail::load_certificate(each);
         if (!loaded) return refusal(loaded.error());
+        state.has_dear_key |= loaded->kind == detail::key_kind::rsa;
         state.certificates.push_back(std::move(*loaded));
     }
     state.index_names();
@@ -211,10 +254,18 @@ outcome_text load_all(tls_state& state, const std::vector<tls_certificate>& file
     return {};
 }
 
+outcome_text make_one(tls_state& state, const std::vector<std::string>& names) {
+    auto made = detail::make_self_signed(names);
+    if (!made) return refusal(made.error());
+    state.certificates.push_back(std::move(*made));
+    state.index_names();
+    return use(state.context.get(), state.certificates.front(), "the certificate that was made");
+}
+
 void set_tickets(tls_state& state, const tls_server_options& how) {
     SSL_CTX* const context = state.context.get();
     state.ticket_keys = how.ticket_keys ? how.ticket_keys : std::make_shared<tls_ticket_keys>();
-    if (!how.tickets || how.client_certificates != tls_client_certificates::none) {
+    if (!how.tickets || how.client_certificates != tls_client_certificates::none || !how.hosts.empty()) {
         SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
         SSL_CTX_set_num_tickets(context, 0);
         // Without a ticket TLS 1.3 would look into a cache, and OpenSSL wants a name for that.
@@ -228,12 +279,15 @@ void set_tickets(tls_state& state, const tls_server_options& how) {
 }  // namespace
 
 std::expected<tls_context, std::string> tls_context::server(const tls_server_options& how) {
-    if (how.certificates.empty()) return refusal("a TLS server needs a certificate and its key");
+    if (how.certificates.empty() && how.self_signed.empty())
+        return refusal("a TLS server needs a certificate and its key");
     auto state = make_state(false);
     SSL_CTX* const context = state->context.get();
-    outcome_text step = load_all(*state, how.certificates);
+    outcome_text step =
+        how.self_signed.empty() ? load_all(*state, how.certificates) : make_one(*state, how.self_signed);
     if (step) step = set_protocols(*state, how.protocols);
     if (step) step = ask_for_certificates(context, how);
+    if (step) step = set_policies(*state, how);
     if (step) step = set_key_log(*state, how.key_log_file);
     if (!step) return refusal(step.error());
     set_tickets(*state, how);
@@ -268,6 +322,18 @@ std::expected<tls_context, std::string> tls_context::client(const tls_client_opt
 }
 
 tls_ticket_keys& tls_context::ticket_keys() const noexcept { return *state_->ticket_keys; }
+
+bool tls_context::has_host_policies() const noexcept { return !state_->policies.empty(); }
+
+std::size_t tls_context::policy_of(std::string_view name) const {
+    const std::string small =
+        detail::small_letters(name.ends_with('.') ? name.substr(0, name.size() - 1) : name);
+    const auto found = std::ranges::find_if(state_->policies, [&](const detail::host_policy& each) {
+        return detail::is_name_of(each.name, small);
+    });
+    return found == state_->policies.end() ? 0
+                                           : static_cast<std::size_t>(found - state_->policies.begin()) + 1;
+}
 
 bool tls_context::is_client() const noexcept { return state_->client; }
 

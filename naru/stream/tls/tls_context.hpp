@@ -3,9 +3,11 @@
 
 #include <naru/stream/tls/tls_ticket_keys.hpp>
 
+#include <cstddef>
 #include <expected>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -32,13 +34,27 @@ enum class tls_client_certificates : unsigned char {
     required,
 };
 
+/// What is asked of the clients of one name.
+struct tls_host_policy {
+    std::string name;  ///< as in a certificate: "*.example.org" stands for one label
+    tls_client_certificates client_certificates = tls_client_certificates::required;
+    std::string client_ca_file;
+
+    tls_host_policy(std::string of, std::string ca_file,
+                    tls_client_certificates asked = tls_client_certificates::required)
+        : name(std::move(of)), client_certificates(asked), client_ca_file(std::move(ca_file)) {}
+};
+
 /// How to be a server.
 struct tls_server_options {
-    /// At least one. The name that a client asks for (SNI) chooses among them by the names in them, exact
-    /// ones before wildcards; without one, or with one that none has, the first is shown. Those of different
-    /// kinds of key (ECDSA, RSA, Ed25519) for the same name stand side by side, and the client's abilities
-    /// choose.
+    /// At least one, or self_signed. The name that a client asks for (SNI) chooses among them by the names in
+    /// them, exact ones before wildcards; without one, or with one that none has, the first is shown. Those
+    /// of different kinds of key (ECDSA, RSA, Ed25519) for the same name stand side by side, and the client's
+    /// abilities choose.
     std::vector<tls_certificate> certificates;
+    /// For trying: names, and addresses in numbers, for which a certificate is made in memory that nobody
+    /// vouches for. Instead of files.
+    std::vector<std::string> self_signed;
     /// Protocols by ALPN (RFC 7301), best first. A client that speaks of none of them is refused; one that
     /// does not speak of protocols is not.
     std::vector<std::string> protocols;
@@ -46,6 +62,9 @@ struct tls_server_options {
     /// for another (CVE-2025-23419).
     tls_client_certificates client_certificates = tls_client_certificates::none;
     std::string client_ca_file;  ///< who may issue clients' certificates; wanted unless `none`
+    /// Names whose clients are asked for other certificates than those of all others. With any of them no
+    /// session is resumed either. Who asks such a name for another's documents is told 421 by HTTP.
+    std::vector<tls_host_policy> hosts;
     /// Keys of session tickets, to be shared with other contexts; nullptr: random ones of its own.
     std::shared_ptr<tls_ticket_keys> ticket_keys;
     bool tickets = true;  ///< whether sessions can be resumed
@@ -83,6 +102,10 @@ class tls_context {
     /// Of a server: those that seal its tickets.
     tls_ticket_keys& ticket_keys() const noexcept;
     bool is_client() const noexcept;
+    /// Of a server: which of the policies is a name's: its place among tls_server_options::hosts, from 1; 0:
+    /// that of all others. Two names of the same number are treated alike.
+    std::size_t policy_of(std::string_view name) const;
+    bool has_host_policies() const noexcept;
 
     /// For tls_engine.
     const detail::tls_state& state() const noexcept { return *state_; }

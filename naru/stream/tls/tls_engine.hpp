@@ -2,6 +2,7 @@
 #pragma once
 
 #include <naru/core/bytes.hpp>
+#include <naru/core/limits.hpp>
 #include <naru/core/result.hpp>
 #include <naru/stream/tls/tls_context.hpp>
 #include <naru/stream/tls/tls_error.hpp>
@@ -83,6 +84,9 @@ class tls_engine {
     /// and the rest of it must be fed before.
     [[nodiscard]] result<std::size_t> write(bytes_view plaintext) noexcept;
     static constexpr std::size_t smallest_room = 512;
+    /// Plaintext that fits into one record in a room of limits::buffer_bytes.
+    static constexpr std::size_t largest_record = limits::buffer_bytes - 128;
+    std::size_t room_left() const noexcept { return room_.size() - used_; }
     /// Makes our close_notify, once. What the peer still sends may be read.
     [[nodiscard]] result<void> end() noexcept;
     bool ended() const noexcept { return ended_; }

@@ -4,7 +4,7 @@
     run_acceptance.py PROGRAM ENGINE [arguments for run_http1.py]
 
 Makes the document root in a temporary directory, starts `PROGRAM serve` on a free port, runs the cases, and
-checks that SIGTERM ends the server with exit code 0. Ends with 77 (skipped) if the engine cannot be used here.
+checks that SIGTERM ends the server with exit code 0. With --tls both speak it. Ends with 77 (skipped) if the engine cannot be used here.
 """
 import os
 import re
@@ -25,7 +25,7 @@ def read_port(server):
     """The port, from the one line that the server prints when it is ready."""
     ready, _, _ = select.select([server.stdout], [], [], START_SECONDS)
     line = server.stdout.readline() if ready else ""
-    found = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
+    found = re.search(r"https?://127\.0\.0\.1:(\d+)/", line)
     return int(found.group(1)) if found else None
 
 
@@ -43,7 +43,8 @@ def run(program, engine, arguments, scratch):
     root = os.path.join(scratch, "root")
     subprocess.run([sys.executable, os.path.join(HERE, "make_root.py"), root], check=True, stdout=subprocess.DEVNULL)
     errors = open(os.path.join(scratch, "stderr"), "w+")
-    server = subprocess.Popen([program, "serve", root, "--listen", "127.0.0.1:0", "--engine", engine],
+    listen = ["--listen-tls", "127.0.0.1:0", "--tls-self-signed"] if "--tls" in arguments else ["--listen", "127.0.0.1:0"]
+    server = subprocess.Popen([program, "serve", root, *listen, "--engine", engine],
                               stdout=subprocess.PIPE, stderr=errors, text=True)
     try:
         port = read_port(server)

@@ -1,0 +1,19 @@
+// TLS is left out there: no endpoint has credentials, which nobody can make.
+#include <naru/http/server/worker.hpp>
+
+namespace naru::http {
+
+struct tls_service {};
+
+void worker::tls_end::operator()(tls_service* each) const noexcept { delete each; }
+
+naru::result<handle> worker::begin_tls(handle /*accepted*/, const tls_credentials& /*by*/) noexcept {
+    return fail_errno(ENOTSUP);
+}
+
+bool connection::is_secure() const noexcept { return false; }
+bool connection::is_misdirected(std::string_view /*authority*/) const noexcept { return false; }
+std::string_view connection::negotiated_protocol() const noexcept { return {}; }
+std::string_view connection::negotiated_name() const noexcept { return {}; }
+
+}  // namespace naru::http
