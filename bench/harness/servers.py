@@ -118,6 +118,13 @@ def _naru_echo(engine: str) -> Server:
                   f"floor-{engine}", f"naru's coroutine echo example on {engine}")
 
 
+def _naru_http2(engine: str) -> Server:
+    return Server(f"naru-{engine}", "naru",
+                  lambda site, _, port: ["serve", str(site.root), "--listen", f"127.0.0.1:{port}", "--engine", engine,
+                                         "--threads", "1", "--h2c", *site.naru_arguments],
+                  what=f"naru on {engine}, HTTP/2 in clear text")
+
+
 def _floor(engine: str, echo: bool) -> Server:
     return Server(f"floor-{engine}", f"bench/floor_{engine}",
                   lambda site, _, port: [str(port), "--echo" if echo else str(site.response)],
@@ -127,7 +134,7 @@ def _floor(engine: str, echo: bool) -> Server:
 # ---- Peers -------------------------------------------------------------------------------------------------
 
 
-def _nginx(name: str, sendfile: str, what: str) -> Server:
+def _nginx(name: str, sendfile: str, what: str, listen: str = "") -> Server:
     def command(site: Site, directory: Path, port: int) -> list[str]:
         configuration = directory / "nginx.conf"
         temporary = "\n    ".join(f"{kind}_temp_path {directory}/{kind};"
@@ -154,7 +161,7 @@ http {{
     default_type application/octet-stream;
     {temporary}
     server {{
-        listen 127.0.0.1:{port} backlog=4096;
+        listen 127.0.0.1:{port} backlog=4096{listen};
         root {site.root};
     }}
 }}
@@ -215,6 +222,13 @@ mimetype.assign = ("" => "application/octet-stream")
                   descriptors_per_connection=2)  # it never takes more connections than that
 
 
+def _nghttpd() -> Server:
+    return Server("nghttpd", "nghttpd",
+                  lambda site, _, port: ["--no-tls", "--address=127.0.0.1", "--workers=1", "--max-concurrent-streams=128",
+                                         f"--htdocs={site.root}", str(port)],
+                  what="nghttpd, 1 worker: the server of nghttp2 itself", installed=True)
+
+
 def _echo_peer(name: str, program: str, *flags: str, what: str) -> Server:
     return Server(name, f"bench/{program}", lambda site, _, port: [str(port), *flags], EPOLL_FLOOR, what)
 
@@ -229,6 +243,15 @@ NGINX = _nginx("nginx", "sendfile on;\n    tcp_nopush on;", "nginx, 1 worker, se
 NGINX_READ = _nginx("nginx-read", "sendfile off;", "nginx, 1 worker, sendfile off")
 H2O = _h2o()
 LIGHTTPD = _lighttpd()
+
+# HTTP/2 in clear text, with prior knowledge. h2o takes it on any listener.
+HTTP2_SERVERS = [
+    *(_naru_http2(engine) for engine in ("epoll", "io_uring")),
+    _nginx("nginx", "sendfile off;\n    http2_max_requests 1000000000;",
+           "nginx, 1 worker, sendfile off, HTTP/2 in clear text", " http2"),
+    H2O,
+    _nghttpd(),
+]
 
 SMALL_FILE_SERVERS = [*NARU.values(), *FLOORS, NGINX, NGINX_READ, H2O, LIGHTTPD]
 

@@ -182,6 +182,8 @@ inline constexpr std::size_t h2_unread_bytes = 256 * 1024;
 inline constexpr std::size_t h2_header_list_bytes = 64 * 1024;
 inline constexpr unsigned h2_header_list_fields = 1000;
 inline constexpr unsigned h2_continuations = 8;
+/// Streams that have ended of which a connection remembers who has ended them.
+inline constexpr std::size_t h2_closed_streams = 64;
 /// Pieces of memory in one send.
 inline constexpr std::size_t h2_slices = 64;
 /// How long a client that was told of the end by GOAWAY is waited for to have seen it.

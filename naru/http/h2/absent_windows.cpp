@@ -26,6 +26,7 @@ void session::on_deadline() noexcept {}
 void session::drain() noexcept {}
 void session::offer_output() noexcept {}
 void session::shed_if_stalled() noexcept {}
+std::optional<duration> session::idle_for(instant) const noexcept { return std::nullopt; }
 std::size_t session::bytes_kept() const noexcept { return 0; }
 
 }  // namespace h2

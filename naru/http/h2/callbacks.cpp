@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <new>
+#include <span>
 #include <utility>
 
 #include <nghttp2/nghttp2.h>
@@ -46,15 +47,8 @@ struct callbacks {
     static session& owner_of(void* data) noexcept { return *static_cast<session*>(data); }
 
     static int on_begin_frame(nghttp2_session*, const nghttp2_frame_hd* head, void* data) noexcept {
-        session& to = owner_of(data);
-        if (head->type == NGHTTP2_HEADERS) {
-            to.budgets_.continuations = 0;
-            to.in_head_ = (head->flags & NGHTTP2_FLAG_END_HEADERS) == 0;
-        } else if (head->type == NGHTTP2_CONTINUATION) {
-            to.in_head_ = (head->flags & NGHTTP2_FLAG_END_HEADERS) == 0;
-            if (++to.budgets_.continuations > limits::h2_continuations)
-                to.calm(shed_reason::h2_continuations, "too many CONTINUATION frames");
-        }
+        owner_of(data).begin_frame(head->stream_id, head->type,
+                                   (head->flags & NGHTTP2_FLAG_END_HEADERS) != 0);
         return 0;
     }
 
@@ -96,7 +90,11 @@ struct callbacks {
                 }
                 break;
             case NGHTTP2_SETTINGS:
-                if (!is_ack(*frame)) to.spend(left.settings, shed_reason::h2_settings, "too many SETTINGS");
+                if (is_ack(*frame)) break;
+                to.spend(left.settings, shed_reason::h2_settings, "too many SETTINGS");
+                for (const nghttp2_settings_entry& each : std::span(frame->settings.iv, frame->settings.niv))
+                    if (each.settings_id == NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE)
+                        to.look_at_window(each.value);
                 break;
             case NGHTTP2_PING:
                 if (is_ack(*frame)) {
@@ -106,6 +104,7 @@ struct callbacks {
                 }
                 break;
             case NGHTTP2_RST_STREAM:
+                to.reset_id_ = frame->hd.stream_id;
                 to.spend(left.resets, shed_reason::h2_resets, "too many resets");
                 break;
             case NGHTTP2_PRIORITY:
@@ -137,6 +136,7 @@ struct callbacks {
 
     static int on_stream_close(nghttp2_session* of, std::int32_t id, std::uint32_t, void* data) noexcept {
         stream* const ended = stream_of(of, id);
+        owner_of(data).note_closed(id, ended);
         if (ended == nullptr) return 0;
         ended->closed();
         owner_of(data).call(*ended);
@@ -190,6 +190,63 @@ nghttp2_session* make_nghttp2_session(session& owner) {
     if (!shared.ready || nghttp2_session_server_new2(&made, shared.calls, &owner, shared.options) != 0)
         throw std::bad_alloc();
     return made;
+}
+
+// ---------------------------------------------------------------------------------------- frames
+
+// What nghttp2 lets pass, or takes for a stream's error only.
+void session::begin_frame(std::int32_t id, std::uint8_t type, bool ends_head) noexcept {
+    if (type == NGHTTP2_CONTINUATION) {
+        in_head_ = !ends_head;
+        if (++budgets_.continuations > limits::h2_continuations)
+            calm(shed_reason::h2_continuations, "too many CONTINUATION frames");
+        return;
+    }
+    if (type == NGHTTP2_PRIORITY && id == 0) return break_off(NGHTTP2_PROTOCOL_ERROR);
+    if (type == NGHTTP2_SETTINGS) {
+        widest_ = 0;
+        for (const list_node* each = streams_.next_node; each != &streams_; each = each->next_node) {
+            const stream& one = static_cast<const stream::place*>(each)->owner;
+            if (!one.is_closed())
+                widest_ = std::max<std::int64_t>(
+                    widest_, nghttp2_session_get_stream_remote_window_size(http2_, one.id()));
+        }
+    }
+    if (type != NGHTTP2_HEADERS) return;
+    budgets_.continuations = 0;
+    in_head_ = !ends_head;
+    if (id > last_id_) {
+        last_id_ = id;
+    } else if (nghttp2_session_find_stream(http2_, id) == nullptr && !was_closed(-id)) {
+        break_off(was_closed(id) ? NGHTTP2_STREAM_CLOSED : NGHTTP2_PROTOCOL_ERROR);
+    }
+}
+
+// Its client has ended or reset it, and goes on sending.
+void session::look_at_data(std::int32_t id) noexcept {
+    if (id <= last_id_ && nghttp2_session_find_stream(http2_, id) == nullptr && was_closed(id))
+        break_off(NGHTTP2_STREAM_CLOSED);
+}
+
+bool session::was_closed(std::int32_t id) const noexcept {
+    return std::ranges::find(closed_, id) != closed_.end();
+}
+
+// A window past 2^31 - 1 by our client's SETTINGS (RFC 9113, section 6.9.2).
+void session::look_at_window(std::uint32_t initial) noexcept {
+    constexpr std::int64_t most = 0x7fffffff;
+    if (live_ > 0 && widest_ + initial - initial_window_ > most) break_off(NGHTTP2_FLOW_CONTROL_ERROR);
+    initial_window_ = initial;
+}
+
+void session::note_closed(std::int32_t id, const stream* of) noexcept {
+    const bool by_client = id == reset_id_ || (of != nullptr && of->has_input_ended());
+    closed_[next_closed_] = by_client ? id : -id;
+    next_closed_ = (next_closed_ + 1) % closed_.size();
+}
+
+void session::break_off(std::uint32_t code) noexcept {
+    if (!std::exchange(was_calmed_, true)) (void)nghttp2_session_terminate_session(http2_, code);
 }
 
 // ---------------------------------------------------------------------------------------- a request's head

@@ -232,6 +232,7 @@ void session::submit() noexcept {
     moved_ = worker_.loop_.now();
     moved_to_ = 0;
     sending_.set(link_.target, slices_.data(), slice_count_);
+    link_.set_deadline(worker_.options_.timeouts.write);
     worker_.loop_.submit(sending_);
 }
 

@@ -65,12 +65,44 @@ void session::on_received(std::byte* bytes, std::int64_t size) noexcept {
     if (!link_.is_closing()) link_.receive();
 }
 
+// nghttp2 passes over DATA of streams that are closed. So the heads of frames are looked at here, too.
 void session::feed(std::string_view bytes) noexcept {
+    std::size_t begin = 0;
+    for (std::size_t at = 0; at < bytes.size();) {
+        if (of_frame_ > 0) {
+            const std::size_t size = std::min(of_frame_, bytes.size() - at);
+            of_frame_ -= size;
+            at += size;
+            continue;
+        }
+        const std::size_t size = std::min(frame_head_.size() - frame_head_size_, bytes.size() - at);
+        std::memcpy(frame_head_.data() + frame_head_size_, bytes.data() + at, size);
+        frame_head_size_ += size;
+        at += size;
+        if (frame_head_size_ < frame_head_.size()) break;
+        frame_head_size_ = 0;
+        const auto number = [this](std::size_t from, std::size_t digits) {
+            std::uint32_t value = 0;
+            for (std::size_t each = from; each < from + digits; ++each)
+                value = value << 8 | frame_head_[each];
+            return value;
+        };
+        of_frame_ = number(0, 3);
+        if (frame_head_[3] != NGHTTP2_DATA) continue;
+        hand_on(bytes.substr(begin, at - begin));
+        begin = at;
+        look_at_data(static_cast<std::int32_t>(number(5, 4) & 0x7fffffff));
+    }
+    hand_on(bytes.substr(begin));
+    attend_all();
+    pump();
+}
+
+void session::hand_on(std::string_view bytes) noexcept {
+    if (bytes.empty()) return;
     const ssize_t taken =
         nghttp2_session_mem_recv(http2_, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
     if (taken < 0) fatal_error(static_cast<int>(taken));
-    attend_all();
-    pump();
 }
 
 // What nghttp2 does not go on after. Its client is told why, if it can be.
@@ -219,7 +251,7 @@ void session::note_deadline() noexcept {
     if (link_.phase_ != connection::phase::multiplexed) return;
     if (is_lingering_) return;
     const timeouts& after = worker_.options_.timeouts;
-    if (is_sending_) return link_.set_deadline(after.write);
+    if (is_sending_) return;  // see submit
     if (in_head_) {
         if (!link_.armed() || !head_is_timed_) link_.set_deadline(after.head);
         head_is_timed_ = true;
@@ -239,9 +271,10 @@ void session::on_deadline() noexcept {
     const at_work working(*this);
     if (is_lingering_) return link_.close();
     if (is_sending_) {
-        if (sending_.progress == std::exchange(moved_to_, sending_.progress))
-            return link_.shed(shed_reason::slow_answer);
-        return note_deadline();
+        note_progress();
+        const instant late = saturating_add(moved_, worker_.options_.timeouts.write);
+        if (worker_.loop_.now() >= late) return link_.shed(shed_reason::slow_answer);
+        return worker_.loop_.arm(link_, late);
     }
     if (is_draining_ && !has_said_goodbye_) {
         say_goodbye();
@@ -271,14 +304,21 @@ void session::say_goodbye() noexcept {
                                 NGHTTP2_NO_ERROR, nullptr, 0);
 }
 
+void session::note_progress() noexcept {
+    if (sending_.progress == moved_to_) return;
+    moved_to_ = sending_.progress;
+    moved_ = worker_.loop_.now();
+}
+
+std::optional<duration> session::idle_for(instant now) const noexcept {
+    if (live_ > 0 || is_sending_ || is_dead_) return std::nullopt;
+    return now - idle_since_;
+}
+
 void session::shed_if_stalled() noexcept {
     if (is_dead_ || !is_sending_) return;
-    const instant now = worker_.loop_.now();
-    if (sending_.progress != moved_to_) {
-        moved_to_ = sending_.progress;
-        moved_ = now;
-    }
-    if (now - moved_ < limits::slow_after) return;
+    note_progress();
+    if (worker_.loop_.now() - moved_ < limits::slow_after) return;
     const at_work working(*this);
     link_.shed(shed_reason::buffers);
 }

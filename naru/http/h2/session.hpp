@@ -10,6 +10,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -45,6 +46,8 @@ class session {
     void offer_output() noexcept;
     /// Closes the link if that has taken nothing for a while and holds a buffer.
     void shed_if_stalled() noexcept;
+    /// How long it has had no stream; none: it has some.
+    std::optional<duration> idle_for(instant now) const noexcept;
     /// Heap bytes of its streams.
     std::size_t bytes_kept() const noexcept;
 
@@ -89,6 +92,9 @@ class session {
     };
 
     void feed(std::string_view bytes) noexcept;
+    void hand_on(std::string_view bytes) noexcept;
+    void look_at_data(std::int32_t id) noexcept;
+    bool was_closed(std::int32_t id) const noexcept;
     void pump() noexcept;
     void gather() noexcept;
     bool has_room(std::size_t bytes) noexcept;
@@ -100,6 +106,7 @@ class session {
     void attend_all() noexcept;
     void leave() noexcept;
     void note_deadline() noexcept;
+    void note_progress() noexcept;
     void finish_if_done() noexcept;
     void fatal_error(int code) noexcept;
     void spend(budget& from, shed_reason what, const char* reason) noexcept;
@@ -112,6 +119,10 @@ class session {
     void finish_head(bool has_body) noexcept;
     void take_data(stream* to, std::string_view bytes) noexcept;
     void end_body(stream* of) noexcept;
+    void begin_frame(std::int32_t id, std::uint8_t type, bool ends_head) noexcept;
+    void look_at_window(std::uint32_t initial) noexcept;
+    void note_closed(std::int32_t id, const stream* of) noexcept;
+    void break_off(std::uint32_t code) noexcept;
     void came_unread(std::size_t bytes) noexcept;
     void pay(std::size_t bytes) noexcept;
     void put_fields(unsigned status, std::string_view lines);
@@ -148,6 +159,19 @@ class session {
     std::string authority_;
     std::string cookies_;
     std::string head_;
+
+    // The frame that is being received.
+    std::size_t of_frame_ = 24;  // bytes of it that are to come, or of the client's preface
+    std::array<std::uint8_t, 9> frame_head_{};
+    std::size_t frame_head_size_ = 0;
+
+    // Streams that have been closed lately, negative if by us: what may still come for those, and no others.
+    std::array<std::int32_t, limits::h2_closed_streams> closed_{};
+    std::size_t next_closed_ = 0;
+    std::int32_t last_id_ = 0;   // of the streams that the client has begun
+    std::int32_t reset_id_ = 0;  // that it has reset last
+    std::int64_t initial_window_ = 65'535;
+    std::int64_t widest_ = 0;  // window of a stream, when SETTINGS began to come
 
     // Bodies that have come and are not read.
     std::size_t unread_ = 0;

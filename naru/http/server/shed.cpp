@@ -99,6 +99,7 @@ std::optional<duration> connection::stalled(instant now) noexcept {
 }
 
 std::optional<duration> connection::silent(instant now) const noexcept {
+    if (phase_ == phase::multiplexed) return session_->idle_for(now);
     if (phase_ != phase::idle || !armed()) return std::nullopt;
     const timeouts& after = worker_.options_.timeouts;
     return now - (deadline - (asked_ ? after.keep_alive : after.head));
