@@ -1,5 +1,7 @@
 #include <naru/http/h2/callbacks.hpp>
 
+#include <naru/http/h1/scan.hpp>
+#include <naru/http/h2/memory.hpp>
 #include <naru/http/h2/session.hpp>
 #include <naru/http/h2/stream.hpp>
 #include <naru/http/message/fields.hpp>
@@ -28,8 +30,8 @@ bool is_ack(const nghttp2_frame& frame) noexcept { return (frame.hd.flags & NGHT
 
 // Cannot stand in a request line, nor in a Host field.
 bool has_separator(std::string_view text) noexcept {
-    return std::ranges::any_of(text,
-                               [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == 0x7f; });
+    const char* const end = text.data() + text.size();
+    return find_control(text.data(), end) != end || text.contains(' ') || text.contains('\t');
 }
 
 bool same_host(std::string_view a, std::string_view b) noexcept {
@@ -187,7 +189,8 @@ nghttp2_session* make_nghttp2_session(session& owner) {
     };
     static const shared_settings shared;
     nghttp2_session* made = nullptr;
-    if (!shared.ready || nghttp2_session_server_new2(&made, shared.calls, &owner, shared.options) != 0)
+    if (!shared.ready ||
+        nghttp2_session_server_new3(&made, shared.calls, &owner, shared.options, &loop_memory()) != 0)
         throw std::bad_alloc();
     return made;
 }
