@@ -135,7 +135,7 @@ class Run:
         site = self.settings.site
         for scenario in self.chosen:
             absent = [client for client in scenario.uses
-                      if not (shutil.which(client) if client in ("wrk", "strace")
+                      if not (shutil.which(client) if client in ("wrk", "strace", "h2load")
                               else self.settings.program(client).is_file())]
             known = {server.name: server for group in scenario.groups for server in group.servers}
             for server in known.values():

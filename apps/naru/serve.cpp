@@ -234,6 +234,9 @@ void add_serve(CLI::App& program, action& chosen) {
     command.add_flag_callback(
         "--dotfiles", [given] { given->dotfiles = true; },
         "Serve and show names that begin with a dot (always: .well-known at the top)");
+    command.add_flag_callback(
+        "--h2c", [given] { given->h2c = true; },
+        "Speak HTTP/2 in clear text, too, with clients that begin with it");
     command.add_option("--access-log", given->access_log,
                        "Write the combined format to a file; - is standard output. SIGHUP and SIGUSR1 open "
                        "it anew");

@@ -35,7 +35,7 @@ constexpr auto settings_table = std::make_tuple(
     std::pair{"redirect-http", &serve_settings::redirect_http}, std::pair{"hsts", &serve_settings::hsts},
     std::pair{"engine", &serve_settings::engine}, std::pair{"threads", &serve_settings::threads},
     std::pair{"listings", &serve_settings::listings}, std::pair{"dotfiles", &serve_settings::dotfiles},
-    std::pair{"access-log", &serve_settings::access_log},
+    std::pair{"h2c", &serve_settings::h2c}, std::pair{"access-log", &serve_settings::access_log},
     std::pair{"head-timeout", &serve_settings::head_timeout},
     std::pair{"body-timeout", &serve_settings::body_timeout},
     std::pair{"write-timeout", &serve_settings::write_timeout},
@@ -313,6 +313,9 @@ serve_plan to_plan(const serve_settings& settings) {
     check("threads", static_cast<int>(options.threads), 1, 1024);
     plan.files.listings = settings.listings.value_or(false);
     plan.files.dotfiles = settings.dotfiles.value_or(false);
+    options.h2c = settings.h2c.value_or(false);
+    if (options.h2c && !http::speaks_http2)
+        throw std::runtime_error("h2c: HTTP/2 is not part of this build: there is no nghttp2 for Windows");
     options.access_log = settings.access_log;
     http::timeouts& limits = options.timeouts;
     if (settings.head_timeout) limits.head = to_time("head-timeout", *settings.head_timeout);

@@ -25,6 +25,7 @@ struct serve_settings {
     std::optional<unsigned> threads;
     std::optional<bool> listings;
     std::optional<bool> dotfiles;
+    std::optional<bool> h2c;
     std::optional<std::string> access_log;
     std::optional<double> head_timeout;
     std::optional<double> body_timeout;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import select
 import shutil
 import signal
@@ -172,6 +173,35 @@ def idle_tls(program: Path, port: int, path: str, count: int, core: int) -> Iter
             time.sleep(0.2)
         time.sleep(2)
         yield
+# ---- h2load ------------------------------------------------------------------------------------------------
+
+
+def h2load(port: int, path: str, connections: int, streams: int, core: int, seconds: float, body: bytes) -> Result:
+    """HTTP/2 in clear text; fails unless every request was answered with 200 and the whole file."""
+    command = [shutil.which("h2load") or "h2load", f"--duration={seconds:g}", "-t1", f"-c{connections}",
+               f"-m{streams}", f"http://127.0.0.1:{port}/{path}"]
+    with _running(command, core) as client:
+        output, errors = client.communicate(timeout=seconds + 60)
+
+    def number(pattern: str) -> float:
+        found = re.search(pattern, output)
+        if not found:
+            raise Failure(f"h2load: {errors.strip() or 'no result'}")
+        return float(found.group(1))
+
+    requests = int(number(r"(\d+) succeeded"))
+    failed = {kind: int(number(rf"(\d+) {kind}")) for kind in ("failed", "errored", "timeout")}
+    if any(failed.values()):
+        raise Failure("h2load: " + ", ".join(f"{count} {kind}" for kind, count in failed.items() if count))
+    if requests == 0 or int(number(r"status codes: (\d+) 2xx")) < requests:
+        raise Failure("h2load: not every request was answered with 200")
+    data = number(r"\((\d+)\) data")
+    if abs(data - requests * len(body)) > connections * streams * len(body):
+        raise Failure(f"bodies of {data / requests:.0f} bytes on average, not of {len(body)}")
+    units = {"us": 1.0, "ms": 1e3, "s": 1e6}
+    mean = re.search(r"time for request:\s+\S+\s+\S+\s+([\d.]+)(us|ms|s)", output)
+    middle = float(mean.group(1)) * units[mean.group(2)] if mean else float("nan")
+    return Result(requests, seconds, int(data), middle, float("nan"))
 
 
 # ---- echo_client -------------------------------------------------------------------------------------------

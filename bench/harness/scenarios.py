@@ -128,6 +128,21 @@ def _http(load: Load, with_idle: bool = False) -> Measure:
     return measure
 
 
+def _http2(connections: int, streams: int) -> Measure:
+    """h2load warms up in a run of its own: in its own warm-up it would not count the requests."""
+    def measure(settings: Settings, server: Server) -> dict[str, float]:
+        site = settings.site
+        with server.running(site, settings.cores) as (process, port):
+            def load(seconds: float) -> Result:
+                return clients.h2load(port, SMALL, connections, streams, settings.cores.client, seconds,
+                                      site.body(SMALL))
+
+            load(WARM_UP_SECONDS)
+            return _under_load(settings, process.pid, lambda: load(settings.seconds))
+
+    return measure
+
+
 def _echo(connections: int, size: int) -> Measure:
     def measure(settings: Settings, server: Server) -> dict[str, float]:
         with server.running(settings.site, settings.cores) as (process, port):
@@ -278,6 +293,14 @@ def scenarios(idle_connections: int) -> list[Scenario]:
             Group("pipeline", "16 pipelined requests, 100-byte file, 64 connections", s.SMALL_FILE_SERVERS,
                   _http(Load(SMALL, 64, depth=16)), burst_metrics, [TO_FLOOR, TO_NGINX]),
         ], uses=["wrk"]),
+        Scenario("http2", [
+            Group(f"http2-{connections}-{streams}",
+                  f"HTTP/2 in clear text, 100-byte file, {connections} connections of {streams} streams",
+                  s.HTTP2_SERVERS, _http2(connections, streams),
+                  [CPU_PER_REQUEST, COMMON[0], Metric("p50_us", "mean us", 0), COMMON[3]],
+                  [TO_NGINX, Ratio("x h2o", lambda server: "h2o" if server.name != "h2o" else None)])
+            for connections, streams in ((64, 16), (64, 1))
+        ], uses=["h2load"]),
         Scenario("idle", [
             Group("idle-without", "100 active connections alone", idle_servers, _http(active), small_metrics,
                   [TO_NGINX]),

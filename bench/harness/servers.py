@@ -147,6 +147,13 @@ def _naru_echo(engine: str) -> Server:
                   f"floor-{engine}", f"naru's coroutine echo example on {engine}")
 
 
+def _naru_http2(engine: str) -> Server:
+    return Server(f"naru-{engine}", "naru",
+                  lambda site, _, port: ["serve", str(site.root), "--listen", f"127.0.0.1:{port}", "--engine", engine,
+                                         "--threads", "1", "--h2c", *site.naru_arguments],
+                  what=f"naru on {engine}, HTTP/2 in clear text")
+
+
 def _floor(engine: str, echo: bool) -> Server:
     return Server(f"floor-{engine}", f"bench/floor_{engine}",
                   lambda site, _, port: [str(port), "--echo" if echo else str(site.response)],
@@ -156,7 +163,7 @@ def _floor(engine: str, echo: bool) -> Server:
 # ---- Peers -------------------------------------------------------------------------------------------------
 
 
-def _nginx(name: str, sendfile: str, what: str, tls: bool = False) -> Server:
+def _nginx(name: str, sendfile: str, what: str, listen: str = "", tls: bool = False) -> Server:
     def command(site: Site, directory: Path, port: int) -> list[str]:
         if tls:
             site.make_certificate()
@@ -192,7 +199,7 @@ http {{
     default_type application/octet-stream;
     {temporary}
     server {{
-        listen 127.0.0.1:{port} backlog=4096{" ssl" if tls else ""};{secured}
+        listen 127.0.0.1:{port} backlog=4096{" ssl" if tls else ""}{listen};{secured}
         root {site.root};
     }}
 }}
@@ -259,6 +266,13 @@ mimetype.assign = ("" => "application/octet-stream")
                   descriptors_per_connection=2)  # it never takes more connections than that
 
 
+def _nghttpd() -> Server:
+    return Server("nghttpd", "nghttpd",
+                  lambda site, _, port: ["--no-tls", "--address=127.0.0.1", "--workers=1", "--max-concurrent-streams=128",
+                                         f"--htdocs={site.root}", str(port)],
+                  what="nghttpd, 1 worker: the server of nghttp2 itself", installed=True)
+
+
 def _echo_peer(name: str, program: str, *flags: str, what: str) -> Server:
     return Server(name, f"bench/{program}", lambda site, _, port: [str(port), *flags], EPOLL_FLOOR, what)
 
@@ -276,6 +290,14 @@ LIGHTTPD = _lighttpd()
 
 TLS_SERVERS = [_naru_tls("epoll"), _naru_tls("io_uring"), _nginx("nginx", "sendfile on;\n    tcp_nopush on;", "nginx over TLS", tls=True),
                _h2o(tls=True)]
+# HTTP/2 in clear text, with prior knowledge. h2o takes it on any listener.
+HTTP2_SERVERS = [
+    *(_naru_http2(engine) for engine in ("epoll", "io_uring")),
+    _nginx("nginx", "sendfile off;\n    http2_max_requests 1000000000;",
+           "nginx, 1 worker, sendfile off, HTTP/2 in clear text", " http2"),
+    H2O,
+    _nghttpd(),
+]
 
 SMALL_FILE_SERVERS = [*NARU.values(), *FLOORS, NGINX, NGINX_READ, H2O, LIGHTTPD]
 

@@ -172,6 +172,41 @@ inline constexpr std::size_t operator_log_bytes = 256 * 1024;
 inline constexpr auto accept_settle_time = 10ms;
 inline constexpr auto accept_drain_time = 2s;
 
+// HTTP/2: what a connection may hold, and what its client may make us do. Past an allowance the connection
+// ends with GOAWAY(ENHANCE_YOUR_CALM) that says which.
+
+/// Streams at once. One counts until its handler and its bytes are gone, whoever has reset it; others are
+/// refused (REFUSED_STREAM).
+inline constexpr std::uint32_t h2_streams = 128;
+/// What a stream may send of a body before anybody reads it (SETTINGS_INITIAL_WINDOW_SIZE); and bytes that
+/// all streams of a connection may have sent unread before its window is kept shut, too.
+inline constexpr std::uint32_t h2_stream_window = 64 * 1024 - 1;
+inline constexpr std::size_t h2_unread_bytes = 256 * 1024;
+/// A head past limits::head_bytes or limits::header_count is answered 431; past these, cookie crumbs
+/// included, it ends the connection.
+inline constexpr std::size_t h2_header_list_bytes = 64 * 1024;
+inline constexpr unsigned h2_header_list_fields = 1000;
+inline constexpr unsigned h2_continuations = 8;
+/// Streams that have ended of which a connection remembers who has ended them.
+inline constexpr std::size_t h2_closed_streams = 64;
+/// Pieces of memory in one send.
+inline constexpr std::size_t h2_slices = 64;
+/// How long a client that was told of the end by GOAWAY is waited for to have seen it.
+inline constexpr auto h2_goaway_wait = 1000ms;
+
+struct h2_allowance {
+    std::uint32_t at_once;
+    std::uint32_t per_second;
+};
+inline constexpr h2_allowance h2_resets{200, 20};
+inline constexpr h2_allowance h2_made_resets{200, 20};
+inline constexpr h2_allowance h2_settings{32, 4};
+inline constexpr h2_allowance h2_pings{100, 10};
+inline constexpr h2_allowance h2_empty_frames{100, 10};
+inline constexpr h2_allowance h2_priorities{500, 50};
+/// Each frame of DATA that we send earns two.
+inline constexpr h2_allowance h2_window_updates{4000, 200};
+
 // What a server may ask of a client: of a response that is read here (naru/http/h1/response.hpp).
 
 /// Bytes of a response's head.

@@ -1,6 +1,7 @@
 // Coroutine handlers: how they begin, wait and end.
 #include <naru/http/exchange/call.hpp>
 
+#include <naru/http/h2/stream.hpp>
 #include <naru/http/message/path.hpp>
 #include <naru/http/server/served_site.hpp>
 #include <naru/http/server/worker.hpp>
@@ -149,7 +150,8 @@ void call::interrupt_later() noexcept {
 
 // One at a time: the first to go on may be the end of the call.
 void call::interrupt() noexcept {
-    const bool is_lent = !link.turn_->sending.idle() || !link.turn_->sending_file.idle();
+    const bool is_lent = !link.turn_->sending.idle() || !link.turn_->sending_file.idle() ||
+                         (link.is_stream_ && link.as_stream().is_lent());
     detail::exchange_wait* who = nullptr;
     if (reader != nullptr) {
         who = std::exchange(reader, nullptr);
@@ -221,6 +223,7 @@ connection::next_step connection::begin_call(const exchange& from) noexcept try 
 
 // While nothing else is received: the peer's end or reset, and what it has pipelined.
 void connection::watch() noexcept {
+    if (is_stream_) return;  // whose end its session tells
     const turn& t = *turn_;
     if (t.calls->peer_ended || !operation::idle()) return;
     const request_head& request = t.parser.head();
@@ -248,6 +251,7 @@ bool connection::stash(std::byte* bytes, std::size_t size) noexcept {
 
 // In the phases in which a receive may be under way that the next request is for.
 void connection::received_while_serving() noexcept {
+    if (phase_ == phase::multiplexed) return session_->on_received(data, result);
     turn& t = *turn_;
     call* const calls = t.calls;
     const bool reads = calls != nullptr && calls->reader != nullptr && !calls->continue_on_its_way;
@@ -327,7 +331,12 @@ bool connection::give_body(exchange& x, naru::result<lease>& into) noexcept {
         into = fail_errno(calls.overrule == 413 ? EMSGSIZE : calls.overrule == 408 ? ETIMEDOUT : EBADMSG);
         return true;
     }
-    if (unread().empty() && t.surplus.empty()) return false;
+    if (unread().empty() && t.surplus.empty()) {
+        if (!t.body.is_complete()) return false;
+        calls.body_done = true;
+        into = fail(errc::end_of_stream);
+        return true;
+    }
     if (unread().empty() && !refill()) {
         into = fail_errno(ENOBUFS);
         t.lacks_buffer = false;
@@ -404,7 +413,7 @@ connection::next_step connection::finish_call() noexcept {
         if (!calls.client_gone) {
             if (!calls.thrown && !calls.peer_ended)  // who has been left may stop
                 report(fmt::format("the handler of {} ended within its answer", x.pattern()));
-            worker_.loop_.reset_on_close(target);
+            reset_link();
         }
         close();
         return next_step::wait;

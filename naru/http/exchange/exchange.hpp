@@ -27,6 +27,9 @@ namespace naru::http {
 
 class connection;
 class exchange;
+namespace h2 {
+class stream;
+}
 struct call;
 struct route;
 
@@ -34,6 +37,7 @@ struct route;
 struct connection_facts {
     std::optional<address> peer;  ///< none if the system does not tell any more
     unsigned minor_version = 1;   ///< of HTTP/1
+    bool http2 = false;
     bool tls = false;
 };
 
@@ -282,11 +286,13 @@ class exchange {
 
  private:
     friend class connection;
+    friend class h2::stream;
     friend struct call;
     friend class read_request::awaiter;
     friend class write_request::awaiter;
     friend worker_pool& detail::blocking_pool(const exchange& of) noexcept;
 
+    /// until_close: its carrier tells its end, HTTP/1.0 by the connection's, HTTP/2 by the stream's.
     enum class body_kind : std::uint8_t { none, counted, chunked, until_close };
 
     explicit exchange(connection& link) noexcept : link_(&link) {}

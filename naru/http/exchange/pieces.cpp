@@ -1,5 +1,6 @@
 // Bodies that handlers read, answers that they write piece by piece, and upgrades.
 #include <naru/http/exchange/call.hpp>
+#include <naru/http/h2/stream.hpp>
 #include <naru/http/link/head_writer.hpp>
 #include <naru/http/message/fields.hpp>
 #include <naru/http/server/served_site.hpp>
@@ -31,7 +32,7 @@ read_request::awaiter::awaiter(read_request&& of) noexcept
               calls.interrupt_later();
               static_cast<awaiter&>(self).error = made(ECANCELED);
           } else {
-              x.link_->worker_.loop_.cancel(*x.link_);
+              x.link_->cancel_receive();
           }
       }) {}
 
@@ -89,6 +90,10 @@ write_request::awaiter::awaiter(write_request&& of) noexcept
                             each.error = made(ECANCELED);
                             return calls.interrupt_later();
                         }
+                        if (calls.link.is_stream_) {
+                            each.error = made(ECANCELED);
+                            return calls.link.close();
+                        }
                         turn& t = *calls.link.turn_;
                         if (!t.sending.idle()) calls.link.worker_.loop_.cancel(t.sending);
                         if (!t.sending_file.idle()) calls.link.worker_.loop_.cancel(t.sending_file);
@@ -119,7 +124,7 @@ bool write_request::awaiter::await_ready() noexcept {
     if (kind_ == what::end) {
         if (x.sends_ == exchange::body_kind::counted && x.left_ != 0) return failed(EMSGSIZE);
         x.ended_ = true;
-        return calls->head.empty() && x.sends_ != exchange::body_kind::chunked;
+        return calls->head.empty() && x.sends_ != exchange::body_kind::chunked && !calls->link.is_stream_;
     }
     if (x.sends_ == exchange::body_kind::counted) {
         if (size_ > x.left_) return failed(EMSGSIZE);
@@ -160,9 +165,9 @@ bool connection::begin_pieces(exchange& x) noexcept try {
     } else if (x.counts_) {
         x.sends_ = body::counted;
     } else {
-        x.sends_ = request.minor_version > 0 ? body::chunked : body::until_close;
+        x.sends_ = request.minor_version > 0 && !is_stream_ ? body::chunked : body::until_close;
     }
-    if (x.sends_ == body::until_close) keep_alive_ = false;
+    if (x.sends_ == body::until_close && !is_stream_) keep_alive_ = false;
     worker_.take_spare(calls.head);
     calls.head = "HTTP/1.1 ";
     calls.head.append(std::to_string(status)).append(" ").append(phrase_of(status));
@@ -216,6 +221,8 @@ void connection::send_pieces(exchange& x) noexcept try {
             calls.behind = "0\r\n";
             calls.behind.append(x.fields_).append("\r\n");
             add_piece(calls.behind);
+        } else if (is_stream_) {
+            as_stream().take_trailers(x.fields_);
         }
         return flush();
     }

@@ -6,7 +6,10 @@ namespace naru::http {
 
 void body_reader::begin(const request_head& head) noexcept {
     *this = body_reader();
-    if (head.chunked) {
+    if (head.carried) {
+        phase_ = phase::carried;
+        left_ = ~std::uint64_t{0};
+    } else if (head.chunked) {
         phase_ = phase::chunked;
     } else if (head.content_length > 0) {
         phase_ = phase::counted;
@@ -22,7 +25,7 @@ parse_status body_reader::read(std::string_view& input, std::string_view& data) 
     input.remove_prefix(taken);
     left_ -= taken;
     total_ += taken;
-    if (left_ == 0) phase_ = phase::done;
+    if (left_ == 0 || ended_) phase_ = phase::done;
     return phase_ == phase::done ? parse_status::complete : parse_status::need_more;
 }
 

@@ -21,16 +21,22 @@ class body_reader {
     const http::refusal& refusal() const noexcept { return refusal_; }
     std::uint64_t bytes_read() const noexcept { return total_; }
 
+    /// Of a carried body: nothing comes behind the input that is read next.
+    void end() noexcept { ended_ = true; }
+    bool is_complete() const noexcept { return ended_; }
+
  private:
     enum class phase : std::uint8_t {
         done,
         counted,  // Content-Length: left_ bytes
         chunked,
+        carried,  // all that comes, until `end`
     };
 
     parse_status read_chunked(std::string_view& input, std::string_view& data) noexcept;
 
     phase phase_ = phase::done;
+    bool ended_ = false;
     std::uint64_t left_ = 0;
     std::uint64_t total_ = 0;
     chunk_decoder chunks_;

@@ -28,6 +28,12 @@ class request_parser {
     const request_head& head() const noexcept { return head_; }
     const http::refusal& refusal() const noexcept { return refusal_; }
 
+    /// Of a head that has been carried over from HTTP/2: a body is to come, whose end its carrier tells.
+    void expect_carried_body() noexcept {
+        head_.carried = true;
+        head_.chunked = !head_.has_length;  // its length is not known
+    }
+
     /// Ready for the next request.
     void reset() noexcept { *this = request_parser(); }
 

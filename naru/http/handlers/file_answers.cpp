@@ -210,7 +210,8 @@ connection::next_step connection::answer_file(cached_document& from) noexcept {
 // The hot path: a head prepared when the file was read, and the content behind it.
 connection::next_step connection::answer_ready(cached_document& from, const representation& what) noexcept {
     log(200, what.status.size);
-    if (what.ready_has_content() && turn_->filled + what.ready.size() <= limits::output_bytes) {
+    if (!is_stream_ && what.ready_has_content() &&
+        turn_->filled + what.ready.size() <= limits::output_bytes) {
         append_ready(what, what.ready.size());
         return next_step::go_on;
     }

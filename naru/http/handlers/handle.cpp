@@ -136,7 +136,7 @@ connection::next_step connection::answer_allowed(std::string_view allow_line) no
 void connection::go_on(next_step after_answer) noexcept {
     if (after_answer == next_step::wait) return;
     forget_head();
-    if (after_answer == next_step::flush || !keep_alive_) return flush();
+    if (after_answer == next_step::flush || !keep_alive_ || is_stream_) return flush();
     process();
 }
 
@@ -258,13 +258,18 @@ void connection::log(unsigned status, std::uint64_t bytes) noexcept {
     const request_head& request = turn_->parser.head();
     const std::string_view text = turn_->head;
     access_entry entry;
-    const auto peer = address::peer_of(worker_.loop_.borrow(target).get());
+    std::string line_of_stream;
+    const auto peer = address::peer_of(worker_.loop_.borrow(socket()).get());
     const std::string host = peer ? peer->host_text() : std::string();
     entry.host = host;
     entry.unix_seconds = worker_.unix_seconds();
     if (!text.empty()) {  // else it was refused, and what is known of it points nowhere
         const std::size_t line = request.method_name.offset;  // behind empty lines
         entry.request_line = text.substr(line, text.find("\r\n", line) - line);
+        if (is_stream_) {
+            line_of_stream = entry.request_line.substr(0, entry.request_line.rfind('/'));
+            entry.request_line = line_of_stream += "/2.0";
+        }
         entry.referer = request.value(field::referer, text);
         entry.user_agent = request.value(field::user_agent, text);
     }

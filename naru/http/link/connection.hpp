@@ -31,6 +31,11 @@ struct route_match;
 struct served_site;
 struct file_service;
 
+namespace h2 {
+class session;
+class stream;
+}  // namespace h2
+
 /// Why a client was reset, closed or refused for others' sake, or because it was too slow.
 enum class shed_reason : std::uint8_t {
     slow_answer,
@@ -43,6 +48,15 @@ enum class shed_reason : std::uint8_t {
     idle,
     address,
     handshakes,
+    h2_resets,
+    h2_made_resets,
+    h2_continuations,
+    h2_settings,
+    h2_pings,
+    h2_empty_frames,
+    h2_priorities,
+    h2_window_updates,
+    h2_header_lists,
     count
 };
 
@@ -123,9 +137,15 @@ struct turn {
     } waiting;
 };
 
+/// What carries one exchange after the other: a socket that speaks HTTP/1, or one stream of a socket that
+/// speaks HTTP/2 (h2::stream, which is told by `is_stream_`: receiving, sending, and the end are its own).
+/// Whose client has asked for HTTP/2 becomes the link of an h2::session, which makes the streams.
 class connection : operation, timer {
  public:
     connection(worker& of, handle socket) noexcept;
+    /// Of an h2::stream.
+    struct of_a_session {};
+    connection(worker& of, of_a_session /*unused*/) noexcept;
 
     // accept.cpp
     void start() noexcept;
@@ -176,6 +196,7 @@ class connection : operation, timer {
         serving,   // a coroutine handler is at work
         sending,
         handing_over,  // to another protocol, when the receive that is under way has ended
+        multiplexed,   // a session's: what comes is for its streams
         lingering,     // the last answer is sent, our direction ended; what comes is dropped
         closing,
     };
@@ -198,6 +219,8 @@ class connection : operation, timer {
     void await_output(turn::step next) noexcept;
     bool read_body() noexcept;
     bool begin_request() noexcept;
+    bool begin_body() noexcept;
+    void cancel_receive() noexcept;
     void put_aside() noexcept;
     bool take_back() noexcept;
     bool make_turn() noexcept;
@@ -295,6 +318,19 @@ class connection : operation, timer {
     void release_turn() noexcept;
     void linger() noexcept;
     void finish_if_quiet() noexcept;
+    void reset_link() noexcept;
+
+    // h2/link.cpp
+    /// What has been received begins with HTTP/2's preface: what comes from here on is a session's. False if
+    /// that is not spoken here, or cannot be.
+    bool speak_http2(std::string_view received) noexcept;
+    bool begins_http2(std::string_view received) const noexcept;
+    bool begin_stream_request() noexcept;
+    void close_streams() noexcept;
+    bool streams_ended() noexcept;
+    naru::handle socket() const noexcept;
+    h2::stream& as_stream() noexcept;
+    const h2::stream& as_stream() const noexcept;
 
     // shed.cpp
     void leave() noexcept;
@@ -314,6 +350,8 @@ class connection : operation, timer {
 
     friend class worker;
     friend class exchange;
+    friend class h2::session;
+    friend class h2::stream;
     friend struct call;
     friend class read_request::awaiter;
     friend class write_request::awaiter;
@@ -324,6 +362,7 @@ class connection : operation, timer {
         turn* turn_ = nullptr;  // in every phase but idle and lingering, and head when set aside
         set_aside* aside_;
         std::uint64_t lingered_;  // bytes dropped
+        h2::session* session_;    // while is_multiplexed_
     };
     phase phase_ = phase::idle;
     bool is_aside_ : 1 = false;
@@ -333,6 +372,8 @@ class connection : operation, timer {
     bool timed_out_ : 1 = false;                    // the receive was cancelled by the deadline
     bool dirty_close_ : 1 = false;                  // more may be coming from the client: linger
     bool handed_over_ : 1 = false;                  // its socket is another protocol's
+    bool is_stream_ : 1 = false;                    // an h2::stream
+    bool is_multiplexed_ : 1 = false;               // it has a session
     std::uint32_t address_ = address_counts::none;  // its place among the counts, once they matter
 };
 

@@ -1,5 +1,6 @@
 // Read: bytes in, requests out. A buffer is held only while there is something in it.
 #include <naru/http/exchange/call.hpp>
+#include <naru/http/h2/stream.hpp>
 #include <naru/http/limits.hpp>
 #include <naru/http/server/served_site.hpp>
 #include <naru/http/server/worker.hpp>
@@ -32,9 +33,16 @@ void connection::set_deadline(std::chrono::milliseconds after) noexcept {
 
 // One that is under way already (see connection::watch) is this one.
 void connection::receive() noexcept {
+    if (is_stream_) return as_stream().want_input();
     if (!operation::idle()) return;
     kind = operation_kind::recv;
     worker_.loop_.submit(*this);
+}
+
+// It completes all the same, with what had come by then.
+void connection::cancel_receive() noexcept {
+    if (is_stream_) return as_stream().cancel_input();
+    worker_.loop_.cancel(*this);
 }
 
 void connection::received(operation& op) noexcept { static_cast<connection&>(op).on_received(); }
@@ -236,6 +244,7 @@ void connection::forget_head() noexcept {
     turn& x = *turn_;
     if (x.kept_head.empty()) return;
     x.head = {};
+    if (is_stream_) worker_.keep_spare(x.kept_head);
     std::string().swap(x.kept_head);
     charge();
 }
@@ -268,7 +277,7 @@ void connection::answer_requests(bool is_read) noexcept {
         const next_step then = handle();
         if (then == next_step::wait) return;
         forget_head();
-        if (then == next_step::flush || !keep_alive_) return flush();
+        if (then == next_step::flush || !keep_alive_ || is_stream_) return flush();
     }
     flush();
 }
@@ -316,6 +325,7 @@ void connection::offer_output() noexcept {
 
 // True when a whole head is there and its body, if it has one, is to be read next (phase body) or not at all.
 bool connection::begin_request() noexcept {
+    if (is_stream_) return begin_stream_request();
     turn& x = *turn_;
     if (unread().empty() && !refill() && !x.surplus.empty()) {
         await_output(turn::step::begin);
@@ -351,6 +361,7 @@ bool connection::begin_request() noexcept {
         return false;
     }
     if (status == parse_status::refused) {
+        if (begins_http2(bytes) && speak_http2(bytes)) return false;
         keep_alive_ = false;
         dirty_close_ = true;
         x.head = {};
@@ -366,6 +377,13 @@ bool connection::begin_request() noexcept {
         phase_ = phase::handling;
         return true;
     }
+    return begin_body();
+}
+
+// As begin_request, of a request with a body.
+bool connection::begin_body() noexcept {
+    turn& x = *turn_;
+    const request_head& request = x.parser.head();
     bool coroutine = false;
     x.body_limit = body_limit_of_route(coroutine);
     if (request.content_length > x.body_limit) {
@@ -480,6 +498,7 @@ void connection::drop_aside() noexcept {
 }
 
 std::size_t connection::bytes_aside() const noexcept {
+    if (is_multiplexed_) return session_->bytes_kept();
     return is_aside_ ? aside_->cost() : has_turn_ ? turn_->charged : 0;
 }
 
@@ -497,8 +516,9 @@ void connection::on_deadline() noexcept {
         case phase::head:
         case phase::body:
             timed_out_ = true;
-            worker_.loop_.cancel(*this);
-            return;
+            return cancel_receive();
+        case phase::multiplexed:
+            return session_->on_deadline();
         case phase::lingering:
             return close();
         case phase::handling:
@@ -509,8 +529,7 @@ void connection::on_deadline() noexcept {
         case phase::sending:  // of an answer: see look
             if (turn_->calls == nullptr || turn_->calls->reader == nullptr) return;
             timed_out_ = true;
-            worker_.loop_.cancel(*this);
-            return;
+            return cancel_receive();
         case phase::handing_over:
         case phase::closing:
             return;

@@ -1,5 +1,6 @@
 // Write: answers out, in order, from the output buffer, the cache or a file; and the end of a connection.
 #include <naru/http/exchange/call.hpp>
+#include <naru/http/h2/stream.hpp>
 #include <naru/http/limits.hpp>
 #include <naru/http/server/served_site.hpp>
 #include <naru/http/server/worker.hpp>
@@ -88,7 +89,7 @@ void connection::append_representation(cached_document& from, const representati
         const std::string_view bytes =
             std::string_view(what.content)
                 .substr(static_cast<std::size_t>(first), static_cast<std::size_t>(size));
-        if (x.piece_count == 0 && size <= limits::copied_body_bytes &&
+        if (!is_stream_ && x.piece_count == 0 && size <= limits::copied_body_bytes &&
             x.filled + size <= limits::output_bytes) {
             return append(bytes);
         }
@@ -121,14 +122,20 @@ void connection::let_go() noexcept {
 
 void connection::refuse_for_want_of_a_buffer() noexcept {
     worker_.count_shed(shed_reason::no_buffer);
-    worker_.loop_.reset_on_close(target);
+    reset_link();
     close();
+}
+
+/// What the client has got of the answer will not be taken for the whole of it. A stream is reset by its
+/// close.
+void connection::reset_link() noexcept {
+    if (!is_stream_) worker_.loop_.reset_on_close(target);
 }
 
 /// Sends the output and the pieces behind it.
 void connection::flush() noexcept {
     turn& x = *turn_;
-    if (x.lacks_buffer || (x.filled == 0 && x.piece_count == 0)) {  // the pool is exhausted
+    if (x.lacks_buffer || (x.filled == 0 && x.piece_count == 0 && !is_stream_)) {  // the pool is exhausted
         return refuse_for_want_of_a_buffer();
     }
     phase_ = phase::sending;
@@ -146,6 +153,7 @@ void connection::flush() noexcept {
 
 // What lies in memory goes out in one gathered send; each file piece in a step of its own.
 void connection::send_next() noexcept {
+    if (is_stream_) return as_stream().carry();
     turn& x = *turn_;
     std::uint32_t used = 0;
     if (x.filled > 0) {
@@ -210,7 +218,7 @@ void connection::answer_sent() noexcept {
 
 // Everything has been answered that has been asked.
 void connection::turn_over() noexcept {
-    if (!keep_alive_) return linger();
+    if (!keep_alive_ || is_stream_) return linger();
     phase_ = phase::idle;
     if (has_input()) return process();
     release_turn();
@@ -237,6 +245,7 @@ void connection::release_turn() noexcept {
 // The last answer has gone to the kernel. If the client may still be sending, closing now would answer its
 // bytes with a reset, which may overtake the answer; so our direction ends first, and the rest is dropped.
 void connection::linger() noexcept {
+    if (is_stream_) return as_stream().finish();
     if (!dirty_close_ && !has_input()) return close();
     release_turn();
     phase_ = phase::lingering;
@@ -252,7 +261,12 @@ void connection::close() noexcept {
     if (has_turn_) leave();
     phase_ = phase::closing;
     worker_.loop_.disarm(*this);
-    worker_.loop_.close(target);
+    if (is_stream_) {
+        as_stream().abandon();
+    } else {
+        worker_.loop_.close(target);
+    }
+    if (is_multiplexed_) close_streams();
     if (has_turn_ && turn_->calls != nullptr) {
         turn_->calls->client_gone = true;
         turn_->calls->scope.stop();
@@ -262,6 +276,8 @@ void connection::close() noexcept {
 
 void connection::finish_if_quiet() noexcept {
     if (!operation::idle()) return;
+    if (is_multiplexed_ && !streams_ended()) return;
+    if (is_stream_ && as_stream().is_lent()) return;
     if (has_turn_) {
         if (!turn_->sending.idle() || !turn_->sending_file.idle()) return;
         if (call* const calls = turn_->calls) {  // its handler's end comes back to here

@@ -55,6 +55,7 @@ struct request_head {
     bool chunked = false;
     bool has_length = false;
     bool expects_continue = false;
+    bool carried = false;   ///< its body's end is told by what carries it (HTTP/2)
     bool asterisk = false;  ///< the target is "*"
     bool plain_path =
         false;  ///< the path is its own decoded form: no escape, `//` or segment that begins with a dot

@@ -120,6 +120,7 @@ void worker::on_lost(listening& failed, std::error_code why) noexcept {
 }
 
 void worker::destroy(connection& ended) noexcept {
+    if (ended.is_stream_) return ended.as_stream().end();
     addresses_.remove(ended.address_);
     connections_.destroy(ended);
     stop_if_drained();
@@ -142,6 +143,12 @@ connection::connection(worker& of, naru::handle socket) noexcept
       worker_(of) {
     target = socket;
 }
+
+connection::connection(worker& of, of_a_session /*unused*/) noexcept
+    : operation(operation_kind::recv, &connection::received),
+      timer(&connection::deadline_passed),
+      worker_(of),
+      is_stream_(true) {}
 
 void connection::start() noexcept {
     set_deadline(worker_.options_.timeouts.head);

@@ -128,6 +128,7 @@ void worker::stop_if_drained() noexcept {
 
 void connection::drain() noexcept {
     keep_alive_ = false;
+    if (phase_ == phase::multiplexed) return session_->drain();
     if (phase_ == phase::idle) worker_.loop_.cancel(*this);  // ends in on_received, with data if it was there
 }
 

@@ -18,6 +18,13 @@
 
 namespace naru::http {
 
+/// Whether this build speaks HTTP/2: everywhere but on Windows.
+#ifdef _WIN32
+inline constexpr bool speaks_http2 = false;
+#else
+inline constexpr bool speaks_http2 = true;
+#endif
+
 /// How long a client may take. Each but `write` is a deadline of the loop (milliseconds are its resolution).
 /// A plain request only ever pushes its connection's deadline back, which is one store. Who is sent an answer
 /// is looked at from time to time instead.
@@ -73,6 +80,9 @@ struct server_options {
     /// Gets lines for the operator: clients that were shed, handlers that threw. Any thread may call it. By
     /// default they go to standard error.
     std::function<void(std::string_view)> report;
+    /// HTTP/2 in clear text for clients that begin with its preface (RFC 9113, section 3.3); without it they
+    /// are answered 505. Not on Windows.
+    bool h2c = false;
     http::timeouts timeouts;
     http::least_rates least_rates;
     /// Connections of one client address (IPv6: of one /64) while more than three quarters of the most that

@@ -1,5 +1,6 @@
 // Shed: clients that are too slow are let go; and when something that all share runs out, those who have held
 // most of it for the longest time. What each costs at most stands in docs/operations.md.
+#include <naru/http/h2/stream.hpp>
 #include <naru/http/limits.hpp>
 #include <naru/http/server/worker.hpp>
 
@@ -67,6 +68,15 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(shed_reason::cou
     "idle when descriptors were needed",
     "refused for their address had too many connections",
     "refused because too many TLS handshakes were under way",
+    "resetting HTTP/2 streams too often",
+    "making us reset HTTP/2 streams too often",
+    "sending HTTP/2 heads in too many CONTINUATION frames",
+    "sending too many HTTP/2 SETTINGS",
+    "sending too many HTTP/2 PINGs",
+    "sending too many empty HTTP/2 frames",
+    "sending too many HTTP/2 PRIORITY frames",
+    "sending too many HTTP/2 WINDOW_UPDATEs",
+    "sending HTTP/2 heads that are too large",
 };
 
 }  // namespace
@@ -90,13 +100,15 @@ std::optional<duration> connection::stalled(instant now) noexcept {
 }
 
 std::optional<duration> connection::silent(instant now) const noexcept {
+    if (phase_ == phase::multiplexed) return session_->idle_for(now);
     if (phase_ != phase::idle || !armed()) return std::nullopt;
     const timeouts& after = worker_.options_.timeouts;
     return now - (deadline - (asked_ ? after.keep_alive : after.head));
 }
 
 std::size_t connection::buffers_held() const noexcept {
-    return (turn_->input != nullptr) + (turn_->output != nullptr) + worker_.loop_.kept_for(target);
+    return (turn_->input != nullptr) + (turn_->output != nullptr) +
+           (is_stream_ ? 0 : worker_.loop_.kept_for(target));
 }
 
 std::size_t connection::loose_bytes() const noexcept {
@@ -106,7 +118,7 @@ std::size_t connection::loose_bytes() const noexcept {
 
 void connection::shed(shed_reason why) noexcept {
     worker_.count_shed(why);
-    worker_.loop_.reset_on_close(target);
+    reset_link();
     close();
 }
 
@@ -149,7 +161,7 @@ void connection::look_at_body(instant now) noexcept {
     if (!begins && come - pace.at_begin < bytes_in(rate, least.over)) {
         if (!timed_out_) worker_.count_shed(shed_reason::slow_body);
         timed_out_ = true;
-        worker_.loop_.cancel(*this);  // ends in 408
+        cancel_receive();  // ends in 408
         return;
     }
     pace.of_body = true;
@@ -174,7 +186,8 @@ void connection::look_at_answer(instant now) noexcept {
     (void)stalled(now);
     if (now < pace.look) return;
     pace.look = now + between;
-    const auto unseen = static_cast<std::int64_t>(unacknowledged(worker_.loop_.borrow(target).get()));
+    const auto unseen =
+        is_stream_ ? 0 : static_cast<std::int64_t>(unacknowledged(worker_.loop_.borrow(target).get()));
     const std::int64_t taken = static_cast<std::int64_t>(pace.seen) - unseen;
     if (pace.begun == instant::max()) {
         pace.taken = pace.at_begin = taken;
@@ -218,6 +231,7 @@ void worker::look() noexcept {
     turns_.for_each([now](turn& each) { each.owner.look(now); });
     if (is_short()) relieve_buffers(now);
     turns_.for_each([](turn& each) { each.owner.offer_output(); });
+    sessions_.for_each([](h2::session& each) { each.offer_output(); });
     if (aside_bytes_ > limits::aside_bytes) relieve_aside();
     report_shed(now);
     const bool unreported = std::ranges::any_of(shed_, [](std::uint64_t each) { return each > 0; });
@@ -247,6 +261,7 @@ void worker::relieve_buffers(instant now) noexcept {
     turns_.for_each([](turn& each) {
         if (each.owner.is_sending()) each.owner.park_input();
     });
+    sessions_.for_each([](h2::session& each) { each.shed_if_stalled(); });
     const buffer_pool& pool = loop_.buffers();
     const std::size_t all = pool.capacity();
     const std::size_t left = all - pool.leased() + leaving_buffers_;

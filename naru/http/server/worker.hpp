@@ -5,6 +5,8 @@
 #include <naru/core/object_pool.hpp>
 #include <naru/coro/root.hpp>
 #include <naru/http/exchange/call.hpp>
+#include <naru/http/h2/session.hpp>
+#include <naru/http/h2/stream.hpp>
 #include <naru/http/link/connection.hpp>
 #include <naru/http/message/date.hpp>
 #include <naru/http/server/access_log.hpp>
@@ -80,6 +82,8 @@ class worker {
  private:
     friend class connection;
     friend class exchange;
+    friend class h2::session;
+    friend class h2::stream;
     friend struct call;
     friend class read_request::awaiter;
     friend class write_request::awaiter;
@@ -215,6 +219,8 @@ class worker {
     std::unique_ptr<tls_service, tls_end> tls_;  // once there is a connection with TLS
     object_pool<connection> connections_;
     object_pool<turn> turns_;
+    object_pool<h2::session> sessions_;
+    object_pool<h2::stream> streams_;
     std::function<void()> lost_listener_;
     std::deque<listening> listening_;
     drain_timer drain_deadline_{*this};

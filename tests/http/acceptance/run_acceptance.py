@@ -2,7 +2,10 @@
 """Run the acceptance cases against a naru program on one engine.
 
     run_acceptance.py PROGRAM ENGINE [arguments for run_http1.py]
+    run_acceptance.py PROGRAM ENGINE --http2 [arguments for run_http2.py]
 
+HTTP/2's cases, in clear text, are those of the directory that NARU_HTTP2_CASES names, or of ../shared/http2 beside
+the checkout; without it they are skipped.
 Makes the document root in a temporary directory, starts `PROGRAM serve` on a free port, runs the cases, and
 checks that SIGTERM ends the server with exit code 0. With --tls both speak it. Ends with 77 (skipped) if the engine cannot be used here.
 """
@@ -39,12 +42,28 @@ def stop(server):
     return None if code == 0 else "the server ended with %d after SIGTERM" % code
 
 
+def http2_cases():
+    """The directory of HTTP/2's cases, or None."""
+    beside = os.path.join(HERE, "..", "..", "..", "..", "shared", "http2")
+    for directory in (os.environ.get("NARU_HTTP2_CASES"), beside):
+        if directory and os.path.exists(os.path.join(directory, "run_http2.py")):
+            return directory
+    return None
+
+
 def run(program, engine, arguments, scratch):
+    runner, flags = os.path.join(HERE, "run_http1.py"), []
+    if arguments[:1] == ["--http2"]:
+        directory = http2_cases()
+        if directory is None:
+            print("skipped: there are no cases for HTTP/2 (NARU_HTTP2_CASES names their directory)")
+            return SKIPPED
+        runner, flags, arguments = os.path.join(directory, "run_http2.py"), ["--h2c"], arguments[1:]
     root = os.path.join(scratch, "root")
     subprocess.run([sys.executable, os.path.join(HERE, "make_root.py"), root], check=True, stdout=subprocess.DEVNULL)
     errors = open(os.path.join(scratch, "stderr"), "w+")
     listen = ["--listen-tls", "127.0.0.1:0", "--tls-self-signed"] if "--tls" in arguments else ["--listen", "127.0.0.1:0"]
-    server = subprocess.Popen([program, "serve", root, *listen, "--engine", engine],
+    server = subprocess.Popen([program, "serve", root, *listen, "--engine", engine] + flags,
                               stdout=subprocess.PIPE, stderr=errors, text=True)
     try:
         port = read_port(server)
@@ -54,8 +73,10 @@ def run(program, engine, arguments, scratch):
             text = errors.read().strip()
             print(text)
             return SKIPPED if "cannot be used here" in text else 1
-        cases = subprocess.run([sys.executable, os.path.join(HERE, "run_http1.py"), "--port", str(port), "--root", root]
-                               + arguments, timeout=CASES_SECONDS)
+        if flags:
+            arguments += ["--pid", str(server.pid)]  # its last cases end the server
+        cases = subprocess.run([sys.executable, runner, "--port", str(port), "--root", root] + arguments,
+                               timeout=CASES_SECONDS)
         wrong = stop(server)
         errors.seek(0)
         text = errors.read()

@@ -1,0 +1,34 @@
+// Where there is no nghttp2: no connection becomes a session's, and no stream is ever made.
+#include <naru/http/h2/session.hpp>
+#include <naru/http/h2/stream.hpp>
+#include <naru/http/server/worker.hpp>
+
+namespace naru::http {
+
+naru::handle connection::socket() const noexcept { return target; }
+bool connection::begins_http2(std::string_view) const noexcept { return false; }
+bool connection::speak_http2(std::string_view) noexcept { return false; }
+bool connection::begin_stream_request() noexcept { return false; }
+void connection::close_streams() noexcept {}
+bool connection::streams_ended() noexcept { return true; }
+
+namespace h2 {
+
+void stream::want_input() noexcept {}
+void stream::cancel_input() noexcept {}
+void stream::carry() noexcept {}
+void stream::finish() noexcept {}
+void stream::abandon() noexcept {}
+void stream::end() noexcept {}
+session::~session() = default;
+void session::on_received(std::byte*, std::int64_t) noexcept {}
+void session::on_deadline() noexcept {}
+void session::drain() noexcept {}
+void session::offer_output() noexcept {}
+void session::shed_if_stalled() noexcept {}
+std::optional<duration> session::idle_for(instant) const noexcept { return std::nullopt; }
+std::size_t session::bytes_kept() const noexcept { return 0; }
+
+}  // namespace h2
+
+}  // namespace naru::http

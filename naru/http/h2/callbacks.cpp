@@ -1,0 +1,357 @@
+#include <naru/http/h2/callbacks.hpp>
+
+#include <naru/http/h1/scan.hpp>
+#include <naru/http/h2/memory.hpp>
+#include <naru/http/h2/session.hpp>
+#include <naru/http/h2/stream.hpp>
+#include <naru/http/message/fields.hpp>
+#include <naru/http/server/worker.hpp>
+
+#include <algorithm>
+#include <new>
+#include <span>
+#include <utility>
+
+#include <nghttp2/nghttp2.h>
+
+namespace naru::http::h2 {
+
+namespace {
+
+std::string_view text_of(const std::uint8_t* bytes, std::size_t size) noexcept {
+    return {reinterpret_cast<const char*>(bytes), size};
+}
+
+bool ends_stream(const nghttp2_frame& frame) noexcept {
+    return (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+}
+
+bool is_ack(const nghttp2_frame& frame) noexcept { return (frame.hd.flags & NGHTTP2_FLAG_ACK) != 0; }
+
+// Cannot stand in a request line, nor in a Host field.
+bool has_separator(std::string_view text) noexcept {
+    const char* const end = text.data() + text.size();
+    return find_control(text.data(), end) != end || text.contains(' ') || text.contains('\t');
+}
+
+bool same_host(std::string_view a, std::string_view b) noexcept {
+    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; };
+    return std::ranges::equal(a, b, {}, lower, lower);
+}
+
+stream* stream_of(nghttp2_session* of, std::int32_t id) noexcept {
+    return static_cast<stream*>(nghttp2_session_get_stream_user_data(of, id));
+}
+
+}  // namespace
+
+struct callbacks {
+    static session& owner_of(void* data) noexcept { return *static_cast<session*>(data); }
+
+    static int on_begin_frame(nghttp2_session*, const nghttp2_frame_hd* head, void* data) noexcept {
+        owner_of(data).begin_frame(head->stream_id, head->type,
+                                   (head->flags & NGHTTP2_FLAG_END_HEADERS) != 0);
+        return 0;
+    }
+
+    static int on_begin_headers(nghttp2_session* of, const nghttp2_frame* frame, void* data) noexcept {
+        return owner_of(data).begin_head(of, frame->hd.stream_id, frame->headers.cat == NGHTTP2_HCAT_REQUEST);
+    }
+
+    static int on_header(nghttp2_session*, const nghttp2_frame*, const std::uint8_t* name,
+                         std::size_t name_size, const std::uint8_t* value, std::size_t value_size,
+                         std::uint8_t, void* data) noexcept try {
+        owner_of(data).take_field(text_of(name, name_size), text_of(value, value_size));
+        return 0;
+    } catch (const std::bad_alloc&) {
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
+
+    // A field that is malformed makes its request so.
+    static int on_invalid_header(nghttp2_session*, const nghttp2_frame*, const std::uint8_t*, std::size_t,
+                                 const std::uint8_t*, std::size_t, std::uint8_t, void*) noexcept {
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
+
+    static int on_frame_recv(nghttp2_session* of, const nghttp2_frame* frame, void* data) noexcept {
+        session& to = owner_of(data);
+        budgets& left = to.budgets_;
+        switch (frame->hd.type) {
+            case NGHTTP2_HEADERS:
+                if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+                    to.finish_head(!ends_stream(*frame));
+                } else if (ends_stream(*frame)) {
+                    to.end_body(stream_of(of, frame->hd.stream_id));
+                }
+                break;
+            case NGHTTP2_DATA:
+                if (ends_stream(*frame)) {
+                    to.end_body(stream_of(of, frame->hd.stream_id));
+                } else if (frame->hd.length == frame->data.padlen) {
+                    to.spend(left.empty_frames, shed_reason::h2_empty_frames, "too many empty frames");
+                }
+                break;
+            case NGHTTP2_SETTINGS:
+                if (is_ack(*frame)) break;
+                to.spend(left.settings, shed_reason::h2_settings, "too many SETTINGS");
+                for (const nghttp2_settings_entry& each : std::span(frame->settings.iv, frame->settings.niv))
+                    if (each.settings_id == NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE)
+                        to.look_at_window(each.value);
+                break;
+            case NGHTTP2_PING:
+                if (is_ack(*frame)) {
+                    to.say_goodbye();
+                } else {
+                    to.spend(left.pings, shed_reason::h2_pings, "too many PINGs");
+                }
+                break;
+            case NGHTTP2_RST_STREAM:
+                to.reset_id_ = frame->hd.stream_id;
+                to.spend(left.resets, shed_reason::h2_resets, "too many resets");
+                break;
+            case NGHTTP2_PRIORITY:
+            case NGHTTP2_PRIORITY_UPDATE:
+                to.spend(left.priorities, shed_reason::h2_priorities, "too many PRIORITY frames");
+                break;
+            case NGHTTP2_WINDOW_UPDATE:
+                to.spend(left.window_updates, shed_reason::h2_window_updates, "too many WINDOW_UPDATEs");
+                break;
+            default:
+                break;
+        }
+        return 0;
+    }
+
+    // nghttp2 resets its stream, or ends the connection. Counted now, not when the reset is sent
+    // (CVE-2025-8671).
+    static int on_invalid_frame_recv(nghttp2_session*, const nghttp2_frame*, int, void* data) noexcept {
+        session& to = owner_of(data);
+        to.spend(to.budgets_.made_resets, shed_reason::h2_made_resets, "too many broken requests");
+        return 0;
+    }
+
+    static int on_data(nghttp2_session* of, std::uint8_t, std::int32_t id, const std::uint8_t* bytes,
+                       std::size_t size, void* data) noexcept {
+        owner_of(data).take_data(stream_of(of, id), text_of(bytes, size));
+        return 0;
+    }
+
+    static int on_stream_close(nghttp2_session* of, std::int32_t id, std::uint32_t, void* data) noexcept {
+        stream* const ended = stream_of(of, id);
+        owner_of(data).note_closed(id, ended);
+        if (ended == nullptr) return 0;
+        ended->closed();
+        owner_of(data).call(*ended);
+        return 0;
+    }
+
+    // The answer is whole, and the client is still sending: it may stop (RFC 9113, section 8.1).
+    static int on_frame_send(nghttp2_session* of, const nghttp2_frame* frame, void* data) noexcept {
+        const bool last =
+            (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) && ends_stream(*frame);
+        if (!last) return 0;
+        stream* const ended = stream_of(of, frame->hd.stream_id);
+        if (ended != nullptr && !ended->has_input_ended()) owner_of(data).reset(*ended, NGHTTP2_NO_ERROR);
+        return 0;
+    }
+
+    static int send_data(nghttp2_session* of, nghttp2_frame* frame, const std::uint8_t* head,
+                         std::size_t size, nghttp2_data_source*, void* data) noexcept {
+        stream* const from = stream_of(of, frame->hd.stream_id);
+        if (from == nullptr || from->waiting_bytes() < size) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        return owner_of(data).send_data(*from, size, head);
+    }
+};
+
+nghttp2_session* make_nghttp2_session(session& owner) {
+    struct shared_settings {  // of all sessions
+        shared_settings() noexcept {
+            if (nghttp2_session_callbacks_new(&calls) != 0 || nghttp2_option_new(&options) != 0) return;
+            nghttp2_session_callbacks_set_on_begin_frame_callback(calls, callbacks::on_begin_frame);
+            nghttp2_session_callbacks_set_on_begin_headers_callback(calls, callbacks::on_begin_headers);
+            nghttp2_session_callbacks_set_on_header_callback(calls, callbacks::on_header);
+            nghttp2_session_callbacks_set_on_invalid_header_callback(calls, callbacks::on_invalid_header);
+            nghttp2_session_callbacks_set_on_frame_recv_callback(calls, callbacks::on_frame_recv);
+            nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(calls,
+                                                                         callbacks::on_invalid_frame_recv);
+            nghttp2_session_callbacks_set_on_data_chunk_recv_callback(calls, callbacks::on_data);
+            nghttp2_session_callbacks_set_on_stream_close_callback(calls, callbacks::on_stream_close);
+            nghttp2_session_callbacks_set_on_frame_send_callback(calls, callbacks::on_frame_send);
+            nghttp2_session_callbacks_set_send_data_callback(calls, callbacks::send_data);
+            nghttp2_option_set_no_auto_window_update(options, 1);
+            nghttp2_option_set_no_closed_streams(options, 1);
+            nghttp2_option_set_builtin_recv_extension_type(options, NGHTTP2_PRIORITY_UPDATE);
+            ready = true;
+        }
+        nghttp2_session_callbacks* calls = nullptr;
+        nghttp2_option* options = nullptr;
+        bool ready = false;
+    };
+    static const shared_settings shared;
+    nghttp2_session* made = nullptr;
+    if (!shared.ready ||
+        nghttp2_session_server_new3(&made, shared.calls, &owner, shared.options, &loop_memory()) != 0)
+        throw std::bad_alloc();
+    return made;
+}
+
+// ---------------------------------------------------------------------------------------- frames
+
+// What nghttp2 lets pass, or takes for a stream's error only.
+void session::begin_frame(std::int32_t id, std::uint8_t type, bool ends_head) noexcept {
+    if (type == NGHTTP2_CONTINUATION) {
+        in_head_ = !ends_head;
+        if (++budgets_.continuations > limits::h2_continuations)
+            calm(shed_reason::h2_continuations, "too many CONTINUATION frames");
+        return;
+    }
+    if (type == NGHTTP2_PRIORITY && id == 0) return break_off(NGHTTP2_PROTOCOL_ERROR);
+    if (type == NGHTTP2_SETTINGS) {
+        widest_ = 0;
+        for (const list_node* each = streams_.next_node; each != &streams_; each = each->next_node) {
+            const stream& one = static_cast<const stream::place*>(each)->owner;
+            if (!one.is_closed())
+                widest_ = std::max<std::int64_t>(
+                    widest_, nghttp2_session_get_stream_remote_window_size(http2_, one.id()));
+        }
+    }
+    if (type != NGHTTP2_HEADERS) return;
+    budgets_.continuations = 0;
+    in_head_ = !ends_head;
+    if (id > last_id_) {
+        last_id_ = id;
+    } else if (nghttp2_session_find_stream(http2_, id) == nullptr && !was_closed(-id)) {
+        break_off(was_closed(id) ? NGHTTP2_STREAM_CLOSED : NGHTTP2_PROTOCOL_ERROR);
+    }
+}
+
+// Its client has ended or reset it, and goes on sending.
+void session::look_at_data(std::int32_t id) noexcept {
+    if (id <= last_id_ && nghttp2_session_find_stream(http2_, id) == nullptr && was_closed(id))
+        break_off(NGHTTP2_STREAM_CLOSED);
+}
+
+bool session::was_closed(std::int32_t id) const noexcept {
+    return std::ranges::find(closed_, id) != closed_.end();
+}
+
+// A window past 2^31 - 1 by our client's SETTINGS (RFC 9113, section 6.9.2).
+void session::look_at_window(std::uint32_t initial) noexcept {
+    constexpr std::int64_t most = 0x7fffffff;
+    if (live_ > 0 && widest_ + initial - initial_window_ > most) break_off(NGHTTP2_FLOW_CONTROL_ERROR);
+    initial_window_ = initial;
+}
+
+void session::note_closed(std::int32_t id, const stream* of) noexcept {
+    const bool by_client = id == reset_id_ || (of != nullptr && of->has_input_ended());
+    closed_[next_closed_] = by_client ? id : -id;
+    next_closed_ = (next_closed_ + 1) % closed_.size();
+}
+
+void session::break_off(std::uint32_t code) noexcept {
+    if (!std::exchange(was_calmed_, true)) (void)nghttp2_session_terminate_session(http2_, code);
+}
+
+// ---------------------------------------------------------------------------------------- a request's head
+
+int session::begin_head(nghttp2_session* of, std::int32_t id, bool is_request) noexcept {
+    current_ = nullptr;
+    field_count_ = 0;
+    list_bytes_ = 0;
+    if (!is_request) return 0;  // trailers, which nobody asks for
+    if (live_ >= limits::h2_streams || was_calmed_) {
+        spend(budgets_.made_resets, shed_reason::h2_made_resets, "too many streams at once");
+        (void)nghttp2_submit_rst_stream(of, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
+        return 0;
+    }
+    try {
+        current_ = &worker_.streams_.make(worker_, *this, id);
+    } catch (const std::bad_alloc&) {
+        (void)nghttp2_submit_rst_stream(of, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
+        return 0;
+    }
+    ++live_;
+    streams_.push_back(current_->among_all_);
+    (void)nghttp2_session_set_stream_user_data(of, id, current_);
+    line_put_ = false;
+    refused_ = 0;
+    for (std::string* each : {&method_, &path_, &authority_, &cookies_, &head_})
+        each->clear();
+    return 0;
+}
+
+// Fields that do not count any more are still looked at by nghttp2, whose table they change.
+void session::take_field(std::string_view name, std::string_view value) {
+    ++field_count_;
+    list_bytes_ += name.size() + value.size() + 32;
+    if (field_count_ > limits::h2_header_list_fields || list_bytes_ > limits::h2_header_list_bytes)
+        return calm(shed_reason::h2_header_lists, "the header list is too large");
+    if (current_ == nullptr || refused_ != 0) return;
+    if (list_bytes_ > limits::head_bytes) {
+        refused_ = 431;
+        return;
+    }
+    if (name.front() == ':') {
+        if (name == ":method") method_ = value;
+        if (name == ":path") path_ = value;
+        if (name == ":authority") authority_ = value;
+        return;
+    }
+    if (!std::exchange(line_put_, true)) put_request_line();
+    if (name == "cookie") {
+        cookies_.append(cookies_.empty() ? "" : "; ").append(value);
+    } else if (name == "host") {
+        if (authority_.empty()) {
+            authority_ = value;
+        } else if (!same_host(authority_, value)) {
+            refused_ = 400;
+        }
+    } else {
+        head_.append(name).append(": ").append(value).append("\r\n");
+    }
+}
+
+void session::put_request_line() {
+    const std::string_view target = path_.empty() ? std::string_view(authority_) : std::string_view(path_);
+    if (has_separator(method_) || has_separator(target) || has_separator(authority_)) refused_ = 400;
+    head_.append(method_).append(" ").append(target).append(" HTTP/1.1\r\n");
+}
+
+void session::finish_head(bool has_body) noexcept try {
+    stream* const made = std::exchange(current_, nullptr);
+    if (made == nullptr) return;
+    if (!std::exchange(line_put_, true)) put_request_line();
+    if (has_separator(authority_)) refused_ = 400;
+    if (!authority_.empty()) head_.append("host: ").append(authority_).append("\r\n");
+    if (!cookies_.empty()) head_.append("cookie: ").append(cookies_).append("\r\n");
+    head_.append("\r\n");
+    if (refused_ == 0 && head_.size() > limits::head_bytes) refused_ = 431;
+    made->head_came(head_, has_body, refused_);
+    worker_.take_spare(head_);
+    call(*made);
+} catch (const std::bad_alloc&) {
+    return link_.close();
+}
+
+// ---------------------------------------------------------------------------------------- a request's body
+
+void session::take_data(stream* to, std::string_view bytes) noexcept {
+    if (to == nullptr || to->phase_ == connection::phase::closing || to->is_finished_) {
+        (void)nghttp2_session_consume_connection(http2_, bytes.size());
+        return;
+    }
+    if (!to->body_came(bytes)) {
+        (void)nghttp2_session_consume_connection(http2_, bytes.size());
+        return reset(*to, NGHTTP2_INTERNAL_ERROR);
+    }
+    came_unread(bytes.size());
+    if (to->wants_input_) call(*to);
+}
+
+void session::end_body(stream* of) noexcept {
+    if (of == nullptr) return;
+    of->body_ended();
+    if (of->wants_input_) call(*of);
+}
+
+}  // namespace naru::http::h2

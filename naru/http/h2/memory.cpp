@@ -1,0 +1,101 @@
+#include <naru/http/h2/memory.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+namespace naru::http::h2 {
+
+namespace {
+
+constexpr std::size_t step = 32;
+constexpr std::size_t largest = 1024;  // that is kept
+constexpr std::size_t classes = largest / step;
+constexpr std::uint32_t kept_of_a_class = 256;
+
+// In front of each block; the block has the alignment of malloc's.
+struct alignas(std::max_align_t) block {
+    std::size_t room;
+    block* next;
+};
+
+// Blocks are malloc's own, one by one: one that is given back on another thread, or when its thread has
+// ended, is as good there.
+struct kept_blocks {
+    kept_blocks() = default;
+    kept_blocks(const kept_blocks&) = delete;
+    kept_blocks& operator=(const kept_blocks&) = delete;
+    ~kept_blocks() {
+        for (block*& each : first) {
+            while (each != nullptr) {
+                block* const next = each->next;
+                std::free(each);
+                each = next;
+            }
+        }
+        ended = true;
+    }
+    std::array<block*, classes> first{};
+    std::array<std::uint32_t, classes> count{};
+    bool ended = false;
+};
+
+thread_local kept_blocks kept;
+
+void* allocate(std::size_t bytes, void* /*unused*/) noexcept {
+    const std::size_t which = bytes == 0 ? 0 : (bytes - 1) / step;
+    if (which < classes && kept.first[which] != nullptr) {
+        block* const taken = kept.first[which];
+        kept.first[which] = taken->next;
+        --kept.count[which];
+        return taken + 1;
+    }
+    const std::size_t room = which < classes ? (which + 1) * step : bytes;
+    void* const memory = std::malloc(sizeof(block) + room);
+    if (memory == nullptr) return nullptr;
+    return new (memory) block{.room = room, .next = nullptr} + 1;
+}
+
+void release(void* memory, void* /*unused*/) noexcept {
+    if (memory == nullptr) return;
+    block* const given = static_cast<block*>(memory) - 1;
+    const std::size_t which = given->room / step - 1;
+    if (given->room > largest || kept.ended || kept.count[which] == kept_of_a_class) return std::free(given);
+    given->next = kept.first[which];
+    kept.first[which] = given;
+    ++kept.count[which];
+}
+
+void* allocate_zeroed(std::size_t count, std::size_t bytes, void* context) noexcept {
+    if (bytes != 0 && count > SIZE_MAX / 2 / bytes) return nullptr;
+    void* const memory = allocate(count * bytes, context);
+    if (memory != nullptr) std::memset(memory, 0, count * bytes);
+    return memory;
+}
+
+void* reallocate(void* memory, std::size_t bytes, void* context) noexcept {
+    if (memory == nullptr) return allocate(bytes, context);
+    const std::size_t room = (static_cast<block*>(memory) - 1)->room;
+    if (bytes <= room) return memory;
+    void* const larger = allocate(bytes, context);
+    if (larger == nullptr) return nullptr;
+    std::memcpy(larger, memory, room);
+    release(memory, context);
+    return larger;
+}
+
+}  // namespace
+
+nghttp2_mem& loop_memory() noexcept {
+    static nghttp2_mem memory{.mem_user_data = nullptr,
+                              .malloc = allocate,
+                              .free = release,
+                              .calloc = allocate_zeroed,
+                              .realloc = reallocate};
+    return memory;
+}
+
+}  // namespace naru::http::h2

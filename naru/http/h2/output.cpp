@@ -1,0 +1,259 @@
+// What a session sends: frames one behind the other in a pool buffer, and between them, from where it lies,
+// what its streams send.
+#include <naru/http/h2/session.hpp>
+#include <naru/http/h2/stream.hpp>
+#include <naru/http/server/worker.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <new>
+#include <utility>
+#include <vector>
+
+#include <nghttp2/nghttp2.h>
+#include <unistd.h>
+
+namespace naru::http::h2 {
+
+namespace {
+
+constexpr std::size_t frame_head_bytes = 9;
+
+// Of the head that is being made: memory that is used again and again.
+thread_local std::vector<nghttp2_nv> fields;
+
+nghttp2_nv pair_of(std::string_view name, std::string_view value) noexcept {
+    const auto bytes = [](std::string_view text) {
+        return const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(text.data()));
+    };
+    return {bytes(name), bytes(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE};
+}
+
+// What HTTP/1 says about its connection (RFC 9113, section 8.2.2).
+bool is_of_the_connection(std::string_view name) noexcept {
+    return name == "Connection" || name == "Transfer-Encoding" || name == "Keep-Alive";
+}
+
+ssize_t read_data(nghttp2_session* of, std::int32_t id, std::uint8_t*, std::size_t length,
+                  std::uint32_t* flags, nghttp2_data_source*, void* owner) {
+    auto* const from = static_cast<stream*>(nghttp2_session_get_stream_user_data(of, id));
+    if (from == nullptr) return NGHTTP2_ERR_DEFERRED;
+    return static_cast<session*>(owner)->offer_data(*from, length, *flags);
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------------------------------- heads
+
+void session::put_fields(unsigned status, std::string_view lines) {
+    fields.clear();
+    if (status != 0) {
+        status_text_ = {static_cast<char>('0' + status / 100), static_cast<char>('0' + status / 10 % 10),
+                        static_cast<char>('0' + status % 10)};
+        fields.push_back(pair_of(":status", {status_text_.data(), status_text_.size()}));
+        lines.remove_prefix(std::min(lines.find("\r\n") + 2, lines.size()));  // behind the status line
+    }
+    while (!lines.empty()) {
+        const std::size_t end = std::min(lines.find("\r\n"), lines.size());
+        const std::string_view line = lines.substr(0, end);
+        lines.remove_prefix(std::min(end + 2, lines.size()));
+        const std::size_t colon = line.find(':');
+        if (colon == std::string_view::npos) continue;
+        const std::string_view name = line.substr(0, colon);
+        std::string_view value = line.substr(colon + 1);
+        while (!value.empty() && (value.front() == ' ' || value.front() == '\t'))
+            value.remove_prefix(1);
+        while (!value.empty() && (value.back() == ' ' || value.back() == '\t'))
+            value.remove_suffix(1);
+        if (!is_of_the_connection(name)) fields.push_back(pair_of(name, value));
+    }
+}
+
+void session::submit_head(stream& of, unsigned status, std::string_view lines, bool has_body) {
+    put_fields(status, lines);
+    nghttp2_data_provider provider{};
+    provider.read_callback = read_data;
+    const int outcome =
+        nghttp2_submit_response(http2_, of.id_, fields.data(), fields.size(), has_body ? &provider : nullptr);
+    if (outcome == NGHTTP2_ERR_NOMEM) throw std::bad_alloc();
+}
+
+void session::submit_interim(stream& of, unsigned status, std::string_view lines) {
+    put_fields(status, lines);
+    const int outcome = nghttp2_submit_headers(http2_, NGHTTP2_FLAG_NONE, of.id_, nullptr, fields.data(),
+                                               fields.size(), nullptr);
+    if (outcome == NGHTTP2_ERR_NOMEM) throw std::bad_alloc();
+}
+
+void session::resume(stream& of) noexcept { (void)nghttp2_session_resume_data(http2_, of.id_); }
+
+void session::reset(stream& of, std::uint32_t code) noexcept {
+    (void)nghttp2_submit_rst_stream(http2_, NGHTTP2_FLAG_NONE, of.id_, code);
+    send_soon();
+}
+
+// ---------------------------------------------------------------------------------------- data
+
+// How much of what waits goes into the next frame: of one piece, and of a file what there is room for.
+std::int64_t session::offer_data(stream& from, std::size_t most, std::uint32_t& flags) noexcept try {
+    std::uint64_t size = std::min<std::uint64_t>(most, from.waiting_);
+    if (from.waiting_ > 0) {
+        const body_piece next = from.front();
+        size = std::min(size, next.size);
+        if (next.memory == nullptr) {
+            const std::size_t room =
+                output_ == nullptr ? limits::output_bytes : limits::output_bytes - filled_;
+            const std::size_t whole = limits::output_bytes - frame_head_bytes;
+            size = std::min<std::uint64_t>(
+                size, room > limits::copied_body_bytes ? room - frame_head_bytes : whole);
+        }
+        flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+    }
+    if (size < from.waiting_) return static_cast<std::int64_t>(size);
+    if (!from.is_last_) return size == 0 ? NGHTTP2_ERR_DEFERRED : static_cast<std::int64_t>(size);
+    flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (!from.trailers_.empty()) {
+        put_fields(0, from.trailers_);
+        if (nghttp2_submit_trailer(http2_, from.id_, fields.data(), fields.size()) == 0)
+            flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+    }
+    return static_cast<std::int64_t>(size);
+} catch (const std::bad_alloc&) {
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+// One frame of DATA: little is copied behind its head, more is sent from where it lies.
+int session::send_data(stream& of, std::size_t size, const std::uint8_t* frame_head) noexcept {
+    const body_piece next = of.front();
+    const bool copies = next.memory == nullptr || size <= limits::copied_body_bytes;
+    if (slice_count_ + 2 >= slices_.size() || !has_room(frame_head_bytes + (copies ? size : 0)))
+        return NGHTTP2_ERR_WOULDBLOCK;
+    const std::uint32_t before = filled_;
+    put(frame_head, frame_head_bytes);
+    if (next.memory == nullptr) {
+        std::size_t got = 0;
+        while (got < size) {
+            const ssize_t more = ::pread(next.file, output_ + filled_ + got, size - got,
+                                         static_cast<off_t>(next.offset + got));
+            if (more <= 0) break;
+            got += static_cast<std::size_t>(more);
+        }
+        if (got < size) {  // it has got shorter: the promised length cannot be kept
+            filled_ = before;
+            return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        }
+        filled_ += static_cast<std::uint32_t>(size);
+    } else if (copies) {
+        put(next.memory, size);
+    } else {
+        close_run();
+        slices_[slice_count_++] = slice(std::string_view(next.memory, size));
+    }
+    of.take(size, !copies);
+    budgets_.window_updates.earn(2);
+    return 0;
+}
+
+// ---------------------------------------------------------------------------------------- bytes
+
+bool session::has_room(std::size_t bytes) noexcept {
+    if (output_ == nullptr) {
+        output_ = worker_.loop_.buffers().acquire();
+        filled_ = run_ = 0;
+        if (output_ == nullptr) {
+            wait_for_buffer();
+            return false;
+        }
+        worker_.holds_one_more();
+    }
+    return filled_ + bytes <= limits::output_bytes;
+}
+
+void session::release_output() noexcept {
+    if (output_ == nullptr) return;
+    worker_.loop_.buffers().release(std::exchange(output_, nullptr));
+    --worker_.held_;
+}
+
+void session::put(const void* bytes, std::size_t size) noexcept {
+    std::memcpy(output_ + filled_, bytes, size);
+    filled_ += static_cast<std::uint32_t>(size);
+}
+
+void session::close_run() noexcept {
+    if (run_ == filled_) return;
+    slices_[slice_count_++] = slice(output_ + run_, filled_ - run_);
+    run_ = filled_;
+}
+
+// Takes frames from nghttp2 until it has none, or there is no room.
+void session::gather() noexcept {
+    while (true) {
+        if (unsent_.empty()) {
+            const std::uint8_t* bytes = nullptr;
+            const ssize_t size = nghttp2_session_mem_send(http2_, &bytes);
+            if (size < 0) return link_.close();
+            if (size == 0) return;
+            unsent_ = {reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size)};
+        }
+        if (!has_room(1)) return;
+        const std::size_t taken = std::min(unsent_.size(), limits::output_bytes - filled_);
+        put(unsent_.data(), taken);
+        unsent_.remove_prefix(taken);
+        if (!unsent_.empty()) return;
+    }
+}
+
+// Sends what there is. Those whose bytes have been copied go on meanwhile, as long as there is room for more.
+void session::pump() noexcept {
+    while (!is_dead_ && !is_sending_) {
+        const std::uint32_t before = filled_ + slice_count_;
+        gather();
+        if (is_dead_) return;
+        const bool had_room = filled_ + slice_count_ != before && unsent_.empty();
+        const bool had_ready = !ready_.empty();
+        attend_all();
+        if (is_dead_) return;
+        if (had_room && had_ready) continue;
+        close_run();
+        if (slice_count_ > 0) {
+            submit();
+        } else {
+            release_output();
+            if (ready_.empty()) break;
+        }
+    }
+    if (!is_dead_) finish_if_done();
+}
+
+void session::submit() noexcept {
+    is_sending_ = true;
+    moved_ = worker_.loop_.now();
+    moved_to_ = 0;
+    sending_.set(link_.target, slices_.data(), slice_count_);
+    link_.set_deadline(worker_.options_.timeouts.write);
+    worker_.loop_.submit(sending_);
+}
+
+void session::on_sent() noexcept {
+    const at_work working(*this);
+    is_sending_ = false;
+    filled_ = run_ = slice_count_ = 0;
+    while (list_node* const next = lent_.pop_front())
+        static_cast<stream::place*>(next)->owner.returned();
+    if (is_dead_) return release_output();
+    if (sending_.failed()) return link_.close();
+    attend_all();
+    pump();
+}
+
+// When nghttp2 has nothing more to say or to hear, our direction ends.
+void session::finish_if_done() noexcept {
+    note_deadline();
+    if (is_sending_ || nghttp2_session_want_read(http2_) != 0 || nghttp2_session_want_write(http2_) != 0)
+        return;
+    linger();
+}
+
+}  // namespace naru::http::h2

@@ -1,0 +1,253 @@
+#include <naru/http/h2/stream.hpp>
+
+#include <naru/http/server/worker.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include <nghttp2/nghttp2.h>
+
+namespace naru::http::h2 {
+
+namespace {
+
+constexpr std::size_t kept_capacity = 4096;  // of a string that is used again
+
+unsigned status_of(std::string_view head) noexcept {  // "HTTP/1.1 200 OK\r\n"
+    return static_cast<unsigned>((head[9] - '0') * 100 + (head[10] - '0') * 10 + (head[11] - '0'));
+}
+
+}  // namespace
+
+stream::stream(worker& of, session& in, std::int32_t id) noexcept
+    : connection(of, of_a_session()), session_in_(in), id_(id) {}
+
+connection& stream::link() const noexcept { return session_in_.link(); }
+
+// ---------------------------------------------------------------------------------------- what has come
+
+void stream::head_came(std::string& text, bool has_body, unsigned refused) noexcept {
+    head_.swap(text);
+    refused_ = static_cast<std::uint16_t>(refused);
+    has_head_ = true;
+    has_body_ = has_body;
+    input_ended_ = !has_body;
+}
+
+bool stream::body_came(std::string_view bytes) noexcept try {
+    unread_.append(bytes);
+    return true;
+} catch (const std::bad_alloc&) {
+    return false;
+}
+
+void stream::attend() noexcept {
+    if (phase_ == phase::closing) return;
+    if (is_finished_) {
+        if (is_closed_) worker_.destroy(*this);
+        return;
+    }
+    if (is_closed_ && !(is_last_ && waiting_ == 0)) return close();
+    if (std::exchange(has_head_, false)) {
+        if (!make_turn()) return close();
+        turn_->kept_head.swap(head_);
+        asked_ = true;
+        return process();
+    }
+    if (carrying_ && waiting_ == 0 && !is_lent()) {
+        carrying_ = false;
+        return carry();
+    }
+    if (wants_input_) give_input();
+}
+
+void stream::want_input() noexcept {
+    wants_input_ = true;
+    if (given_ < unread_.size() || input_ended_) session_in_.call(*this);
+}
+
+void stream::cancel_input() noexcept {
+    canceled_ = true;
+    wants_input_ = true;
+    session_in_.call(*this);
+}
+
+// As if a receive had completed, if somebody still wants that.
+void stream::give_input() noexcept {
+    const bool canceled = std::exchange(canceled_, false);
+    wants_input_ = false;
+    if (phase_ != phase::body && !reads_for_call()) return;
+    if (canceled) {
+        data = nullptr;
+        result = outcome::canceled;
+        return on_received();
+    }
+    std::size_t size = unread_.size() - given_;
+    if (size == 0) {
+        if (!input_ended_) {
+            wants_input_ = true;
+            return;
+        }
+        turn_->body.end();
+        return phase_ == phase::body ? process() : read_for_call();
+    }
+    std::byte* const memory = worker_.loop_.buffers().acquire();
+    if (memory == nullptr) {
+        wants_input_ = true;
+        session_in_.wait_for_buffer();
+        return;
+    }
+    size = std::min(size, naru::limits::buffer_bytes);
+    std::memcpy(memory, unread_.data() + given_, size);
+    given_ += size;
+    if (given_ == unread_.size()) {
+        given_ = 0;
+        unread_.clear();
+        if (unread_.capacity() > kept_capacity) unread_.shrink_to_fit();
+        if (input_ended_) turn_->body.end();
+    }
+    session_in_.consumed(*this, size);
+    data = memory;
+    result = static_cast<std::int64_t>(size);
+    on_received();
+}
+
+// ---------------------------------------------------------------------------------------- what goes
+
+// Nothing of the answer comes behind what waits now.
+bool stream::is_whole() const noexcept {
+    const turn& t = *turn_;
+    if (!head_sent_ || t.reading_body) return false;
+    if (t.calls == nullptr) return true;
+    const exchange& x = t.calls->x;
+    return x.ended_ || (x.sends_ == exchange::body_kind::counted && x.left_ == 0);
+}
+
+// Heads in front of `text` become frames. What is left of it is the body's.
+std::string_view stream::take_interim(std::string_view text, std::string_view& last_head) {
+    while (!head_sent_ && !text.empty()) {
+        const std::string_view head = text.substr(0, text.find("\r\n\r\n") + 4);
+        text.remove_prefix(head.size());
+        if (status_of(head) < 200) {
+            session_in_.submit_interim(*this, status_of(head), head);
+        } else {
+            last_head = head;
+            head_sent_ = true;
+        }
+    }
+    return text;
+}
+
+// What the turn has to send waits for its frames from here on: what lies in the output is copied, so that no
+// buffer is held meanwhile; the rest is sent from where it lies.
+void stream::carry() noexcept try {
+    turn& t = *turn_;
+    const bool had_ended = is_last_;
+    rest_.clear();
+    rest_sent_ = 0;
+    std::string_view head;
+    bool something = t.filled > 0 || t.next_piece < t.piece_count;
+    std::string_view text = take_interim({reinterpret_cast<const char*>(t.output), t.filled}, head);
+    rest_ = text;
+    piece_sent_ = 0;
+    while (!head_sent_ && t.next_piece < t.piece_count) {
+        const body_piece& first = t.pieces[t.next_piece];
+        text = take_interim({first.memory, first.size}, head);
+        piece_sent_ = first.size - text.size();
+        if (!text.empty()) break;
+        piece_sent_ = 0;
+        ++t.next_piece;
+    }
+    waiting_ = rest_.size();
+    for (std::uint32_t each = t.next_piece; each < t.piece_count; ++each)
+        waiting_ += t.pieces[each].size;
+    waiting_ -= piece_sent_;
+    is_last_ = is_last_ || is_whole();
+    something |= is_last_ && !had_ended;
+    if (!head.empty()) {
+        session_in_.submit_head(*this, status_of(head), head,
+                                waiting_ > 0 || !is_last_ || !trailers_.empty());
+    } else if (waiting_ > 0 || (is_last_ && !had_ended)) {
+        session_in_.resume(*this);
+    }
+    t.filled = 0;
+    release_output();
+    if (!something) return answer_sent();
+    carrying_ = true;
+    if (waiting_ == 0) session_in_.call(*this);
+    session_in_.send_soon();
+} catch (const std::bad_alloc&) {
+    close();
+}
+
+body_piece stream::front() const noexcept {
+    if (rest_sent_ < rest_.size())
+        return {
+            .memory = rest_.data() + rest_sent_, .file = -1, .offset = 0, .size = rest_.size() - rest_sent_};
+    body_piece piece = turn_->pieces[turn_->next_piece];
+    if (piece.memory != nullptr) {
+        piece.memory += piece_sent_;
+    } else {
+        piece.offset += piece_sent_;
+    }
+    piece.size -= piece_sent_;
+    return piece;
+}
+
+void stream::take(std::uint64_t bytes, bool lent) noexcept {
+    turn& t = *turn_;
+    waiting_ -= bytes;
+    t.sent += bytes;
+    if (rest_sent_ < rest_.size()) {
+        rest_sent_ += bytes;
+    } else {
+        piece_sent_ += bytes;
+    }
+    while (rest_sent_ == rest_.size() && t.next_piece < t.piece_count &&
+           piece_sent_ == t.pieces[t.next_piece].size) {
+        piece_sent_ = 0;
+        ++t.next_piece;
+    }
+    if (lent && !lent_place_.linked()) session_in_.lend(*this);
+    if (waiting_ == 0 && !is_lent()) session_in_.call(*this);
+}
+
+void stream::returned() noexcept {
+    if (phase_ == phase::closing) return finish_if_quiet();
+    if (waiting_ == 0) session_in_.call(*this);
+}
+
+// The answer has been carried. The stream lives until nghttp2 has done with it.
+void stream::finish() noexcept {
+    if (!std::exchange(is_last_, true)) {
+        session_in_.resume(*this);
+        session_in_.send_soon();
+    }
+    worker_.loop_.disarm(*this);
+    release_turn();
+    phase_ = phase::lingering;
+    lingered_ = 0;
+    is_finished_ = true;
+    if (is_closed_) session_in_.call(*this);
+}
+
+// Closing: unless the client, or the whole connection, has left first, it is told that this is not whole.
+void stream::abandon() noexcept {
+    if (!is_closed_ && !session_in_.is_dead()) session_in_.reset(*this, NGHTTP2_INTERNAL_ERROR);
+}
+
+void stream::end() noexcept {
+    worker& home = worker_;
+    session& in = session_in_;
+    const session::at_work working(in);
+    in.forget(*this);
+    home.streams_.destroy(*this);
+}
+
+std::size_t stream::bytes_kept() const noexcept {
+    return unread_.size() + rest_.size() + head_.size() + (has_turn_ ? turn_->charged : 0);
+}
+
+}  // namespace naru::http::h2
