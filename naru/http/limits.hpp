@@ -52,6 +52,17 @@ inline constexpr std::size_t kept_head_bytes = 1024;
 inline constexpr unsigned blocking_threads = 8;
 inline constexpr std::size_t blocking_queue = 1024;
 
+/// Encoders of one loop (content coding on the fly) that are at work at a time, each of up to a MiB; past it
+/// answers go as they are. Of each coding so many are kept.
+inline constexpr std::size_t encoders = 32;
+inline constexpr std::size_t encoders_kept = 4;
+/// What an encoder that writes an answer in pieces makes, or reads of a file, at a time.
+inline constexpr std::size_t encoder_block_bytes = 16 * 1024;
+/// An encoder's room for whole answers is kept from one to the next up to this size.
+inline constexpr std::size_t kept_encoded_bytes = 256 * 1024;
+/// Files up to this size are encoded when they are loaded (files_options::encode).
+inline constexpr std::size_t encoded_file_bytes = 1024 * 1024;
+
 /// Sites of one loop that still have requests under way after they have been replaced; past it the requests
 /// of the oldest are ended.
 inline constexpr std::size_t site_generations = 8;

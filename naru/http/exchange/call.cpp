@@ -156,6 +156,7 @@ void call::interrupt() noexcept {
     } else if (writer != nullptr && (!is_lent || write_waits)) {
         who = std::exchange(writer, nullptr);
         write_waits = false;
+        encodes.failed = true;  // its piece has been encoded
     }
     if (who == nullptr) {
         if (link.phase_ == connection::phase::closing) link.finish_if_quiet();
@@ -465,6 +466,7 @@ connection::next_step connection::finish_unanswered() noexcept {
 
 void connection::end_call() noexcept {
     call* const ended = std::exchange(turn_->calls, nullptr);
+    end_encoding(*ended);
     worker_.keep_spare(ended->x.fields_);
     worker_.keep_spare(ended->head);
     if (turn_->head.data() == ended->kept_head.data()) turn_->head = {};

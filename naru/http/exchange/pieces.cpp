@@ -119,13 +119,28 @@ bool write_request::awaiter::await_ready() noexcept {
     if (kind_ == what::end) {
         if (x.sends_ == exchange::body_kind::counted && x.left_ != 0) return failed(EMSGSIZE);
         x.ended_ = true;
+        if (calls->encodes.makes != nullptr) return encodes_nothing();
         return calls->head.empty() && x.sends_ != exchange::body_kind::chunked;
     }
+    if (calls->encodes.makes != nullptr) return encodes_nothing();
     if (x.sends_ == exchange::body_kind::counted) {
         if (size_ > x.left_) return failed(EMSGSIZE);
         x.left_ -= size_;
     }
     return calls->head.empty() && (size_ == 0 || x.sends_ == exchange::body_kind::none);
+}
+
+// Of an answer that is encoded: true if nothing is to be sent by now.
+bool write_request::awaiter::encodes_nothing() noexcept {
+    call& calls = *owner.call_;
+    piece_encoding& with = calls.encodes;
+    with.done = false;
+    with.of_file = {};
+    with.flush_now = kind_ == what::piece && size_ == 0;
+    error = calls.link.encode_next(owner, *this);
+    if (error) return true;
+    return with.filled == 0 && calls.head.empty() &&
+           !(kind_ == what::end && owner.sends_ == exchange::body_kind::chunked);
 }
 
 void write_request::awaiter::begin(std::coroutine_handle<> who, stop_scope& in) noexcept {
@@ -163,6 +178,7 @@ bool connection::begin_pieces(exchange& x) noexcept try {
         x.sends_ = request.minor_version > 0 ? body::chunked : body::until_close;
     }
     if (x.sends_ == body::until_close) keep_alive_ = false;
+    if (x.sends_ != body::none) begin_encoding(x);
     worker_.take_spare(calls.head);
     calls.head = "HTTP/1.1 ";
     calls.head.append(std::to_string(status)).append(" ").append(phrase_of(status));
@@ -211,7 +227,10 @@ void connection::send_pieces(exchange& x) noexcept try {
         return flush();
     }
     if (!calls.head.empty()) add_piece(calls.head);
+    const bool is_encoded = calls.encodes.makes != nullptr;
+    if (is_encoded) add_encoded(x);
     if (what.kind_ == piece::end) {
+        if (is_encoded && !calls.encodes.done) return flush();
         if (chunked) {
             calls.behind = "0\r\n";
             calls.behind.append(x.fields_).append("\r\n");
@@ -219,14 +238,8 @@ void connection::send_pieces(exchange& x) noexcept try {
         }
         return flush();
     }
-    if (x.sends_ == exchange::body_kind::none || what.size_ == 0) return flush();
-    if (chunked) {
-        text_cursor line(calls.chunk_line.data());
-        line.put_hexadecimal(what.size_);
-        line.put("\r\n");
-        add_piece(std::string_view(calls.chunk_line.data(),
-                                   static_cast<std::size_t>(line.get() - calls.chunk_line.data())));
-    }
+    if (is_encoded || x.sends_ == exchange::body_kind::none || what.size_ == 0) return flush();
+    if (chunked) add_chunk_line(calls, what.size_);
     if (what.kind_ == piece::file) {
         add_piece(what.file_, what.offset_, what.size_);
     } else {
@@ -238,6 +251,25 @@ void connection::send_pieces(exchange& x) noexcept try {
     close();
 }
 
+void connection::add_chunk_line(call& calls, std::uint64_t size) noexcept {
+    text_cursor line(calls.chunk_line.data());
+    line.put_hexadecimal(size);
+    line.put("\r\n");
+    add_piece(std::string_view(calls.chunk_line.data(),
+                               static_cast<std::size_t>(line.get() - calls.chunk_line.data())));
+}
+
+// What the encoder has made.
+void connection::add_encoded(exchange& x) noexcept {
+    call& calls = *x.call_;
+    const std::string_view made(calls.encodes.makes->made_block.data(), calls.encodes.filled);
+    if (made.empty()) return;
+    const bool chunked = x.sends_ == exchange::body_kind::chunked;
+    if (chunked) add_chunk_line(calls, made.size());
+    add_piece(made);
+    if (chunked) add_piece("\r\n");
+}
+
 // What a call had to send has gone.
 void connection::wrote_for_call() noexcept {
     call& calls = *turn_->calls;
@@ -246,12 +278,25 @@ void connection::wrote_for_call() noexcept {
     park_input(2 * naru::limits::buffer_bytes);  // nobody knows how long the handler waits from here on
     if (calls.writer != nullptr && !calls.write_waits) {
         calls.head.clear();
+        if (calls.encodes.makes != nullptr && goes_on_encoding(calls)) return;
         return std::exchange(calls.writer, nullptr)->resume();
     }
     if (std::exchange(calls.continue_on_its_way, false)) return read_for_call();
     if (std::exchange(calls.write_waits, false)) return send_pieces(calls.x);
     if (calls.ended) return call_ended();
     if (calls.reader == nullptr) watch();
+}
+
+// The next block of what its writer has given, if that was more than one. False: that is all, or has failed.
+bool connection::goes_on_encoding(call& calls) noexcept {
+    auto& what = static_cast<write_request::awaiter&>(*calls.writer);
+    if (what.kind_ == write_request::what::interim || calls.encodes.done) return false;
+    what.error = encode_next(calls.x, what);
+    const bool closes_chunks =
+        what.kind_ == write_request::what::end && calls.x.sends_ == exchange::body_kind::chunked;
+    if (what.error || (calls.encodes.filled == 0 && !closes_chunks)) return false;
+    send_pieces(calls.x);
+    return true;
 }
 
 // ---------------------------------------------------------------------------------------- upgrade

@@ -250,6 +250,14 @@ class connection : operation, timer {
     void send_pieces(exchange& x) noexcept;
     next_step finish_unanswered() noexcept;
     void read_begins() noexcept;
+    void add_chunk_line(call& calls, std::uint64_t size) noexcept;
+    void add_encoded(exchange& x) noexcept;
+    bool goes_on_encoding(call& calls) noexcept;
+
+    // encode.cpp
+    void begin_encoding(exchange& x);
+    void end_encoding(call& of) noexcept;
+    std::error_code encode_next(exchange& x, write_request::awaiter& what) noexcept;
 
     // file_answers.cpp
     next_step handle_mount(const route& mounted, file_service& files) noexcept;

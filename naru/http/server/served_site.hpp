@@ -35,6 +35,7 @@ struct served_site {
             locals.emplace_back(each.type, each.make(on));
         const auto note = [this](const detail::site_data& each) {
             has_hooks |= !each.hooks.empty();
+            encodes |= each.encoding != nullptr;
             dresses |= !each.hooks.empty() || !each.before.empty();
         };
         note(*site);
@@ -58,6 +59,7 @@ struct served_site {
     const std::shared_ptr<const detail::site_data> site;
     const route* only_files;
     bool has_hooks = false;  ///< site::on_head, here or for a host
+    bool encodes = false;    ///< site::encode, here or for a host
     bool dresses = false;    ///< there are hooks, or steps before handlers that may add fields
     bool plain = false;      ///< those files are all there is, and nothing stands before them
     std::size_t uses = 0;    ///< turns of connections

@@ -4,6 +4,7 @@
 
 #include <naru/core/object_pool.hpp>
 #include <naru/coro/root.hpp>
+#include <naru/http/coding/encoder.hpp>
 #include <naru/http/exchange/call.hpp>
 #include <naru/http/link/connection.hpp>
 #include <naru/http/message/date.hpp>
@@ -192,6 +193,8 @@ class worker {
     sweep_post sweep_{*this};
     naru::detail::root root_;  // of handlers
     handler_frames frames_;
+    encoder_pool encoders_;
+    std::string encoded_;  // room for whole answers
     std::array<std::string, 8> spare_;
     std::size_t spares_ = 0;
     std::size_t upgraded_ = 0;  // connections that speak another protocol
