@@ -294,7 +294,7 @@ void connection::fail_read(std::error_code error, unsigned status, const char* r
     }
     detail::exchange_wait* const who = std::exchange(calls.reader, nullptr);
     who->error = error;
-    who->resume();
+    resume_call(*who);
 }
 
 // Input has come for a handler that reads: it goes on, or more is received.
@@ -312,7 +312,7 @@ void connection::read_for_call() noexcept {
     } else {
         who->error = got.error();
     }
-    who->resume();
+    resume_call(*who);
 }
 
 // The next piece of the body from what is here already; false: more must come. A buffer's pieces are moved

@@ -71,7 +71,7 @@ struct call {
     detail::exchange_wait* writer = nullptr;
     std::exception_ptr thrown;
     std::string_view kept_head;
-    bool starting = false;       ///< within connection::handle
+    bool starting = false;       ///< within begin_call or resume_call, which deal with its end
     bool ended = false;          ///< the handler has
     bool body_done = true;       ///< nothing of the body is left
     bool client_gone = false;    ///< nobody is there to be answered

@@ -270,6 +270,21 @@ void connection::add_encoded(exchange& x) noexcept {
     if (chunked) add_piece("\r\n");
 }
 
+// A handler that has waited for its connection goes on, and its end is dealt with behind it. If it waits for
+// something else from here on, the peer's leaving is watched.
+void connection::resume_call(detail::exchange_wait& who) noexcept {
+    call& calls = *turn_->calls;
+    calls.starting = true;
+    who.resume();
+    calls.starting = false;
+    if (calls.ended) return calls.handler_ended();
+    if (phase_ == phase::closing) return finish_if_quiet();
+    if (phase_ != phase::serving) return;
+    if (turn_->filled > 0 || turn_->piece_count > 0 || turn_->lacks_buffer)
+        return flush();  // it has answered
+    if (calls.reader == nullptr && calls.writer == nullptr) watch();
+}
+
 // What a call had to send has gone.
 void connection::wrote_for_call() noexcept {
     call& calls = *turn_->calls;
@@ -279,7 +294,7 @@ void connection::wrote_for_call() noexcept {
     if (calls.writer != nullptr && !calls.write_waits) {
         calls.head.clear();
         if (calls.encodes.makes != nullptr && goes_on_encoding(calls)) return;
-        return std::exchange(calls.writer, nullptr)->resume();
+        return resume_call(*std::exchange(calls.writer, nullptr));
     }
     if (std::exchange(calls.continue_on_its_way, false)) return read_for_call();
     if (std::exchange(calls.write_waits, false)) return send_pieces(calls.x);

@@ -241,6 +241,7 @@ class connection : operation, timer {
     void watch() noexcept;
     bool stash(std::byte* bytes, std::size_t size) noexcept;
     void received_while_serving() noexcept;
+    void resume_call(detail::exchange_wait& who) noexcept;
     void read_for_call() noexcept;
     bool give_body(exchange& x, naru::result<lease>& into) noexcept;
     void fail_read(std::error_code error, unsigned status, const char* reason) noexcept;
@@ -299,6 +300,7 @@ class connection : operation, timer {
     void return_leaving() noexcept;
     void look_at_body(instant now) noexcept;
     void look_at_answer(instant now) noexcept;
+    void look_for_end() noexcept;
     bool is_sending() const noexcept { return has_turn_ && phase_ == phase::sending; }
     bool reads_for_call() const noexcept;
     std::uint64_t handed_over() const noexcept;
