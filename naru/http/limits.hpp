@@ -40,6 +40,10 @@ inline constexpr std::size_t copied_body_bytes = 4 * 1024;
 /// Fields of an answer that handlers and middleware have added.
 inline constexpr std::size_t answer_fields_bytes = 8 * 1024;
 
+/// Forms with files (multipart_form): parts, and the head of each.
+inline constexpr unsigned form_parts = 100;
+inline constexpr std::size_t form_head_bytes = 4 * 1024;
+
 /// Patterns of routes: parameters, and segments.
 inline constexpr std::size_t path_parameters = 8;
 inline constexpr std::size_t route_segments = 32;

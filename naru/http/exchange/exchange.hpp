@@ -29,6 +29,7 @@ class connection;
 class exchange;
 enum class coding : std::uint8_t;
 struct call;
+class multipart_form;
 struct encode_options;
 struct route;
 
@@ -284,6 +285,7 @@ class exchange {
  private:
     friend class connection;
     friend struct call;
+    friend class multipart_form;
     friend class read_request::awaiter;
     friend class write_request::awaiter;
     friend worker_pool& detail::blocking_pool(const exchange& of) noexcept;
@@ -297,6 +299,8 @@ class exchange {
     const request_head& head() const noexcept;
     std::string_view head_text() const noexcept;
     bool may_answer() noexcept;
+    /// For multipart_form: that status goes before any that the handler gives.
+    void overrule(unsigned status, const char* reason) noexcept;
     // encode.cpp
     const encode_options* encoding_for(unsigned status, std::string_view type);
     coding coding_of(const encode_options& wants) const noexcept;
