@@ -131,6 +131,52 @@ TEST_P(encode_test, files_within_an_answer) {
 #endif
 }
 
+TEST_P(encode_test, files_without_a_precompressed_sibling) {
+    std::string text;
+    for (int each = 0; text.size() < 200'000; ++each)
+        text += "<p>Line " + std::to_string(each * 7919) + "</p>\n";
+    const std::string small = text.substr(0, 20'000);
+    files_.write("large.html", text);
+    files_.write("small.html", small);
+    files_.write("by-hand.html", small);
+    files_.write("by-hand.html.gz", "by hand");
+    files_.write("picture.png", small);
+    files_.write("tiny.html", "tiny");
+    http::site site;
+    site.mount("/", http::files(files_.path().string(), {.encode = true}));
+    start(std::move(site));
+    client one = connect();
+    for (const auto& [name, content] :
+         {std::pair<std::string, const std::string&>("/large.html", text), {"/small.html", small}}) {
+        const response plain = one.ask(get(name));
+        EXPECT_EQ(plain.body, content);
+        EXPECT_EQ(plain["Vary"], "Accept-Encoding");
+        for (int each = 0; each < 2; ++each) {
+            const response coded = one.ask(ask_gzip(name));
+            EXPECT_EQ(coded["Content-Encoding"], "gzip");
+            EXPECT_EQ(coded["Vary"], "Accept-Encoding");
+            EXPECT_NE(coded["ETag"], plain["ETag"]);
+            EXPECT_EQ(coded["Last-Modified"], plain["Last-Modified"]);
+            EXPECT_EQ(decoded("gzip", coded.body), content);
+            const std::string has_it = "Accept-Encoding: gzip\r\nIf-None-Match: " + coded["ETag"] + "\r\n";
+            EXPECT_EQ(one.ask(get(name, has_it)).status, 304);
+            const std::string part = "Accept-Encoding: gzip\r\nRange: bytes=10-29\r\n";
+            EXPECT_EQ(one.ask(get(name, part)).body, coded.body.substr(10, 20));
+            const response head = one.ask(request("HEAD", name, "Accept-Encoding: gzip\r\n"), true);
+            EXPECT_EQ(head["Content-Length"], coded["Content-Length"]);
+        }
+    }
+    EXPECT_EQ(one.ask(ask_gzip("/by-hand.html")).body, "by hand");
+    EXPECT_EQ(one.ask(ask_gzip("/picture.png")).body, small);
+    EXPECT_EQ(one.ask(ask_gzip("/tiny.html")).body, "tiny");
+    // What is written there counts, be it the file or a sibling.
+    files_.write("small.html.gz", "sibling");
+    EXPECT_TRUE(eventually([&] { return one.ask(ask_gzip("/small.html")).body == "sibling"; }));
+    files_.write("large.html", text.substr(5));
+    EXPECT_TRUE(
+        eventually([&] { return decoded("gzip", one.ask(ask_gzip("/large.html")).body) == text.substr(5); }));
+}
+
 TEST_P(encode_test, clients_that_leave_and_clients_that_are_slow) {
     std::counting_semaphore<> ended(0);
     http::site site;

@@ -172,62 +172,6 @@ TEST_P(handler_test, a_client_that_leaves_within_the_answer) {
     seen.ended.acquire();
 }
 
-// It asks for no more of the body, and so receives nothing: its client's end is seen all the same.
-TEST_P(handler_test, a_client_that_leaves_while_its_body_is_not_read) {
-    for (const bool reset : {false, true}) {
-        ending seen;
-        http::site site;
-        site.post("/upload", [&seen](exchange& x) -> task<> {
-            auto first = co_await x.read();
-            EXPECT_TRUE(first);
-            seen.begun.release();
-            auto slept = co_await sleep_for(1h);
-            seen.stopped = !slept && x.scope().stopped();
-            seen.ended.release();
-        });
-        start(std::move(site));
-        client one = connect();
-        one.send("POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" +
-                 std::string(10'000, 'x'));
-        seen.begun.acquire();
-        one.send(std::string(20'000, 'x'));
-        reset ? one.reset() : one.close();
-        seen.ended.acquire();
-        EXPECT_TRUE(seen.stopped);
-        stop();
-    }
-}
-
-// After each kind of wait for the connection the handler waits for something else.
-TEST_P(handler_test, a_client_that_leaves_behind_a_piece) {
-    for (const bool writes : {false, true}) {
-        ending seen;
-        http::site site;
-        site.post("/piece", [&seen, writes](exchange& x) -> task<> {
-            while (co_await x.read()) {
-            }
-            if (writes) {
-                auto wrote = co_await x.write("piece");
-                EXPECT_TRUE(wrote);
-            }
-            seen.begun.release();
-            auto slept = co_await sleep_for(1h);
-            seen.stopped = !slept && x.scope().stopped();
-            seen.ended.release();
-        });
-        start(std::move(site));
-        client one = connect();
-        one.send("POST /piece HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
-        EXPECT_EQ(one.read().status, 100);
-        one.send("body");
-        seen.begun.acquire();
-        one.end_sending();
-        seen.ended.acquire();
-        EXPECT_TRUE(seen.stopped);
-        stop();
-    }
-}
-
 TEST_P(handler_test, a_body_that_comes_too_slowly) {
     http::site site;
     site.post("/upload",

@@ -14,9 +14,9 @@ namespace naru::http {
 
 /// One directory: its cache and its way to the disk.
 struct file_service {
-    file_service(loop& on, std::shared_ptr<const files_source> from, loose_totals& loose,
+    file_service(loop& on, std::shared_ptr<const files_source> from, cache_totals& totals,
                  blocking_threads& threads, const std::function<void()>& on_idle)
-        : source(std::move(from)), cache(&loose), looks(on, *source, cache, threads, on_idle) {}
+        : source(std::move(from)), cache(&totals), looks(on, *source, cache, threads, on_idle) {}
 
     const std::shared_ptr<const files_source> source;
     file_cache cache;
@@ -26,11 +26,11 @@ struct file_service {
 /// Belongs to its loop's thread. Requests under way count on it; a replaced one ends with the last of them.
 struct served_site {
     /// Everything but `data` is borrowed. Throws what per_loop's functions throw.
-    served_site(loop& on, std::shared_ptr<const detail::site_data> data, loose_totals& loose,
+    served_site(loop& on, std::shared_ptr<const detail::site_data> data, cache_totals& totals,
                 blocking_threads& threads, const std::function<void()>& on_idle)
         : site(std::move(data)), only_files(site->routes.only_files()) {
         for (const auto& each : site->files)
-            files.push_back(std::make_unique<file_service>(on, each, loose, threads, on_idle));
+            files.push_back(std::make_unique<file_service>(on, each, totals, threads, on_idle));
         for (const auto& each : site->locals)
             locals.emplace_back(each.type, each.make(on));
         const auto note = [this](const detail::site_data& each) {

@@ -293,7 +293,7 @@ void worker::relieve_aside() noexcept {
 
 std::size_t worker::loose_excess() const noexcept {
     const std::size_t room = limits::loose_bytes + leaving_loose_;
-    return loose_.bytes > room ? loose_.bytes - room : 0;
+    return caches_.loose.bytes > room ? caches_.loose.bytes - room : 0;
 }
 
 // Room for a document of a kind that may outlive its place in the cache, and is in the books already. Who has
@@ -305,7 +305,7 @@ bool worker::has_room_for(const document& what) noexcept {
         return loose_excess() == 0;
     }
     const std::size_t most = limits::loose_descriptors(descriptors_);
-    if (what.descriptors() == 0 || loose_.descriptors <= most) return true;
+    if (what.descriptors() == 0 || caches_.loose.descriptors <= most) return true;
     shed_slowest(loop_.now(), most / 16 + 1, limits::slow_after, shed_reason::loose,
                  [](const connection& each) -> std::size_t { return each.loose_bytes() > 0 ? 1 : 0; });
     return false;

@@ -187,7 +187,7 @@ class worker {
     access_log* log_;
     std::function<void(std::string_view)> report_;
     blocking_threads& threads_;
-    loose_totals loose_;
+    cache_totals caches_;
     std::list<std::unique_ptr<served_site>> sites_;  // the newest last
     served_site* site_ = nullptr;
     sweep_post sweep_{*this};
