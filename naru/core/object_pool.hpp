@@ -65,6 +65,7 @@ class object_pool {
                 while (bits != 0) {
                     const auto bit = static_cast<std::size_t>(std::countr_zero(bits));
                     bits &= bits - 1;
+                    if ((each->used[word] >> bit & 1) == 0) continue;  // a visit before has destroyed it
                     visit(*std::launder(reinterpret_cast<T*>(each->cell_at(word * 64 + bit))));
                 }
             }

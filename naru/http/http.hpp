@@ -4,6 +4,7 @@
 #include <naru/http/exchange/answer_head.hpp>
 #include <naru/http/exchange/events.hpp>
 #include <naru/http/exchange/exchange.hpp>
+#include <naru/http/exchange/multipart_form.hpp>
 #include <naru/http/exchange/prepared.hpp>
 #include <naru/http/exchange/request_view.hpp>
 #include <naru/http/exchange/upgraded_stream.hpp>

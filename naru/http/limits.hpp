@@ -40,6 +40,10 @@ inline constexpr std::size_t copied_body_bytes = 4 * 1024;
 /// Fields of an answer that handlers and middleware have added.
 inline constexpr std::size_t answer_fields_bytes = 8 * 1024;
 
+/// Forms with files (multipart_form): parts, and the head of each.
+inline constexpr unsigned form_parts = 100;
+inline constexpr std::size_t form_head_bytes = 4 * 1024;
+
 /// Patterns of routes: parameters, and segments.
 inline constexpr std::size_t path_parameters = 8;
 inline constexpr std::size_t route_segments = 32;
@@ -56,6 +60,16 @@ inline constexpr std::size_t blocking_queue = 1024;
 /// past them they are made on the loop's own thread.
 inline constexpr unsigned handshake_threads = 2;
 inline constexpr std::size_t handshake_queue = 4096;
+/// Encoders of one loop (content coding on the fly) that are at work at a time, each of up to a MiB; past it
+/// answers go as they are. Of each coding so many are kept.
+inline constexpr std::size_t encoders = 32;
+inline constexpr std::size_t encoders_kept = 4;
+/// What an encoder that writes an answer in pieces makes, or reads of a file, at a time.
+inline constexpr std::size_t encoder_block_bytes = 16 * 1024;
+/// An encoder's room for whole answers is kept from one to the next up to this size.
+inline constexpr std::size_t kept_encoded_bytes = 256 * 1024;
+/// Files up to this size are encoded when they are loaded (files_options::encode).
+inline constexpr std::size_t encoded_file_bytes = 1024 * 1024;
 
 /// Sites of one loop that still have requests under way after they have been replaced; past it the requests
 /// of the oldest are ended.

@@ -77,6 +77,18 @@ std::uint64_t unacknowledged(int socket) noexcept {
     return 0;
 }
 
+peer_end end_of_peer(int socket) noexcept {
+#if defined(POLLRDHUP)
+    pollfd look{.fd = socket, .events = POLLRDHUP, .revents = 0};
+    if (socket < 0 || ::poll(&look, 1, 0) != 1) return peer_end::none;
+    if ((look.revents & POLLERR) != 0) return peer_end::reset;
+    return (look.revents & (POLLRDHUP | POLLHUP)) != 0 ? peer_end::in_order : peer_end::none;
+#else
+    (void)socket;
+    return peer_end::none;
+#endif
+}
+
 std::size_t descriptor_limit() noexcept {
     rlimit limit{};
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;

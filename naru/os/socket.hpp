@@ -89,6 +89,12 @@ void reset_on_close(int socket) noexcept;
 /// tcp(7)). 0 where the system does not tell (Windows, and other kinds of socket).
 std::uint64_t unacknowledged(int socket) noexcept;
 
+/// Whether the peer of a stream socket has ended its direction, or the connection, however much that was
+/// received before it has not been read (POLLRDHUP). none where the system does not tell (Windows), and of
+/// what is no socket.
+enum class peer_end : std::uint8_t { none, in_order, reset };
+peer_end end_of_peer(int socket) noexcept;
+
 /// Descriptors that this process may have (RLIMIT_NOFILE); limits::handles where there is no such limit.
 std::size_t descriptor_limit() noexcept;
 

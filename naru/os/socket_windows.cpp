@@ -71,6 +71,8 @@ void reset_on_close(int socket) noexcept {
 }
 
 std::uint64_t unacknowledged(int /*socket*/) noexcept { return 0; }
+
+peer_end end_of_peer(int /*socket*/) noexcept { return peer_end::none; }
 std::size_t descriptor_limit() noexcept { return limits::handles; }
 
 result<unique_descriptor> stream_socket_for(const address& peer) noexcept {

@@ -77,6 +77,42 @@ TEST(file_cache_books, open_files_of_slow_clients_stay_counted_when_others_take_
 }
 #endif
 
+TEST(file_cache_books, caches_of_a_loop_share_one_budget) {
+    cache_totals totals;
+    file_cache one(&totals);
+    file_cache other(&totals);
+    const std::size_t size = limits::cache_bytes / 8;
+    for (int each = 0; each < 4; ++each) {
+        one.let_go(one.insert("/" + std::to_string(each), a_document(size, false), instant()));
+        other.let_go(other.insert("/" + std::to_string(each), a_document(size, false), instant()));
+    }
+    EXPECT_EQ(one.size() + other.size(), 7u);
+    EXPECT_EQ(one.find("/0"), nullptr);  // the oldest of both
+    EXPECT_NE(other.find("/0"), nullptr);
+    EXPECT_LE(one.bytes() + other.bytes(), limits::cache_bytes);
+    for (int each = 4; each < 12; ++each)
+        other.let_go(other.insert("/" + std::to_string(each), a_document(size, false), instant()));
+    EXPECT_EQ(one.size(), 0u);  // used last long ago
+    EXPECT_EQ(other.size(), 7u);
+    one.let_go(one.insert("/again", a_document(1, false), instant()));
+    one.clear();
+    EXPECT_EQ(one.size(), 0u);
+    other.clear();
+    EXPECT_EQ(totals.cached.bytes, 0u);
+    EXPECT_EQ(totals.cached.entries, 0u);
+    EXPECT_EQ(totals.loose.bytes, 0u);
+}
+
+TEST(file_cache_books, clearing_finds_all_that_stand_behind_one_another) {
+    file_cache cache;
+    for (int each = 0; each < 4000; ++each)
+        cache.let_go(cache.insert("/" + std::to_string(each), a_document(1, false), instant()));
+    EXPECT_EQ(cache.size(), 4000u);
+    cache.clear();
+    EXPECT_EQ(cache.size(), 0u);
+    EXPECT_EQ(cache.find("/17"), nullptr);
+}
+
 TEST(address_counts, count_by_address_and_by_64_bits_of_ipv6) {
     const auto network = [](const char* text) { return address::parse(text).value().network(); };
     EXPECT_EQ(network("192.0.2.7:80"), network("192.0.2.7:9999"));

@@ -77,6 +77,9 @@ class share_test : public ::testing::TestWithParam<engine> {
                      (void)co_await x.write(x.param("n"));
                      (void)co_await sleep_for(1h);
                  })
+            .get("/block", http::blocking([](const http::request_view&, std::stop_token) {
+                     return http::answer(200, "text/plain", "done");
+                 }))
             .post("/wait", [](http::exchange& x) -> task<> {
                 (void)co_await x.read();
                 (void)co_await x.write("begun");
@@ -223,6 +226,41 @@ TEST_P(share_test, who_waits_for_the_disk_holds_none) {
     EXPECT_EQ(read(other).status, 200);
     EXPECT_TRUE(run_until(
         [&] { return std::all_of(all.begin(), all.end(), [](const busy& each) { return each.idle(); }); }));
+}
+
+// As many as there are threads are at work, and as many wait as may: the next is told so.
+TEST_P(share_test, a_handler_that_no_thread_has_room_for) {
+    with_handlers_ = true;
+    begin();
+    if (IsSkipped()) return;
+    struct busy : work_operation {
+        busy()
+            : work_operation(
+                  [](work_operation& work) {
+                      auto& self = static_cast<busy&>(work);
+                      self.begun.release();
+                      self.released.acquire();
+                  },
+                  [](operation&) noexcept {}) {}
+        std::binary_semaphore begun{0};
+        std::binary_semaphore released{0};
+    };
+    std::deque<busy> all(http::limits::blocking_threads + http::limits::blocking_queue);
+    for (std::size_t each = 0; each < all.size(); ++each) {
+        threads_->blocking.submit(*loop_, all[each]);
+        if (each < http::limits::blocking_threads) all[each].begun.acquire();
+    }
+    for (int each = 0; each < 3; ++each) {
+        const response refused = ask(get("/block"));
+        EXPECT_EQ(refused.status, 503);
+        EXPECT_EQ(refused["Retry-After"], "1");
+        EXPECT_EQ(ask(get("/hello.txt")).body, hello);
+    }
+    for (busy& each : all)
+        each.released.release();
+    EXPECT_TRUE(run_until(
+        [&] { return std::all_of(all.begin(), all.end(), [](const busy& each) { return each.idle(); }); }));
+    EXPECT_EQ(ask(get("/block")).body, "done");
 }
 
 TEST_P(share_test, who_waits_in_a_handler_holds_none) {

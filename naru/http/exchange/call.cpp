@@ -158,6 +158,7 @@ void call::interrupt() noexcept {
     } else if (writer != nullptr && (!is_lent || write_waits)) {
         who = std::exchange(writer, nullptr);
         write_waits = false;
+        encodes.failed = true;  // its piece has been encoded
     }
     if (who == nullptr) {
         if (link.phase_ == connection::phase::closing) link.finish_if_quiet();
@@ -297,7 +298,7 @@ void connection::fail_read(std::error_code error, unsigned status, const char* r
     }
     detail::exchange_wait* const who = std::exchange(calls.reader, nullptr);
     who->error = error;
-    who->resume();
+    resume_call(*who);
 }
 
 // Input has come for a handler that reads: it goes on, or more is received.
@@ -315,7 +316,7 @@ void connection::read_for_call() noexcept {
     } else {
         who->error = got.error();
     }
-    who->resume();
+    resume_call(*who);
 }
 
 // The next piece of the body from what is here already; false: more must come. A buffer's pieces are moved
@@ -474,6 +475,7 @@ connection::next_step connection::finish_unanswered() noexcept {
 
 void connection::end_call() noexcept {
     call* const ended = std::exchange(turn_->calls, nullptr);
+    end_encoding(*ended);
     worker_.keep_spare(ended->x.fields_);
     worker_.keep_spare(ended->head);
     if (turn_->head.data() == ended->kept_head.data()) turn_->head = {};

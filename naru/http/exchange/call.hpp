@@ -3,6 +3,7 @@
 
 #include <naru/coro/frame.hpp>
 #include <naru/coro/scope.hpp>
+#include <naru/http/coding/encoder.hpp>
 #include <naru/http/exchange/exchange.hpp>
 #include <naru/http/limits.hpp>
 #include <naru/http/site/routes.hpp>
@@ -19,6 +20,17 @@
 #include <string_view>
 
 namespace naru::http {
+
+/// An answer in pieces that is encoded on its way (encode.cpp).
+struct piece_encoding {
+    encoder* makes = nullptr;  ///< none: it is not
+    bool flushes = false;      ///< each piece can be decoded when it comes
+    bool flush_now = false;    ///< the writer has asked for it
+    bool done = false;         ///< nothing of what the writer has given is left
+    bool failed = false;       ///< what was sent cannot be gone on with
+    std::size_t filled = 0;    ///< bytes of made_block to be sent
+    std::string_view of_file;  ///< read, not encoded yet
+};
 
 /// From a handler's first line to its end. Of its request everything is here, at an address that stays: the
 /// turn's buffers come and go. What it may be in:
@@ -59,7 +71,7 @@ struct call {
     detail::exchange_wait* writer = nullptr;
     std::exception_ptr thrown;
     std::string_view kept_head;
-    bool starting = false;       ///< within connection::handle
+    bool starting = false;       ///< within begin_call or resume_call, which deal with its end
     bool ended = false;          ///< the handler has
     bool body_done = true;       ///< nothing of the body is left
     bool client_gone = false;    ///< nobody is there to be answered
@@ -74,6 +86,7 @@ struct call {
     std::string behind;  ///< interim answers, trailers
     std::array<char, 24> chunk_line;
     lease given;  ///< to the reader
+    piece_encoding encodes;
 
  private:
     struct wake_post : posted {

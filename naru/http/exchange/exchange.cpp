@@ -152,6 +152,12 @@ worker_pool& detail::blocking_pool(const exchange& of) noexcept {
     return of.link_->worker_.threads_.blocking;
 }
 
+void exchange::overrule(unsigned status, const char* reason) noexcept {
+    if (call_ == nullptr || call_->overrule != 0) return;
+    call_->overrule = static_cast<std::uint16_t>(status);
+    call_->overrule_reason = reason;
+}
+
 task<result<std::string>> exchange::read_all() {
     std::string all;
     if (const auto size = content_length())

@@ -30,7 +30,10 @@ class exchange;
 namespace h2 {
 class stream;
 }
+enum class coding : std::uint8_t;
 struct call;
+class multipart_form;
+struct encode_options;
 struct route;
 
 /// Who asks, and how.
@@ -121,6 +124,7 @@ class [[nodiscard]] write_request : public naru::request<write_request> {
 
      private:
         friend class http::connection;
+        bool encodes_nothing() noexcept;
         bytes_view bytes_;
         std::uint64_t offset_;
         std::uint64_t size_;
@@ -265,7 +269,8 @@ class exchange {
     /// 103 and other interim answers, with the fields added so far.
     write_request inform(unsigned code) noexcept { return {*this, code}; }
     /// `piece` is lent until it has gone. Counted if a Content-Length was added, else chunked; for HTTP/1.0
-    /// until the connection's end. EMSGSIZE past the Content-Length.
+    /// until the connection's end. EMSGSIZE past the Content-Length. Of an answer that is encoded, see
+    /// encode_options::flush_each_piece.
     write_request write(bytes_view piece) noexcept { return {*this, write_request::what::piece, piece}; }
     write_request write(std::string_view piece) noexcept { return write(as_bytes(piece)); }
     /// `size` bytes of an open file, which is lent.
@@ -288,6 +293,7 @@ class exchange {
     friend class connection;
     friend class h2::stream;
     friend struct call;
+    friend class multipart_form;
     friend class read_request::awaiter;
     friend class write_request::awaiter;
     friend worker_pool& detail::blocking_pool(const exchange& of) noexcept;
@@ -302,6 +308,13 @@ class exchange {
     const request_head& head() const noexcept;
     std::string_view head_text() const noexcept;
     bool may_answer() noexcept;
+    /// For multipart_form: that status goes before any that the handler gives.
+    void overrule(unsigned status, const char* reason) noexcept;
+    // encode.cpp
+    const encode_options* encoding_for(unsigned status, std::string_view type);
+    coding coding_of(const encode_options& wants) const noexcept;
+    void mark_encoded(unsigned status, coding in);
+    std::string_view encoded(unsigned status, std::string_view type, std::string_view body) noexcept;
 
     connection* link_;
     call* call_ = nullptr;  // of a coroutine handler

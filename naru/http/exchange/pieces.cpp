@@ -124,13 +124,28 @@ bool write_request::awaiter::await_ready() noexcept {
     if (kind_ == what::end) {
         if (x.sends_ == exchange::body_kind::counted && x.left_ != 0) return failed(EMSGSIZE);
         x.ended_ = true;
+        if (calls->encodes.makes != nullptr) return encodes_nothing();
         return calls->head.empty() && x.sends_ != exchange::body_kind::chunked && !calls->link.is_stream_;
     }
+    if (calls->encodes.makes != nullptr) return encodes_nothing();
     if (x.sends_ == exchange::body_kind::counted) {
         if (size_ > x.left_) return failed(EMSGSIZE);
         x.left_ -= size_;
     }
     return calls->head.empty() && (size_ == 0 || x.sends_ == exchange::body_kind::none);
+}
+
+// Of an answer that is encoded: true if nothing is to be sent by now.
+bool write_request::awaiter::encodes_nothing() noexcept {
+    call& calls = *owner.call_;
+    piece_encoding& with = calls.encodes;
+    with.done = false;
+    with.of_file = {};
+    with.flush_now = kind_ == what::piece && size_ == 0;
+    error = calls.link.encode_next(owner, *this);
+    if (error) return true;
+    return with.filled == 0 && calls.head.empty() &&
+           !(kind_ == what::end && owner.sends_ == exchange::body_kind::chunked);
 }
 
 void write_request::awaiter::begin(std::coroutine_handle<> who, stop_scope& in) noexcept {
@@ -168,6 +183,7 @@ bool connection::begin_pieces(exchange& x) noexcept try {
         x.sends_ = request.minor_version > 0 && !is_stream_ ? body::chunked : body::until_close;
     }
     if (x.sends_ == body::until_close && !is_stream_) keep_alive_ = false;
+    if (x.sends_ != body::none) begin_encoding(x);
     worker_.take_spare(calls.head);
     calls.head = "HTTP/1.1 ";
     calls.head.append(std::to_string(status)).append(" ").append(phrase_of(status));
@@ -216,7 +232,10 @@ void connection::send_pieces(exchange& x) noexcept try {
         return flush();
     }
     if (!calls.head.empty()) add_piece(calls.head);
+    const bool is_encoded = calls.encodes.makes != nullptr;
+    if (is_encoded) add_encoded(x);
     if (what.kind_ == piece::end) {
+        if (is_encoded && !calls.encodes.done) return flush();
         if (chunked) {
             calls.behind = "0\r\n";
             calls.behind.append(x.fields_).append("\r\n");
@@ -226,14 +245,8 @@ void connection::send_pieces(exchange& x) noexcept try {
         }
         return flush();
     }
-    if (x.sends_ == exchange::body_kind::none || what.size_ == 0) return flush();
-    if (chunked) {
-        text_cursor line(calls.chunk_line.data());
-        line.put_hexadecimal(what.size_);
-        line.put("\r\n");
-        add_piece(std::string_view(calls.chunk_line.data(),
-                                   static_cast<std::size_t>(line.get() - calls.chunk_line.data())));
-    }
+    if (is_encoded || x.sends_ == exchange::body_kind::none || what.size_ == 0) return flush();
+    if (chunked) add_chunk_line(calls, what.size_);
     if (what.kind_ == piece::file) {
         add_piece(what.file_, what.offset_, what.size_);
     } else {
@@ -245,6 +258,40 @@ void connection::send_pieces(exchange& x) noexcept try {
     close();
 }
 
+void connection::add_chunk_line(call& calls, std::uint64_t size) noexcept {
+    text_cursor line(calls.chunk_line.data());
+    line.put_hexadecimal(size);
+    line.put("\r\n");
+    add_piece(std::string_view(calls.chunk_line.data(),
+                               static_cast<std::size_t>(line.get() - calls.chunk_line.data())));
+}
+
+// What the encoder has made.
+void connection::add_encoded(exchange& x) noexcept {
+    call& calls = *x.call_;
+    const std::string_view made(calls.encodes.makes->made_block.data(), calls.encodes.filled);
+    if (made.empty()) return;
+    const bool chunked = x.sends_ == exchange::body_kind::chunked;
+    if (chunked) add_chunk_line(calls, made.size());
+    add_piece(made);
+    if (chunked) add_piece("\r\n");
+}
+
+// A handler that has waited for its connection goes on, and its end is dealt with behind it. If it waits for
+// something else from here on, the peer's leaving is watched.
+void connection::resume_call(detail::exchange_wait& who) noexcept {
+    call& calls = *turn_->calls;
+    calls.starting = true;
+    who.resume();
+    calls.starting = false;
+    if (calls.ended) return calls.handler_ended();
+    if (phase_ == phase::closing) return finish_if_quiet();
+    if (phase_ != phase::serving) return;
+    if (turn_->filled > 0 || turn_->piece_count > 0 || turn_->lacks_buffer)
+        return flush();  // it has answered
+    if (calls.reader == nullptr && calls.writer == nullptr) watch();
+}
+
 // What a call had to send has gone.
 void connection::wrote_for_call() noexcept {
     call& calls = *turn_->calls;
@@ -253,12 +300,25 @@ void connection::wrote_for_call() noexcept {
     park_input(2 * naru::limits::buffer_bytes);  // nobody knows how long the handler waits from here on
     if (calls.writer != nullptr && !calls.write_waits) {
         calls.head.clear();
-        return std::exchange(calls.writer, nullptr)->resume();
+        if (calls.encodes.makes != nullptr && goes_on_encoding(calls)) return;
+        return resume_call(*std::exchange(calls.writer, nullptr));
     }
     if (std::exchange(calls.continue_on_its_way, false)) return read_for_call();
     if (std::exchange(calls.write_waits, false)) return send_pieces(calls.x);
     if (calls.ended) return call_ended();
     if (calls.reader == nullptr) watch();
+}
+
+// The next block of what its writer has given, if that was more than one. False: that is all, or has failed.
+bool connection::goes_on_encoding(call& calls) noexcept {
+    auto& what = static_cast<write_request::awaiter&>(*calls.writer);
+    if (what.kind_ == write_request::what::interim || calls.encodes.done) return false;
+    what.error = encode_next(calls.x, what);
+    const bool closes_chunks =
+        what.kind_ == write_request::what::end && calls.x.sends_ == exchange::body_kind::chunked;
+    if (what.error || (calls.encodes.filled == 0 && !closes_chunks)) return false;
+    send_pieces(calls.x);
+    return true;
 }
 
 // ---------------------------------------------------------------------------------------- upgrade

@@ -243,14 +243,15 @@ bool exchange::may_answer() noexcept {
 void exchange::respond(unsigned status, std::string_view content_type, std::string_view body) noexcept {
     bad_field_ |= !can_be_final(status) || !is_value(content_type);
     if (!may_answer()) return;
-    link_->answer_exchange(*this, status, content_type, body, nullptr);
+    link_->answer_exchange(*this, status, content_type, encoded(status, content_type, body), nullptr);
     if (call_ != nullptr) call_->answered();
 }
 
 void exchange::respond(unsigned status, std::string_view content_type, std::string&& body) noexcept {
     bad_field_ |= !can_be_final(status) || !is_value(content_type);
     if (!may_answer()) return;
-    link_->answer_exchange(*this, status, content_type, body, &body);
+    const std::string_view sent = encoded(status, content_type, body);
+    link_->answer_exchange(*this, status, content_type, sent, sent.data() == body.data() ? &body : nullptr);
     if (call_ != nullptr) call_->answered();
 }
 

@@ -1,5 +1,7 @@
 #include <naru/http/handlers/disk.hpp>
 
+#include <naru/http/handlers/encoded_document.hpp>
+
 #include <cerrno>
 #include <new>
 #include <utility>
@@ -42,6 +44,7 @@ struct disk_flight : list_node, work_operation, posted {
                     if (unchanged) return;
                 }
                 loaded = load_document(*root, path, may_block);
+                if (loaded && owner.options_.encode && can_be_encoded(**loaded)) encode_document(**loaded);
                 return;
             case look::listing:
                 loaded = list_directory(*root, path, owner.options_.dotfiles);
@@ -110,8 +113,9 @@ disk_answer disk::find(std::string_view path, disk_waiter& who) noexcept try {
         return {disk_answer::kind::found, flight.known, {}};
     }
     auto loaded = load_document(*root_, std::string(path), directory_root::blocking::no);
-    if (loaded) return settle(std::move(*loaded), path, who, now);
-    if (loaded.error().value() != EAGAIN) return failure(loaded.error());
+    const bool is_to_be_encoded = loaded && options_.encode && can_be_encoded(**loaded);
+    if (loaded && !is_to_be_encoded) return settle(std::move(*loaded), path, who, now);
+    if (!loaded && loaded.error().value() != EAGAIN) return failure(loaded.error());
     return wait(begin(std::make_unique<disk_flight>(*this, disk_flight::look::file, path, root_)), who);
 } catch (const std::bad_alloc&) {
     return failure(ENOMEM);

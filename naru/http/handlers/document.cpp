@@ -58,26 +58,6 @@ result<std::unique_ptr<representation>> load_representation(unique_descriptor fi
     return made;
 }
 
-// The answer to a plain GET, written once. The Date is put in when it is sent.
-void prepare(representation& of, coding which, std::string_view content_type, bool varies) {
-    std::string& ready = of.ready;
-    ready = "HTTP/1.1 200 OK\r\nServer: naru\r\nDate: ";
-    of.date_offset = static_cast<std::uint32_t>(ready.size());
-    ready.append(date_length, ' ');
-    const auto modified = format_last_modified(of.status.modified.seconds);
-    fmt::format_to(std::back_inserter(ready),
-                   "\r\nContent-Type: {}\r\nContent-Length: {}\r\nLast-Modified: {}\r\nETag: {}\r\n"
-                   "Accept-Ranges: bytes\r\n",
-                   content_type, of.status.size, std::string_view(modified.data(), modified.size()), of.etag);
-    if (varies) ready += "Vary: Accept-Encoding\r\n";
-    if (which != coding::identity)
-        fmt::format_to(std::back_inserter(ready), "Content-Encoding: {}\r\n", name_of(which));
-    ready += "\r\n";
-    of.head_size = static_cast<std::uint32_t>(ready.size());
-    if (of.status.size <= limits::copied_body_bytes) ready += of.content;
-    ready.shrink_to_fit();
-}
-
 // A sibling that is older was made of something else.
 bool is_sibling(const file_status& status, const file_status& of) noexcept {
     return status.kind == file_kind::regular && status.modified >= of.modified;
@@ -137,6 +117,26 @@ result<std::unique_ptr<document>> load_index(const directory_root& root, const s
 }
 
 }  // namespace
+
+// The answer to a plain GET, written once. The Date is put in when it is sent.
+void prepare(representation& of, coding which, std::string_view content_type, bool varies) {
+    std::string& ready = of.ready;
+    ready = "HTTP/1.1 200 OK\r\nServer: naru\r\nDate: ";
+    of.date_offset = static_cast<std::uint32_t>(ready.size());
+    ready.append(date_length, ' ');
+    const auto modified = format_last_modified(of.status.modified.seconds);
+    fmt::format_to(std::back_inserter(ready),
+                   "\r\nContent-Type: {}\r\nContent-Length: {}\r\nLast-Modified: {}\r\nETag: {}\r\n"
+                   "Accept-Ranges: bytes\r\n",
+                   content_type, of.status.size, std::string_view(modified.data(), modified.size()), of.etag);
+    if (varies) ready += "Vary: Accept-Encoding\r\n";
+    if (which != coding::identity)
+        fmt::format_to(std::back_inserter(ready), "Content-Encoding: {}\r\n", name_of(which));
+    ready += "\r\n";
+    of.head_size = static_cast<std::uint32_t>(ready.size());
+    if (of.status.size <= limits::copied_body_bytes) ready += of.content;
+    ready.shrink_to_fit();
+}
 
 std::string_view name_of(coding which) noexcept {
     switch (which) {
@@ -215,6 +215,7 @@ result<bool> is_current(const directory_root& root, const std::string& path, con
     const std::string file = path.empty() || path.back() == '/' ? path + "index.html" : path;
     for (std::size_t index = 0; index < coding_count; ++index) {
         const representation* had = loaded.codings[index].get();
+        if (had != nullptr && had->made) had = nullptr;  // of what lies there as it is
         if (had != nullptr && !had->settled) return false;
         auto opened = root.open_beneath(file + std::string(suffixes[index]), may_block);
         if (!opened) {

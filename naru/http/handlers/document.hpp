@@ -26,6 +26,7 @@ struct representation {
     /// Whether the content is surely that of `status`: the file had been left alone for longer than its times
     /// are coarse when it was read, so that a later write shows in them.
     bool settled = true;
+    bool made = false;  ///< encoded here: see encode_document
 
     bool ready_has_content() const noexcept { return ready.size() > head_size || status.size == 0; }
     validators validate_by() const noexcept { return {etag, status.modified.seconds}; }
@@ -54,6 +55,9 @@ struct document {
 
 /// The field that says so, for a coding that is not identity: "br".
 std::string_view name_of(coding which) noexcept;
+
+/// Writes `ready`. `varies`: there is a choice of codings.
+void prepare(representation& of, coding which, std::string_view content_type, bool varies);
 
 /// Reads what `path` (decoded, relative; see decode_path) leads to. EAGAIN: it would block, and may_block is
 /// no. ENOENT and EXDEV: nothing there, or not beneath the root. EACCES: not readable, or neither a file nor

@@ -1,5 +1,6 @@
 // Documents one loop has answered with lately, found by their decoded path, so that all its spellings share
-// one. Bounded in entries, bytes (keys included) and descriptors; the least recently used goes first.
+// one. Bounded in entries, bytes (keys included) and descriptors, all caches of a loop together; the least
+// recently used of them goes first.
 #pragma once
 
 #include <naru/core/clock.hpp>
@@ -15,6 +16,7 @@
 namespace naru::http {
 
 struct disk_flight;
+class file_cache;
 
 /// A document in use or in the cache. Whoever sends from it holds it; one that is dropped from the cache
 /// lives until then.
@@ -25,20 +27,27 @@ struct cached_document : list_node {
     std::size_t bytes = 0;            ///< what it counts for in the cache
     instant checked;                  ///< when the files were last seen unchanged
     disk_flight* checking = nullptr;  ///< a look under way whether they still are
+    file_cache* home = nullptr;       ///< whose it is
     std::uint32_t holders = 0;
     bool in_cache = false;
 };
 
-/// What documents that are held but in no cache (any more) take, of all caches of a loop.
-struct loose_totals {
-    std::size_t bytes = 0;
-    std::size_t descriptors = 0;
+/// What the caches of a loop take together.
+struct cache_totals {
+    struct amount {
+        std::size_t entries = 0;
+        std::size_t bytes = 0;
+        std::size_t descriptors = 0;
+    };
+    amount cached;
+    amount loose;      ///< documents that are held but in no cache (any more); their entries are not counted
+    list_head by_use;  ///< cached_documents, those used last at the back
 };
 
 class file_cache {
  public:
-    /// `loose` is borrowed; without it the cache counts for itself.
-    explicit file_cache(loose_totals* loose = nullptr);
+    /// `totals` is borrowed: the limits are for all that count there. Without it the cache counts for itself.
+    explicit file_cache(cache_totals* totals = nullptr);
     ~file_cache();
     file_cache(const file_cache&) = delete;
     file_cache& operator=(const file_cache&) = delete;
@@ -62,8 +71,8 @@ class file_cache {
     std::size_t bytes() const noexcept { return bytes_; }
 
     /// What is held and not in the cache (any more): it lives until its holders let it go.
-    std::size_t loose_bytes() const noexcept { return loose_->bytes; }
-    std::size_t loose_descriptors() const noexcept { return loose_->descriptors; }
+    std::size_t loose_bytes() const noexcept { return totals_->loose.bytes; }
+    std::size_t loose_descriptors() const noexcept { return totals_->loose.descriptors; }
 
  private:
     struct place {
@@ -78,12 +87,10 @@ class file_cache {
     void destroy_loose(cached_document& entry) noexcept;
 
     std::vector<place> places_;  // open addressing, linear, at most half full
-    list_head by_use_;           // oldest first
     std::size_t count_ = 0;
     std::size_t bytes_ = 0;
-    std::size_t descriptors_ = 0;
-    loose_totals own_loose_;
-    loose_totals* loose_;
+    cache_totals own_totals_;
+    cache_totals* totals_;
     std::uint64_t seed_;  // so that nobody can choose paths that collide
 };
 

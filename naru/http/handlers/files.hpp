@@ -14,6 +14,9 @@ struct files_options {
     bool dotfiles =
         false;  ///< serve and list names that begin with a dot; else `.well-known` at the top alone
     std::chrono::milliseconds disk_time{10'000};  ///< for a look at the disk; then 503
+    /// Text and the like of up to limits::encoded_file_bytes without a precompressed sibling is encoded when
+    /// it is loaded, on a worker thread, and lies in the cache in all codings of this build.
+    bool encode = false;
 };
 
 /// What a `files` serves: shared by the loops, each of which has a cache of its own.

@@ -50,8 +50,9 @@ std::uint64_t connection::body_limit_of_route(bool& coroutine) noexcept {
         return limits::body_bytes;
     std::array<char, limits::request_line_bytes + 1> scratch;
     route_match found;
-    if (!locate(found, scratch) || found.found == nullptr) return limits::body_bytes;
-    coroutine = goes_to_a_coroutine(found);
+    if (!locate(found, scratch)) return limits::body_bytes;
+    coroutine = goes_to_a_coroutine(found);  // also where there is no route, for the steps before
+    if (found.found == nullptr) return limits::body_bytes;
     return found.found->options.body_limit;
 }
 

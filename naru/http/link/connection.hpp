@@ -274,6 +274,7 @@ class connection : operation, timer {
     void watch() noexcept;
     bool stash(std::byte* bytes, std::size_t size) noexcept;
     void received_while_serving() noexcept;
+    void resume_call(detail::exchange_wait& who) noexcept;
     void read_for_call() noexcept;
     bool give_body(exchange& x, naru::result<lease>& into) noexcept;
     void fail_read(std::error_code error, unsigned status, const char* reason) noexcept;
@@ -283,6 +284,14 @@ class connection : operation, timer {
     void send_pieces(exchange& x) noexcept;
     next_step finish_unanswered() noexcept;
     void read_begins() noexcept;
+    void add_chunk_line(call& calls, std::uint64_t size) noexcept;
+    void add_encoded(exchange& x) noexcept;
+    bool goes_on_encoding(call& calls) noexcept;
+
+    // encode.cpp
+    void begin_encoding(exchange& x);
+    void end_encoding(call& of) noexcept;
+    std::error_code encode_next(exchange& x, write_request::awaiter& what) noexcept;
 
     // file_answers.cpp
     next_step handle_mount(const route& mounted, file_service& files) noexcept;
@@ -337,6 +346,7 @@ class connection : operation, timer {
     void return_leaving() noexcept;
     void look_at_body(instant now) noexcept;
     void look_at_answer(instant now) noexcept;
+    void look_for_end() noexcept;
     bool is_sending() const noexcept { return has_turn_ && phase_ == phase::sending; }
     bool reads_for_call() const noexcept;
     std::uint64_t handed_over() const noexcept;

@@ -14,9 +14,9 @@ namespace naru::http {
 
 /// One directory: its cache and its way to the disk.
 struct file_service {
-    file_service(loop& on, std::shared_ptr<const files_source> from, loose_totals& loose,
+    file_service(loop& on, std::shared_ptr<const files_source> from, cache_totals& totals,
                  blocking_threads& threads, const std::function<void()>& on_idle)
-        : source(std::move(from)), cache(&loose), looks(on, *source, cache, threads, on_idle) {}
+        : source(std::move(from)), cache(&totals), looks(on, *source, cache, threads, on_idle) {}
 
     const std::shared_ptr<const files_source> source;
     file_cache cache;
@@ -26,15 +26,16 @@ struct file_service {
 /// Belongs to its loop's thread. Requests under way count on it; a replaced one ends with the last of them.
 struct served_site {
     /// Everything but `data` is borrowed. Throws what per_loop's functions throw.
-    served_site(loop& on, std::shared_ptr<const detail::site_data> data, loose_totals& loose,
+    served_site(loop& on, std::shared_ptr<const detail::site_data> data, cache_totals& totals,
                 blocking_threads& threads, const std::function<void()>& on_idle)
         : site(std::move(data)), only_files(site->routes.only_files()) {
         for (const auto& each : site->files)
-            files.push_back(std::make_unique<file_service>(on, each, loose, threads, on_idle));
+            files.push_back(std::make_unique<file_service>(on, each, totals, threads, on_idle));
         for (const auto& each : site->locals)
             locals.emplace_back(each.type, each.make(on));
         const auto note = [this](const detail::site_data& each) {
             has_hooks |= !each.hooks.empty();
+            encodes |= each.encoding != nullptr;
             dresses |= !each.hooks.empty() || !each.before.empty();
         };
         note(*site);
@@ -58,6 +59,7 @@ struct served_site {
     const std::shared_ptr<const detail::site_data> site;
     const route* only_files;
     bool has_hooks = false;  ///< site::on_head, here or for a host
+    bool encodes = false;    ///< site::encode, here or for a host
     bool dresses = false;    ///< there are hooks, or steps before handlers that may add fields
     bool plain = false;      ///< those files are all there is, and nothing stands before them
     std::size_t uses = 0;    ///< turns of connections

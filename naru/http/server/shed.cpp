@@ -1,5 +1,6 @@
 // Shed: clients that are too slow are let go; and when something that all share runs out, those who have held
 // most of it for the longest time. What each costs at most stands in docs/operations.md.
+#include <naru/http/exchange/call.hpp>
 #include <naru/http/h2/stream.hpp>
 #include <naru/http/limits.hpp>
 #include <naru/http/server/worker.hpp>
@@ -146,6 +147,18 @@ void connection::look(instant now) noexcept {
     if (phase_ == phase::body || reads_for_call()) return look_at_body(now);
     if (phase_ == phase::sending) return look_at_answer(now);
     turn_->pace.begun = instant::min();
+    if (phase_ == phase::serving) look_for_end();  // the last touch
+}
+
+// Where nothing is received, because it would be the body that nobody asks for: now and then (see look).
+void connection::look_for_end() noexcept {
+    call* const calls = turn_->calls;
+    if (calls == nullptr || calls->peer_ended || !operation::idle()) return;
+    const peer_end seen = end_of_peer(worker_.loop_.borrow(target).get());
+    if (seen == peer_end::none) return;
+    calls->peer_ended = true;
+    if (seen == peer_end::reset) return close();
+    if (!calls->options().half_close) calls->scope.stop();
 }
 
 // A body that comes byte by byte pushes its deadline back each time; it must come at the least rate, too.
@@ -296,7 +309,7 @@ void worker::relieve_aside() noexcept {
 
 std::size_t worker::loose_excess() const noexcept {
     const std::size_t room = limits::loose_bytes + leaving_loose_;
-    return loose_.bytes > room ? loose_.bytes - room : 0;
+    return caches_.loose.bytes > room ? caches_.loose.bytes - room : 0;
 }
 
 // Room for a document of a kind that may outlive its place in the cache, and is in the books already. Who has
@@ -308,7 +321,7 @@ bool worker::has_room_for(const document& what) noexcept {
         return loose_excess() == 0;
     }
     const std::size_t most = limits::loose_descriptors(descriptors_);
-    if (what.descriptors() == 0 || loose_.descriptors <= most) return true;
+    if (what.descriptors() == 0 || caches_.loose.descriptors <= most) return true;
     shed_slowest(loop_.now(), most / 16 + 1, limits::slow_after, shed_reason::loose,
                  [](const connection& each) -> std::size_t { return each.loose_bytes() > 0 ? 1 : 0; });
     return false;

@@ -18,7 +18,7 @@ worker::sweep_post::sweep_post(worker& of) noexcept
       owner(of) {}
 
 void worker::replace(const std::shared_ptr<const detail::site_data>& by) {
-    auto made = std::make_unique<served_site>(loop_, by, loose_, threads_, [this] {
+    auto made = std::make_unique<served_site>(loop_, by, caches_, threads_, [this] {
         sweep_soon();
         stop_if_drained();
     });

@@ -4,6 +4,7 @@
 
 #include <naru/core/object_pool.hpp>
 #include <naru/coro/root.hpp>
+#include <naru/http/coding/encoder.hpp>
 #include <naru/http/exchange/call.hpp>
 #include <naru/http/h2/session.hpp>
 #include <naru/http/h2/stream.hpp>
@@ -202,12 +203,14 @@ class worker {
     access_log* log_;
     std::function<void(std::string_view)> report_;
     blocking_threads& threads_;
-    loose_totals loose_;
+    cache_totals caches_;
     std::list<std::unique_ptr<served_site>> sites_;  // the newest last
     served_site* site_ = nullptr;
     sweep_post sweep_{*this};
     naru::detail::root root_;  // of handlers
     handler_frames frames_;
+    encoder_pool encoders_;
+    std::string encoded_;  // room for whole answers
     std::array<std::string, 8> spare_;
     std::size_t spares_ = 0;
     std::size_t upgraded_ = 0;  // connections that speak another protocol

@@ -72,6 +72,11 @@ site& site::set_error_page(detail::page_maker make) {
     return *this;
 }
 
+site& site::encode(encode_options options) {
+    data_->encoding = std::make_shared<const encode_options>(std::move(options));
+    return *this;
+}
+
 // The sites of hosts begin with what the outer one has before its handlers, and number their files behind
 // its.
 std::shared_ptr<const detail::site_data> site::take() && {
@@ -87,6 +92,7 @@ std::shared_ptr<const detail::site_data> site::take() && {
         taken->locals.insert(taken->locals.end(), inner->locals.begin(), inner->locals.end());
         inner->before.insert(inner->before.begin(), taken->before.begin(), taken->before.end());
         inner->hooks.insert(inner->hooks.begin(), taken->hooks.begin(), taken->hooks.end());
+        if (inner->encoding == nullptr) inner->encoding = taken->encoding;
         inner->has_coroutine_before |= taken->has_coroutine_before;
         taken->by_host.emplace_back(name, std::move(inner));
     }

@@ -1,6 +1,7 @@
 // Routes and what stands before them: what a server serves.
 #pragma once
 
+#include <naru/http/coding/encode_options.hpp>
 #include <naru/http/exchange/answer_head.hpp>
 #include <naru/http/site/handler.hpp>
 
@@ -91,6 +92,11 @@ class site {
     site& error_page(F&& make) {
         return set_error_page(detail::page_maker(std::forward<F>(make)));
     }
+    /// Bodies of handlers' answers are encoded on the fly, as each client accepts and likes best, here and on
+    /// all hosts: see encode_options. Not those that say Content-Encoding or Content-Range, or no-transform,
+    /// prepared ones, and those in pieces whose length the handler has told. Such an answer says Vary, and
+    /// its ETag gets weak. While limits::encoders are at work on a loop, further answers go as they are.
+    site& encode(encode_options options = {});
     /// `site.per_loop([](loop& l) { return pool(l); })`: x.local<pool>() on each loop. Made when the server
     /// is (or the site is put in another's place), destroyed when the site's last request on the loop has
     /// ended.

@@ -20,6 +20,7 @@ struct site_data {
     std::vector<loop_local> locals;
     std::vector<std::shared_ptr<const files_source>> files;
     page_maker error_page;
+    std::shared_ptr<const encode_options> encoding;
     bool has_coroutine_before = false;
 
     /// Of the host that an authority names, or this.

@@ -1,0 +1,231 @@
+// The steps of a handler's life, on every engine: what stands before it, what it gives, and clients that
+// leave.
+#include "fixture.hpp"
+
+#include <naru/coro/sleep.hpp>
+#include <naru/http/http.hpp>
+
+#include <atomic>
+#include <semaphore>
+
+#if !defined(_WIN32)
+#include <fcntl.h>
+#endif
+
+namespace naru::testing {
+namespace {
+
+using http::exchange;
+
+class handler_life_test : public http_server_test {
+ protected:
+    static std::string post(std::string_view target, std::string_view body, std::string_view fields = {}) {
+        return request("POST", target,
+                       std::string(fields) + "Content-Length: " + std::to_string(body.size()) + "\r\n") +
+               std::string(body);
+    }
+
+    /// What a handler that waits has seen of its end.
+    struct ending {
+        std::binary_semaphore begun{0};
+        std::binary_semaphore ended{0};
+        std::atomic<bool> stopped{false};
+    };
+};
+NARU_ON_EVERY_ENGINE(handler_life_test);
+
+// It asks for no more of the body, and so receives nothing: its client's end is seen all the same.
+TEST_P(handler_life_test, a_client_that_leaves_while_its_body_is_not_read) {
+    for (const bool reset : {false, true}) {
+        ending seen;
+        http::site site;
+        site.post("/upload", [&seen](exchange& x) -> task<> {
+            auto first = co_await x.read();
+            EXPECT_TRUE(first);
+            seen.begun.release();
+            auto slept = co_await sleep_for(1h);
+            seen.stopped = !slept && x.scope().stopped();
+            seen.ended.release();
+        });
+        start(std::move(site));
+        client one = connect();
+        one.send("POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" +
+                 std::string(10'000, 'x'));
+        seen.begun.acquire();
+        one.send(std::string(20'000, 'x'));
+        reset ? one.reset() : one.close();
+        seen.ended.acquire();
+        EXPECT_TRUE(seen.stopped);
+        stop();
+    }
+}
+
+// After each kind of wait for the connection the handler waits for something else.
+TEST_P(handler_life_test, a_client_that_leaves_behind_a_piece) {
+    for (const bool writes : {false, true}) {
+        ending seen;
+        http::site site;
+        site.post("/piece", [&seen, writes](exchange& x) -> task<> {
+            while (co_await x.read()) {
+            }
+            if (writes) {
+                auto wrote = co_await x.write("piece");
+                EXPECT_TRUE(wrote);
+            }
+            seen.begun.release();
+            auto slept = co_await sleep_for(1h);
+            seen.stopped = !slept && x.scope().stopped();
+            seen.ended.release();
+        });
+        start(std::move(site));
+        client one = connect();
+        one.send("POST /piece HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
+        EXPECT_EQ(one.read().status, 100);
+        one.send("body");
+        seen.begun.acquire();
+        one.end_sending();
+        seen.ended.acquire();
+        EXPECT_TRUE(seen.stopped);
+        stop();
+    }
+}
+
+#if !defined(_WIN32)
+TEST_P(handler_life_test, pieces_from_files) {
+    std::string content(500'000, '\0');
+    for (std::size_t each = 0; each < content.size(); ++each)
+        content[each] = static_cast<char>('a' + each * 7919 % 26);
+    files_.write("large", content);
+    const unique_descriptor file(::open((files_.path() / "large").c_str(), O_RDONLY | O_CLOEXEC));
+    const int descriptor = file.get();
+    const std::uint64_t size = content.size();
+    http::site site;
+    site.get("/counted",
+             [descriptor, size](exchange& x) -> task<> {
+                 x.add("Content-Length", std::to_string(size + 8));
+                 auto wrote = co_await x.write("first ");
+                 EXPECT_TRUE(wrote);
+                 wrote = co_await x.write_file(descriptor, 0, size);
+                 EXPECT_TRUE(wrote);
+                 wrote = co_await x.write_file(descriptor, 17, 2);
+                 EXPECT_TRUE(wrote);
+                 wrote = co_await x.write_file(descriptor, 0, 1);
+                 EXPECT_EQ(wrote.error().value(), EMSGSIZE);
+                 wrote = co_await x.end();
+                 EXPECT_TRUE(wrote);
+             })
+        .get("/short", [descriptor, size](exchange& x) -> task<> {
+            x.add("Content-Length", "1000");
+            auto wrote = co_await x.write_file(descriptor, size - 10, 1000);
+            EXPECT_FALSE(wrote);
+        });
+    start(std::move(site));
+    client one = connect();
+    for (int each = 0; each < 3; ++each)
+        EXPECT_TRUE(one.ask(get("/counted")).body == "first " + content + content.substr(17, 2));
+    EXPECT_EQ(one.ask(request("HEAD", "/counted"), true)["Content-Length"], std::to_string(size + 8));
+    client other = connect();
+    other.send(get("/short"));
+    (void)other.read_to_end();
+    EXPECT_TRUE(other.was_reset());
+}
+#endif
+
+TEST_P(handler_life_test, steps_that_wait_before_every_kind_of_handler) {
+    struct who {
+        std::string name;
+    };
+    files_.write("page.html", "a page");
+    http::site site;
+    site.before([](exchange& x) -> task<> {
+            (void)co_await sleep_for(1ms);
+            x.value<who>().name = x.field("x-name").value_or("nobody");
+            x.add("X-Seen", x.value<who>().name);
+            if (x.field("x-refuse")) x.respond(403, "text/plain", "no");
+        })
+        .get("/function", [](exchange& x) noexcept { x.respond(200, "text/plain", x.value<who>().name); })
+        .post("/coroutine",
+              [](exchange& x) -> task<> {
+                  auto body = co_await x.read_all();
+                  x.respond(200, "text/plain", x.value<who>().name + (body ? *body : "failed"));
+              })
+        .get("/blocking", http::blocking([](const http::request_view& x, std::stop_token) {
+                 return http::answer(200, "text/plain", std::string(x.path()));
+             }))
+        .mount("/files/", http::files(files_.path().string()));
+    start(std::move(site));
+    client one = connect();
+    const std::string_view named = "X-Name: one\r\n";
+    for (int each = 0; each < 3; ++each) {
+        EXPECT_EQ(one.ask(get("/function", named)).body, "one");
+        EXPECT_EQ(one.ask(post("/coroutine", "body", named)).body, "onebody");
+        EXPECT_EQ(one.ask(get("/blocking", named)).body, "/blocking");
+        const response page = one.ask(get("/files/page.html", named));
+        EXPECT_EQ(page.body, "a page");
+        EXPECT_EQ(page["X-Seen"], "one");
+        EXPECT_EQ(one.ask(get("/nothing", named)).status, 404);
+        EXPECT_EQ(one.ask(get("/function", "X-Refuse: 1\r\n")).body, "no");
+        EXPECT_EQ(one.ask(post("/function", "body")).status, 405);
+    }
+    // Pipelined, and a client that leaves while the step waits.
+    std::string all;
+    for (int each = 0; each < 20; ++each)
+        all += get("/function", "X-Name: " + std::to_string(each) + "\r\n");
+    one.send(all);
+    for (int each = 0; each < 20; ++each)
+        EXPECT_EQ(one.read().body, std::to_string(each));
+    one.send(get("/function"));
+    one.reset();
+    EXPECT_EQ(ask(get("/function", named)).body, "one");
+}
+
+// Gone at each step of a handler's life; what it holds is let go, and others are served.
+TEST_P(handler_life_test, clients_that_leave_at_every_step) {
+    const std::string whole = post("/all", std::string(3000, 'x'));
+    http::site site;
+    std::atomic<int> running{0};
+    site.post("/all", [&running](exchange& x) -> task<> {
+        struct counted {
+            explicit counted(std::atomic<int>& of) : count(of) { ++count; }
+            ~counted() { --count; }
+            counted(const counted&) = delete;
+            std::atomic<int>& count;
+        } const counts(running);
+        while (auto piece = co_await x.read())
+            (void)co_await sleep_for(1ms);
+        x.add("Content-Type", "text/plain");
+        for (int each = 0; each < 20; ++each) {
+            if (!co_await x.write(std::string(20'000, 'y'))) co_return;
+            if (each % 7 == 0) (void)co_await sleep_for(1ms);
+        }
+        (void)co_await x.end();
+        (void)co_await sleep_for(1ms);
+    });
+    start(std::move(site));
+    const std::size_t head = whole.find("\r\n\r\n") + 4;
+    for (const bool reset : {false, true}) {
+        for (const std::size_t sent : {std::size_t{1}, head - 1, head, head + 1, head + 1500, whole.size()}) {
+            for (const std::size_t taken : {std::size_t{0}, std::size_t{1}, std::size_t{100'000}}) {
+                if (taken > 0 && sent < whole.size()) continue;
+                client one = connect(4096);
+                one.send(std::string_view(whole).substr(0, sent));
+                for (std::size_t got = 0; got < taken;) {
+                    const std::string piece = one.read_some(taken - got);
+                    ASSERT_FALSE(piece.empty());
+                    got += piece.size();
+                }
+                reset ? one.reset() : one.close();
+            }
+        }
+    }
+    EXPECT_TRUE(eventually([&] { return running == 0; }));
+    client last = connect();
+    last.send(whole);
+    std::string bytes;
+    while (!bytes.ends_with("\r\n0\r\n\r\n"))
+        bytes += last.read_some(1'000'000);
+    EXPECT_TRUE(bytes.starts_with("HTTP/1.1 200 "));
+}
+
+}  // namespace
+}  // namespace naru::testing
