@@ -163,6 +163,9 @@ void add_serve(CLI::App& program, action& chosen) {
     command.add_flag_callback(
         "--dotfiles", [given] { given->dotfiles = true; },
         "Serve and show names that begin with a dot (always: .well-known at the top)");
+    command.add_option("--hash-up-to", given->hash_up_to,
+                       "Bytes of a file whose ETag is a hash of its content, and not its size and time; "
+                       "0: of none (default: 1048576)");
     command.add_option("--access-log", given->access_log,
                        "Write the combined format to a file; - is standard output. SIGHUP and SIGUSR1 open "
                        "it anew");

@@ -33,6 +33,7 @@ constexpr auto settings_table = std::make_tuple(
     std::pair{"engine", &serve_settings::engine}, std::pair{"threads", &serve_settings::threads},
     std::pair{"listings", &serve_settings::listings}, std::pair{"dotfiles", &serve_settings::dotfiles},
     std::pair{"access-log", &serve_settings::access_log},
+    std::pair{"hash-up-to", &serve_settings::hash_up_to},
     std::pair{"head-timeout", &serve_settings::head_timeout},
     std::pair{"body-timeout", &serve_settings::body_timeout},
     std::pair{"write-timeout", &serve_settings::write_timeout},
@@ -265,6 +266,10 @@ serve_plan to_plan(const serve_settings& settings) {
     check("threads", static_cast<int>(options.threads), 1, 1024);
     plan.files.listings = settings.listings.value_or(false);
     plan.files.dotfiles = settings.dotfiles.value_or(false);
+    if (settings.hash_up_to) {
+        check("hash-up-to", *settings.hash_up_to, 0, 1 << 30);
+        plan.files.hash_up_to = static_cast<std::uint64_t>(*settings.hash_up_to);
+    }
     options.access_log = settings.access_log;
     http::timeouts& limits = options.timeouts;
     if (settings.head_timeout) limits.head = to_time("head-timeout", *settings.head_timeout);

@@ -20,6 +20,7 @@ struct serve_settings {
     std::optional<bool> listings;
     std::optional<bool> dotfiles;
     std::optional<std::string> access_log;
+    std::optional<int> hash_up_to;
     std::optional<double> head_timeout;
     std::optional<double> body_timeout;
     std::optional<double> write_timeout;

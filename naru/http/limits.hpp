@@ -70,6 +70,10 @@ inline constexpr std::size_t cache_entries = 4096;
 inline constexpr std::size_t cache_bytes = 32 * 1024 * 1024;
 inline constexpr std::size_t cached_file_bytes = 64 * 1024;
 inline constexpr std::size_t cached_descriptors = 128;
+/// Files whose ETag is a hash of their content, by default; and those that a loop's thread reads for it, if
+/// they are in the system's memory.
+inline constexpr std::uint64_t hashed_file_bytes = 1024 * 1024;
+inline constexpr std::uint64_t hashed_at_once_bytes = 256 * 1024;
 /// How old an entry may get before the file is looked at again, and what is known of the root before its path
 /// is followed again.
 inline constexpr auto cache_age = 1000ms;

@@ -41,7 +41,7 @@ struct disk_flight : list_node, work_operation, posted {
                     unchanged = current && *current;
                     if (unchanged) return;
                 }
-                loaded = load_document(*root, path, may_block);
+                loaded = load_document(*root, path, owner.options_.hash_up_to, may_block);
                 return;
             case look::listing:
                 loaded = list_directory(*root, path, owner.options_.dotfiles);
@@ -109,7 +109,7 @@ disk_answer disk::find(std::string_view path, disk_waiter& who) noexcept try {
         cache_.hold(*flight.known);
         return {disk_answer::kind::found, flight.known, {}};
     }
-    auto loaded = load_document(*root_, std::string(path), directory_root::blocking::no);
+    auto loaded = load_document(*root_, std::string(path), options_.hash_up_to, directory_root::blocking::no);
     if (loaded) return settle(std::move(*loaded), path, who, now);
     if (loaded.error().value() != EAGAIN) return failure(loaded.error());
     return wait(begin(std::make_unique<disk_flight>(*this, disk_flight::look::file, path, root_)), who);

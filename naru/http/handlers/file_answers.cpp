@@ -32,9 +32,11 @@ std::size_t prefix_of(const route& mounted) noexcept {
 }
 
 void add_description(head_writer& head, const document& from, const representation& what, coding in) {
-    const auto modified = format_last_modified(what.status.modified.seconds);
-    head.add("Last-Modified: {}\r\nETag: {}\r\n", std::string_view(modified.data(), modified.size()),
-             what.etag);
+    if (const auto seconds = what.last_modified()) {
+        const auto modified = format_last_modified(*seconds);
+        head.add("Last-Modified: {}\r\n", std::string_view(modified.data(), modified.size()));
+    }
+    head.add("ETag: {}\r\n", what.etag);
     if (from.varies) head.add("Vary: Accept-Encoding\r\n");
     if (in != coding::identity) head.add("Content-Encoding: {}\r\n", name_of(in));
 }

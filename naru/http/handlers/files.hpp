@@ -2,8 +2,10 @@
 #pragma once
 
 #include <naru/fs/files.hpp>
+#include <naru/http/limits.hpp>
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -14,6 +16,10 @@ struct files_options {
     bool dotfiles =
         false;  ///< serve and list names that begin with a dot; else `.well-known` at the top alone
     std::chrono::milliseconds disk_time{10'000};  ///< for a look at the disk; then 503
+    /// The ETag of a file up to this size is a hash of its content, made when it is first asked for: the same
+    /// on every replica, and another one for other content, whatever its times say. That of a larger one is
+    /// made of its size and its time of modification.
+    std::uint64_t hash_up_to = limits::hashed_file_bytes;
 };
 
 /// What a `files` serves: shared by the loops, each of which has a cache of its own.
