@@ -118,8 +118,10 @@ inline constexpr auto slow_after = 1000ms;
 constexpr std::size_t scarce_buffers(std::size_t pool) noexcept { return pool / 8; }
 inline constexpr auto slow_after_when_scarce = 10ms;
 
-/// A request for whose answer the pool has no buffer waits so long for one.
+/// A request for whose answer the pool has no buffer waits so long for one, by default.
 inline constexpr auto buffer_wait = 2000ms;
+/// Of those who wait, so many are answered before other connections have their turn.
+inline constexpr unsigned offered_per_look = 256;
 
 /// Pipelined bytes that wait behind a large answer are moved from their pool buffer into as much heap memory
 /// as they need, if they are not more than this.

@@ -248,6 +248,7 @@ result<std::unique_ptr<document>> list_directory(const directory_root& root, con
     if (!listing) return fail(listing.error());
     auto made = directory_document(document::kind::listing);
     (*made)->text = listing_page(path, *listing);
+    (*made)->text.shrink_to_fit();  // it may be held for long, and counts by its size
     return made;
 }
 

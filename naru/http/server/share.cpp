@@ -71,7 +71,7 @@ void worker::hand_on(handle connection, worker& to) noexcept {
 
 void worker::drain_others() noexcept {
     for (worker* const each : others_)
-        each->loop_.post([each] { each->drain(); });
+        each->drain_soon();
 }
 
 }  // namespace naru::http
