@@ -2,9 +2,9 @@
 # build machine's own system headers) gets in. GoogleTest is built from its packaged source.
 set(windows_headers ${CMAKE_BINARY_DIR}/headers)
 file(MAKE_DIRECTORY ${windows_headers})
-foreach(package fmt CLI toml++)
+foreach(package fmt CLI toml++ xxhash.h)
   if(NOT EXISTS /usr/include/${package})
-    message(FATAL_ERROR "/usr/include/${package} is missing: apt-get install libfmt-dev libcli11-dev libtomlplusplus-dev")
+    message(FATAL_ERROR "/usr/include/${package} is missing: apt-get install libfmt-dev libcli11-dev libtomlplusplus-dev libxxhash-dev")
   endif()
   file(CREATE_LINK /usr/include/${package} ${windows_headers}/${package} SYMBOLIC)
 endforeach()

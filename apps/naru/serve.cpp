@@ -237,6 +237,9 @@ void add_serve(CLI::App& program, action& chosen) {
     command.add_flag_callback(
         "--h2c", [given] { given->h2c = true; },
         "Speak HTTP/2 in clear text, too, with clients that begin with it");
+    command.add_option("--hash-up-to", given->hash_up_to,
+                       "Bytes of a file whose ETag is a hash of its content, and not its size and time; "
+                       "0: of none (default: 1048576)");
     command.add_option("--access-log", given->access_log,
                        "Write the combined format to a file; - is standard output. SIGHUP and SIGUSR1 open "
                        "it anew");

@@ -36,6 +36,7 @@ constexpr auto settings_table = std::make_tuple(
     std::pair{"engine", &serve_settings::engine}, std::pair{"threads", &serve_settings::threads},
     std::pair{"listings", &serve_settings::listings}, std::pair{"dotfiles", &serve_settings::dotfiles},
     std::pair{"h2c", &serve_settings::h2c}, std::pair{"access-log", &serve_settings::access_log},
+    std::pair{"hash-up-to", &serve_settings::hash_up_to},
     std::pair{"head-timeout", &serve_settings::head_timeout},
     std::pair{"body-timeout", &serve_settings::body_timeout},
     std::pair{"write-timeout", &serve_settings::write_timeout},
@@ -316,6 +317,10 @@ serve_plan to_plan(const serve_settings& settings) {
     options.h2c = settings.h2c.value_or(false);
     if (options.h2c && !http::speaks_http2)
         throw std::runtime_error("h2c: HTTP/2 is not part of this build: there is no nghttp2 for Windows");
+    if (settings.hash_up_to) {
+        check("hash-up-to", *settings.hash_up_to, 0, 1 << 30);
+        plan.files.hash_up_to = static_cast<std::uint64_t>(*settings.hash_up_to);
+    }
     options.access_log = settings.access_log;
     http::timeouts& limits = options.timeouts;
     if (settings.head_timeout) limits.head = to_time("head-timeout", *settings.head_timeout);

@@ -244,6 +244,13 @@ result<void> write_log(int log, std::string_view& text) noexcept {
 result<void> read_whole(int file, std::uint64_t size, directory_root::blocking may_block,
                         std::string& content) noexcept try {
     content.resize(static_cast<std::size_t>(size));
+    return read_at(file, 0, may_block, content);
+} catch (const std::bad_alloc&) {
+    return fail_errno(ENOMEM);
+}
+
+result<void> read_at(int file, std::uint64_t offset, directory_root::blocking may_block,
+                     std::span<char> into) noexcept {
     std::size_t filled = 0;
     int flags = 0;
 #if defined(RWF_NOWAIT)
@@ -251,9 +258,9 @@ result<void> read_whole(int file, std::uint64_t size, directory_root::blocking m
 #else
     (void)may_block;
 #endif
-    while (filled < content.size()) {
-        iovec into{content.data() + filled, content.size() - filled};
-        const ssize_t got = preadv2(file, &into, 1, static_cast<off_t>(filled), flags);
+    while (filled < into.size()) {
+        iovec left{into.data() + filled, into.size() - filled};
+        const ssize_t got = preadv2(file, &left, 1, static_cast<off_t>(offset + filled), flags);
         if (got > 0) {
             filled += static_cast<std::size_t>(got);
         } else if (got == 0) {
@@ -265,8 +272,6 @@ result<void> read_whole(int file, std::uint64_t size, directory_root::blocking m
         }
     }
     return {};
-} catch (const std::bad_alloc&) {
-    return fail_errno(ENOMEM);
 }
 
 namespace {

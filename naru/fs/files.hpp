@@ -7,6 +7,7 @@
 #include <compare>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -107,6 +108,10 @@ result<void> write_log(int log, std::string_view& text) noexcept;
 /// no; EIO if the file has got shorter.
 result<void> read_whole(int file, std::uint64_t size, directory_root::blocking may_block,
                         std::string& content) noexcept;
+
+/// The same from `offset` on.
+result<void> read_at(int file, std::uint64_t offset, directory_root::blocking may_block,
+                     std::span<char> into) noexcept;
 
 /// The first `limit` entries of an open directory, without "." and ".." and those that `shows` refuses. Of
 /// more than limits::directory_entries the rest is not looked at. A symbolic link is described as what it

@@ -174,20 +174,24 @@ result<void> write_log(int log, std::string_view& text) noexcept {
 
 result<void> read_whole(int file, std::uint64_t size, directory_root::blocking may_block,
                         std::string& content) noexcept try {
-    if (may_block == directory_root::blocking::no) return fail_errno(EAGAIN);
     content.resize(static_cast<std::size_t>(size));
+    return read_at(file, 0, may_block, content);
+} catch (const std::bad_alloc&) {
+    return fail_errno(ENOMEM);
+}
+
+result<void> read_at(int file, std::uint64_t offset, directory_root::blocking may_block,
+                     std::span<char> into) noexcept {
+    if (may_block == directory_root::blocking::no) return fail_errno(EAGAIN);
     std::size_t filled = 0;
-    while (filled < content.size()) {
-        const mutable_bytes left(reinterpret_cast<std::byte*>(content.data()) + filled,
-                                 content.size() - filled);
-        const std::int64_t got = system_calls::read_file(file, left, filled);
+    while (filled < into.size()) {
+        const mutable_bytes left(reinterpret_cast<std::byte*>(into.data()) + filled, into.size() - filled);
+        const std::int64_t got = system_calls::read_file(file, left, offset + filled);
         if (got < 0) return fail(outcome::to_error(got));
         if (got == 0) return fail_errno(EIO);
         filled += static_cast<std::size_t>(got);
     }
     return {};
-} catch (const std::bad_alloc&) {
-    return fail_errno(ENOMEM);
 }
 
 result<directory_listing> read_directory(const directory_root& /*root*/, const std::string& /*path*/,

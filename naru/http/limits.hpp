@@ -89,6 +89,10 @@ inline constexpr std::size_t cache_entries = 4096;
 inline constexpr std::size_t cache_bytes = 32 * 1024 * 1024;
 inline constexpr std::size_t cached_file_bytes = 64 * 1024;
 inline constexpr std::size_t cached_descriptors = 128;
+/// Files whose ETag is a hash of their content, by default; and those that a loop's thread reads for it, if
+/// they are in the system's memory.
+inline constexpr std::uint64_t hashed_file_bytes = 1024 * 1024;
+inline constexpr std::uint64_t hashed_at_once_bytes = 256 * 1024;
 /// How old an entry may get before the file is looked at again, and what is known of the root before its path
 /// is followed again.
 inline constexpr auto cache_age = 1000ms;
@@ -133,8 +137,10 @@ inline constexpr auto slow_after = 1000ms;
 constexpr std::size_t scarce_buffers(std::size_t pool) noexcept { return pool / 8; }
 inline constexpr auto slow_after_when_scarce = 10ms;
 
-/// A request for whose answer the pool has no buffer waits so long for one.
+/// A request for whose answer the pool has no buffer waits so long for one, by default.
 inline constexpr auto buffer_wait = 2000ms;
+/// Of those who wait, so many are answered before other connections have their turn.
+inline constexpr unsigned offered_per_look = 256;
 
 /// Pipelined bytes that wait behind a large answer are moved from their pool buffer into as much heap memory
 /// as they need, if they are not more than this.

@@ -90,11 +90,14 @@ struct served_options : http::server_options {
     bool listings = false;
     bool dotfiles = false;
     std::chrono::milliseconds disk_time{10'000};
+    std::uint64_t hash_up_to = http::limits::hashed_file_bytes;
 
     http::site site() const {
         http::site made;
-        made.mount("/",
-                   http::files(root, {.listings = listings, .dotfiles = dotfiles, .disk_time = disk_time}));
+        made.mount("/", http::files(root, {.listings = listings,
+                                           .dotfiles = dotfiles,
+                                           .disk_time = disk_time,
+                                           .hash_up_to = hash_up_to}));
         return made;
     }
 };

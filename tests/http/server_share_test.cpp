@@ -1,6 +1,6 @@
 // What a client holds in each state, and what becomes of it when that runs out. The server's worker runs on
 // the test's own thread, so that the loop's pool can be looked at. On every engine.
-#include "fixture.hpp"
+#include "worker_fixture.hpp"
 
 #include <naru/coro/sleep.hpp>
 #include <naru/http/handlers/disk.hpp>
@@ -20,128 +20,7 @@
 namespace naru::testing {
 namespace {
 
-class share_test : public ::testing::TestWithParam<engine> {
- protected:
-    static constexpr std::string_view hello = "Hello, ferry.\n";
-    static constexpr std::size_t large = 4 * 1024 * 1024;
-
-    void SetUp() override { begin(); }
-
-    /// A worker of its own; `buffers`: of its pool, if not 0. Skips where the engine has no such choice.
-    void begin(std::size_t buffers = 0) {
-        end();
-        uring_options ring;
-        ring.sqpoll_idle_milliseconds = 1;
-        if (buffers > 0) ring.pool_buffers = buffers;
-        backend_choice choice = try_backend(GetParam(), ring);
-        if (choice.backend == nullptr) GTEST_SKIP() << name_of(GetParam()) << ": " << choice.reason;
-        if (buffers > 0 && choice.backend->buffers().capacity() != buffers)
-            GTEST_SKIP() << "the pool has its own size here";
-        files_.write("hello.txt", hello);
-        files_.write("large.bin", pattern(large, 5));
-        files_.write("medium.bin", pattern(50'000, 6));
-        options_.root = files_.path().string();
-        options_.listings = true;
-        options_.timeouts.drain = 1ms;
-        options_.defer_accept = 0s;
-        listen_options listening;
-        listening.send_buffer = 16'384;
-        auto listener = listen_on(address::parse("127.0.0.1:0").value(), listening).value();
-        where_ = address::local_of(listener.get()).value();
-        loop_ = std::make_unique<naru::loop>(std::move(choice.backend));
-        threads_.emplace();
-        worker_ =
-            std::make_unique<http::worker>(*loop_, options_, site().take(), *threads_, nullptr,
-                                           [this](std::string_view line) { reports_.emplace_back(line); });
-        worker_->serve({loop_->attach(listener.release(), descriptor_kind::listener).value()});
-        (void)ask(get("/hello.txt"));  // what is there from the first request on
-        unused_ = leased();
-    }
-    void TearDown() override { end(); }
-    void end() {
-        if (worker_ == nullptr) return;
-        worker_->drain();
-        loop_->run();
-        worker_.reset();
-        threads_.reset();
-        loop_.reset();
-    }
-
-    /// The files, and handlers that wait after they have begun in different ways.
-    http::site site() const {
-        http::site made = options_.site();
-        if (!with_handlers_) return made;
-        made.get("/wait", [](http::exchange&) -> task<> { (void)co_await sleep_for(1h); })
-            .get("/wait/{n}",
-                 [](http::exchange& x) -> task<> {
-                     (void)co_await x.write(x.param("n"));
-                     (void)co_await sleep_for(1h);
-                 })
-            .get("/block", http::blocking([](const http::request_view&, std::stop_token) {
-                     return http::answer(200, "text/plain", "done");
-                 }))
-            .post("/wait", [](http::exchange& x) -> task<> {
-                (void)co_await x.read();
-                (void)co_await x.write("begun");
-                (void)co_await sleep_for(1h);
-            });
-        return made;
-    }
-
-    template <class Predicate>
-    bool run_until(Predicate done) {
-        const auto end = test_clock::now() + patience;
-        while (!done()) {
-            if (test_clock::now() > end) return false;
-            loop_->run_for_one_tick(1ms);
-        }
-        return true;
-    }
-    std::size_t leased() { return loop_->buffers().leased(); }
-    /// Whether all buffers but `held` come back to the pool.
-    bool comes_to(std::size_t held) {
-        return run_until([&] { return leased() == unused_ + held; });
-    }
-
-    struct peer {
-        unique_descriptor socket;
-        received_text got;
-        void say(std::string_view text) { write_all(socket.get(), text); }
-    };
-    peer connect() { return {connect_to(where_, true, 4'096), {}}; }
-    /// The next answer, while the loop runs.
-    response read(peer& from) {
-        response got;
-        EXPECT_TRUE(run_until([&] {
-            from.got.read_from(from.socket.get());
-            return take_response(from.got.data, got) || from.got.ended || from.got.error != 0;
-        }));
-        return got;
-    }
-    response ask(std::string_view text) {
-        peer one = connect();
-        one.say(text);
-        return read(one);
-    }
-    /// The first bytes of an answer have come; the rest is stuck.
-    bool is_under_way(peer& to) {
-        return run_until([&] { return to.got.read_from(to.socket.get(), 1) > 0; });
-    }
-    bool reports_say(std::string_view what) const {
-        return std::any_of(reports_.begin(), reports_.end(),
-                           [&](const std::string& line) { return line.find(what) != std::string::npos; });
-    }
-
-    bool with_handlers_ = false;
-    temporary_directory files_;
-    served_options options_;
-    std::unique_ptr<naru::loop> loop_;
-    std::optional<http::blocking_threads> threads_;  // its work completes in the loop
-    std::unique_ptr<http::worker> worker_;
-    std::vector<std::string> reports_;
-    address where_;
-    std::size_t unused_ = 0;
-};
+class share_test : public worker_test {};
 NARU_ON_EVERY_ENGINE(share_test);
 
 TEST_P(share_test, an_answer_that_is_in_a_file_holds_no_buffer) {

@@ -120,6 +120,24 @@ TEST(conditions, entity_tags) {
     EXPECT_EQ(verdict("If-Unmodified-Since: " + before + "If-None-Match: \"tag\"\r\n"), precondition::failed);
 }
 
+// RFC 9110, sections 13.1.3 and 13.1.4: where no time is known, what asks for it is passed over.
+TEST(conditions, without_a_time_of_modification) {
+    const validators timeless{"\"tag\"", std::nullopt};
+    const std::string date = "Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+    for (const std::string& fields : {"If-Modified-Since: " + date, "If-Unmodified-Since: " + date}) {
+        const asked request(fields);
+        EXPECT_EQ(evaluate(request.head, request.text, timeless, now), precondition::met) << fields;
+    }
+    const asked tagged("If-None-Match: \"tag\"\r\nIf-Modified-Since: " + date);
+    EXPECT_EQ(evaluate(tagged.head, tagged.text, timeless, now), precondition::not_modified);
+    range_list list;
+    for (const auto& [value, outcome] : {std::pair(date, range_outcome::whole),
+                                         std::pair(std::string("\"tag\"\r\n"), range_outcome::partial)}) {
+        const asked request("Range: bytes=0-3\r\nIf-Range: " + value);
+        EXPECT_EQ(select_ranges(request.head, request.text, timeless, 10, now, list), outcome) << value;
+    }
+}
+
 /// "whole", "416", or the ranges.
 std::string ranges_of(const std::string& value, std::uint64_t size, const std::string& more = {},
                       const char* method = "GET") {

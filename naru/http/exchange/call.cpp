@@ -61,7 +61,7 @@ running_call run(call& of, const detail::site_data& site) {
     }
 }
 
-std::string what_was_thrown(const std::exception_ptr& thrown) noexcept try {
+std::string what_was_thrown(const std::exception_ptr& thrown) try {
     std::rethrow_exception(thrown);
 } catch (const std::exception& error) {
     return error.what();
@@ -219,7 +219,7 @@ connection::next_step connection::begin_call(const exchange& from) noexcept try 
     }
     return next_step::wait;
 } catch (const std::bad_alloc&) {
-    return answer_status(503, "The server is out of resources for the moment.", "Retry-After: 1\r\n");
+    return out_of_memory(turn_->filled);
 }
 
 // While nothing else is received: the peer's end or reset, and what it has pipelined.
@@ -407,13 +407,16 @@ connection::next_step connection::finish_call() noexcept {
         return next_step::wait;
     }
     if (calls.thrown)
-        report(fmt::format("the handler of {} threw: {}", x.pattern(), what_was_thrown(calls.thrown)));
+        worker_.report([&] {
+            return fmt::format("the handler of {} threw: {}", x.pattern(), what_was_thrown(calls.thrown));
+        });
     const bool is_whole = x.ended_ || x.sends_ == exchange::body_kind::none ||
                           (x.sends_ == exchange::body_kind::counted && x.left_ == 0);
     if (calls.client_gone || (x.answered_ && !is_whole)) {
         if (!calls.client_gone) {
             if (!calls.thrown && !calls.peer_ended)  // who has been left may stop
-                report(fmt::format("the handler of {} ended within its answer", x.pattern()));
+                worker_.report(
+                    [&] { return fmt::format("the handler of {} ended within its answer", x.pattern()); });
             reset_link();
         }
         close();
@@ -445,7 +448,7 @@ connection::next_step connection::finish_call() noexcept {
                              calls.overrule == 503 ? "Retry-After: 1\r\n" : "");
     } else {
         if (!calls.thrown && !calls.peer_ended)
-            report(fmt::format("the handler of {} gave no answer", x.pattern()));
+            worker_.report([&] { return fmt::format("the handler of {} gave no answer", x.pattern()); });
         then = answer_status(500, "The server has no answer to this.");
     }
     end_call();

@@ -216,8 +216,10 @@ void connection::answer_prepared(exchange& x, const prepared& whole) noexcept {
 bool exchange::may_answer() noexcept {
     if (answered_) {
         if (call_ == nullptr || !call_->client_gone)
-            link_->report(
-                fmt::format("the handler of {} answered twice; the second answer is ignored", pattern()));
+            link_->worker_.report([&] {
+                return fmt::format("the handler of {} answered twice; the second answer is ignored",
+                                   pattern());
+            });
         return false;
     }
     if (call_ == nullptr) {
@@ -233,7 +235,8 @@ bool exchange::may_answer() noexcept {
     if (call_ != nullptr && call_->overrule != 0) {
         (void)link_->answer_status(call_->overrule, call_->overrule_reason);
     } else {
-        link_->report(fmt::format("the handler of {} added a field that cannot be sent", pattern()));
+        link_->worker_.report(
+            [&] { return fmt::format("the handler of {} added a field that cannot be sent", pattern()); });
         (void)link_->answer_status(500, "The answer could not be made.");
     }
     if (call_ != nullptr) call_->answered();

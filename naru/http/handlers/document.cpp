@@ -1,13 +1,16 @@
 #include <naru/http/handlers/document.hpp>
 
+#include <naru/http/handlers/content_hash.hpp>
 #include <naru/http/handlers/listing.hpp>
 #include <naru/http/handlers/mime.hpp>
 #include <naru/http/limits.hpp>
 #include <naru/http/message/date.hpp>
 #include <naru/http/message/path.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -17,7 +20,10 @@ namespace {
 
 constexpr std::array<std::string_view, coding_count> suffixes = {".zst", ".br", ".gz", ""};
 
-constexpr auto identity = static_cast<std::size_t>(coding::identity);
+constexpr std::array<std::string_view, coding_count> tag_endings = {"-zstd", "-br", "-gzip", ""};
+
+constexpr std::size_t index_of(coding which) noexcept { return static_cast<std::size_t>(which); }
+constexpr auto identity = index_of(coding::identity);
 
 std::int64_t unix_seconds() noexcept {
     return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now())
@@ -25,12 +31,37 @@ std::int64_t unix_seconds() noexcept {
         .count();
 }
 
+// The content, if it is to be kept, and its hash.
+result<void> read_once(int file, representation& into, std::uint64_t& hash,
+                       directory_root::blocking may_block) {
+    content_hash made;
+    const std::uint64_t size = into.status.size;
+    into.content.clear();
+    if (size <= limits::cached_file_bytes) {
+        if (const auto read = read_whole(file, size, may_block, into.content); !read)
+            return fail(read.error());
+        made.add(into.content);
+    } else {
+        const auto piece = std::make_unique_for_overwrite<char[]>(limits::cached_file_bytes);
+        for (std::uint64_t offset = 0; offset < size;) {
+            const std::uint64_t most = std::min<std::uint64_t>(size - offset, limits::cached_file_bytes);
+            const std::span<char> next(piece.get(), static_cast<std::size_t>(most));
+            if (const auto read = read_at(file, offset, may_block, next); !read) return fail(read.error());
+            made.add({next.data(), next.size()});
+            offset += most;
+        }
+    }
+    hash = made.value();
+    return {};
+}
+
 // Read, and looked at again: what was written meanwhile is read once more. A file that never rests is taken
 // as it was found the last time, and not relied on.
-result<void> read_content(int file, representation& into, directory_root::blocking may_block) {
+result<void> read_content(int file, representation& into, std::uint64_t most, std::uint64_t& hash,
+                          directory_root::blocking may_block) {
     for (unsigned attempt = 1;; ++attempt) {
         const std::int64_t begun = unix_seconds();
-        const auto read = read_whole(file, into.status.size, may_block, into.content);
+        const auto read = read_once(file, into, hash, may_block);
         const bool shorter = !read && read.error().value() == EIO;
         if (!read && !(shorter && attempt < limits::reads_of_a_changing_file)) return fail(read.error());
         const auto after = status_of(file);
@@ -38,23 +69,33 @@ result<void> read_content(int file, representation& into, directory_root::blocki
         into.settled = begun - into.status.changed.seconds > limits::file_time_granule.count();
         if (read && *after == into.status) return {};
         into.settled = false;
-        if (attempt == limits::reads_of_a_changing_file || after->size > limits::cached_file_bytes) return {};
+        if (attempt == limits::reads_of_a_changing_file || after->size > most) return read;
         into.status = *after;
     }
 }
 
+// Where the tag is made of a hash it is so for every file of that size, whatever is in a cache.
 result<std::unique_ptr<representation>> load_representation(unique_descriptor file, const file_status& status,
+                                                            coding which, std::uint64_t hash_up_to,
                                                             directory_root::blocking may_block) {
     auto made = std::make_unique<representation>();
     made->status = status;
-    if (status.size <= limits::cached_file_bytes) {
-        if (const auto read = read_content(file.get(), *made, may_block); !read) return fail(read.error());
-    } else {
-        made->file = std::move(file);
+    const std::uint64_t most = std::max<std::uint64_t>(hash_up_to, limits::cached_file_bytes);
+    std::uint64_t hash = 0;
+    if (status.size <= most) {
+        if (may_block == directory_root::blocking::no && status.size > limits::hashed_at_once_bytes)
+            return fail_errno(EAGAIN);
+        if (const auto read = read_content(file.get(), *made, most, hash, may_block); !read)
+            return fail(read.error());
     }
-    // Size and modification time to the nanosecond: strong enough, and the same on every thread and restart.
-    made->etag = fmt::format("\"{:x}-{:x}-{:x}\"", static_cast<std::uint64_t>(made->status.modified.seconds),
-                             made->status.modified.nanoseconds, made->status.size);
+    if (made->status.size > limits::cached_file_bytes) made->file = std::move(file);
+    const file_status& found = made->status;
+    // The coding is in it: two may have the same bytes and are other representations all the same. Else the
+    // time to the nanosecond: the same on every thread and after a restart.
+    made->etag = found.size <= hash_up_to
+                     ? fmt::format("\"{:016x}-{:x}{}\"", hash, found.size, tag_endings[index_of(which)])
+                     : fmt::format("\"{:x}-{:x}-{:x}{}\"", static_cast<std::uint64_t>(found.modified.seconds),
+                                   found.modified.nanoseconds, found.size, tag_endings[index_of(which)]);
     return made;
 }
 
@@ -66,10 +107,10 @@ bool is_sibling(const file_status& status, const file_status& of) noexcept {
 // The file at `path` with its precompressed siblings.
 result<std::unique_ptr<document>> load_file(const directory_root& root, const std::string& path,
                                             unique_descriptor file, const file_status& status,
-                                            directory_root::blocking may_block) {
+                                            std::uint64_t hash_up_to, directory_root::blocking may_block) {
     auto made = std::make_unique<document>();
     made->content_type = content_type_of(std::string_view(path).substr(path.rfind('/') + 1));
-    auto plain = load_representation(std::move(file), status, may_block);
+    auto plain = load_representation(std::move(file), status, coding::identity, hash_up_to, may_block);
     if (!plain) return fail(plain.error());
     made->codings[identity] = std::move(*plain);
     for (std::size_t index = 0; index < identity; ++index) {
@@ -80,7 +121,8 @@ result<std::unique_ptr<document>> load_file(const directory_root& root, const st
         }
         const auto its_status = status_of(sibling->get());
         if (!its_status || !is_sibling(*its_status, made->codings[identity]->status)) continue;
-        auto coded = load_representation(std::move(*sibling), *its_status, may_block);
+        auto coded = load_representation(std::move(*sibling), *its_status, static_cast<coding>(index),
+                                         hash_up_to, may_block);
         if (!coded) return fail(coded.error());
         made->codings[index] = std::move(*coded);
         made->varies = true;
@@ -100,13 +142,13 @@ result<std::unique_ptr<document>> directory_document(document::kind is) {
 
 // The index is asked for by its name: the directory need not be readable.
 result<std::unique_ptr<document>> load_index(const directory_root& root, const std::string& directory,
-                                             directory_root::blocking may_block) {
+                                             std::uint64_t hash_up_to, directory_root::blocking may_block) {
     const std::string path = directory + "index.html";
     if (auto file = root.open_beneath(path, may_block); file) {
         const auto status = status_of(file->get());
         if (!status) return fail(status.error());
         if (status->kind == file_kind::regular)
-            return load_file(root, path, std::move(*file), *status, may_block);
+            return load_file(root, path, std::move(*file), *status, hash_up_to, may_block);
         if (status->kind == file_kind::other) return fail_errno(EACCES);
     } else if (file.error().value() != ENOENT) {
         return fail(file.error());
@@ -124,11 +166,14 @@ void prepare(representation& of, coding which, std::string_view content_type, bo
     ready = "HTTP/1.1 200 OK\r\nServer: naru\r\nDate: ";
     of.date_offset = static_cast<std::uint32_t>(ready.size());
     ready.append(date_length, ' ');
-    const auto modified = format_last_modified(of.status.modified.seconds);
-    fmt::format_to(std::back_inserter(ready),
-                   "\r\nContent-Type: {}\r\nContent-Length: {}\r\nLast-Modified: {}\r\nETag: {}\r\n"
-                   "Accept-Ranges: bytes\r\n",
-                   content_type, of.status.size, std::string_view(modified.data(), modified.size()), of.etag);
+    fmt::format_to(std::back_inserter(ready), "\r\nContent-Type: {}\r\nContent-Length: {}\r\n", content_type,
+                   of.status.size);
+    if (const auto seconds = of.last_modified()) {
+        const auto modified = format_last_modified(*seconds);
+        fmt::format_to(std::back_inserter(ready), "Last-Modified: {}\r\n",
+                       std::string_view(modified.data(), modified.size()));
+    }
+    fmt::format_to(std::back_inserter(ready), "ETag: {}\r\nAccept-Ranges: bytes\r\n", of.etag);
     if (varies) ready += "Vary: Accept-Encoding\r\n";
     if (which != coding::identity)
         fmt::format_to(std::back_inserter(ready), "Content-Encoding: {}\r\n", name_of(which));
@@ -175,8 +220,9 @@ unsigned document::descriptors() const noexcept {
 }
 
 result<std::unique_ptr<document>> load_document(const directory_root& root, const std::string& path,
+                                                std::uint64_t hash_up_to,
                                                 directory_root::blocking may_block) {
-    if (path.empty() || path.back() == '/') return load_index(root, path, may_block);
+    if (path.empty() || path.back() == '/') return load_index(root, path, hash_up_to, may_block);
     auto opened = root.open_beneath(path, may_block);
     const std::error_code refusal = opened ? std::error_code() : opened.error();
     if (refusal.value() == EACCES)  // a directory that may be searched only?
@@ -187,7 +233,7 @@ result<std::unique_ptr<document>> load_document(const directory_root& root, cons
     if (status->kind == file_kind::directory) return directory_document(document::kind::directory);
     if (refusal) return fail(refusal);
     if (status->kind == file_kind::other) return fail_errno(EACCES);
-    return load_file(root, path, std::move(*opened), *status, may_block);
+    return load_file(root, path, std::move(*opened), *status, hash_up_to, may_block);
 }
 
 result<std::unique_ptr<document>> list_directory(const directory_root& root, const std::string& path,
@@ -202,6 +248,7 @@ result<std::unique_ptr<document>> list_directory(const directory_root& root, con
     if (!listing) return fail(listing.error());
     auto made = directory_document(document::kind::listing);
     (*made)->text = listing_page(path, *listing);
+    (*made)->text.shrink_to_fit();  // it may be held for long, and counts by its size
     return made;
 }
 

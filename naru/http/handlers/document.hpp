@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -29,7 +30,12 @@ struct representation {
     bool made = false;  ///< encoded here: see encode_document
 
     bool ready_has_content() const noexcept { return ready.size() > head_size || status.size == 0; }
-    validators validate_by() const noexcept { return {etag, status.modified.seconds}; }
+    /// Nothing where no time is kept of files: package stores and images set one for all, 0 or 1.
+    std::optional<std::int64_t> last_modified() const noexcept {
+        const std::int64_t seconds = status.modified.seconds;
+        return seconds == 0 || seconds == 1 ? std::nullopt : std::optional(seconds);
+    }
+    validators validate_by() const noexcept { return {etag, last_modified()}; }
 };
 
 struct document {
@@ -61,9 +67,11 @@ void prepare(representation& of, coding which, std::string_view content_type, bo
 
 /// Reads what `path` (decoded, relative; see decode_path) leads to. EAGAIN: it would block, and may_block is
 /// no. ENOENT and EXDEV: nothing there, or not beneath the root. EACCES: not readable, or neither a file nor
-/// a directory. Any thread.
+/// a directory. The tag of a file up to `hash_up_to` bytes is made of its content, so that it is the same
+/// wherever and whenever it is read; that of a larger one of its size and the time of its modification. Any
+/// thread.
 result<std::unique_ptr<document>> load_document(const directory_root& root, const std::string& path,
-                                                directory_root::blocking may_block);
+                                                std::uint64_t hash_up_to, directory_root::blocking may_block);
 
 /// The page of the directory at `path` (empty, or with a slash at its end). EACCES if it may not be read. Any
 /// thread. Blocks.

@@ -32,9 +32,11 @@ std::size_t prefix_of(const route& mounted) noexcept {
 }
 
 void add_description(head_writer& head, const document& from, const representation& what, coding in) {
-    const auto modified = format_last_modified(what.status.modified.seconds);
-    head.add("Last-Modified: {}\r\nETag: {}\r\n", std::string_view(modified.data(), modified.size()),
-             what.etag);
+    if (const auto seconds = what.last_modified()) {
+        const auto modified = format_last_modified(*seconds);
+        head.add("Last-Modified: {}\r\n", std::string_view(modified.data(), modified.size()));
+    }
+    head.add("ETag: {}\r\n", what.etag);
     if (from.varies) head.add("Vary: Accept-Encoding\r\n");
     if (in != coding::identity) head.add("Content-Encoding: {}\r\n", name_of(in));
 }
@@ -179,8 +181,7 @@ connection::next_step connection::answer_file(cached_document& from) noexcept {
                         status = 206;
                         break;
                     case range_outcome::unsatisfiable:
-                        return answer_status(416, "The file has no such part.",
-                                             fmt::format("Content-Range: bytes */{}\r\n", what.status.size));
+                        return answer_unsatisfiable(what.status.size);
                 }
                 break;
         }
@@ -207,6 +208,16 @@ connection::next_step connection::answer_file(cached_document& from) noexcept {
     return turn_->piece_count == 0 ? next_step::go_on : next_step::flush;
 }
 
+connection::next_step connection::answer_unsatisfiable(std::uint64_t size) noexcept {
+    std::array<char, 64> line;
+    text_cursor cursor(line.data());
+    cursor.put("Content-Range: bytes */");
+    cursor.put(size);
+    cursor.put("\r\n");
+    return answer_status(416, "The file has no such part.",
+                         {line.data(), static_cast<std::size_t>(cursor.get() - line.data())});
+}
+
 // The hot path: a head prepared when the file was read, and the content behind it.
 connection::next_step connection::answer_ready(cached_document& from, const representation& what) noexcept {
     log(200, what.status.size);
@@ -223,6 +234,16 @@ connection::next_step connection::answer_ready(cached_document& from, const repr
 // multipart/byteranges (RFC 9110, section 14.6).
 connection::next_step connection::answer_ranges(cached_document& from, const representation& what, coding in,
                                                 std::span<const byte_range> ranges) noexcept {
+    const std::uint32_t filled = turn_->filled;
+    try {
+        return answer_parts(from, what, in, ranges);
+    } catch (const std::bad_alloc&) {
+        return out_of_memory(filled);
+    }
+}
+
+connection::next_step connection::answer_parts(cached_document& from, const representation& what, coding in,
+                                               std::span<const byte_range> ranges) {
     turn& x = *turn_;
     const std::string boundary =
         fmt::format("naru-{:016x}", what.status.inode * 0x9e3779b97f4a7c15u ^
@@ -263,7 +284,7 @@ connection::next_step connection::answer_ranges(cached_document& from, const rep
 }
 
 // To the same path with a slash behind it. Built from the decoded path: "//host/" would be another server.
-connection::next_step connection::answer_redirect(std::string_view path) noexcept {
+connection::next_step connection::answer_redirect(std::string_view path) noexcept try {
     turn& x = *turn_;
     const request_head& request = x.parser.head();
     std::string_view prefix = x.mounted->pattern;
@@ -283,6 +304,8 @@ connection::next_step connection::answer_redirect(std::string_view path) noexcep
     log(301, has_body ? page.size() : 0);
     add_piece(x.text);
     return next_step::flush;
+} catch (const std::bad_alloc&) {
+    return out_of_memory(turn_->filled);
 }
 
 connection::next_step connection::failed(const std::error_code& error) noexcept {

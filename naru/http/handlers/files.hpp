@@ -2,8 +2,10 @@
 #pragma once
 
 #include <naru/fs/files.hpp>
+#include <naru/http/limits.hpp>
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -17,6 +19,10 @@ struct files_options {
     /// Text and the like of up to limits::encoded_file_bytes without a precompressed sibling is encoded when
     /// it is loaded, on a worker thread, and lies in the cache in all codings of this build.
     bool encode = false;
+    /// The ETag of a file up to this size is a hash of its content, made when it is first asked for: the same
+    /// on every replica, and another one for other content, whatever its times say. That of a larger one is
+    /// made of its size and its time of modification.
+    std::uint64_t hash_up_to = limits::hashed_file_bytes;
 };
 
 /// What a `files` serves: shared by the loops, each of which has a cache of its own.

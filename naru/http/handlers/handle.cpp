@@ -98,7 +98,7 @@ connection::next_step connection::handle_function(exchange& x) noexcept {
     const detail::handler& handles = x.route_->handles;
     handles.call(handles.object.get(), x);
     if (!x.answered_) {
-        report(fmt::format("the handler of {} gave no answer", x.route_->pattern));
+        worker_.report([&] { return fmt::format("the handler of {} gave no answer", x.route_->pattern); });
         return answer_status(500, "The server has no answer to this.");
     }
     return finish_function(x);
@@ -137,7 +137,7 @@ connection::next_step connection::answer_allowed(std::string_view allow_line) no
 void connection::go_on(next_step after_answer) noexcept {
     if (after_answer == next_step::wait) return;
     forget_head();
-    if (after_answer == next_step::flush || !keep_alive_ || is_stream_) return flush();
+    if (after_answer == next_step::flush || !keep_alive_ || is_stream_ || turn_->lacks_buffer) return flush();
     process();
 }
 
@@ -200,10 +200,19 @@ std::string connection::dress(std::string_view head) {
     return dressed;
 }
 
-void connection::report(std::string_view line) noexcept try {
-    worker_.report_(line);
-} catch (const std::exception&) {
-    return;  // the line is lost
+// There is no memory for the answer: 503 instead, which needs none, of what has been written of it nothing.
+// Of a body that may be unread nothing must be taken for the next request.
+connection::next_step connection::out_of_memory(std::uint32_t filled_before) noexcept {
+    turn& x = *turn_;
+    x.filled = filled_before;
+    x.piece_count = 0;
+    std::string().swap(x.text);
+    let_go();
+    if (x.parser.head().has_body()) {
+        keep_alive_ = false;
+        dirty_close_ = true;
+    }
+    return answer_status(503, "The server is out of resources for the moment.", "Retry-After: 1\r\n");
 }
 
 connection::next_step connection::answer_status(unsigned status, std::string_view explanation,
@@ -242,7 +251,7 @@ bool connection::make_error_page(unsigned status, std::string_view explanation, 
     into = turn_->serves->site->error_page(status, explanation);
     return true;
 } catch (const std::exception& error) {
-    report(error.what());
+    worker_.report([&] { return std::string_view(error.what()); });
     return false;
 }
 
@@ -254,7 +263,7 @@ connection::next_step connection::refuse(const refusal& why) noexcept {
     return answer_status(why.status, {sentence.data(), static_cast<std::size_t>(end - sentence.data())});
 }
 
-void connection::log(unsigned status, std::uint64_t bytes) noexcept {
+void connection::log(unsigned status, std::uint64_t bytes) noexcept try {
     if (worker_.log_ == nullptr) return;
     const request_head& request = turn_->parser.head();
     const std::string_view text = turn_->head;
@@ -277,6 +286,8 @@ void connection::log(unsigned status, std::uint64_t bytes) noexcept {
     entry.status = status;
     entry.bytes = bytes;
     worker_.log_->append(combined_line(entry));
+} catch (const std::bad_alloc&) {
+    worker_.log_->lose();
 }
 
 }  // namespace naru::http

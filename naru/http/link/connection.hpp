@@ -168,7 +168,7 @@ class connection : operation, timer {
     /// Closed for others' sake.
     void shed(shed_reason why) noexcept;
     /// Goes on if it waits for a buffer and the pool has one.
-    void offer_output() noexcept;
+    bool offer_output() noexcept;
     /// Moves pipelined input out of its pool buffer, if it is little.
     void park_input(std::size_t most = limits::parked_input_bytes) noexcept;
     bool is_closing() const noexcept { return phase_ == phase::closing; }
@@ -254,7 +254,7 @@ class connection : operation, timer {
     bool is_dressed() const noexcept;
     void append_head(std::string_view head) noexcept;
     std::string dress(std::string_view head);
-    void report(std::string_view line) noexcept;
+    next_step out_of_memory(std::uint32_t filled_before) noexcept;
 
     // respond.cpp
     bool settle_body() noexcept;
@@ -304,6 +304,9 @@ class connection : operation, timer {
     next_step answer_ready(cached_document& from, const representation& what) noexcept;
     next_step answer_ranges(cached_document& from, const representation& what, coding in,
                             std::span<const byte_range> ranges) noexcept;
+    next_step answer_parts(cached_document& from, const representation& what, coding in,
+                           std::span<const byte_range> ranges);
+    next_step answer_unsatisfiable(std::uint64_t size) noexcept;
     next_step answer_redirect(std::string_view path) noexcept;
     next_step failed(const std::error_code& error) noexcept;
 

@@ -277,18 +277,18 @@ void connection::answer_requests(bool is_read) noexcept {
         const next_step then = handle();
         if (then == next_step::wait) return;
         forget_head();
-        if (then == next_step::flush || !keep_alive_ || is_stream_) return flush();
+        if (then == next_step::flush || !keep_alive_ || is_stream_ || turn_->lacks_buffer) return flush();
     }
     flush();
 }
 
 // The pool is exhausted: with nothing to send first, the request waits until those who are slow have made
-// room (see worker::relieve_buffers), or for as long as they may take for it. It holds no buffer meanwhile:
-// many who wait would hold all that they wait for.
+// room (see worker::relieve_buffers), or for as long as they may take for it; who came first goes first. It
+// holds no buffer meanwhile: many who wait would hold all that they wait for.
 void connection::await_output(turn::step next) noexcept {
     turn& x = *turn_;
+    x.lacks_buffer = false;  // nothing of an answer is lost
     if (x.filled > 0 || x.piece_count > 0) return flush();
-    x.lacks_buffer = false;
     x.resumes_at = next;
     if (next == turn::step::begin) {
         x.head = {};
@@ -297,30 +297,43 @@ void connection::await_output(turn::step next) noexcept {
     park_input(2 * naru::limits::buffer_bytes);
     release_output();
     phase_ = phase::starved;
-    set_deadline(limits::buffer_wait);
+    set_deadline(worker_.options_.timeouts.buffer);
+    worker_.starved_.push_back(x.waiting);
     worker_.look_soon();
 }
 
-void connection::offer_output() noexcept {
-    if (phase_ != phase::starved) return;
+// False: it goes on waiting. Input is needed where there is something to be parsed; while a request is to be
+// answered its head may stand in it.
+bool connection::offer_output() noexcept {
+    turn& x = *turn_;
+    const bool parses = x.resumes_at == turn::step::begin || x.resumes_at == turn::step::body;
     const bool has_output = output_room(head_room());
-    const bool has_both = has_output && (!unread().empty() || turn_->surplus.empty() || refill());
-    turn_->lacks_buffer = false;
-    if (!has_both) return release_output();
+    const bool has_both = has_output && (!parses || !unread().empty() || x.surplus.empty() || refill());
+    x.lacks_buffer = false;
+    if (!has_both) {
+        release_output();
+        return false;
+    }
+    x.waiting.unlink();
     worker_.loop_.disarm(*this);
-    switch (turn_->resumes_at) {
+    switch (x.resumes_at) {
         case turn::step::begin:
             phase_ = phase::idle;
-            return process();
+            process();
+            break;
         case turn::step::body:
             phase_ = phase::body;
-            return process();
+            process();
+            break;
         case turn::step::answer:
-            return answer_requests(true);
+            answer_requests(true);
+            break;
         case turn::step::disk:
             phase_ = phase::handling;
-            return go_on(handle_file());
+            go_on(handle_file());
+            break;
     }
+    return true;
 }
 
 // True when a whole head is there and its body, if it has one, is to be read next (phase body) or not at all.

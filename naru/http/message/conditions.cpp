@@ -91,7 +91,7 @@ bool if_range_holds(std::string_view value, const validators& of, std::int64_t n
     if (value.starts_with('"')) return value == of.etag;  // strong comparison: a weak tag never matches
     const auto date = parse_date(value, now);
     // A date is a strong validator only if it is the exact one, and not of the last second (section 8.8.2.2).
-    return date && *date == of.last_modified && of.last_modified < now - 1;
+    return date && of.last_modified && *date == *of.last_modified && *date < now - 1;
 }
 
 // "q=0.5": thousandths; 1000 if there is none; nothing if it is malformed.
@@ -134,9 +134,9 @@ precondition evaluate(const request_head& request, std::string_view head, const 
             return line == "*" || lists_tag(line, of.etag, false);
         };
         if (!any_line(request, head, field::if_match, "if-match", names_it)) return precondition::failed;
-    } else if (request.has(field::if_unmodified_since)) {
+    } else if (request.has(field::if_unmodified_since) && of.last_modified) {
         const auto date = parse_date(request.value(field::if_unmodified_since, head), now);
-        if (date && of.last_modified > *date) return precondition::failed;
+        if (date && *of.last_modified > *date) return precondition::failed;
     }
     if (request.has(field::if_none_match)) {
         const auto names_it = [&of](std::string_view line) {
@@ -144,9 +144,9 @@ precondition evaluate(const request_head& request, std::string_view head, const 
         };
         if (any_line(request, head, field::if_none_match, "if-none-match", names_it))
             return precondition::not_modified;
-    } else if (request.has(field::if_modified_since)) {
+    } else if (request.has(field::if_modified_since) && of.last_modified) {
         const auto date = parse_date(request.value(field::if_modified_since, head), now);
-        if (date && of.last_modified <= *date) return precondition::not_modified;
+        if (date && *of.last_modified <= *date) return precondition::not_modified;
     }
     return precondition::met;
 }

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -13,8 +14,8 @@ namespace naru::http {
 
 /// What a representation is compared by.
 struct validators {
-    std::string_view etag;  ///< strong, with its quotes
-    std::int64_t last_modified = 0;
+    std::string_view etag;                      ///< strong, with its quotes
+    std::optional<std::int64_t> last_modified;  ///< nothing: conditions that ask for it are as if not there
 };
 
 enum class precondition : std::uint8_t { met, not_modified, failed };

@@ -32,7 +32,8 @@ worker::worker(loop& on, const server_options& options, const std::shared_ptr<co
 
 worker::~worker() {
     NARU_ASSERT(connections_.live() == 0 && upgraded_ == 0);
-    if (sweep_.queued) loop_.run_for_one_tick(duration(0));
+    if (sweep_.queued || drain_order_.given.load() != drain_order_.carried_out)
+        loop_.run_for_one_tick(duration(0));
     const frame_pool::use frames(frames_);  // what handlers keep for the loop may have some
     sites_.clear();
     loop_.disarm(drain_deadline_);
@@ -62,7 +63,7 @@ worker::listening::listening(worker& of, const listener_at& at) noexcept
                  },
                  this}) {}
 
-void worker::serve(const std::vector<listener_at>& listeners) noexcept {
+void worker::serve(const std::vector<listener_at>& listeners) {
     for (const listener_at& each : listeners)
         listening_.emplace_back(*this, each).accepting.start();
 }
@@ -101,18 +102,19 @@ void worker::on_pause(std::error_code why) noexcept {
     close_idle();
     if (reported_pause_ != instant::min() && loop_.now() - reported_pause_ < std::chrono::seconds(1)) return;
     reported_pause_ = loop_.now();
-    try {
-        report_(
-            fmt::format("accepting pauses with {} connections open: {}", connections_.live(), why.message()));
-    } catch (const std::bad_alloc&) {  // the line is lost
-    }
+    report([&] {
+        return fmt::format("accepting pauses with {} connections open: {}", connections_.live(),
+                           why.message());
+    });
 }
 
 // Whoever connects is refused from here on, and not left to wait for ever.
 void worker::on_lost(listening& failed, std::error_code why) noexcept {
-    const auto where = address::local_of(loop_.descriptor(failed.listener));
-    report_(fmt::format("the listener{} has failed: {}; the server ends",
-                        where ? " on " + where->text() : std::string(), why.message()));
+    report([&] {
+        const auto where = address::local_of(loop_.descriptor(failed.listener));
+        return fmt::format("the listener{} has failed: {}; the server ends",
+                           where ? " on " + where->text() : std::string(), why.message());
+    });
     loop_.close(failed.listener);
     failed.closed = true;
     if (lost_listener_) lost_listener_();

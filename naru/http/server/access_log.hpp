@@ -21,6 +21,9 @@ class access_log {
     /// limits::access_log_bytes waiting, lines are dropped and counted.
     void append(std::string_view line) noexcept { lines_.append(line); }
 
+    /// Counts a line that could not be made. Any thread.
+    void lose() noexcept { lines_.lose(); }
+
     /// Opens the path anew. Any thread.
     void reopen() noexcept { lines_.reopen(); }
 

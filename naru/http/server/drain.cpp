@@ -27,6 +27,18 @@ worker::flush_operation::flush_operation(worker& of) noexcept
                 [](operation& op) noexcept { static_cast<flush_operation&>(op).owner.on_flushed(); }),
       owner(of) {}
 
+worker::drain_order::drain_order(worker& of) noexcept
+    : posted([](posted& self) noexcept {
+          auto& order = static_cast<drain_order&>(self);
+          order.carried_out = true;
+          order.owner.drain();
+      }),
+      owner(of) {}
+
+void worker::drain_soon() noexcept {
+    if (!drain_order_.given.exchange(true)) loop_.post(static_cast<posted&>(drain_order_));
+}
+
 void worker::drain() noexcept {
     if (draining_) return;
     draining_ = true;

@@ -109,6 +109,13 @@ void line_writer::append(std::string_view line) noexcept {
     }
 }
 
+void line_writer::lose() noexcept {
+    state& s = *state_;
+    state::lock held(s.mutex);
+    s.lose(1, std::make_error_code(std::errc::not_enough_memory));
+    s.tell(held, false);
+}
+
 void line_writer::reopen() noexcept {
     {
         const std::lock_guard held(state_->mutex);
@@ -243,7 +250,11 @@ void line_writer::state::tell(lock& held, bool at_once) noexcept try {
 void line_writer::state::report_line(lock& held, const std::string& line) noexcept {
     ++telling;
     held.unlock();
-    chosen.report(line);
+    try {
+        chosen.report(line);
+    } catch (...) {  // nobody takes it
+        (void)line;
+    }
     held.lock();
     --telling;
     changed.notify_all();

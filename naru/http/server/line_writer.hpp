@@ -46,6 +46,9 @@ class line_writer {
     /// Adds a line (with its line feed). Any thread; waits for nobody.
     void append(std::string_view line) noexcept;
 
+    /// Counts a line that could not be made. Any thread; waits for nobody.
+    void lose() noexcept;
+
     /// Opens the path anew before the next line is written. Any thread.
     void reopen() noexcept;
 

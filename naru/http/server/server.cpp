@@ -272,8 +272,7 @@ void server::state::drain() noexcept {
     if (draining.exchange(true)) return;
     for (shard& each : shards) {
         if (!started || each.listeners.empty()) continue;  // without a listener: by the one that has it
-        http::worker* const ending = &*each.own_worker;
-        each.own_loop->post([ending] { ending->drain(); });
+        each.own_worker->drain_soon();
     }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <naru/backend/choose_backend.hpp>
+#include <naru/http/limits.hpp>
 #include <naru/http/server/tls_credentials.hpp>
 #include <naru/os/address.hpp>
 #include <naru/os/socket.hpp>
@@ -34,6 +35,8 @@ struct timeouts {
     std::chrono::milliseconds write{60'000};  ///< without a byte of the answer taken (to an eighth of it)
     std::chrono::milliseconds keep_alive{60'000};  ///< between two requests
     std::chrono::milliseconds drain{10'000};       ///< for what is in flight, when the server stops
+    /// For a buffer to answer in, when the loop's pool is exhausted; then the client is reset.
+    std::chrono::milliseconds buffer = limits::buffer_wait;
 };
 
 /// What a client must do at least, in bytes per second over each `over`: a byte now and then is not enough to

@@ -126,6 +126,7 @@ void connection::shed(shed_reason why) noexcept {
 // Closing: what is not lent goes back now, and what is counts as good as returned.
 void connection::leave() noexcept {
     turn& x = *turn_;
+    if (phase_ == phase::starved) x.waiting.unlink();
     release_input();
     if (x.output != nullptr) {
         --worker_.held_;
@@ -231,7 +232,7 @@ bool worker::is_short() const noexcept {
 
 // At the end of this tick, when no connection is being served; or after the interval, if nothing is short.
 void worker::look_soon() noexcept {
-    const bool hurry = is_short() || aside_bytes_ > limits::aside_bytes;
+    const bool hurry = is_short() || !starved_.empty() || aside_bytes_ > limits::aside_bytes;
     const instant when =
         hurry ? std::max(loop_.now(), saturating_add(looked_, limits::look_interval_when_scarce))
               : saturating_add(loop_.now(), look_interval_);
@@ -243,12 +244,21 @@ void worker::look() noexcept {
     looked_ = now;
     turns_.for_each([now](turn& each) { each.owner.look(now); });
     if (is_short()) relieve_buffers(now);
-    turns_.for_each([](turn& each) { each.owner.offer_output(); });
+    offer_buffers();
     sessions_.for_each([](h2::session& each) { each.offer_output(); });
     if (aside_bytes_ > limits::aside_bytes) relieve_aside();
     report_shed(now);
     const bool unreported = std::ranges::any_of(shed_, [](std::uint64_t each) { return each > 0; });
     if (turns_.live() > 0 || unreported) look_soon();
+}
+
+// To those who have waited for longest. What they do with them is done here, so the rest has its turn at the
+// next look.
+void worker::offer_buffers() noexcept {
+    for (unsigned count = 0; count < limits::offered_per_look && !starved_.empty(); ++count) {
+        auto& first = static_cast<turn::disk_step&>(static_cast<disk_waiter&>(*starved_.front()));
+        if (!first.owner.owner.offer_output()) return;
+    }
 }
 
 // From whoever has been stalled for longest on, until `cost` of those who are closed comes to what is wanted.
@@ -378,17 +388,20 @@ void worker::count_shed(shed_reason why) noexcept {
 void worker::report_shed(instant now) noexcept {
     if (shed_reported_ != instant::min() && now - shed_reported_ < limits::shed_report_interval) return;
     std::uint64_t all = 0;
-    std::string text;
-    for (std::size_t each = 0; each < shed_.size(); ++each) {
-        if (shed_[each] == 0) continue;
-        all += shed_[each];
-        text += fmt::format("{}{} {}", text.empty() ? "" : ", ", shed_[each], reasons[each]);
-    }
+    for (const std::uint64_t each : shed_)
+        all += each;
     if (all == 0) return;
-    shed_ = {};
     shed_reported_ = now;
-    report_(fmt::format("shed {} client{} within {} s: {}", all, all == 1 ? "" : "s",
-                        duration_cast<std::chrono::seconds>(limits::shed_report_interval).count(), text));
+    const bool told = report([&] {
+        std::string text;
+        for (std::size_t each = 0; each < shed_.size(); ++each) {
+            if (shed_[each] > 0)
+                text += fmt::format("{}{} {}", text.empty() ? "" : ", ", shed_[each], reasons[each]);
+        }
+        return fmt::format("shed {} client{} within {} s: {}", all, all == 1 ? "" : "s",
+                           duration_cast<std::chrono::seconds>(limits::shed_report_interval).count(), text);
+    });
+    if (told) shed_ = {};  // else they are in the next one
 }
 
 }  // namespace naru::http

@@ -31,7 +31,7 @@ void worker::replace_or_report(const std::shared_ptr<const detail::site_data>& b
     try {
         replace(by);
     } catch (const std::exception& error) {
-        report_(fmt::format("the site was not replaced: {}", error.what()));
+        report([&] { return fmt::format("the site was not replaced: {}", error.what()); });
     }
     if (sites_.size() > limits::site_generations) end_oldest_site();
 }

@@ -56,13 +56,15 @@ class worker {
     void on_lost_listener(std::function<void()> told) { lost_listener_ = std::move(told); }
 
     // accept.cpp
-    /// Accepts on each of these, which are this worker's from here on.
-    void serve(const std::vector<listener_at>& listeners) noexcept;
+    /// Accepts on each of these, which are this worker's from here on. Throws std::bad_alloc.
+    void serve(const std::vector<listener_at>& listeners);
 
     // drain.cpp
     /// Accepts what waits in the listeners' queues, closes them, lets what is in flight finish until the
     /// drain deadline, then stops the loop; before that, drains those it shares its listeners with.
     void drain() noexcept;
+    /// The same soon, from any thread. Allocates nothing.
+    void drain_soon() noexcept;
     /// After the loop's end: a look at the disk hangs. Its thread may still come back to this worker, its
     /// loop and the threads' pools.
     bool disk_hangs() const noexcept;
@@ -119,6 +121,13 @@ class worker {
         std::shared_ptr<tls_credentials> tls;
         acceptor accepting;
         bool closed = false;
+    };
+
+    struct drain_order : posted {
+        explicit drain_order(worker& of) noexcept;
+        worker& owner;
+        std::atomic<bool> given{false};
+        bool carried_out = false;
     };
 
     struct sweep_post : posted {
@@ -184,6 +193,7 @@ class worker {
     void look_soon() noexcept;
     void look() noexcept;
     void relieve_buffers(instant now) noexcept;
+    void offer_buffers() noexcept;
     void relieve_aside() noexcept;
     std::size_t loose_excess() const noexcept;
     bool has_room_for(const document& what) noexcept;
@@ -193,6 +203,14 @@ class worker {
     template <class Cost>
     void shed_slowest(instant now, std::size_t wanted, duration least, shed_reason why, Cost cost) noexcept;
     void count_shed(shed_reason why) noexcept;
+    /// What `make` returns, for the operator. Without the memory for it, or if nobody takes it, it is lost.
+    template <class Make>
+    bool report(Make make) noexcept try {
+        report_(make());
+        return true;
+    } catch (...) {
+        return false;
+    }
     void report_shed(instant now) noexcept;
     void stop_if_drained() noexcept;
     std::int64_t unix_seconds() noexcept;
@@ -227,9 +245,11 @@ class worker {
     std::function<void()> lost_listener_;
     std::deque<listening> listening_;
     drain_timer drain_deadline_{*this};
+    drain_order drain_order_{*this};
     look_timer look_{*this};
     duration look_interval_;
     instant looked_ = instant::min();
+    list_head starved_;                // requests that wait for a buffer (turn::waiting)
     std::size_t held_ = 0;             // pool buffers of connections, but those that are closing
     std::size_t leaving_buffers_ = 0;  // of those that are
     std::size_t leaving_loose_ = 0;    // loose bytes of those that are

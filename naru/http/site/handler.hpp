@@ -90,7 +90,7 @@ struct blocking_handler {
         auto body = co_await x.read_all();
         if (!body) co_return;  // the failure is the answer
         struct asking_to_stop : stop_entry {
-            asking_to_stop() noexcept
+            asking_to_stop()  // its source allocates
                 : stop_entry([](stop_entry& self) noexcept {
                       static_cast<asking_to_stop&>(self).source.request_stop();
                   }) {}
