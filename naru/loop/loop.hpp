@@ -150,6 +150,10 @@ class loop {
     result<address> local_address(handle of) noexcept { return backend_->local_address(of); }
     result<address> peer_address(handle of) noexcept { return backend_->peer_address(of); }
     result<void> shutdown_send(handle of) noexcept { return backend_->shutdown_send(of); }
+    void reset_on_close(handle of) noexcept { backend_->reset_on_close(of); }
+    std::uint64_t unacknowledged(handle of) noexcept { return backend_->unacknowledged(of); }
+    void refuse_connections(handle of) noexcept { backend_->refuse_connections(of); }
+    bool has_connection_waiting(handle of) noexcept { return backend_->has_connection_waiting(of); }
     result<void> set_option(handle of, socket_option which, int value) noexcept {
         return backend_->set_option(of, which, value);
     }

@@ -140,6 +140,15 @@ std::int64_t backend::take_error(handle of) noexcept {
     return found->kind == socket_kind::datagram ? std::exchange(found->failed, 0) : found->failed;
 }
 
+void backend::refuse_connections(handle of) noexcept {
+    if (socket* const found = find(of)) found->refuses = true;
+}
+
+bool backend::has_connection_waiting(handle of) noexcept {
+    const socket* const found = find(of);
+    return found != nullptr && !found->queue.empty();
+}
+
 result<void> backend::set_option(handle of, socket_option which, int value) noexcept {
     socket* const found = find(of);
     if (found == nullptr) return fail_errno(EBADF);

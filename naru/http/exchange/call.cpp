@@ -404,7 +404,7 @@ connection::next_step connection::finish_call() noexcept {
         if (!calls.client_gone) {
             if (!calls.thrown && !calls.peer_ended)  // who has been left may stop
                 report(fmt::format("the handler of {} ended within its answer", x.pattern()));
-            reset_on_close(worker_.loop_.borrow(target).get());
+            worker_.loop_.reset_on_close(target);
         }
         close();
         return next_step::wait;

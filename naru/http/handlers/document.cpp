@@ -5,6 +5,7 @@
 #include <naru/http/limits.hpp>
 #include <naru/http/message/date.hpp>
 #include <naru/http/message/path.hpp>
+#include <naru/loop/environment.hpp>
 
 #include <cerrno>
 #include <chrono>
@@ -19,17 +20,11 @@ constexpr std::array<std::string_view, coding_count> suffixes = {".zst", ".br", 
 
 constexpr auto identity = static_cast<std::size_t>(coding::identity);
 
-std::int64_t unix_seconds() noexcept {
-    return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now())
-        .time_since_epoch()
-        .count();
-}
-
 // Read, and looked at again: what was written meanwhile is read once more. A file that never rests is taken
 // as it was found the last time, and not relied on.
 result<void> read_content(int file, representation& into, directory_root::blocking may_block) {
     for (unsigned attempt = 1;; ++attempt) {
-        const std::int64_t begun = unix_seconds();
+        const std::int64_t begun = environment::current().unix_seconds();
         const auto read = read_whole(file, into.status.size, may_block, into.content);
         const bool shorter = !read && read.error().value() == EIO;
         if (!read && !(shorter && attempt < limits::reads_of_a_changing_file)) return fail(read.error());

@@ -256,7 +256,7 @@ void connection::log(unsigned status, std::uint64_t bytes) noexcept {
     const request_head& request = turn_->parser.head();
     const std::string_view text = turn_->head;
     access_entry entry;
-    const auto peer = address::peer_of(worker_.loop_.borrow(target).get());
+    const auto peer = worker_.loop_.peer_address(target);
     const std::string host = peer ? peer->host_text() : std::string();
     entry.host = host;
     entry.unix_seconds = worker_.unix_seconds();

@@ -121,7 +121,7 @@ void connection::let_go() noexcept {
 
 void connection::refuse_for_want_of_a_buffer() noexcept {
     worker_.count_shed(shed_reason::no_buffer);
-    reset_on_close(worker_.loop_.borrow(target).get());
+    worker_.loop_.reset_on_close(target);
     close();
 }
 
@@ -185,7 +185,7 @@ void connection::on_sent(const operation& op) noexcept {
         if (turn_->calls != nullptr && turn_->calls->writer != nullptr)
             turn_->calls->writer->error = op.error();
         // Also a file that has got shorter: the promised length cannot be kept, so the connection must end.
-        if (op.result == outcome::end_of_file) reset_on_close(worker_.loop_.borrow(target).get());
+        if (op.result == outcome::end_of_file) worker_.loop_.reset_on_close(target);
         return close();
     }
     send_next();
@@ -241,7 +241,7 @@ void connection::linger() noexcept {
     release_turn();
     phase_ = phase::lingering;
     lingered_ = 0;
-    if (!shutdown_send(worker_.loop_.borrow(target).get())) return close();
+    if (!worker_.loop_.shutdown_send(target)) return close();
     set_deadline(limits::linger_time);
     receive();
 }

@@ -105,7 +105,7 @@ std::size_t connection::loose_bytes() const noexcept {
 
 void connection::shed(shed_reason why) noexcept {
     worker_.count_shed(why);
-    reset_on_close(worker_.loop_.borrow(target).get());
+    worker_.loop_.reset_on_close(target);
     close();
 }
 
@@ -173,7 +173,7 @@ void connection::look_at_answer(instant now) noexcept {
     (void)stalled(now);
     if (now < pace.look) return;
     pace.look = now + between;
-    const auto unseen = static_cast<std::int64_t>(unacknowledged(worker_.loop_.borrow(target).get()));
+    const auto unseen = static_cast<std::int64_t>(worker_.loop_.unacknowledged(target));
     const std::int64_t taken = static_cast<std::int64_t>(pace.seen) - unseen;
     if (pace.begun == instant::max()) {
         pace.taken = pace.at_begin = taken;
@@ -321,7 +321,7 @@ void worker::close_idle() noexcept {
 
 void worker::count_address(connection& of) noexcept {
     if (of.address_ != address_counts::none || of.is_closing()) return;
-    const auto peer = address::peer_of(loop_.borrow(of.target).get());
+    const auto peer = loop_.peer_address(of.target);
     if (peer) of.address_ = addresses_.add(peer->network());
 }
 
