@@ -6,6 +6,7 @@
 #include "system.hpp"
 
 #include <load/machine.hpp>
+#include <naru/backend/choose_backend.hpp>
 #include <naru/fs/files.hpp>
 #include <naru/http/limits.hpp>
 #include <naru/http/server/line_writer.hpp>

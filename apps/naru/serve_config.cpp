@@ -3,6 +3,8 @@
 #include "system.hpp"
 
 #include <load/text_file.hpp>
+#include <naru/backend/choose_backend.hpp>
+#include <naru/backend/uring/options.hpp>
 
 #include <algorithm>
 #include <charconv>
@@ -220,7 +222,8 @@ void set_tls(serve_plan& plan, const serve_settings& settings) {
         plan.tls.certificates.push_back(to_certificate(each));
 }
 
-void set_uring(uring_options& options, const serve_settings& settings, unsigned threads) {
+uring_options to_uring(const serve_settings& settings, unsigned threads) {
+    uring_options options;
     using direct = uring_options::direct;
     const std::string mode = settings.direct_descriptors.value_or("auto");
     if (mode != "auto" && mode != "on" && mode != "off")
@@ -247,6 +250,7 @@ void set_uring(uring_options& options, const serve_settings& settings, unsigned 
                             threads, threads == 1 ? " takes" : "s take", cores));
         }
     }
+    return options;
 }
 
 }  // namespace
@@ -331,7 +335,7 @@ serve_plan to_plan(const serve_settings& settings) {
     if (settings.disk_timeout) plan.files.disk_time = to_time("disk-timeout", *settings.disk_timeout);
     if (settings.drain_timeout) limits.drain = to_time("drain-timeout", *settings.drain_timeout);
     set_shares(options, settings);
-    set_uring(options.uring, settings, options.threads);
+    options.engine_options = std::make_shared<const uring_options>(to_uring(settings, options.threads));
     if (settings.backlog) check("backlog", options.backlog = *settings.backlog, 1, 1 << 24);
     if (settings.fast_open) check("fast-open", options.fast_open_queue = *settings.fast_open, 0, 65'535);
     if (settings.defer_accept) {

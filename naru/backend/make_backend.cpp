@@ -17,12 +17,22 @@ constexpr std::array engines{engine::select,        engine::poll,     engine::ep
                              engine::epoll_oneshot, engine::io_uring, engine::io_uring_sqpoll};
 constexpr std::array best_first{engine::io_uring, engine::epoll};
 
+uring_options ring_for(engine which, const backend_options& options, unsigned index) {
+    const auto* const of_its_own = dynamic_cast<const uring_options*>(&options);
+    uring_options ring = of_its_own != nullptr ? *of_its_own : uring_options(options);
+    ring.sqpoll = which == engine::io_uring_sqpoll;
+    if (ring.sqpoll_cpu >= 0)
+        ring.sqpoll_cpu += static_cast<int>(index);  // the next loop's, on the next core
+    return ring;
+}
+
 }  // namespace
 
 std::span<const engine> all_engines() noexcept { return engines; }
 std::span<const engine> automatic_order() noexcept { return best_first; }
 
-std::unique_ptr<backend> make_backend(engine which, uring_options options, backend_choice& choice) {
+std::unique_ptr<backend> make_backend(engine which, const backend_options& options, unsigned index,
+                                      backend_choice& choice) {
     using reporting = poller::reporting;
     const auto readiness = [&options](std::unique_ptr<poller> reports) {
         return std::make_unique<readiness_backend>(std::move(reports), options.pool_buffers);
@@ -38,9 +48,9 @@ std::unique_ptr<backend> make_backend(engine which, uring_options options, backe
             return readiness(make_epoll_poller(reporting::one_shot));
         case engine::io_uring:
         case engine::io_uring_sqpoll: {
-            options.sqpoll = which == engine::io_uring_sqpoll;
-            auto made = std::make_unique<uring_backend>(options);
-            if (const std::string problem = try_uring(options); !problem.empty())
+            const uring_options ring = ring_for(which, options, index);
+            auto made = std::make_unique<uring_backend>(ring);
+            if (const std::string problem = try_uring(ring); !problem.empty())
                 throw std::runtime_error(problem);
             choice.reason = made->given_up();
             choice.direct = made->accepts_direct();

@@ -17,7 +17,8 @@ constexpr std::array best_first{engine::iocp};
 std::span<const engine> all_engines() noexcept { return engines; }
 std::span<const engine> automatic_order() noexcept { return best_first; }
 
-std::unique_ptr<backend> make_backend(engine which, uring_options options, backend_choice& /*choice*/) {
+std::unique_ptr<backend> make_backend(engine which, const backend_options& options, unsigned /*index*/,
+                                      backend_choice& /*choice*/) {
     switch (which) {
         case engine::select:
             return std::make_unique<readiness_backend>(make_select_poller(), options.pool_buffers);

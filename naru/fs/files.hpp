@@ -1,51 +1,20 @@
-// Files beneath a directory: the calls a file server needs, none of which ever leaves the directory.
+// Files beneath a directory: the calls a file server needs, none of which ever leaves the directory. In a
+// simulated world they are those of the host that the calling loop is on.
 #pragma once
 
 #include <naru/core/result.hpp>
+#include <naru/os/file_system.hpp>
 #include <naru/os/socket.hpp>
 
-#include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 namespace naru {
-
-enum class file_kind : std::uint8_t { regular, directory, other };
-
-/// A moment as file systems keep it. They keep some that nanoseconds in 64 bits (1677 to 2262) do not reach.
-struct file_time {
-    std::int64_t seconds = 0;  ///< since 1970, rounded down
-    std::uint32_t nanoseconds = 0;
-
-    auto operator<=>(const file_time&) const = default;
-};
-
-/// What stat(2) says of a file, and enough to tell whether it is still the same one.
-struct file_status {
-    file_kind kind = file_kind::other;
-    std::uint64_t size = 0;
-    file_time modified;
-    file_time changed;  ///< also when only the status was: nobody can set this one back
-    std::uint64_t device = 0;
-    std::uint64_t inode = 0;
-
-    bool operator==(const file_status&) const = default;
-};
-
-struct directory_entry {
-    std::string name;
-    file_status status;
-};
-
-/// What a listing shows of a directory: its first entries, directories before the rest, each by name.
-struct directory_listing {
-    std::vector<directory_entry> entries;
-    bool cut = false;  ///< there are more
-};
 
 class directory_root {
  public:
@@ -57,11 +26,11 @@ class directory_root {
     /// Whether a call may wait for a disk. `no`: it fails with EAGAIN instead, and always does so where the
     /// system cannot promise: beneath a mount of its own or of a network's file system (their opening asks a
     /// server), without openat2(2) and RESOLVE_CACHED (Linux 5.12), on Windows.
-    enum class blocking : std::uint8_t { no, yes };
+    using blocking = file_system::blocking;
 
     /// What a file is opened for. `look`: for status_of and read_directory only, which asks for no permission
     /// to read (open(2), O_PATH; on Windows as `read`).
-    enum class purpose : std::uint8_t { read, look };
+    using purpose = file_system::purpose;
 
     /// Opens a relative path, without following it out of this directory by `..`, absolute paths, symbolic
     /// links or /proc's magic links: those fail with EXDEV (openat2(2), RESOLVE_BENEATH; on kernels without
@@ -76,20 +45,20 @@ class directory_root {
     /// open. Thread-safe.
     result<bool> is_in_place(blocking may_block) const noexcept;
     /// What that path leads to. Thread-safe. Blocks.
-    result<directory_root> reopen() const noexcept { return open(path_); }
+    result<directory_root> reopen() const noexcept;
 
  private:
-    result<unique_descriptor> walk(const std::string& path, purpose what_for) const noexcept;
+    friend result<directory_listing> read_directory(const directory_root& root, const std::string& path,
+                                                    int directory, std::size_t limit,
+                                                    const std::function<bool(std::string_view name)>& shows);
+    directory_root(file_system& on, file_system::root opened) noexcept
+        : disk_(&on), root_(std::move(opened)) {}
 
-    std::string path_;  // absolute
-    unique_descriptor root_;
-    file_status identity_;
-    bool answers_at_once_ = false;  // whether it can be told not to wait
+    file_system* disk_;
+    file_system::root root_;
 };
 
 result<file_status> status_of(int file) noexcept;
-
-enum class standard_output : std::uint8_t { output, error };
 
 /// A descriptor of its own for what is standard output or standard error now. Errors: EBADF, EMFILE.
 result<unique_descriptor> open_standard(standard_output which) noexcept;

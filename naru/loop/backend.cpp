@@ -41,7 +41,14 @@ result<address> backend::peer_address(handle of) noexcept { return address::peer
 result<void> backend::shutdown_send(handle of) noexcept { return naru::shutdown_send(borrow(of).get()); }
 void backend::reset_on_close(handle of) noexcept { naru::reset_on_close(borrow(of).get()); }
 std::uint64_t backend::unacknowledged(handle of) noexcept { return naru::unacknowledged(borrow(of).get()); }
+
+peer_end backend::end_of_peer(handle of) noexcept { return naru::end_of_peer(borrow(of).get()); }
 std::int64_t backend::take_error(handle of) noexcept { return system_calls::socket_error(descriptor(of)); }
+void backend::refuse_connections(handle of) noexcept { naru::refuse_connections(descriptor(of)); }
+bool backend::has_connection_waiting(handle of) noexcept {
+    return naru::has_connection_waiting(descriptor(of));
+}
+bool backend::can_be_watched(handle of) noexcept { return system_calls::can_be_watched(descriptor(of)); }
 
 result<void> backend::set_option(handle of, socket_option which, int value) noexcept {
     const borrowed_descriptor lent = borrow(of);

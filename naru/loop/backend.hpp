@@ -130,8 +130,17 @@ class backend {
     virtual void reset_on_close(handle of) noexcept;
     /// Bytes that have been sent and that the peer's system has not acknowledged.
     virtual std::uint64_t unacknowledged(handle of) noexcept;
+    /// Whether the peer has ended its direction, or the connection: naru/os/socket.hpp.
+    virtual peer_end end_of_peer(handle of) noexcept;
     /// SO_ERROR: what has failed on the socket and nobody was told, as an outcome; 0 if nothing.
     virtual std::int64_t take_error(handle of) noexcept;
+    /// Of a listener: from here on nobody can connect any more, and who has connected can still be accepted
+    /// (refuse_connections, naru/os/socket.hpp).
+    virtual void refuse_connections(handle of) noexcept;
+    /// Of a listener: whether somebody waits in its queue.
+    virtual bool has_connection_waiting(handle of) noexcept;
+    /// Whether `readable` and `writable` can say anything of it (system_calls::can_be_watched).
+    virtual bool can_be_watched(handle of) noexcept;
     virtual result<void> set_option(handle of, socket_option which, int value) noexcept;
     virtual result<int> option(handle of, socket_option which) noexcept;
 

@@ -1,19 +1,22 @@
-// What a program has that no loop of it owns: time, engines, places where work may block, entropy. The system
-// gives them, or a world that is simulated (naru/sim).
+// What a program has that no loop of it owns: time, engines, threads and other places where work may block,
+// files, entropy. The system gives them (naru/backend/system_environment.cpp), or a world that is simulated
+// (naru/sim).
 #pragma once
 
 #include <naru/core/clock.hpp>
 #include <naru/core/result.hpp>
+#include <naru/loop/engine.hpp>
+#include <naru/os/address.hpp>
+#include <naru/os/file_system.hpp>
+#include <naru/os/socket.hpp>
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <memory>
+#include <thread>
 
 namespace naru {
-
-class backend;
 
 /// One is in force on each thread: the system's, unless a scope says otherwise. Asked per loop, per worker
 /// pool, per second, never per operation. The functions are called on the thread that it is in force on.
@@ -39,17 +42,34 @@ class environment : public time_source {
     };
 
     /// Monotonic, what naru::clock tells.
-    instant now() noexcept override;
+    instant now() noexcept override = 0;
     /// The time of day. May be set back.
-    virtual std::chrono::system_clock::time_point time_of_day() noexcept;
+    virtual std::chrono::system_clock::time_point time_of_day() noexcept = 0;
+    /// The same in whole seconds since 1970, rounded down.
+    std::int64_t unix_seconds() noexcept;
     /// Bits that nobody can guess; of a simulated world: that follow from its seed.
-    virtual std::uint64_t entropy() noexcept;
+    virtual std::uint64_t entropy() noexcept = 0;
     /// How many loops can run at once; at least 1.
-    virtual unsigned processors() noexcept;
+    virtual unsigned processors() noexcept = 0;
+    /// How many descriptors all of them may have together.
+    virtual std::size_t descriptor_limit() noexcept = 0;
 
-    /// A backend for one loop, whatever engine is asked for; nullptr: there is a choice among the system's
-    /// (choose_backend). Throws what constructing one throws.
-    virtual std::unique_ptr<backend> make_backend(std::size_t pool_buffers);
+    /// A backend for one loop; `index` counts the loops of a program that has several. What there is to know
+    /// of it, and of a failure, stands in the answer.
+    virtual backend_choice make_backend(engine which, const backend_options& options = {},
+                                        unsigned index = 0) noexcept = 0;
+
+    /// The disk. Of a simulated world: of the host that is "here".
+    virtual file_system& files() noexcept = 0;
+
+    /// A listening socket that no loop has attached yet (listen_on), and the address that one has.
+    virtual result<unique_descriptor> listen(const address& where,
+                                             const listen_options& options) noexcept = 0;
+    virtual result<address> local_address(int descriptor) noexcept = 0;
+
+    /// A thread of the system, on which the system's environment is in force. Throws std::system_error if
+    /// there can be none; a simulated world has none.
+    virtual std::thread start_thread(std::move_only_function<void()> body);
 
     /// Runs `blocking` where it stops no loop, once, later and not inside this call. False: this environment
     /// has no such place, and who asks starts a thread.

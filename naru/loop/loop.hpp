@@ -159,6 +159,10 @@ class loop {
     result<address> peer_address(handle of) noexcept { return backend_->peer_address(socket_of(of)); }
     result<void> shutdown_send(handle of) noexcept;
     void reset_on_close(handle of) noexcept;
+    std::uint64_t unacknowledged(handle of) noexcept { return backend_->unacknowledged(socket_of(of)); }
+    peer_end end_of_peer(handle of) noexcept { return backend_->end_of_peer(socket_of(of)); }
+    void refuse_connections(handle of) noexcept { backend_->refuse_connections(of); }
+    bool has_connection_waiting(handle of) noexcept { return backend_->has_connection_waiting(of); }
     result<void> set_option(handle of, socket_option which, int value) noexcept {
         return backend_->set_option(socket_of(of), which, value);
     }

@@ -23,7 +23,7 @@ worker_pool::~worker_pool() {
 void worker_pool::start_threads() {
     threads_.reserve(thread_count_);
     while (threads_.size() < thread_count_)
-        threads_.emplace_back([this] { run_worker(); });
+        threads_.push_back(environment::current().start_thread([this] { run_worker(); }));
 }
 
 void worker_pool::submit(loop& from, work_operation& work) noexcept {

@@ -66,7 +66,8 @@ namespace {
 std::vector<std::unique_ptr<backend>> make_backends(unsigned count, engine which) {
     std::vector<std::unique_ptr<backend>> made(count == 0 ? environment::current().processors() : count);
     for (std::unique_ptr<backend>& each : made) {
-        backend_choice choice = try_backend(which);
+        const auto index = static_cast<unsigned>(&each - made.data());
+        backend_choice choice = environment::current().make_backend(which, {}, index);
         if (choice.backend == nullptr)
             throw std::runtime_error("the engine " + std::string(name_of(which)) +
                                      " cannot be used here: " + choice.reason);
@@ -106,11 +107,11 @@ result<address> loop_group::serve(const address& where, std::function<task<>(tcp
     if (state_->started) fatal("bug: a loop_group was started twice");
     address local = where;
     options.listen.reuse_port = !options.shared && state_->shards.size() > 1;
-    if (options.listen.reuse_port && environment::other_than_the_systems() == nullptr) {
+    if (options.listen.reuse_port) {
         // SO_REUSEPORT would share the port with another server of this user, and not say so.
         listen_options alone = options.listen;
         alone.reuse_port = false;
-        const auto taken = listen_on(where, alone);
+        const auto taken = environment::current().listen(where, alone);
         if (!taken) return fail(taken.error());
     }
     for (shard& each : state_->shards) {
@@ -138,7 +139,8 @@ void loop_group::state::launch() {
     std::size_t index = 0;
     try {
         for (shard& each : shards) {
-            each.thread = std::thread([this, &each, index] { run_thread(each, index); });
+            each.thread =
+                environment::current().start_thread([this, &each, index] { run_thread(each, index); });
             ++index;
         }
     } catch (const std::exception& none) {

@@ -1,9 +1,9 @@
 // All cores: loops on threads of their own, and a server that is spread over them.
 #pragma once
 
-#include <naru/backend/choose_backend.hpp>
 #include <naru/coro/group.hpp>
 #include <naru/coro/task.hpp>
+#include <naru/loop/engine.hpp>
 #include <naru/net/tcp_listener.hpp>
 #include <naru/stream/tcp_stream.hpp>
 

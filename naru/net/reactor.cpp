@@ -1,6 +1,6 @@
 #include <naru/net/reactor.hpp>
 
-#include <naru/os/system_calls.hpp>
+#include <naru/os/socket.hpp>
 
 #include <cerrno>
 #include <new>
@@ -25,6 +25,7 @@ reactor::~reactor() { NARU_ASSERT(quiet()); }
 
 result<handle> reactor::add(int descriptor, void* object, const functions& calls,
                             event_interest wanted) noexcept {
+    unique_descriptor owned(descriptor);
     registration* made = nullptr;
     handle name;
     std::error_code refused = errc::handle_limit;
@@ -36,13 +37,11 @@ result<handle> reactor::add(int descriptor, void* object, const functions& calls
     }
     bool attached = false;
     if (name) {
-        made->watchable = system_calls::can_be_watched(descriptor);
-        const auto socket = loop_.attach(descriptor, descriptor_kind::other);
+        const auto socket = loop_.attach(owned.release(), descriptor_kind::other);
         attached = socket.has_value();
         if (attached) made->socket = *socket;
+        if (attached) made->watchable = loop_.backend().can_be_watched(*socket);
         if (!attached) refused = socket.error();
-    } else if (descriptor >= 0) {
-        system_calls::close(descriptor);
     }
     if (!attached) {
         if (name) table_.release(name.slot);

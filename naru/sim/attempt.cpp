@@ -133,7 +133,7 @@ std::int64_t backend::try_send_file(record& of, operation& op) noexcept {
     const socket_ref file = world_.find(transfer.file);
     if (file == nullptr || file->content == nullptr) return outcome::from_errno(EBADF);
     while (transfer.remaining > 0) {
-        const std::string_view part = part_of(*file->content, transfer.offset, transfer.remaining);
+        const std::string_view part = part_of(file->content->bytes, transfer.offset, transfer.remaining);
         if (part.empty()) return outcome::end_of_file;
         const slice piece(part);
         const std::int64_t result = world_.net().send(*of.what, {&piece, 1});
@@ -168,15 +168,15 @@ std::int64_t backend::try_send_to(record& of, operation& op) noexcept {
 // Paths are one flat list of names: directories are not looked at, and neither are permissions.
 std::int64_t backend::try_open(record& of, const operation& op) noexcept {
     const auto& open = static_cast<const open_file_operation&>(op);
-    auto content = host_.find_file(open.path);
+    auto content = host_.find_stored(open.path);
     const bool makes = (open.open_flags & O_CREAT) != 0;
     if (content == nullptr && !makes) return outcome::from_errno(ENOENT);
     if (content != nullptr && makes && (open.open_flags & O_EXCL) != 0) return outcome::from_errno(EEXIST);
     if (content == nullptr) {
         host_.write_file(open.path, {});
-        content = host_.find_file(open.path);
+        content = host_.find_stored(open.path);
     } else if ((open.open_flags & O_TRUNC) != 0) {
-        content->clear();
+        content->bytes.clear();
     }
     auto made = world_.net().make(host_, socket_kind::file);
     made->content = std::move(content);
@@ -189,7 +189,7 @@ std::int64_t backend::try_open(record& of, const operation& op) noexcept {
 std::int64_t backend::try_read_file(const record& of, const operation& op) noexcept {
     const auto& read = static_cast<const read_file_operation&>(op);
     if (of.what == nullptr || of.what->content == nullptr) return outcome::from_errno(EBADF);
-    const std::string_view part = part_of(*of.what->content, read.offset, read.count);
+    const std::string_view part = part_of(of.what->content->bytes, read.offset, read.count);
     if (!part.empty()) std::memcpy(read.data, part.data(), part.size());
     return static_cast<std::int64_t>(part.size());
 }

@@ -134,10 +134,26 @@ std::uint64_t backend::unacknowledged(handle of) noexcept {
     return found != nullptr && found->out != nullptr ? found->out->under_way : 0;
 }
 
+peer_end backend::end_of_peer(handle of) noexcept {
+    const socket* const found = find(of);
+    if (found == nullptr || found->in == nullptr) return peer_end::none;
+    if (found->failed != 0) return peer_end::reset;
+    return found->in->ended ? peer_end::in_order : peer_end::none;
+}
+
 std::int64_t backend::take_error(handle of) noexcept {
     socket* const found = find(of);
     if (found == nullptr) return outcome::from_errno(EBADF);
     return found->kind == socket_kind::datagram ? std::exchange(found->failed, 0) : found->failed;
+}
+
+void backend::refuse_connections(handle of) noexcept {
+    if (socket* const found = find(of)) found->refuses = true;
+}
+
+bool backend::has_connection_waiting(handle of) noexcept {
+    const socket* const found = find(of);
+    return found != nullptr && !found->queue.empty();
 }
 
 result<void> backend::set_option(handle of, socket_option which, int value) noexcept {

@@ -29,7 +29,11 @@ class backend final : public naru::backend, private watcher {
     result<void> shutdown_send(handle of) noexcept override;
     void reset_on_close(handle of) noexcept override;
     std::uint64_t unacknowledged(handle of) noexcept override;
+    peer_end end_of_peer(handle of) noexcept override;
     std::int64_t take_error(handle of) noexcept override;
+    void refuse_connections(handle of) noexcept override;
+    bool has_connection_waiting(handle of) noexcept override;
+    bool can_be_watched(handle /*of*/) noexcept override { return true; }
     result<void> set_option(handle of, socket_option which, int value) noexcept override;
     result<int> option(handle of, socket_option which) noexcept override;
     void serves(loop& its_loop) noexcept override;

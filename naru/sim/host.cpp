@@ -9,8 +9,8 @@
 
 namespace naru::sim {
 
-host::host(world& in, std::string name, const address& where)
-    : world_(in), name_(std::move(name)), where_(where) {}
+host::host(world& in, std::string name, const address& where, std::uint64_t number)
+    : world_(in), name_(std::move(name)), where_(where), number_(number) {}
 
 std::string host::at_port(std::uint16_t port) const { return with_port(where_, port).text(); }
 
@@ -23,12 +23,33 @@ std::unique_ptr<naru::loop> host::make_loop() {
 }
 
 void host::write_file(const std::string& path, std::string_view content) {
-    files_[path] = std::make_shared<std::string>(content);
+    files_[path] = std::make_shared<stored_file>(
+        stored_file{std::string(content), world_.time_of_day(), world_.next_file_number()});
+}
+
+std::shared_ptr<stored_file> host::find_stored(const std::string& path) const {
+    const auto found = files_.find(path);
+    return found == files_.end() ? nullptr : found->second;
 }
 
 std::shared_ptr<std::string> host::find_file(const std::string& path) const {
-    const auto found = files_.find(path);
-    return found == files_.end() ? nullptr : found->second;
+    const auto found = find_stored(path);
+    return found == nullptr ? nullptr : std::shared_ptr<std::string>(found, &found->bytes);
+}
+
+bool host::has_directory(const std::string& path) const {
+    if (path.empty()) return true;
+    const auto first = files_.lower_bound(path + "/");
+    return first != files_.end() && first->first.starts_with(path + "/");
+}
+
+void host::for_each_beneath(const std::string& directory,
+                            const std::function<void(std::string_view, const stored_file&)>& call) const {
+    const std::string within = directory + "/";
+    for (auto each = files_.lower_bound(within); each != files_.end(); ++each) {
+        if (!each->first.starts_with(within)) return;
+        call(std::string_view(each->first).substr(within.size()), *each->second);
+    }
 }
 
 }  // namespace naru::sim

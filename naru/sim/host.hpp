@@ -5,6 +5,7 @@
 #include <naru/sim/socket.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -24,7 +25,7 @@ class world;
 /// it.
 class host {
  public:
-    host(world& in, std::string name, const address& where);
+    host(world& in, std::string name, const address& where, std::uint64_t number);
     host(const host&) = delete;
     host& operator=(const host&) = delete;
 
@@ -38,23 +39,34 @@ class host {
     std::unique_ptr<naru::loop> make_loop();
     std::unique_ptr<naru::backend> make_backend(std::size_t pool_buffers);
 
-    /// Puts a file on this host's disk, or replaces it. Paths are compared as they are written.
+    /// Puts a file on this host's disk, or replaces it; who has the old one open keeps that. Paths are
+    /// compared as they are written; what lies beneath a directory has an absolute one.
     void write_file(const std::string& path, std::string_view content);
+    void remove_file(const std::string& path) { files_.erase(path); }
     /// nullptr if there is none.
     std::shared_ptr<std::string> find_file(const std::string& path) const;
+    std::shared_ptr<stored_file> find_stored(const std::string& path) const;
+    /// Whether some file's path goes through `path`, which has no slash at its end. The top is always there.
+    bool has_directory(const std::string& path) const;
+    /// Those, in the order of their paths, by what follows of them.
+    void for_each_beneath(const std::string& directory,
+                          const std::function<void(std::string_view below, const stored_file&)>& call) const;
 
     world& in() const noexcept { return world_; }
+    /// From 1.
+    std::uint64_t number() const noexcept { return number_; }
 
  private:
     friend class network;
     world& world_;
     std::string name_;
     address where_;
+    std::uint64_t number_;
     // Ports are looked up, never gone through: no order depends on where something lies in memory.
     std::map<std::uint16_t, std::vector<std::weak_ptr<socket>>> tcp_ports_;
     std::map<std::uint16_t, std::vector<std::weak_ptr<socket>>> udp_ports_;
     std::uint16_t next_port_ = 49'152;
-    std::map<std::string, std::shared_ptr<std::string>> files_;
+    std::map<std::string, std::shared_ptr<stored_file>> files_;
 };
 
 }  // namespace naru::sim

@@ -112,7 +112,7 @@ void network::knock(const socket_ref& what, std::uint64_t attempt) {
     const socket_ref listener = find(target, socket_kind::listener, what->peer);
     if (listener == nullptr) {
         answer(what, attempt, target, outcome::from_errno(ECONNREFUSED));
-    } else if (listener->queue.size() > listener->backlog) {
+    } else if (listener->refuses || listener->queue.size() > listener->backlog) {
         listener->knocking.emplace_back(what, attempt);
     } else {
         let_in(listener, what, attempt);
@@ -164,7 +164,7 @@ std::int64_t network::accept(const socket_ref& listener, socket_ref& made) {
     made = std::move(listener->queue.front());
     listener->queue.pop_front();
     world_.step("accept", *made, 0);
-    while (!listener->knocking.empty() && listener->queue.size() <= listener->backlog) {
+    while (!listener->refuses && !listener->knocking.empty() && listener->queue.size() <= listener->backlog) {
         const auto [next, attempt] = std::move(listener->knocking.front());
         listener->knocking.pop_front();
         if (!next->closed && next->attempt == attempt) let_in(listener, next, attempt);

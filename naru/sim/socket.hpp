@@ -6,6 +6,7 @@
 #include <naru/os/address.hpp>
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -55,6 +56,13 @@ struct datagram {
     bool has_sender = true;
 };
 
+/// What is on a disk under one path, or was when it was opened.
+struct stored_file {
+    std::string bytes;
+    std::chrono::system_clock::time_point modified;
+    std::uint64_t number = 0;  ///< no other has it, on any host
+};
+
 enum class socket_kind : std::uint8_t { stream, listener, datagram, file };
 
 /// fresh -> connecting -> connected, or back to fresh (refused, given up). One that accept returns begins
@@ -88,6 +96,7 @@ struct socket {
     std::size_t backlog = 0;
     bool reuse_port = false;
     bool ipv6_only = false;
+    bool refuses = false;                       ///< who connects is not heard
     std::deque<std::shared_ptr<socket>> queue;  ///< connected, not accepted yet
     /// Who is to be connected when there is room, and with which attempt.
     std::deque<std::pair<std::shared_ptr<socket>, std::uint64_t>> knocking;
@@ -98,7 +107,8 @@ struct socket {
     std::weak_ptr<socket> pair;  ///< of the pair that it was made in, which has no names
 
     // A file.
-    std::shared_ptr<std::string> content;
+    std::shared_ptr<stored_file> content;  ///< nullptr: a directory
+    std::string path;                      ///< absolute, without a slash at its end
 };
 
 using socket_ref = std::shared_ptr<socket>;

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <exception>
+#include <new>
 #include <utility>
 
 namespace naru::sim {
@@ -47,7 +49,7 @@ host& world::add_host(std::string name) {
     const std::size_t number = hosts_.size() + 1;
     const std::string where =
         "10.0." + std::to_string(number / 256) + "." + std::to_string(number % 256) + ":0";
-    return hosts_.emplace_back(*this, std::move(name), address::parse(where).value());
+    return hosts_.emplace_back(*this, std::move(name), address::parse(where).value(), number);
 }
 
 host& world::here() {
@@ -103,7 +105,7 @@ result<unique_descriptor> world::open_datagram(host& on, const address& where, c
     return name(made);
 }
 
-result<address> world::local_address(int descriptor) const noexcept {
+result<address> world::local_address(int descriptor) noexcept {
     const socket_ref found = find(descriptor);
     if (found == nullptr) return fail_errno(EBADF);
     if (found->local.size() == 0) return fail_errno(EAFNOSUPPORT);
@@ -181,15 +183,43 @@ void world::step(const char* what, const socket& of, std::uint64_t count) {
 
 // Of the environment.
 
-std::unique_ptr<naru::backend> world::make_backend(std::size_t pool_buffers) {
-    return here().make_backend(pool_buffers);
+backend_choice world::make_backend(engine which, const backend_options& options, unsigned /*index*/) noexcept
+    try {
+    backend_choice choice;
+    choice.chosen = which;
+    choice.backend = here().make_backend(options.pool_buffers);
+    choice.reason = "this thread is in a world with backends of its own";
+    return choice;
+} catch (const std::exception& refusal) {
+    backend_choice none;
+    none.chosen = which;
+    try {
+        none.reason = refusal.what();
+    } catch (const std::bad_alloc&) {
+        none.reason = "out of memory";
+    }
+    return none;
+}
+
+result<unique_descriptor> world::listen(const address& where, const listen_options& options) noexcept try {
+    return open_listener(here(), where, options);
+} catch (const std::bad_alloc&) {
+    return fail_errno(ENOMEM);
+}
+
+std::thread world::start_thread(std::move_only_function<void()> body) {
+    if (options_.simulate_workers) return environment::start_thread(std::move(body));
+    return std::thread(std::move(body));
 }
 
 bool world::run_aside(std::move_only_function<void()>& blocking) {
     if (!options_.simulate_workers) return false;
     const duration takes = duration(
         1 + static_cast<std::int64_t>(random(static_cast<std::uint64_t>(options_.most_work.count()) + 1)));
-    at(saturating_add(now_, takes), std::move(blocking));
+    at(saturating_add(now_, takes), [on = &here(), work = std::move(blocking)]() mutable {
+        const visit there(*on);
+        work();
+    });
     return true;
 }
 

@@ -4,6 +4,7 @@
 
 #include <naru/loop/environment.hpp>
 #include <naru/os/socket.hpp>
+#include <naru/sim/disk.hpp>
 #include <naru/sim/host.hpp>
 #include <naru/sim/network.hpp>
 
@@ -109,6 +110,7 @@ class world final : public environment {
 
     const world_options& options() const noexcept { return options_; }
     network& net() noexcept { return network_; }
+    std::uint64_t next_file_number() noexcept { return ++files_made_; }
     /// Less than `bound`, which is not 0.
     std::uint64_t random(std::uint64_t bound) noexcept;
 
@@ -117,7 +119,12 @@ class world final : public environment {
     std::chrono::system_clock::time_point time_of_day() noexcept override;
     std::uint64_t entropy() noexcept override { return random_(); }
     unsigned processors() noexcept override { return 2; }
-    std::unique_ptr<naru::backend> make_backend(std::size_t pool_buffers) override;
+    std::size_t descriptor_limit() noexcept override { return 65'536; }
+    backend_choice make_backend(engine which, const backend_options& options,
+                                unsigned index) noexcept override;
+    file_system& files() noexcept override { return disk_; }
+    std::thread start_thread(std::move_only_function<void()> body) override;
+    result<unique_descriptor> listen(const address& where, const listen_options& options) noexcept override;
     bool run_aside(std::move_only_function<void()>& blocking) override;
     bool run_others_until(const std::function<bool()>& done) override;
 
@@ -125,7 +132,7 @@ class world final : public environment {
     result<unique_descriptor> open_listener(host& on, const address& where, const listen_options& options);
     unique_descriptor open_stream(host& on);
     result<unique_descriptor> open_datagram(host& on, const address& where, const udp_options& options);
-    result<address> local_address(int descriptor) const noexcept;
+    result<address> local_address(int descriptor) noexcept override;
     result<address> peer_address(int descriptor) const noexcept;
 
     // Descriptors: numbers from foreign_descriptors on, that unique_descriptor closes.
@@ -158,6 +165,8 @@ class world final : public environment {
     instant now_;
     std::mt19937_64 random_;
     network network_{*this};
+    disk disk_{*this};
+    std::uint64_t files_made_ = 0;
     std::deque<host> hosts_;
     host* here_ = nullptr;
     std::vector<backend*> backends_;

@@ -13,9 +13,9 @@ BENEATH = {
     "sim": "core os loop",
     "coro": "core os loop",
     "stream": "core os loop coro",
-    "net": "core os loop backend coro stream",
-    "fs": "core os loop backend coro stream net",
-    "http": "core os loop backend coro stream net fs",
+    "net": "core os loop coro stream",
+    "fs": "core os loop coro stream net",
+    "http": "core os loop coro stream net fs",
 }
 
 

@@ -59,7 +59,7 @@ class descriptors_test : public http_server_test {
 NARU_ON_EVERY_ENGINE(descriptors_test);
 
 TEST_P(descriptors_test, without_descriptors_it_waits_serves_and_recovers) {
-    options_.uring.direct_descriptors = uring_options::direct::off;
+    options_.engine_options = engine_options(backend_options::direct::off);
     limit_to(100);
     start();
     client served = connect();
@@ -117,8 +117,8 @@ TEST_P(descriptors_test, io_uring_serves_more_connections_than_there_are_descrip
     if (GetParam() != engine::io_uring && GetParam() != engine::io_uring_sqpoll)
         GTEST_SKIP() << "io_uring only";
     files_.write("large.bin", pattern(300'000));
-    for (const auto mode : {uring_options::direct::near_limit, uring_options::direct::always}) {
-        options_.uring.direct_descriptors = mode;
+    for (const auto mode : {backend_options::direct::near_limit, backend_options::direct::always}) {
+        options_.engine_options = engine_options(mode);
         options_.access_log = (files_.path() / "log").string();
         start();
         client first = connect();
@@ -143,7 +143,7 @@ TEST_P(descriptors_test, io_uring_serves_more_connections_than_there_are_descrip
             // Those accepted before the switch have taken the last descriptors: it may be 503.
             const std::string_view text(answer.data(), static_cast<std::size_t>(size));
             EXPECT_TRUE(text.starts_with("HTTP/1.1 ")) << text;
-            if (mode == uring_options::direct::always) {
+            if (mode == backend_options::direct::always) {
                 EXPECT_TRUE(text.ends_with(hello)) << text;
             }
         }
@@ -159,7 +159,7 @@ TEST_P(descriptors_test, io_uring_serves_more_connections_than_there_are_descrip
 // One address may have many connections, until most of those that there can be are open.
 TEST_P(descriptors_test, near_the_limit_an_address_may_have_so_many_connections_only) {
     options_.connections_per_address = 5;
-    options_.uring.direct_descriptors = uring_options::direct::off;
+    options_.engine_options = engine_options(backend_options::direct::off);
     limit_to(100);  // as the server sees it; both ends are in this process
     server_ = make_server(options_, [](std::string_view) {});
     unlimit();

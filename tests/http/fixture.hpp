@@ -3,6 +3,8 @@
 
 #include "client.hpp"
 
+#include <naru/backend/choose_backend.hpp>
+#include <naru/backend/uring/options.hpp>
 #include <naru/http/server/server.hpp>
 
 #include <gtest/gtest.h>
@@ -125,7 +127,14 @@ class http_server_test : public ::testing::TestWithParam<engine> {
         options_.root = files_.path().string();
         options_.listen = {{"127.0.0.1:0"}};
         options_.engine = GetParam();
-        options_.uring.sqpoll_idle_milliseconds = 1;  // leave the cores to the tests
+        options_.engine_options = engine_options(backend_options::direct::near_limit);
+    }
+
+    static std::shared_ptr<const backend_options> engine_options(backend_options::direct mode) {
+        uring_options chosen;
+        chosen.sqpoll_idle_milliseconds = 1;  // leave the cores to the tests
+        chosen.direct_descriptors = mode;
+        return std::make_shared<const uring_options>(chosen);
     }
 
     void TearDown() override {

@@ -5,6 +5,7 @@
 #include "support/system.hpp"
 
 #include <naru/backend/choose_backend.hpp>
+#include <naru/backend/uring/options.hpp>
 #include <naru/sim/world.hpp>
 #if defined(__linux__)
 #include <naru/backend/uring/backend.hpp>

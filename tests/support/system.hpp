@@ -112,7 +112,7 @@ inline bool wait_for(int socket, int events, int milliseconds) {
 
 inline unique_descriptor file_with(std::string_view text) {
     sim::socket_ref made = net().make(world().here(), sim::socket_kind::file);
-    made->content = std::make_shared<std::string>(text);
+    made->content = std::make_shared<sim::stored_file>(sim::stored_file{std::string(text), {}, 0});
     return world().name(std::move(made));
 }
 
@@ -236,7 +236,7 @@ inline unique_descriptor file_with(std::string_view text) {
 }
 inline void empty_file(int file) {
     if (!is_simulated(file)) return real::empty_file(file);
-    simulated::of(file)->content->clear();
+    simulated::of(file)->content->bytes.clear();
 }
 
 }  // namespace naru::testing

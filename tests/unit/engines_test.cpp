@@ -35,7 +35,7 @@ TEST(Engines, EachIsMadeOrSaysWhyNot) {
 
 TEST(Engines, ThePoolsSizeHoldsForAllAndHasALimit) {
     for (const engine each : all_engines()) {
-        uring_options options;
+        backend_options options;
         options.pool_buffers = 8;
         const backend_choice small = try_backend(each, options);
         if (small.backend == nullptr) continue;

@@ -1,5 +1,7 @@
 #include <lab/model.hpp>
 
+#include <naru/backend/uring/options.hpp>
+
 #include <array>
 
 namespace naru::lab {

@@ -26,8 +26,8 @@ constexpr std::size_t descriptors_per_thread = 6;
 constexpr duration start_delay = 5ms;
 
 // More connections than descriptors are io_uring's direct ones: each thread has a table as long as the limit.
-uring_options within_limits(const run_options& options) {
-    uring_options ring;
+backend_options within_limits(const run_options& options) {
+    backend_options ring;
     const std::size_t connections = std::size_t{options.connections} + options.idle;
     const std::size_t others = other_descriptors + descriptors_per_thread * options.threads;
     const std::size_t limit = raise_descriptor_limit();
@@ -37,7 +37,7 @@ uring_options within_limits(const run_options& options) {
     const std::size_t held = limit > 2 * naru::limits::ring_files ? limit - naru::limits::ring_files : 1;
     const std::size_t threads = (connections + held - 1) / held;
     if (direct && options.threads >= threads && others <= limit) {
-        ring.direct_descriptors = uring_options::direct::always;
+        ring.direct_descriptors = backend_options::direct::always;
         return ring;
     }
     throw std::runtime_error(fmt::format(
@@ -132,7 +132,7 @@ void run::state::watch_server() {
 
 run::run(run_options options) : state_(std::make_unique<state>(std::move(options))) {
     state& all = *state_;
-    const uring_options ring = within_limits(all.options);
+    const backend_options ring = within_limits(all.options);
     all.local_target = is_local(all.options.target);
     for (unsigned index = 0; index < all.options.threads; ++index) {
         backend_choice choice = try_backend(all.options.engine, ring);
@@ -140,7 +140,7 @@ run::run(run_options options) : state_(std::make_unique<state>(std::move(options
             throw std::runtime_error(
                 fmt::format("the engine {} cannot be used: {}", name_of(all.options.engine), choice.reason));
         }
-        if (ring.direct_descriptors == uring_options::direct::always && !choice.direct) {
+        if (ring.direct_descriptors == backend_options::direct::always && !choice.direct) {
             throw std::runtime_error(fmt::format(
                 "{} connections are more than there are descriptors, and io_uring cannot hold them here: {}",
                 all.options.connections + all.options.idle, choice.reason));

@@ -1,14 +1,18 @@
-// How an io_uring loop is set up. What other engines take of it, says so.
+// How an io_uring loop is set up.
 #pragma once
 
 #include <naru/core/limits.hpp>
+#include <naru/loop/engine.hpp>
 
 #include <cstddef>
 
 namespace naru {
 
 /// Features can be switched off one by one, so that the paths for older kernels are tested on new ones.
-struct uring_options {
+struct uring_options : backend_options {
+    uring_options() noexcept = default;
+    explicit uring_options(const backend_options& of_any) noexcept : backend_options(of_any) {}
+
     bool multishot_accept = true;
     bool multishot_recv = true;
     bool single_issuer = true;
@@ -23,18 +27,13 @@ struct uring_options {
     /// counts them against the user's RLIMIT_MEMLOCK until the peer has them; a send past it goes out as a
     /// copy.
     std::size_t zero_copy_from = limits::zero_copy_from;
-    /// Direct descriptors live in the ring's table and do not count against RLIMIT_NOFILE. `near_limit`: from
-    /// the moment a connection's descriptor is past three quarters of the limit, or none is left.
-    enum class direct { off, near_limit, always };
-    direct direct_descriptors = direct::off;
-    std::size_t direct_limit = 0;  ///< places in the table; 0: as many as the kernel gives, RLIMIT_NOFILE
-    bool sqpoll = false;           ///< see uring_setup
+    std::size_t direct_limit =
+        0;  ///< places in the table of direct descriptors; 0: as many as the kernel gives, RLIMIT_NOFILE
+    bool sqpoll = false;  ///< see uring_setup
     unsigned sqpoll_idle_milliseconds = 1000;
     int sqpoll_cpu = -1;
     unsigned entries = limits::uring_entries;
     unsigned completions = limits::uring_completions;
-    /// Of every engine: buffers in the loop's pool, at most limits::pool_buffers_max.
-    std::size_t pool_buffers = limits::pool_buffers;
 };
 
 }  // namespace naru

@@ -119,8 +119,7 @@ std::string_view exchange::path_in_mount() const noexcept {
 
 connection_facts exchange::from() const noexcept {
     connection_facts facts;
-    if (const auto peer = address::peer_of(link_->worker_.loop_.borrow(link_->socket()).get()))
-        facts.peer = *peer;
+    if (const auto peer = link_->worker_.loop_.peer_address(link_->socket())) facts.peer = *peer;
     facts.minor_version = head().minor_version;
     facts.tls = is_secure();
     facts.http2 = link_->is_stream_;

@@ -6,6 +6,7 @@
 #include <naru/http/limits.hpp>
 #include <naru/http/message/date.hpp>
 #include <naru/http/message/path.hpp>
+#include <naru/loop/environment.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -24,12 +25,6 @@ constexpr std::array<std::string_view, coding_count> tag_endings = {"-zstd", "-b
 
 constexpr std::size_t index_of(coding which) noexcept { return static_cast<std::size_t>(which); }
 constexpr auto identity = index_of(coding::identity);
-
-std::int64_t unix_seconds() noexcept {
-    return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now())
-        .time_since_epoch()
-        .count();
-}
 
 // The content, if it is to be kept, and its hash.
 result<void> read_once(int file, representation& into, std::uint64_t& hash,
@@ -60,7 +55,7 @@ result<void> read_once(int file, representation& into, std::uint64_t& hash,
 result<void> read_content(int file, representation& into, std::uint64_t most, std::uint64_t& hash,
                           directory_root::blocking may_block) {
     for (unsigned attempt = 1;; ++attempt) {
-        const std::int64_t begun = unix_seconds();
+        const std::int64_t begun = environment::current().unix_seconds();
         const auto read = read_once(file, into, hash, may_block);
         const bool shorter = !read && read.error().value() == EIO;
         if (!read && !(shorter && attempt < limits::reads_of_a_changing_file)) return fail(read.error());

@@ -2,10 +2,10 @@
 
 #include <naru/core/check.hpp>
 #include <naru/http/limits.hpp>
+#include <naru/loop/environment.hpp>
 
 #include <bit>
 #include <cstring>
-#include <random>
 #include <utility>
 
 namespace naru::http {
@@ -39,8 +39,7 @@ std::uint64_t load(const char* from, std::size_t count) noexcept {
 
 file_cache::file_cache(cache_totals* totals)
     : places_(std::bit_ceil(2 * limits::cache_entries)), totals_(totals != nullptr ? totals : &own_totals_) {
-    std::random_device random;
-    seed_ = (std::uint64_t{random()} << 32) | random();
+    seed_ = environment::current().entropy();
 }
 
 file_cache::~file_cache() { clear(); }

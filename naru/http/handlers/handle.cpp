@@ -269,7 +269,7 @@ void connection::log(unsigned status, std::uint64_t bytes) noexcept try {
     const std::string_view text = turn_->head;
     access_entry entry;
     std::string line_of_stream;
-    const auto peer = address::peer_of(worker_.loop_.borrow(socket()).get());
+    const auto peer = worker_.loop_.peer_address(socket());
     const std::string host = peer ? peer->host_text() : std::string();
     entry.host = host;
     entry.unix_seconds = worker_.unix_seconds();

@@ -1,8 +1,9 @@
 #include <naru/http/message/date.hpp>
 
+#include <naru/loop/environment.hpp>
+
 #include <algorithm>
 #include <chrono>
-#include <ctime>
 
 namespace naru::http {
 
@@ -103,7 +104,7 @@ std::array<char, date_length> format_date(std::int64_t unix_seconds) noexcept {
 }
 
 std::array<char, date_length> format_last_modified(std::int64_t unix_seconds) noexcept {
-    return format_date(std::min<std::int64_t>(unix_seconds, std::time(nullptr)));
+    return format_date(std::min(unix_seconds, environment::current().unix_seconds()));
 }
 
 std::optional<std::int64_t> parse_date(std::string_view text, std::int64_t now) noexcept {

@@ -1,10 +1,10 @@
 // Accept: the first step of the data path.
 #include <naru/http/server/worker.hpp>
+#include <naru/loop/environment.hpp>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <ctime>
 #include <new>
 #include <utility>
 
@@ -25,7 +25,7 @@ worker::worker(loop& on, const server_options& options, const std::shared_ptr<co
       look_interval_(std::clamp<duration>(
           std::min(options.timeouts.write, options.least_rates.over) / (2 * limits::looks_per_time),
           limits::look_interval_when_scarce, limits::look_interval)),
-      descriptors_(descriptor_limit() / std::max(options.threads, 1u)) {
+      descriptors_(environment::current().descriptor_limit() / std::max(options.threads, 1u)) {
     replace(site);
     most_connections_ = loop_.backend().most_connections(descriptors_);
 }
@@ -111,7 +111,7 @@ void worker::on_pause(std::error_code why) noexcept {
 // Whoever connects is refused from here on, and not left to wait for ever.
 void worker::on_lost(listening& failed, std::error_code why) noexcept {
     report([&] {
-        const auto where = address::local_of(loop_.descriptor(failed.listener));
+        const auto where = loop_.local_address(failed.listener);
         return fmt::format("the listener{} has failed: {}; the server ends",
                            where ? " on " + where->text() : std::string(), why.message());
     });
@@ -128,7 +128,15 @@ void worker::destroy(connection& ended) noexcept {
     stop_if_drained();
 }
 
-std::int64_t worker::unix_seconds() noexcept { return std::time(nullptr); }
+// The clock on the wall is looked at once a second, when it is about to turn: the rest is the loop's time.
+std::int64_t worker::unix_seconds() noexcept {
+    if (loop_.now() < second_ends_) return second_;
+    const auto wall = environment::current().time_of_day();
+    const auto second = std::chrono::floor<std::chrono::seconds>(wall);
+    second_ = second.time_since_epoch().count();
+    second_ends_ = saturating_add(clock::now(), second + std::chrono::seconds(1) - wall);
+    return second_;
+}
 
 std::string_view worker::date() noexcept {
     const std::int64_t now = unix_seconds();

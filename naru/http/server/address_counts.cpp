@@ -1,20 +1,11 @@
 #include <naru/http/server/address_counts.hpp>
 
 #include <naru/core/check.hpp>
+#include <naru/loop/environment.hpp>
 
 #include <new>
-#include <random>
 
 namespace naru::http {
-
-namespace {
-
-std::uint64_t random_seed() {
-    std::random_device random;
-    return (std::uint64_t{random()} << 32) | random();
-}
-
-}  // namespace
 
 // splitmix64's finalizer: every bit of the input reaches every bit of the output.
 std::size_t address_counts::seeded::operator()(std::uint64_t network) const noexcept {
@@ -24,7 +15,7 @@ std::size_t address_counts::seeded::operator()(std::uint64_t network) const noex
     return static_cast<std::size_t>(mixed ^ (mixed >> 31));
 }
 
-address_counts::address_counts() : places_(0, seeded{random_seed()}) {}
+address_counts::address_counts() : places_(0, seeded{environment::current().entropy()}) {}
 
 std::uint32_t address_counts::add(std::uint64_t network) noexcept {
     try {

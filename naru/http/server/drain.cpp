@@ -2,7 +2,6 @@
 // to be read is read; then the listeners and the idle connections are closed; then the last answers are sent.
 #include <naru/http/limits.hpp>
 #include <naru/http/server/worker.hpp>
-#include <naru/os/socket.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -49,7 +48,7 @@ void worker::drain() noexcept {
     accept_until_ =
         saturating_add(now, std::min<duration>(options_.timeouts.drain, limits::accept_drain_time));
     for (const listening& each : listening_) {
-        if (!each.closed) refuse_connections(loop_.descriptor(each.listener));
+        if (!each.closed) loop_.refuse_connections(each.listener);
     }
     settle_later(now);
     stop_if_drained();
@@ -72,13 +71,11 @@ void worker::settle_later(instant now) noexcept {
 bool worker::flush() noexcept {
     if (!listens()) return false;
     const auto first = std::ranges::find_if(listening_, [](const listening& each) { return !each.closed; });
-    const auto where = address::local_of(loop_.descriptor(first->listener));
+    const auto where = loop_.local_address(first->listener);
     if (!where) return false;
-    auto nothing = stream_socket_for(*where);
+    const auto nothing = loop_.open_stream(*where, {});
     if (!nothing) return false;
-    const auto attached = loop_.attach(nothing->release(), descriptor_kind::socket);
-    if (!attached) return false;
-    flush_.target = *attached;
+    flush_.target = *nothing;
     loop_.submit(flush_);
     return true;
 }
@@ -104,7 +101,7 @@ bool worker::is_quiet() noexcept {
     bool quiet = accepted_at_stop_ == std::exchange(accepted_before_, accepted_at_stop_) &&
                  arriving_.load(std::memory_order_acquire) == 0;
     for (const listening& each : listening_) {
-        if (!each.closed && has_connection_waiting(loop_.descriptor(each.listener))) quiet = false;
+        if (!each.closed && loop_.has_connection_waiting(each.listener)) quiet = false;
     }
     return quiet;
 }

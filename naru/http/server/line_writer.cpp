@@ -2,6 +2,7 @@
 
 #include <naru/fs/files.hpp>
 #include <naru/http/limits.hpp>
+#include <naru/loop/environment.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -12,10 +13,8 @@
 
 namespace naru::http {
 
-using steady = std::chrono::steady_clock;
-
 // Shared with the thread, which may outlive the object: a write that never returns.
-struct line_writer::state {
+struct line_writer::state : std::enable_shared_from_this<state> {
     state(unique_descriptor to, settings given) : chosen(std::move(given)), file(std::move(to)) {}
 
     const settings chosen;
@@ -26,22 +25,27 @@ struct line_writer::state {
     std::uint64_t in_hand = 0;  // lines that the thread is writing
     std::uint64_t lost = 0;     // and not told yet
     std::error_code why;
-    steady::time_point tell_at;
-    steady::time_point moved_at;  // the last time that something was written, or begun
-    unsigned telling = 0;         // calls of `report` under way
+    clock::time_point tell_at;
+    clock::time_point moved_at;  // the last time that something was written, or begun
+    unsigned telling = 0;        // calls of `report` under way
     bool reopening = false;
     bool ending = false;
     bool abandoned = false;
     bool ended = false;
+    environment* world = nullptr;  // where there is no thread, but turns in a world's time
+    bool has_turn = false;
 
     // The thread's.
     unique_descriptor file;
     std::string batch;
     bool line_is_open = false;  // a write failed within a line
-    steady::time_point looked_at;
+    clock::time_point looked_at;
 
     using lock = std::unique_lock<std::mutex>;
     void run() noexcept;
+    void take_turn(lock& held) noexcept;
+    bool begin_turn();
+    void end(lock& held) noexcept;
     void write(lock& held, std::uint64_t told) noexcept;
     result<void> write_piece(lock& held, std::string_view& left) noexcept;
     std::uint64_t begin_with_loss() noexcept;
@@ -62,7 +66,11 @@ std::uint64_t lines_in(std::string_view text) noexcept {
 
 line_writer::line_writer(unique_descriptor file, settings chosen)
     : state_(std::make_shared<state>(std::move(file), std::move(chosen))) {
-    thread_ = std::thread([shared = state_] { shared->run(); });
+    environment& here = environment::current();
+    state_->world = &here;
+    if (state_->begin_turn()) return;
+    state_->world = nullptr;
+    thread_ = here.start_thread([shared = state_] { shared->run(); });
 }
 
 line_writer::~line_writer() {
@@ -70,8 +78,13 @@ line_writer::~line_writer() {
     {
         state::lock held(s.mutex);
         s.ending = true;
+        if (s.world != nullptr) {
+            s.take_turn(held);
+            s.end(held);
+            return;
+        }
         s.changed.notify_all();
-        const auto now = steady::now();
+        const auto now = clock::now();
         // What has stood still for long gets no more time.
         const auto until =
             s.in_hand > 0 ? std::min(now, s.moved_at) + limits::log_end_time : now + limits::log_end_time;
@@ -98,6 +111,7 @@ void line_writer::append(std::string_view line) noexcept {
         try {
             if (s.waiting.size() + line.size() <= s.chosen.most_waiting) {
                 s.waiting += line;
+                if (s.world != nullptr) return (void)s.begin_turn();
                 held.unlock();
                 s.changed.notify_one();
                 return;
@@ -120,28 +134,59 @@ void line_writer::reopen() noexcept {
     {
         const std::lock_guard held(state_->mutex);
         state_->reopening = true;
+        if (state_->world != nullptr) {
+            try {
+                (void)state_->begin_turn();
+            } catch (const std::bad_alloc&) {  // with the next line
+            }
+        }
     }
     state_->changed.notify_one();
+}
+
+// Work like any other: once for all lines until then. False if this world leaves it to threads.
+bool line_writer::state::begin_turn() {
+    if (has_turn) return true;
+    std::move_only_function<void()> turn = [own = weak_from_this()] {
+        const auto shared = own.lock();
+        if (shared == nullptr) return;
+        lock held(shared->mutex);
+        shared->has_turn = false;
+        shared->take_turn(held);
+    };
+    has_turn = world->run_aside(turn);
+    return has_turn;
 }
 
 void line_writer::state::run() noexcept {
     lock held(mutex);
     while (true) {
         changed.wait(held, [this] { return ending || reopening || !waiting.empty(); });
-        const bool anew = std::exchange(reopening, false);
-        if (!anew && waiting.empty()) break;
-        batch.swap(waiting);
-        in_hand = lines_in(batch);
-        moved_at = steady::now();
-        const std::uint64_t told = begin_with_loss();
-        held.unlock();
-        anew ? open_anew() : look_at_path();
-        held.lock();
-        if (!abandoned) write(held, told);
+        if (!reopening && waiting.empty()) break;
+        take_turn(held);
         if (abandoned) return;
-        batch.clear();
-        tell(held, false);
     }
+    end(held);
+}
+
+// What waits by now.
+void line_writer::state::take_turn(lock& held) noexcept {
+    const bool anew = std::exchange(reopening, false);
+    if (!anew && waiting.empty()) return;
+    batch.swap(waiting);
+    in_hand = lines_in(batch);
+    moved_at = clock::now();
+    const std::uint64_t told = begin_with_loss();
+    held.unlock();
+    anew ? open_anew() : look_at_path();
+    held.lock();
+    if (!abandoned) write(held, told);
+    if (abandoned) return;
+    batch.clear();
+    tell(held, false);
+}
+
+void line_writer::state::end(lock& held) noexcept {
     if (lost > 0 && !chosen.report) {
         const std::uint64_t told = begin_with_loss();
         write(held, told);
@@ -195,7 +240,7 @@ result<void> line_writer::state::write_piece(lock& held, std::string_view& left)
         const std::size_t taken = size - piece.size();
         const std::uint64_t lines = lines_in(left.substr(0, taken));
         in_hand -= std::min(in_hand, lines);
-        moved_at = steady::now();
+        moved_at = clock::now();
         left.remove_prefix(taken);
         if (!written) return written;
     }
@@ -203,7 +248,7 @@ result<void> line_writer::state::write_piece(lock& held, std::string_view& left)
 }
 
 void line_writer::state::open_anew() noexcept {
-    looked_at = steady::now();
+    looked_at = clock::now();
     if (chosen.path.empty()) return;
     auto opened = open_log(chosen.path);
     if (opened) {
@@ -224,8 +269,8 @@ void line_writer::state::open_anew() noexcept {
 
 // A log that was renamed and is not made anew by anybody is made by us.
 void line_writer::state::look_at_path() noexcept {
-    if (chosen.path.empty() || steady::now() - looked_at < limits::log_look_interval) return;
-    looked_at = steady::now();
+    if (chosen.path.empty() || clock::now() - looked_at < limits::log_look_interval) return;
+    looked_at = clock::now();
     if (!is_log_at(file.get(), chosen.path)) open_anew();
 }
 
@@ -236,7 +281,7 @@ void line_writer::state::lose(std::uint64_t lines, std::error_code reason) noexc
 
 void line_writer::state::tell(lock& held, bool at_once) noexcept try {
     if (lost == 0 || !chosen.report) return;
-    const auto now = steady::now();
+    const auto now = clock::now();
     if (now < tell_at && !at_once) return;
     const std::string line = chosen.describe(lost, why);
     lost = 0;

@@ -1,5 +1,5 @@
 // Lines for a log, from any thread, written by a thread of its own: no disk, pipe or reader ever stops those
-// who append, nor holds up the end.
+// who append, nor holds up the end. In a simulated world they are written in turns of its own.
 #pragma once
 
 #include <naru/core/result.hpp>

@@ -4,6 +4,7 @@
 #include <naru/http/server/access_log.hpp>
 #include <naru/http/server/worker.hpp>
 #include <naru/http/site/site_data.hpp>
+#include <naru/loop/environment.hpp>
 #include <naru/loop/loop.hpp>
 #include <naru/net/loop_group.hpp>
 #include <naru/os/ending_signals.hpp>
@@ -76,13 +77,13 @@ address with_port(const address& of, std::uint16_t port) {
 result<bound_address> bind_one(const address& where, listen_options listening, std::size_t count,
                                bool alone) {
     if (alone) {  // SO_REUSEPORT would share the port with another server of this user, and not say so
-        const auto probe = listen_on(where, {});
+        const auto probe = environment::current().listen(where, {});
         if (!probe) return fail(probe.error());
     }
     bound_address made{where, {}};
     listening.reuse_port = count > 1;
     while (made.sockets.size() < count) {
-        auto socket = listen_on(made.where, listening);
+        auto socket = environment::current().listen(made.where, listening);
         if (!socket && listening.reuse_port && socket.error() == std::errc::not_supported) {
             listening.reuse_port = false;
             count = 1;
@@ -90,7 +91,7 @@ result<bound_address> bind_one(const address& where, listen_options listening, s
         }
         if (!socket) return fail(socket.error());
         // Port 0: the first socket's choice is the others', too.
-        if (const auto chosen = address::local_of(socket->get())) made.where = *chosen;
+        if (const auto chosen = environment::current().local_address(socket->get())) made.where = *chosen;
         made.sockets.push_back(std::move(*socket));
     }
     return made;
@@ -195,16 +196,15 @@ server::server(http::site site, std::vector<endpoint> endpoints, server_options 
 void server::state::make_shards() {
     std::vector<std::unique_ptr<backend>> backends;
     shards.resize(options.threads == 0 ? 1 : options.threads);
-    uring_options ring = options.uring;
     while (backends.size() < shards.size()) {
-        backend_choice choice = try_backend(options.engine, ring);
+        backend_choice choice = environment::current().make_backend(options.engine, *options.engine_options,
+                                                                    static_cast<unsigned>(backends.size()));
         if (choice.backend == nullptr) {
             throw std::runtime_error(
                 fmt::format("the engine {} cannot be used here: {}", name_of(options.engine), choice.reason));
         }
         engine = choice.chosen;
         engine_reason = choice.reason;
-        if (ring.sqpoll_cpu >= 0) ++ring.sqpoll_cpu;  // the next thread's, on the next core
         backends.push_back(std::move(choice.backend));
     }
     loops.emplace(std::move(backends));

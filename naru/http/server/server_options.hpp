@@ -1,9 +1,9 @@
 // What a server is told at its start.
 #pragma once
 
-#include <naru/backend/choose_backend.hpp>
 #include <naru/http/limits.hpp>
 #include <naru/http/server/tls_credentials.hpp>
+#include <naru/loop/engine.hpp>
 #include <naru/os/address.hpp>
 #include <naru/os/socket.hpp>
 #include <naru/os/socket_options.hpp>
@@ -69,10 +69,11 @@ struct endpoint {
 
 struct server_options {
     naru::engine engine = naru::engine::automatic;
-    uring_options uring = [] {
-        uring_options defaults;
-        defaults.direct_descriptors = uring_options::direct::near_limit;
-        return defaults;
+    /// What there is to choose of it: backend_options, or those of one engine (uring_options). Never nullptr.
+    std::shared_ptr<const backend_options> engine_options = [] {
+        backend_options defaults;
+        defaults.direct_descriptors = backend_options::direct::near_limit;
+        return std::make_shared<const backend_options>(defaults);
     }();
     unsigned threads = 1;
     /// `run` drains at SIGINT and SIGTERM, and ends at once at the second one.

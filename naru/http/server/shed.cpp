@@ -155,7 +155,7 @@ void connection::look(instant now) noexcept {
 void connection::look_for_end() noexcept {
     call* const calls = turn_->calls;
     if (calls == nullptr || calls->peer_ended || !operation::idle()) return;
-    const peer_end seen = end_of_peer(worker_.loop_.borrow(target).get());
+    const peer_end seen = worker_.loop_.end_of_peer(target);
     if (seen == peer_end::none) return;
     calls->peer_ended = true;
     if (seen == peer_end::reset) return close();
@@ -201,7 +201,7 @@ void connection::look_at_answer(instant now) noexcept {
     if (now < pace.look) return;
     pace.look = now + between;
     const auto unseen =
-        is_stream_ ? 0 : static_cast<std::int64_t>(unacknowledged(worker_.loop_.borrow(target).get()));
+        is_stream_ ? 0 : static_cast<std::int64_t>(worker_.loop_.unacknowledged(target));
     const std::int64_t taken = static_cast<std::int64_t>(pace.seen) - unseen;
     if (pace.begun == instant::max()) {
         pace.taken = pace.at_begin = taken;
@@ -360,7 +360,7 @@ void worker::close_idle() noexcept {
 
 void worker::count_address(connection& of) noexcept {
     if (of.address_ != address_counts::none || of.is_closing()) return;
-    const auto peer = address::peer_of(loop_.borrow(of.target).get());
+    const auto peer = loop_.peer_address(of.target);
     if (peer) of.address_ = addresses_.add(peer->network());
 }
 

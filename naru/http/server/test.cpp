@@ -1,6 +1,5 @@
 #include <naru/http/server/test.hpp>
 
-#include <naru/backend/choose_backend.hpp>
 #include <naru/coro/run.hpp>
 #include <naru/http/exchange/answer_head.hpp>
 #include <naru/http/h1/body.hpp>
@@ -8,6 +7,7 @@
 #include <naru/http/message/status.hpp>
 #include <naru/http/server/worker.hpp>
 #include <naru/http/site/site_data.hpp>
+#include <naru/loop/environment.hpp>
 #include <naru/net/tcp_listener.hpp>
 
 #include <algorithm>
@@ -26,7 +26,7 @@ struct test::state {
                   [this](std::string_view line) { reports.emplace_back(line); }) {}
 
     static std::unique_ptr<backend> make_backend() {
-        backend_choice choice = try_backend(engine::automatic);
+        backend_choice choice = environment::current().make_backend(engine::automatic);
         if (choice.backend == nullptr)
             throw std::runtime_error("no engine can be used here: " + choice.reason);
         return std::move(choice.backend);

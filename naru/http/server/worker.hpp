@@ -273,6 +273,8 @@ class worker {
     bool settled_ = false;  // nothing waits to be accepted any more
     bool ending_ = false;   // nobody waits any more, but a look at the disk is still under way
     instant reported_pause_ = instant::min();
+    std::int64_t second_ = 0;
+    instant second_ends_ = instant::min();
     std::int64_t date_second_ = -1;
     std::array<char, date_length> date_{};
 };

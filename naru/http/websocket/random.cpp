@@ -1,7 +1,9 @@
 #include <naru/http/websocket/random.hpp>
 
+#include <naru/loop/environment.hpp>
+
+#include <cstdint>
 #include <cstring>
-#include <random>
 
 namespace naru::websocket {
 namespace {
@@ -18,9 +20,9 @@ class source {
 
  private:
     void refill() noexcept {
-        std::random_device device;
-        for (std::size_t at = 0; at < bytes_.size(); at += sizeof(unsigned)) {
-            const unsigned word = device();
+        environment& here = environment::current();
+        for (std::size_t at = 0; at < bytes_.size(); at += sizeof(std::uint64_t)) {
+            const std::uint64_t word = here.entropy();
             std::memcpy(bytes_.data() + at, &word, sizeof word);
         }
         used_ = 0;

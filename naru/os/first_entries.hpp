@@ -1,7 +1,7 @@
 // The first of many directory entries in the order of a listing, in memory for no more than those.
 #pragma once
 
-#include <naru/fs/files.hpp>
+#include <naru/os/file_system.hpp>
 
 #include <algorithm>
 #include <cstddef>

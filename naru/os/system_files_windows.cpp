@@ -1,7 +1,7 @@
-#include <naru/fs/files.hpp>
+#include <naru/os/system_files.hpp>
 
 #include <naru/core/limits.hpp>
-#include <naru/fs/first_entries.hpp>
+#include <naru/os/first_entries.hpp>
 #include <naru/os/reserved_names.hpp>
 #include <naru/os/system_calls.hpp>
 #include <naru/os/windows_files.hpp>
@@ -64,39 +64,7 @@ result<unique_descriptor> open_component(int directory, std::wstring& name, bool
     return made;
 }
 
-}  // namespace
-
-result<directory_root> directory_root::open(const std::string& path) noexcept try {
-    const std::int64_t opened =
-        windows::open_file(system_calls::current_directory, path, O_RDONLY, 0, windows::io::synchronous);
-    if (opened < 0) return fail(outcome::to_error(opened));
-    directory_root made;
-    made.root_.reset(static_cast<int>(opened));
-    const auto status = status_of(made.root_.get());
-    if (!status) return fail(status.error());
-    if (status->kind != file_kind::directory) return fail_errno(ENOTDIR);
-    made.path_ = path;  // relative, too: no other program can take the current directory away
-    made.identity_ = *status;
-    return made;
-} catch (const std::bad_alloc&) {
-    return fail_errno(ENOMEM);
-}
-
-result<unique_descriptor> directory_root::open_beneath(const std::string& path, blocking may_block,
-                                                       purpose what_for) const noexcept {
-    if (may_block == blocking::no && !answers_at_once_) return fail_errno(EAGAIN);
-    return walk(path, what_for);
-}
-
-result<bool> directory_root::is_in_place(blocking may_block) const noexcept {
-    if (may_block == blocking::no) return fail_errno(EAGAIN);
-    const auto there = reopen();
-    if (!there) return fail(there.error());
-    return there->identity_.device == identity_.device && there->identity_.inode == identity_.inode;
-}
-
-result<unique_descriptor> directory_root::walk(const std::string& path, purpose /*what_for*/) const noexcept
-    try {
+result<unique_descriptor> walk(int from, const std::string& path) noexcept try {
     unique_descriptor at;
     std::string_view left(path);
     std::wstring name;
@@ -109,18 +77,56 @@ result<unique_descriptor> directory_root::walk(const std::string& path, purpose 
         if (!is_plain_windows_name(component)) return fail_errno(ENOENT);
         if (component.size() > 255) return fail_errno(ENAMETOOLONG);
         if (!windows::to_wide(component, name)) return fail_errno(ENOENT);
-        auto next = open_component(at ? at.get() : root_.get(), name, slash != std::string_view::npos);
+        auto next = open_component(at ? at.get() : from, name, slash != std::string_view::npos);
         if (!next) return next;
         at = std::move(*next);
     }
     if (at) return at;
     name.clear();  // the directory itself
-    return open_component(root_.get(), name, true);
+    return open_component(from, name, true);
 } catch (const std::bad_alloc&) {
     return fail_errno(ENOMEM);
 }
 
-result<file_status> status_of(int file) noexcept {
+}  // namespace
+
+file_system& system_files() noexcept {
+    static constinit system_file_system all;
+    return all;
+}
+
+result<file_system::root> system_file_system::open_root(const std::string& path,
+                                                        const root* /*beside*/) noexcept try {
+    const std::int64_t opened =
+        windows::open_file(system_calls::current_directory, path, O_RDONLY, 0, windows::io::synchronous);
+    if (opened < 0) return fail(outcome::to_error(opened));
+    root made;
+    made.directory.reset(static_cast<int>(opened));
+    const auto status = status_of(made.directory.get());
+    if (!status) return fail(status.error());
+    if (status->kind != file_kind::directory) return fail_errno(ENOTDIR);
+    made.path = path;  // relative, too: no other program can take the current directory away
+    made.identity = *status;
+    return made;
+} catch (const std::bad_alloc&) {
+    return fail_errno(ENOMEM);
+}
+
+result<unique_descriptor> system_file_system::open_beneath(const root& of, const std::string& path,
+                                                           blocking may_block,
+                                                           purpose /*what_for*/) noexcept {
+    if (may_block == blocking::no && !of.answers_at_once) return fail_errno(EAGAIN);
+    return walk(of.directory.get(), path);
+}
+
+result<bool> system_file_system::is_in_place(const root& of, blocking may_block) noexcept {
+    if (may_block == blocking::no) return fail_errno(EAGAIN);
+    const auto there = open_root(of.path, &of);
+    if (!there) return fail(there.error());
+    return there->identity.device == of.identity.device && there->identity.inode == of.identity.inode;
+}
+
+result<file_status> system_file_system::status_of(int file) noexcept {
     if (file < 0) return fail_errno(EBADF);
     BY_HANDLE_FILE_INFORMATION raw{};
     if (!GetFileInformationByHandle(handle_of(file), &raw))
@@ -141,7 +147,7 @@ result<file_status> status_of(int file) noexcept {
     return status;
 }
 
-result<unique_descriptor> open_standard(standard_output which) noexcept {
+result<unique_descriptor> system_file_system::open_standard(standard_output which) noexcept {
     const HANDLE standard =
         GetStdHandle(which == standard_output::output ? STD_OUTPUT_HANDLE : STD_ERROR_HANDLE);
     HANDLE copy = nullptr;
@@ -151,7 +157,7 @@ result<unique_descriptor> open_standard(standard_output which) noexcept {
     return unique_descriptor(windows::descriptor_of(copy));
 }
 
-result<unique_descriptor> open_log(const std::string& path) noexcept {
+result<unique_descriptor> system_file_system::open_log(const std::string& path) noexcept {
     if (path == "-") return open_standard(standard_output::output);
     const std::int64_t opened = windows::open_file(
         system_calls::current_directory, path, O_WRONLY | O_CREAT | O_APPEND, 0644, windows::io::synchronous);
@@ -159,9 +165,9 @@ result<unique_descriptor> open_log(const std::string& path) noexcept {
     return unique_descriptor(static_cast<int>(opened));
 }
 
-bool is_log_at(int /*log*/, const std::string& /*path*/) noexcept { return true; }
+bool system_file_system::is_log_at(int /*log*/, const std::string& /*path*/) noexcept { return true; }
 
-result<void> write_log(int log, std::string_view& text) noexcept {
+result<void> system_file_system::write_log(int log, std::string_view& text) noexcept {
     while (!text.empty()) {
         DWORD written = 0;
         const auto size = static_cast<DWORD>(std::min<std::size_t>(text.size(), 0x7fff'ffff));
@@ -172,17 +178,9 @@ result<void> write_log(int log, std::string_view& text) noexcept {
     return {};
 }
 
-result<void> read_whole(int file, std::uint64_t size, directory_root::blocking may_block,
-                        std::string& content) noexcept try {
-    content.resize(static_cast<std::size_t>(size));
-    return read_at(file, 0, may_block, content);
-} catch (const std::bad_alloc&) {
-    return fail_errno(ENOMEM);
-}
-
-result<void> read_at(int file, std::uint64_t offset, directory_root::blocking may_block,
-                     std::span<char> into) noexcept {
-    if (may_block == directory_root::blocking::no) return fail_errno(EAGAIN);
+result<void> system_file_system::read_at(int file, std::uint64_t offset, file_system::blocking may_block,
+                                         std::span<char> into) noexcept {
+    if (may_block == file_system::blocking::no) return fail_errno(EAGAIN);
     std::size_t filled = 0;
     while (filled < into.size()) {
         const mutable_bytes left(reinterpret_cast<std::byte*>(into.data()) + filled, into.size() - filled);
@@ -194,9 +192,9 @@ result<void> read_at(int file, std::uint64_t offset, directory_root::blocking ma
     return {};
 }
 
-result<directory_listing> read_directory(const directory_root& /*root*/, const std::string& /*path*/,
-                                         int directory, std::size_t limit,
-                                         const std::function<bool(std::string_view)>& shows) {
+result<directory_listing> system_file_system::read_directory(
+    const root& /*of*/, const std::string& /*path*/, int directory, std::size_t limit,
+    const std::function<bool(std::string_view)>& shows) {
     alignas(FILE_ID_BOTH_DIR_INFO) std::array<std::byte, 64 * 1024> batch;
     first_entries found(limit);
     std::size_t seen = 0;
