@@ -257,8 +257,9 @@ class connection : operation, timer {
     void wait_for_disk() noexcept;
     void leave_disk() noexcept;
     next_step answer_found(const disk_answer& found) noexcept;
-    next_step answer(cached_document& from) noexcept;
+    next_step answer_listing(cached_document& from) noexcept;
     next_step answer_file(cached_document& from) noexcept;
+    next_step answer_made(cached_document& from, const representation& what, coding in) noexcept;
     next_step answer_ready(cached_document& from, const representation& what) noexcept;
     next_step answer_ranges(cached_document& from, const representation& what, coding in,
                             std::span<const byte_range> ranges) noexcept;
