@@ -86,14 +86,14 @@ struct turn {
     std::string text;                 // generated: part heads, long redirects, contents of handlers' answers
 
     // Who answers.
-    served_site* serves = nullptr;   // counted there
-    file_service* files = nullptr;   // whose document is held, or waited for
-    const route* mounted = nullptr;  // by which those files were found
-    call* calls = nullptr;           // a coroutine handler
-    exchange* speaks = nullptr;      // of a handler that runs now
-    std::uint64_t body_limit = 0;    // for the body that is read and dropped
-    std::string added_fields;        // by middleware, for an answer of ours
-    std::unique_ptr<std::move_only_function<task<>(upgraded_stream)>> then;  // behind a 101
+    served_site* serves = nullptr;                // counted there
+    file_service* files = nullptr;                // whose document is held, or waited for
+    const route* mounted = nullptr;               // by which those files were found
+    call* calls = nullptr;                        // a coroutine handler
+    exchange* speaks = nullptr;                   // of a handler that runs now
+    std::uint64_t body_limit = 0;                 // for the body that is read and dropped
+    std::string added_fields;                     // by middleware, for an answer of ours
+    std::unique_ptr<detail::upgrade_start> then;  // behind a 101
 
     struct send_step : send_operation {
         explicit send_step(turn& of) noexcept;

@@ -194,8 +194,7 @@ class worker {
     handler_frames frames_;
     std::array<std::string, 8> spare_;
     std::size_t spares_ = 0;
-    std::size_t upgraded_ = 0;  // connections that speak another protocol
-    const std::function<void()> ended_upgrade_;
+    detail::upgrades upgrades_;  // connections that speak another protocol
     object_pool<call> calls_;
     object_pool<connection> connections_;
     object_pool<turn> turns_;
