@@ -48,16 +48,24 @@ inline const char* find_control_portable(const char* from, const char* end) noex
 /// The first control character in [from, end), or end.
 inline const char* find_control(const char* from, const char* end) noexcept {
 #if defined(__SSE2__)
+    const char* const begin = from;
     const __m128i last_control = _mm_set1_epi8(0x1f);
     const __m128i tab = _mm_set1_epi8('\t');
     const __m128i rubout = _mm_set1_epi8(0x7f);
-    for (; end - from >= 16; from += 16) {
-        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    const auto controls = [&](const char* sixteen) noexcept {
+        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(sixteen));
         const __m128i low = _mm_cmpeq_epi8(_mm_max_epu8(bytes, last_control), last_control);
         const __m128i found =
             _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), low), _mm_cmpeq_epi8(bytes, rubout));
-        const auto mask = static_cast<unsigned>(_mm_movemask_epi8(found));
+        return static_cast<unsigned>(_mm_movemask_epi8(found));
+    };
+    for (; end - from >= 16; from += 16) {
+        const unsigned mask = controls(from);
         if (mask != 0) return from + std::countr_zero(mask);
+    }
+    if (from != begin) {  // the rest together with bytes before it, which are no controls
+        const unsigned mask = controls(end - 16);
+        return mask != 0 ? end - 16 + std::countr_zero(mask) : end;
     }
 #endif
     return find_control_portable(from, end);

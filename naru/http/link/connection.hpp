@@ -234,7 +234,7 @@ class connection : operation, timer {
                               std::string_view body);
 
     // call.cpp
-    next_step begin_call(const exchange& from) noexcept;
+    next_step begin_call(const route_match& found, std::string_view path) noexcept;
     next_step finish_call() noexcept;
     void call_ended() noexcept;
     void end_call() noexcept;
