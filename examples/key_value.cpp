@@ -24,8 +24,11 @@ naru::task<> serve(naru::tcp_stream client, key_value::store& values) {
         if (!begun.empty()) input = begun.append(input);
         const bool valid = key_value::answer(values, input, answers);
         if (!valid) answers += "ERROR\n";
-        std::string rest(valid ? input : std::string_view());
-        begun.swap(rest);
+        if (!begun.empty()) {
+            begun.erase(0, begun.size() - input.size());
+        } else {
+            begun = input;
+        }
         data->reset();
         if (!answers.empty() && !co_await client.send(answers)) co_return;
         if (!valid) co_return;

@@ -2,7 +2,7 @@
 
 namespace naru {
 
-thread_local frame_pool* frame_pool::current_ = nullptr;
+constinit thread_local frame_pool* frame_pool::current_ = nullptr;
 
 namespace {
 

@@ -39,7 +39,7 @@ class frame_pool {
     friend struct frame_memory;
     static void give_back(void* memory, std::size_t bytes, frame_pool& from) noexcept;
 
-    static thread_local frame_pool* current_;
+    static constinit thread_local frame_pool* current_;
     loop* home_;
 };
 

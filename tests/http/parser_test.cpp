@@ -372,5 +372,31 @@ TEST(scan, a_target_is_what_its_bytes_are) {
     }
 }
 
+// Names that are told at once and those that are not are judged alike: is_host looks byte by byte.
+TEST(scan, a_host_is_what_its_bytes_are) {
+    std::minstd_rand random(7);
+    for (int round = 0; round < 200'000; ++round) {
+        constexpr char edges[] = "..::0919azAZ--_/@[`{%~;,;\x80";
+        std::string host(random() % 40, 'h');
+        for (char& each : host) {
+            if (random() % 4 == 0) each = edges[random() % (sizeof edges - 1)];
+        }
+        if (round % 2 == 0) host += ':' + std::to_string(random() % 1'000'000);
+        // Any byte that a line may have and that is no white space around the value.
+        if (round % 16 == 1 && !host.empty()) {
+            const char byte = static_cast<char>(random());
+            if (!is_control(static_cast<unsigned char>(byte)) && byte != ' ' && byte != '\t')
+                host[random() % host.size()] = byte;
+        }
+        const int expected = is_host(host) ? 0 : 400;
+        ASSERT_EQ(status_of_host(host), expected) << host;
+        ASSERT_EQ(status_of_head("GET / HTTP/1.1\r\nhost:\t" + host + " \r\n\r\n"), expected) << host;
+        ASSERT_EQ(status_of_head("GET / HTTP/1.1\r\nHost:  " + host + "\r\n\r\n"), expected) << host;
+    }
+    EXPECT_EQ(status_of_host(" a "), 0);
+    EXPECT_EQ(status_of_host("\t"), 400);
+    EXPECT_EQ(status_of_host("a b"), 400);
+}
+
 }  // namespace
 }  // namespace naru::http

@@ -4,28 +4,49 @@
 #include "support/conformance.hpp"
 #include "support/sockets.hpp"
 
+#include <naru/http/http.hpp>
+
+#include <malloc.h>
+#include <array>
 #include <atomic>
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 namespace {
 
 std::atomic<std::size_t> allocations{0};
 std::atomic<std::size_t> bytes_asked{0};
+std::atomic<std::ptrdiff_t> bytes_held{0};
+
+// As asked for, in steps of 16 bytes.
+std::ptrdiff_t size_of_block(void* memory) {
+    return static_cast<std::ptrdiff_t>(malloc_usable_size(memory) & ~std::size_t{15});
+}
 
 }  // namespace
 
 extern "C" {
 void* __real_malloc(std::size_t size);
 void* __real_realloc(void* old, std::size_t size);
+void __real_free(void* memory);
 void* __wrap_malloc(std::size_t size) {
     allocations.fetch_add(1, std::memory_order_relaxed);
     bytes_asked.fetch_add(size, std::memory_order_relaxed);
-    return __real_malloc(size);
+    void* const made = __real_malloc(size);
+    if (made != nullptr) bytes_held.fetch_add(size_of_block(made), std::memory_order_relaxed);
+    return made;
 }
 void* __wrap_realloc(void* old, std::size_t size) {
     allocations.fetch_add(1, std::memory_order_relaxed);
-    return __real_realloc(old, size);
+    const std::ptrdiff_t before = old == nullptr ? 0 : size_of_block(old);
+    void* const made = __real_realloc(old, size);
+    if (made != nullptr) bytes_held.fetch_add(size_of_block(made) - before, std::memory_order_relaxed);
+    return made;
+}
+void __wrap_free(void* memory) {
+    if (memory != nullptr) bytes_held.fetch_sub(size_of_block(memory), std::memory_order_relaxed);
+    __real_free(memory);
 }
 }
 void* operator new(std::size_t size) {
@@ -101,6 +122,55 @@ TEST_P(WebsocketAllocation, AnIdleWebsocketIsSmall) {
 #endif
     clients.clear();
     run_until([&] { return handlers.running() == 0; });
+}
+
+// All of it: what a server's connection has left behind, what runs the handler, and the frames.
+TEST(WebsocketMemory, AnIdleWebsocketOfAServer) {
+    http::site site;
+    site.get("/echo", http::websocket(echo_messages));
+    http::server_options options;
+    options.engine = engine::epoll;
+    http::server server(std::move(site), {{"127.0.0.1:0"}}, std::move(options));
+    server.start();
+    const std::string handshake =
+        "GET /echo HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    const websocket::mask_key key{};
+    const auto head = websocket::make_frame_head(websocket::opcode::text, true, false, 5, &key);
+    const std::string message = std::string(as_text(head.view())) + "hello";
+    constexpr std::size_t count = 256;
+    std::vector<unique_descriptor> clients;
+    clients.reserve(2 * count);
+    std::array<char, 4096> answer{};
+    // True when the handler has answered a message and waits for the next.
+    const auto open = [&] {
+        clients.push_back(connect_to(server.local_address()));
+        const int each = clients.back().get();
+        if (write_some(each, handshake + message) != handshake.size() + message.size()) return false;
+        std::size_t got = 0;
+        const instant end = clock::now() + 60s;
+        while (!std::string_view(answer.data(), got).ends_with("hello") && clock::now() < end) {
+            (void)wait_for(each, POLLIN, 1000);
+            const std::ptrdiff_t step = receive_some(each, answer.data() + got, answer.size() - got);
+            if (step > 0) got += static_cast<std::size_t>(step);
+        }
+        return std::string_view(answer.data(), got).starts_with("HTTP/1.1 101 ") &&
+               std::string_view(answer.data(), got).ends_with("hello");
+    };
+    for (std::size_t each = 0; each < count; ++each)
+        ASSERT_TRUE(open());
+    const std::ptrdiff_t before = bytes_held.load();
+    for (std::size_t each = 0; each < count; ++each)
+        ASSERT_TRUE(open());
+    const std::ptrdiff_t each = (bytes_held.load() - before) / static_cast<std::ptrdiff_t>(count);
+    RecordProperty("bytes", static_cast<int>(each));
+    std::printf("an idle WebSocket of a server: %td bytes\n", each);
+#if defined(__clang__)
+    EXPECT_LE(each, 672);
+#endif
+    clients.clear();
+    server.drain();
+    server.wait();
 }
 
 }  // namespace

@@ -18,7 +18,10 @@ constexpr std::uint64_t wake_token = ~std::uint64_t{0};
 }  // namespace
 
 readiness_backend::readiness_backend(std::unique_ptr<poller> reports, std::size_t pool_buffers)
-    : backend(pool_buffers), poller_(std::move(reports)), wake_descriptor_(make_wake_descriptor()) {
+    : backend(pool_buffers),
+      poller_(std::move(reports)),
+      mode_(poller_->mode()),
+      wake_descriptor_(make_wake_descriptor()) {
     const std::error_code error =
         poller_->set_interest(wake_descriptor_, wake_token, interest::none, interest::read);
     if (!error) return;
@@ -123,8 +126,25 @@ void readiness_backend::start(operation& op, operation_queue& done) noexcept {
     }
     const direction way = direction_of(op.kind);
     const bool first = found->waiting(way).empty();
+    if (!first || op.kind == operation_kind::connect) {
+        found->waiting(way).push(op);
+        if (first) advance(op.target.slot, way, done);
+        return;
+    }
+    // The usual case: it ends here and never waits, or is the only one that does.
+    std::int64_t result = 0;
+    const attempt outcome = try_now(op.target.slot, *found, op, result);
+    if (outcome == attempt::finished) {
+        end(*found, op, result, done);
+        return;
+    }
     found->waiting(way).push(op);
-    if (first) advance(op.target.slot, way, done);
+    if (outcome == attempt::blocked) mark_changed(op.target.slot, *found);
+}
+
+void readiness_backend::end(record& of, operation& op, std::int64_t result, operation_queue& done) noexcept {
+    if (tells_failure(op, result)) of.failed = true;
+    complete(op, result, done);
 }
 
 // Tries what waits in one direction, in order, until something would block.
@@ -138,9 +158,8 @@ void readiness_backend::advance(std::uint32_t slot, direction way, operation_que
             mark_changed(slot, of);
             return;
         }
-        if (tells_failure(*op, result)) of.failed = true;
         of.waiting(way).pop();
-        complete(*op, result, done);
+        end(of, *op, result, done);
         if (op->kind == operation_kind::connect) mark_changed(slot, of);  // for the reads that wait for it
     }
 }
@@ -160,7 +179,7 @@ void readiness_backend::close(std::uint32_t slot, record& of, operation& op, ope
     const int descriptor = of.descriptor;
     // Closing the last descriptor of a file takes it out of an epoll set by itself; only a level-triggered
     // report could go on for ever if it is not the last (a child forked without exec).
-    const bool forget = op.kind == operation_kind::release || poller_->mode() == poller::reporting::level;
+    const bool forget = op.kind == operation_kind::release || mode_ == poller::reporting::level;
     if (of.registered && forget) {
         const interest was = of.armed == interest::none ? interest::both : of.armed;
         (void)poller_->set_interest(descriptor, token_of(slot, of), was, interest::none);
@@ -182,6 +201,9 @@ void readiness_backend::end_all(intrusive_chain<operation>& waiting, std::int64_
 
 void readiness_backend::mark_changed(std::uint32_t slot, record& of) noexcept {
     if (of.listed) return;
+    // An edge-triggered descriptor stays registered for both directions: there is nothing to change.
+    const bool is_settled = mode_ == poller::reporting::edge && of.armed == interest::both && !of.retell;
+    if (is_settled && of.kind != descriptor_kind::socket) return;
     of.listed = true;
     changed_.push_back(slot);
 }
@@ -213,7 +235,7 @@ std::error_code readiness_backend::apply_interest(std::uint32_t slot, record& of
     const bool writes = !of.writes.empty() && !is_knocking(of);
     interest want = (reads ? interest::read : interest::none) | (writes ? interest::write : interest::none);
     bool again = false;
-    switch (poller_->mode()) {
+    switch (mode_) {
         case poller::reporting::edge:
             if (want == interest::none) return {};
             want = of.kind == descriptor_kind::listener ? interest::read : interest::both;
@@ -281,7 +303,7 @@ void readiness_backend::wait(instant until, operation_queue& done) noexcept {
 void readiness_backend::handle_report(const readiness& report, operation_queue& done) noexcept {
     if (report.token == wake_token) {
         drain_wake_descriptor(wake_descriptor_);
-        if (poller_->mode() == poller::reporting::one_shot) {
+        if (mode_ == poller::reporting::one_shot) {
             (void)poller_->set_interest(wake_descriptor_, wake_token, interest::read, interest::read);
         }
         return;
@@ -293,7 +315,7 @@ void readiness_backend::handle_report(const readiness& report, operation_queue& 
     if (found == nullptr) return;  // stale: closed earlier in this batch
     record& of = *found;
     const std::uint32_t slot = of_handle.slot;
-    if (poller_->mode() == poller::reporting::one_shot) {
+    if (mode_ == poller::reporting::one_shot) {
         of.armed = interest::none;
         mark_changed(slot, of);
     }
@@ -310,7 +332,7 @@ void readiness_backend::handle_report(const readiness& report, operation_queue& 
     if (writes && connects) advance(slot, direction::write, done);
     if (report.readable && !of.starved) advance(slot, direction::read, done);
     if (writes && !connects) advance(slot, direction::write, done);
-    if (poller_->mode() != poller::reporting::level) return;
+    if (mode_ != poller::reporting::level) return;
     // Told what nobody waits for: give the interest up, or the next wait would not wait.
     interest idle = interest::none;
     if (report.readable && (of.reads.empty() || of.starved)) idle = idle | interest::read;

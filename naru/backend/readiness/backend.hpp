@@ -87,6 +87,7 @@ class readiness_backend final : public backend {
     static bool counts_tell(record& of) noexcept;
     void end_all(record& of, std::int64_t result, operation_queue& done) noexcept;
     void start(operation& op, operation_queue& done) noexcept;
+    static void end(record& of, operation& op, std::int64_t result, operation_queue& done) noexcept;
     attempt try_now(std::uint32_t slot, record& of, operation& op, std::int64_t& result) noexcept;
     attempt try_recv(record& of, operation& op, std::int64_t& result) noexcept;
     attempt try_accept(record& of, std::int64_t& result) noexcept;
@@ -115,6 +116,7 @@ class readiness_backend final : public backend {
     void handle_report(const readiness& report, operation_queue& done) noexcept;
 
     std::unique_ptr<poller> poller_;
+    const poller::reporting mode_;
     slot_table<record> records_{limits::handles};
     // How often the data was there already when a connection was accepted, as a score: guessing right saves
     // the registration of a connection that is closed after one request (one call in six), guessing wrong

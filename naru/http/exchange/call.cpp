@@ -21,7 +21,8 @@ namespace {
 /// The outermost coroutine of a call: nobody awaits it.
 struct running_call {
     struct promise_type : frame_memory {
-        explicit promise_type(call& of, const detail::site_data&) noexcept : scope(&of.scope), owner(&of) {}
+        template <class What>
+        explicit promise_type(call& of, const What& /*runs*/) noexcept : scope(&of.scope), owner(&of) {}
         stop_scope* scope;
         call* owner;
 
@@ -61,6 +62,11 @@ running_call run(call& of, const detail::site_data& site) {
     }
 }
 
+// With nothing before the handler: a smaller frame.
+running_call run(call& of, const detail::handler& coroutine) {
+    co_await coroutine.start(coroutine.object.get(), of.x);
+}
+
 std::string what_was_thrown(const std::exception_ptr& thrown) try {
     std::rethrow_exception(thrown);
 } catch (const std::exception& error) {
@@ -92,30 +98,31 @@ call::time_limit::time_limit(call& of) noexcept
 
 call::call(connection& of, stop_scope& outer) noexcept : link(of), x(of), scope(&outer) { x.call_ = this; }
 
-call::~call() { x.home().disarm(limit_); }
+call::~call() {
+    if (limit_.armed()) x.home().disarm(limit_);
+}
 
-void call::keep(const exchange& from, std::string_view text) {
-    const bool in_head = from.path_.data() >= text.data() && from.path_.data() < text.data() + text.size();
-    const std::size_t bytes = text.size() + (in_head ? 0 : from.path_.size());
+void call::keep(const route_match& found, std::string_view path, std::string_view text) {
+    const bool in_head = path.data() >= text.data() && path.data() < text.data() + text.size();
+    const std::size_t bytes = text.size() + (in_head ? 0 : path.size());
     char* memory = block_.data();
     if (bytes > block_.size()) {
         large_ = std::make_unique_for_overwrite<char[]>(bytes);
         memory = large_.get();
     }
     std::memcpy(memory, text.data(), text.size());
-    const char* kept_path = memory + (from.path_.data() - text.data());
+    const char* kept_path = memory + (path.data() - text.data());
     if (!in_head) {
-        std::memcpy(memory + text.size(), from.path_.data(), from.path_.size());
+        std::memcpy(memory + text.size(), path.data(), path.size());
         kept_path = memory + text.size();
     }
     kept_head = {memory, text.size()};
-    x.path_ = {kept_path, from.path_.size()};
-    x.route_ = from.route_;
-    x.prefix_ = from.prefix_;
-    x.param_count_ = from.param_count_;
-    for (std::size_t each = 0; each < from.param_count_; ++each)
-        x.params_[each] = {kept_path + (from.params_[each].data() - from.path_.data()),
-                           from.params_[each].size()};
+    x.path_ = {kept_path, path.size()};
+    x.route_ = found.found;
+    x.prefix_ = static_cast<std::uint32_t>(found.prefix + 1);
+    x.param_count_ = found.param_count;
+    for (std::size_t each = 0; each < found.param_count; ++each)
+        x.params_[each] = {kept_path + (found.params[each].data() - path.data()), found.params[each].size()};
 }
 
 const detail::handler* call::handles() const noexcept {
@@ -129,7 +136,13 @@ const route_options& call::options() const noexcept {
 
 void call::start() {
     starting = true;
-    run(*this, link.turn_->serves->site->for_host(x.authority()));
+    const detail::site_data& site = link.turn_->serves->site->for_host_of(x);
+    const detail::handler* const found = handles();
+    if (site.before.empty() && found != nullptr && found->kind == detail::handler_kind::coroutine) {
+        run(*this, *found);
+    } else {
+        run(*this, site);
+    }
     starting = false;
 }
 
@@ -176,19 +189,18 @@ bool connection::reads_for_call() const noexcept {
     return phase_ == phase::serving && turn_->calls != nullptr && turn_->calls->reader != nullptr;
 }
 
-connection::next_step connection::begin_call(const exchange& from) noexcept try {
+connection::next_step connection::begin_call(const route_match& found, std::string_view path) noexcept try {
     turn& t = *turn_;
     const request_head& request = t.parser.head();
     call& made = worker_.calls_.make(*this, worker_.root_.scope());
     t.calls = &made;
     try {
-        made.keep(from, t.head);
+        made.keep(found, path, t.head);
     } catch (const std::bad_alloc&) {
         end_call();
         throw;
     }
     t.head = made.kept_head;
-    t.speaks = nullptr;
     if (request.has_body()) {
         t.body.begin(request);
         made.body_done = false;
@@ -422,7 +434,7 @@ connection::next_step connection::finish_call() noexcept {
         close();
         return next_step::wait;
     }
-    (void)settle_body();
+    if (!calls.body_done) (void)settle_body();
     if (x.answered_ && turn_->filled == 0 && turn_->piece_count == 0 &&
         !turn_->lacks_buffer) {  // it has gone
         end_call();

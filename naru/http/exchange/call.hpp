@@ -50,8 +50,8 @@ struct call {
     call& operator=(const call&) = delete;
     ~call();
 
-    /// Takes the request over from where it was found: its head, path and parameters. Throws std::bad_alloc.
-    void keep(const exchange& from, std::string_view head);
+    /// Takes the request over: its head, path and parameters. Throws std::bad_alloc.
+    void keep(const route_match& found, std::string_view path, std::string_view head);
     /// Runs the handler until it first waits, or to its end.
     void start();
     /// Those who wait go on with an error, soon.

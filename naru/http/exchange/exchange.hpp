@@ -4,6 +4,7 @@
 #include <naru/coro/request.hpp>
 #include <naru/coro/task.hpp>
 #include <naru/http/exchange/prepared.hpp>
+#include <naru/http/exchange/running_upgrade.hpp>
 #include <naru/http/exchange/upgraded_stream.hpp>
 #include <naru/http/limits.hpp>
 #include <naru/http/message/request.hpp>
@@ -285,6 +286,8 @@ class exchange {
     /// the drain limit. Nothing of the exchange is left by then. False (and no answer) if the client did not
     /// ask for an upgrade or has sent a body.
     bool upgrade(std::string_view protocol, std::move_only_function<task<>(upgraded_stream)> then);
+    /// The same for protocols of the library: with a coroutine of theirs that is the outermost.
+    bool upgrade_by(std::string_view protocol, detail::upgrade_start start);
 
     /// Whether an answer has been begun.
     bool answered() const noexcept { return answered_; }

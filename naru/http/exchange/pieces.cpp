@@ -323,7 +323,7 @@ bool connection::goes_on_encoding(call& calls) noexcept {
 
 // ---------------------------------------------------------------------------------------- upgrade
 
-bool exchange::upgrade(std::string_view protocol, std::move_only_function<task<>(upgraded_stream)> then) {
+bool exchange::upgrade_by(std::string_view protocol, detail::upgrade_start start) {
     const request_head& request = head();
     bool asked = false;
     std::size_t from = 0;
@@ -337,7 +337,7 @@ bool exchange::upgrade(std::string_view protocol, std::move_only_function<task<>
         return false;
     if (!may_answer()) return false;
     turn& t = *link_->turn_;
-    t.then = std::make_unique<std::move_only_function<task<>(upgraded_stream)>>(std::move(then));
+    t.then = std::make_unique<detail::upgrade_start>(std::move(start));
     std::string text = "HTTP/1.1 101 Switching Protocols\r\nServer: naru\r\nDate: ";
     text.append(link_->worker_.date()).append("\r\nUpgrade: ").append(protocol);
     text.append("\r\nConnection: Upgrade\r\n").append(fields_).append("\r\n");
@@ -356,46 +356,21 @@ bool exchange::upgrade(std::string_view protocol, std::move_only_function<task<>
 
 namespace {
 
-/// The outermost coroutine of another protocol.
-struct running_upgrade {
-    struct promise_type : frame_memory {
-        template <class Then>
-        promise_type(stop_scope& in, std::size_t& count, const std::function<void()>& at_end, Then&,
-                     upgraded_stream&) noexcept
-            : scope(&in), running(&count), ended(&at_end) {
-            ++count;
-        }
-        stop_scope* scope;
-        std::size_t* running;
-        const std::function<void()>* ended;
-
-        struct final_awaiter {
-            bool await_ready() const noexcept { return false; }
-            void await_suspend(std::coroutine_handle<promise_type> self) const noexcept {
-                const promise_type& promise = self.promise();
-                std::size_t& count = *promise.running;
-                const std::function<void()>& told = *promise.ended;
-                self.destroy();
-                --count;
-                told();
-            }
-            void await_resume() const noexcept {}
-        };
-        running_upgrade get_return_object() const noexcept { return {}; }
-        std::suspend_never initial_suspend() const noexcept { return {}; }
-        final_awaiter final_suspend() const noexcept { return {}; }
-        void return_void() const noexcept {}
-        void unhandled_exception() const noexcept {}  // its connection has been closed with its frame
-    };
-};
-
-running_upgrade run_upgraded(stop_scope& /*in*/, std::size_t& /*count*/,
-                             const std::function<void()>& /*at_end*/,
-                             std::move_only_function<task<>(upgraded_stream)> then, upgraded_stream stream) {
-    co_await then(std::move(stream));
+detail::running_upgrade run_upgraded(detail::upgrades& /*in*/,
+                                     std::move_only_function<task<>(upgraded_stream)> then,
+                                     upgraded_stream& stream) {
+    task<> running = then(std::move(stream));
+    co_await std::move(running);
 }
 
 }  // namespace
+
+bool exchange::upgrade(std::string_view protocol, std::move_only_function<task<>(upgraded_stream)> then) {
+    return upgrade_by(protocol,
+                      [then = std::move(then)](detail::upgrades& in, upgraded_stream& stream) mutable {
+                          run_upgraded(in, std::move(then), stream);
+                      });
+}
 
 // The 101 has gone: the socket is the other protocol's, with what has come behind the request.
 void connection::hand_over() noexcept {
@@ -410,18 +385,17 @@ void connection::hand_over() noexcept {
     } catch (const std::bad_alloc&) {
         return close();
     }
-    auto then = std::move(*turn_->then);
+    auto start = std::move(*turn_->then);
     upgraded_stream stream(tcp_stream(home.loop_, target), std::move(received));
     target = {};
     release_turn();
-    ++home.upgraded_;  // the connection's end must not be the loop's
+    ++home.upgrades_.running;  // the connection's end must not be the loop's
     home.destroy(*this);
     try {
-        run_upgraded(home.root_.scope(), home.upgraded_, home.ended_upgrade_, std::move(then),
-                     std::move(stream));
+        start(home.upgrades_, stream);
     } catch (const std::bad_alloc&) {  // no frame: the stream has closed it
     }
-    --home.upgraded_;
+    --home.upgrades_.running;
     home.stop_if_drained();
 }
 

@@ -22,7 +22,7 @@ constexpr std::array<std::uint8_t, 256> name_classes = [] {
     return table;
 }();
 
-// reg-name [":" port]
+// reg-name [":" port], byte by byte.
 bool is_named_host(std::string_view text) noexcept {
     std::uint8_t seen = 0;
     std::uint8_t before = 0;
@@ -36,6 +36,65 @@ bool is_named_host(std::string_view text) noexcept {
     if (size == text.size()) return true;
     const std::string_view port = text.substr(size + 1);
     return port.size() <= 5 && port.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+#if defined(__SSE2__)
+
+// What up to 32 bytes are, a bit for each, the first at the bottom. Of the 32 bytes that end with them others
+// are read, too.
+struct host_bytes {
+    explicit host_bytes(std::string_view text) noexcept {
+        const char* const end = text.data() + text.size();
+        add(end - 16, 16);
+        if (text.size() > 16) add(end - 32, 0);
+        for (unsigned* const each : {&in_names, &digits, &dots, &colons})
+            *each >>= 32 - text.size();
+    }
+    void add(const char* from, unsigned place) noexcept {
+        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+        const auto is = [](__m128i each, char what) noexcept {
+            return _mm_cmpeq_epi8(each, _mm_set1_epi8(what));
+        };
+        const auto within = [](__m128i each, char first, char last) noexcept {
+            const __m128i above = _mm_sub_epi8(each, _mm_set1_epi8(first));
+            return _mm_cmpeq_epi8(_mm_min_epu8(above, _mm_set1_epi8(static_cast<char>(last - first))), above);
+        };
+        const auto mask_of = [place](__m128i found) noexcept {
+            return static_cast<unsigned>(_mm_movemask_epi8(found)) << place;
+        };
+        const __m128i figure = within(bytes, '0', '9');
+        const __m128i point = is(bytes, '.');
+        const __m128i letter = within(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), 'a', 'z');
+        digits |= mask_of(figure);
+        dots |= mask_of(point);
+        colons |= mask_of(is(bytes, ':'));
+        in_names |= mask_of(_mm_or_si128(_mm_or_si128(letter, is(bytes, '-')), _mm_or_si128(figure, point)));
+    }
+    unsigned in_names = 0;  // letters, digits, '-' and '.'
+    unsigned digits = 0;
+    unsigned dots = 0;
+    unsigned colons = 0;
+};
+
+#endif
+
+// Whether it is a name such as nearly all are, perhaps with a port. False: look at it byte by byte. Bytes in
+// front of it may be looked at, from `begin` on.
+inline bool is_usual_host([[maybe_unused]] std::string_view text,
+                          [[maybe_unused]] const char* begin) noexcept {
+#if defined(__SSE2__)
+    if (text.size() < 2 || text.size() > 32 || text.data() + text.size() - begin < 32) return false;
+    const host_bytes seen(text);
+    const unsigned all = ~0u >> (32 - text.size());
+    const unsigned colon = seen.colons & (0 - seen.colons);  // the first
+    const unsigned name = colon == 0 ? all : colon - 1;
+    const bool two_dots = (seen.dots & (seen.dots >> 1) & name) != 0;
+    const bool short_port = colon == 0 || colon > all >> 6;
+    return name > 1 && (seen.in_names & name) == name && !two_dots && (seen.digits | name | colon) == all &&
+           short_port;
+#else
+    return false;
+#endif
 }
 
 method method_of(std::string_view name) noexcept {
@@ -76,7 +135,7 @@ parse_status request_parser::refuse(std::uint16_t status, const char* reason) no
     return parse_status::refused;
 }
 
-text_range request_parser::range_of(std::string_view piece) const noexcept {
+inline text_range request_parser::range_of(std::string_view piece) const noexcept {
     return {static_cast<std::uint16_t>(piece.data() - base_), static_cast<std::uint16_t>(piece.size())};
 }
 
@@ -106,12 +165,14 @@ parse_status request_parser::parse(std::string_view bytes) noexcept {
 }
 
 // The next complete line, without its CRLF. Only CRLF ends a line: a CR or LF alone is where parsers differ.
-parse_status request_parser::next_line(std::string_view bytes, std::string_view& line) noexcept {
+inline parse_status request_parser::next_line(std::string_view bytes, std::string_view& line) noexcept {
     const char* const begin = base_ + line_;
     const char* const end = base_ + bytes.size();
-    const char* const found = find_control(base_ + std::max(line_, scanned_), end);
+    const bool is_empty = end - begin >= 2 && begin[0] == '\r' && begin[1] == '\n';  // the head's end
+    const char* const found = is_empty ? begin : find_control(base_ + std::max(line_, scanned_), end);
     const auto length = static_cast<std::size_t>(found - begin);
-    if (end - found >= 2 && found[0] == '\r' && found[1] == '\n' && length <= limits::request_line_bytes) {
+    if (is_empty ||
+        (end - found >= 2 && found[0] == '\r' && found[1] == '\n' && length <= limits::request_line_bytes)) {
         line = {begin, length};
         line_ = scanned_ = static_cast<std::uint32_t>(found + 2 - base_);
         return parse_status::complete;
@@ -134,7 +195,7 @@ parse_status request_parser::next_line(std::string_view bytes, std::string_view&
     return parse_status::complete;
 }
 
-parse_status request_parser::parse_request_line(std::string_view line) noexcept {
+inline parse_status request_parser::parse_request_line(std::string_view line) noexcept {
     // As nearly all are: the version is known to be good, and what is in front of it has no space but one, or
     // has a target with a character that may not be there.
     constexpr std::string_view get = "GET ";
@@ -175,14 +236,14 @@ parse_status request_parser::parse_version(std::string_view version) noexcept {
     return parse_status::need_more;
 }
 
-bool request_parser::look_at_target(std::string_view target) noexcept {
+inline bool request_parser::look_at_target(std::string_view target) noexcept {
     const target_look seen = look_at(target, end_);
     head_.path_length = static_cast<std::uint16_t>(seen.path_length);
     head_.plain_path = seen.plain_path;
     return seen.allowed;
 }
 
-parse_status request_parser::parse_target(std::string_view target) noexcept {
+inline parse_status request_parser::parse_target(std::string_view target) noexcept {
     if (target.empty() || !look_at_target(target))
         return refuse(400, "the target has a character that may not be there");
     if (head_.method == method::connect) {
@@ -215,8 +276,12 @@ parse_status request_parser::parse_target(std::string_view target) noexcept {
     return parse_status::need_more;
 }
 
-parse_status request_parser::parse_header(std::string_view line) noexcept {
+inline parse_status request_parser::parse_header(std::string_view line) noexcept {
     if (++head_.header_count > limits::header_count) return refuse(431, "too many header fields");
+    // The one that each request has, as nearly all write it: nothing is left to trim.
+    constexpr std::string_view host = "Host: ";
+    if (line.size() > host.size() && line.starts_with(host) && line[host.size()] > ' ' && line.back() > ' ')
+        return take_host(line.substr(host.size()));
     const char* name_end = line.data();
     const char* const end = line.data() + line.size();
     while (name_end < end && token_bytes[static_cast<unsigned char>(*name_end)])
@@ -232,7 +297,7 @@ parse_status request_parser::parse_header(std::string_view line) noexcept {
     return take_field(name, trimmed({name_end + 1, static_cast<std::size_t>(end - name_end - 1)}));
 }
 
-void request_parser::remember(field which, std::string_view value) noexcept {
+inline void request_parser::remember(field which, std::string_view value) noexcept {
     const std::uint16_t bit = request_head::bit(which);
     if ((head_.present & bit) != 0) {
         head_.repeated |= bit;
@@ -291,9 +356,9 @@ parse_status request_parser::take_field(std::string_view name, std::string_view 
     return parse_status::need_more;
 }
 
-parse_status request_parser::take_host(std::string_view value) noexcept {
+inline parse_status request_parser::take_host(std::string_view value) noexcept {
     if (++framing_.hosts > 1) return refuse(400, "more than one Host field");
-    if (!is_host(value)) return refuse(400, "a malformed Host field");
+    if (!is_usual_host(value, base_) && !is_host(value)) return refuse(400, "a malformed Host field");
     remember(field::host, value);
     return parse_status::need_more;
 }
@@ -341,7 +406,7 @@ parse_status request_parser::take_connection(std::string_view value) noexcept {
 }
 
 // What can be judged only when all fields are known.
-parse_status request_parser::finish() noexcept {
+inline parse_status request_parser::finish() noexcept {
     if (framing_.hosts == 0 && head_.minor_version > 0) return refuse(400, "no Host field");
     if (framing_.codings > 0) {
         // A length beside a coding is how requests are smuggled (RFC 9112, section 6.1).

@@ -48,16 +48,24 @@ inline const char* find_control_portable(const char* from, const char* end) noex
 /// The first control character in [from, end), or end.
 inline const char* find_control(const char* from, const char* end) noexcept {
 #if defined(__SSE2__)
+    const char* const begin = from;
     const __m128i last_control = _mm_set1_epi8(0x1f);
     const __m128i tab = _mm_set1_epi8('\t');
     const __m128i rubout = _mm_set1_epi8(0x7f);
-    for (; end - from >= 16; from += 16) {
-        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    const auto controls = [&](const char* sixteen) noexcept {
+        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(sixteen));
         const __m128i low = _mm_cmpeq_epi8(_mm_max_epu8(bytes, last_control), last_control);
         const __m128i found =
             _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), low), _mm_cmpeq_epi8(bytes, rubout));
-        const auto mask = static_cast<unsigned>(_mm_movemask_epi8(found));
+        return static_cast<unsigned>(_mm_movemask_epi8(found));
+    };
+    for (; end - from >= 16; from += 16) {
+        const unsigned mask = controls(from);
         if (mask != 0) return from + std::countr_zero(mask);
+    }
+    if (from != begin) {  // the rest together with bytes before it, which are no controls
+        const unsigned mask = controls(end - 16);
+        return mask != 0 ? end - 16 + std::countr_zero(mask) : end;
     }
 #endif
     return find_control_portable(from, end);
@@ -92,6 +100,50 @@ inline target_look look_at_portable(std::string_view target, std::size_t at, tar
     return known;
 }
 
+#if defined(__SSE2__)
+
+/// Sixteen bytes of a target, and which of them belong to it.
+struct target_block {
+    explicit target_block(const char* from, std::size_t left) noexcept
+        : bytes(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))),
+          size(std::min<std::size_t>(left, 16)),
+          inside((1u << size) - 1) {}
+
+    __m128i where(char byte) const noexcept { return _mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte)); }
+    static unsigned mask_of(__m128i found) noexcept {
+        return static_cast<unsigned>(_mm_movemask_epi8(found));
+    }
+
+    /// Only bytes that may stand in a target, and in its path as they are. False, too, for some that may: one
+    /// comparison is for '#', '%', '!' and '\'', one for '?' and DEL, one for all up to the space and from
+    /// 0x80 on.
+    bool plain() const noexcept {
+        const __m128i escape = _mm_cmpeq_epi8(_mm_or_si128(bytes, _mm_set1_epi8(6)), _mm_set1_epi8('#' | 6));
+        const __m128i query = _mm_cmpeq_epi8(_mm_or_si128(bytes, _mm_set1_epi8(0x40)), _mm_set1_epi8(0x7f));
+        const __m128i outside = _mm_cmplt_epi8(bytes, _mm_set1_epi8('!'));
+        const __m128i found = _mm_or_si128(_mm_or_si128(escape, query), _mm_or_si128(outside, where('\\')));
+        return (mask_of(found) & inside) == 0;
+    }
+    bool allowed() const noexcept {
+        const __m128i space = _mm_set1_epi8(' ');
+        const __m128i out = _mm_or_si128(_mm_cmpeq_epi8(_mm_max_epu8(bytes, space), space),
+                                         _mm_or_si128(where('#'), where(0x7f)));
+        return (mask_of(out) & inside) == 0;
+    }
+    /// In front of the query.
+    std::size_t path_bytes() const noexcept {
+        const unsigned question = mask_of(where('?')) & inside;
+        return question == 0 ? size : static_cast<std::size_t>(std::countr_zero(question));
+    }
+    unsigned escapes() const noexcept { return mask_of(_mm_or_si128(where('%'), where('\\'))); }
+
+    __m128i bytes;
+    std::size_t size;
+    unsigned inside;
+};
+
+#endif
+
 /// What `target` is made of. Bytes up to `readable` may be looked at, beyond the target, too.
 inline target_look look_at(std::string_view target, const char* readable) noexcept {
     target_look seen;
@@ -99,30 +151,21 @@ inline target_look look_at(std::string_view target, const char* readable) noexce
     std::size_t at = 0;
 #if defined(__SSE2__)
     unsigned slash_before = 0;
-    const auto where = [](__m128i bytes, char byte) noexcept {
-        return _mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte));
-    };
-    const auto mask_of = [](__m128i found) noexcept {
-        return static_cast<unsigned>(_mm_movemask_epi8(found));
-    };
     for (; at < target.size() && readable - (target.data() + at) >= 16; at += 16) {
-        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(target.data() + at));
-        const std::size_t left = target.size() - at;
-        const unsigned inside = left >= 16 ? 0xffffu : (1u << left) - 1;
-        const __m128i space = _mm_set1_epi8(' ');
-        const __m128i out = _mm_or_si128(_mm_cmpeq_epi8(_mm_max_epu8(bytes, space), space),
-                                         _mm_or_si128(where(bytes, '#'), where(bytes, 0x7f)));
-        seen.allowed = seen.allowed && (mask_of(out) & inside) == 0;
-        if (seen.path_length < at) continue;  // in the query
-        const unsigned question = mask_of(where(bytes, '?')) & inside;
-        const std::size_t path_bytes = question == 0 ? std::min<std::size_t>(left, 16)
-                                                     : static_cast<std::size_t>(std::countr_zero(question));
-        const unsigned path = (1u << path_bytes) - 1;
-        const __m128i slashes = where(bytes, '/');
-        const unsigned slash = mask_of(slashes);
-        const unsigned dot_or_slash = mask_of(_mm_or_si128(slashes, where(bytes, '.')));
-        const unsigned escapes = mask_of(_mm_or_si128(where(bytes, '%'), where(bytes, '\\')));
-        if (((((slash << 1) | slash_before) & dot_or_slash) | escapes) & path) seen.plain_path = false;
+        const target_block block(target.data() + at, target.size() - at);
+        std::size_t path_bytes = block.size;
+        unsigned escapes = 0;
+        if (seen.path_length < at || !block.plain()) {
+            seen.allowed = seen.allowed && block.allowed();
+            if (seen.path_length < at) continue;  // in the query
+            path_bytes = block.path_bytes();
+            escapes = block.escapes();
+        }
+        const __m128i slashes = block.where('/');
+        const unsigned slash = target_block::mask_of(slashes);
+        const unsigned dot_or_slash = target_block::mask_of(_mm_or_si128(slashes, block.where('.')));
+        const unsigned twisted = (((slash << 1) | slash_before) & dot_or_slash) | escapes;
+        if ((twisted & ((1u << path_bytes) - 1)) != 0) seen.plain_path = false;
         slash_before = slash >> 15;
         seen.path_length += path_bytes;
     }

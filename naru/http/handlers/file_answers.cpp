@@ -131,12 +131,12 @@ connection::next_step connection::answer_found(const disk_answer& found) noexcep
         return answer_status(503, "Too much is being sent to slow readers for the moment.",
                              "Retry-After: 1\r\n");
     }
-    return answer(*found.document);
+    if (found.document->content->is == document::kind::file) return answer_file(*found.document);
+    return answer_listing(*found.document);
 }
 
-connection::next_step connection::answer(cached_document& from) noexcept {
+connection::next_step connection::answer_listing(cached_document& from) noexcept {
     const document& what = *from.content;
-    if (what.is == document::kind::file) return answer_file(from);
     head_writer head(200, worker_.date());
     head.add("Content-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\nCache-Control: no-cache\r\n",
              what.text.size());
@@ -162,10 +162,18 @@ connection::next_step connection::answer_file(cached_document& from) noexcept {
     const bool plain = (request.present & conditional) == 0;
     if (plain && keep_alive_ && request.method == method::get && request.minor_version > 0 && !is_dressed())
         return answer_ready(from, what);
+    return answer_made(from, what, in);
+}
 
+// With a head of its own.
+connection::next_step connection::answer_made(cached_document& from, const representation& what,
+                                              coding in) noexcept {
+    const document& file = *from.content;
+    const request_head& request = turn_->parser.head();
+    const std::string_view text = turn_->head;
     unsigned status = 200;
     range_list ranges;
-    if (!plain) {
+    if ((request.present & conditional) != 0) {
         const std::int64_t now = worker_.unix_seconds();
         switch (evaluate(request, text, what.validate_by(), now)) {
             case precondition::failed:
@@ -220,7 +228,7 @@ connection::next_step connection::answer_unsatisfiable(std::uint64_t size) noexc
 
 // The hot path: a head prepared when the file was read, and the content behind it.
 connection::next_step connection::answer_ready(cached_document& from, const representation& what) noexcept {
-    log(200, what.status.size);
+    if (worker_.log_ != nullptr) log(200, what.status.size);
     if (!is_stream_ && what.ready_has_content() &&
         turn_->filled + what.ready.size() <= limits::output_bytes) {
         append_ready(what, what.ready.size());

@@ -29,10 +29,19 @@ std::uint64_t mix(std::uint64_t a, std::uint64_t b) noexcept {
 #endif
 }
 
-std::uint64_t load(const char* from, std::size_t count) noexcept {
-    std::uint64_t word = 0;
-    std::memcpy(&word, from, count);
+template <class Word>
+std::uint64_t load(const char* from) noexcept {
+    Word word = 0;
+    std::memcpy(&word, from, sizeof word);
     return word;
+}
+
+// Up to eight bytes in one word. What is read twice does no harm: their number is hashed, too.
+std::uint64_t load_rest(const char* from, std::size_t count) noexcept {
+    if (count >= 4) return load<std::uint32_t>(from) << 32 | load<std::uint32_t>(from + count - 4);
+    if (count == 0) return 0;
+    const auto at = [from](std::size_t index) noexcept { return load<std::uint8_t>(from + index); };
+    return at(0) << 16 | at(count / 2) << 8 | at(count - 1);
 }
 
 }  // namespace
@@ -59,8 +68,8 @@ std::uint64_t file_cache::hash_of(std::string_view path) const noexcept {
     const char* at = path.data();
     std::size_t left = path.size();
     for (; left >= 8; at += 8, left -= 8)
-        hash = mix(hash ^ load(at, 8), odd);
-    return mix(hash ^ load(at, left), odd ^ seed_);
+        hash = mix(hash ^ load<std::uint64_t>(at), odd);
+    return mix(hash ^ load_rest(at, left), odd ^ seed_);
 }
 
 cached_document* file_cache::find(std::string_view path) noexcept {

@@ -66,9 +66,11 @@ connection::next_step connection::handle_routed() noexcept {
     route_match found;
     const auto decoded = locate(found, scratch);
     if (!decoded) return answer_status(400, "The path is malformed.");
-    exchange x(*this);
-    x.path_ =
+    const std::string_view path =
         decoded->empty() ? std::string_view("/") : std::string_view(decoded->data() - 1, decoded->size() + 1);
+    if (goes_to_a_coroutine(found)) return begin_call(found, path);
+    exchange x(*this);
+    x.path_ = path;
     x.route_ = found.found;
     x.params_ = found.params;
     x.param_count_ = found.param_count;
@@ -80,8 +82,7 @@ connection::next_step connection::handle_routed() noexcept {
 }
 
 connection::next_step connection::handle_match(exchange& x, const route_match& found) noexcept {
-    if (goes_to_a_coroutine(found)) return begin_call(x);
-    for (const detail::handler& step : turn_->serves->site->for_host(x.authority()).before) {
+    for (const detail::handler& step : turn_->serves->site->for_host_of(x).before) {
         step.call(step.object.get(), x);
         if (x.answered_) return finish_function(x);
     }

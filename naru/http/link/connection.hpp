@@ -101,14 +101,14 @@ struct turn {
     std::string text;                 // generated: part heads, long redirects, contents of handlers' answers
 
     // Who answers.
-    served_site* serves = nullptr;   // counted there
-    file_service* files = nullptr;   // whose document is held, or waited for
-    const route* mounted = nullptr;  // by which those files were found
-    call* calls = nullptr;           // a coroutine handler
-    exchange* speaks = nullptr;      // of a handler that runs now
-    std::uint64_t body_limit = 0;    // for the body that is read and dropped
-    std::string added_fields;        // by middleware, for an answer of ours
-    std::unique_ptr<std::move_only_function<task<>(upgraded_stream)>> then;  // behind a 101
+    served_site* serves = nullptr;                // counted there
+    file_service* files = nullptr;                // whose document is held, or waited for
+    const route* mounted = nullptr;               // by which those files were found
+    call* calls = nullptr;                        // a coroutine handler
+    exchange* speaks = nullptr;                   // of a handler that runs now
+    std::uint64_t body_limit = 0;                 // for the body that is read and dropped
+    std::string added_fields;                     // by middleware, for an answer of ours
+    std::unique_ptr<detail::upgrade_start> then;  // behind a 101
 
     struct send_step : send_operation {
         explicit send_step(turn& of) noexcept;
@@ -267,7 +267,7 @@ class connection : operation, timer {
                               std::string_view body);
 
     // call.cpp
-    next_step begin_call(const exchange& from) noexcept;
+    next_step begin_call(const route_match& found, std::string_view path) noexcept;
     next_step finish_call() noexcept;
     void call_ended() noexcept;
     void end_call() noexcept;
@@ -299,8 +299,9 @@ class connection : operation, timer {
     void wait_for_disk() noexcept;
     void leave_disk() noexcept;
     next_step answer_found(const disk_answer& found) noexcept;
-    next_step answer(cached_document& from) noexcept;
+    next_step answer_listing(cached_document& from) noexcept;
     next_step answer_file(cached_document& from) noexcept;
+    next_step answer_made(cached_document& from, const representation& what, coding in) noexcept;
     next_step answer_ready(cached_document& from, const representation& what) noexcept;
     next_step answer_ranges(cached_document& from, const representation& what, coding in,
                             std::span<const byte_range> ranges) noexcept;

@@ -21,7 +21,7 @@ worker::worker(loop& on, const server_options& options, const std::shared_ptr<co
       threads_(threads),
       root_(on),
       frames_(on),
-      ended_upgrade_([this] { stop_if_drained(); }),
+      upgrades_{.scope = &root_.scope(), .ended = [this] { stop_if_drained(); }},
       look_interval_(std::clamp<duration>(
           std::min(options.timeouts.write, options.least_rates.over) / (2 * limits::looks_per_time),
           limits::look_interval_when_scarce, limits::look_interval)),
@@ -31,7 +31,7 @@ worker::worker(loop& on, const server_options& options, const std::shared_ptr<co
 }
 
 worker::~worker() {
-    NARU_ASSERT(connections_.live() == 0 && upgraded_ == 0);
+    NARU_ASSERT(connections_.live() == 0 && upgrades_.running == 0);
     if (sweep_.queued || drain_order_.given.load() != drain_order_.carried_out)
         loop_.run_for_one_tick(duration(0));
     const frame_pool::use frames(frames_);  // what handlers keep for the loop may have some

@@ -125,7 +125,8 @@ void worker::end_idle() noexcept {
 }
 
 void worker::stop_if_drained() noexcept {
-    if (!draining_ || listens() || connections_.live() > 0 || upgraded_ > 0 || leaving_ > 0 || !flush_.idle())
+    if (!draining_ || listens() || connections_.live() > 0 || upgrades_.running > 0 || leaving_ > 0 ||
+        !flush_.idle())
         return;
     if (arriving_.load(std::memory_order_acquire) != 0) return;
     if (!looks_at_disk()) return loop_.stop();

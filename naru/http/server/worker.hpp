@@ -231,8 +231,7 @@ class worker {
     std::string encoded_;  // room for whole answers
     std::array<std::string, 8> spare_;
     std::size_t spares_ = 0;
-    std::size_t upgraded_ = 0;  // connections that speak another protocol
-    const std::function<void()> ended_upgrade_;
+    detail::upgrades upgrades_;  // connections that speak another protocol
     object_pool<call> calls_;
     struct tls_end {
         void operator()(tls_service* each) const noexcept;

@@ -25,6 +25,11 @@ struct site_data {
 
     /// Of the host that an authority names, or this.
     const site_data& for_host(std::string_view authority) const noexcept;
+    /// The same for the authority of a request, which is looked at only if there are hosts.
+    template <class Exchange>
+    const site_data& for_host_of(const Exchange& x) const noexcept {
+        return by_host.empty() ? *this : for_host(x.authority());
+    }
 };
 
 }  // namespace naru::http::detail

@@ -35,6 +35,21 @@ struct accepted_websocket {
 naru::websocket::peer peer_of(upgraded_stream&& stream, std::shared_ptr<const websocket_options> with,
                               const naru::websocket::agreement& agreed) noexcept;
 
+/// websocket::attend, as the outermost coroutine.
+template <class Handler>
+running_upgrade run_websocket(upgrades& /*in*/, websocket_peer made, Handler handler) {
+    if (!made) co_return;
+    bool thrown = false;
+    try {
+        task<> running = naru::websocket::detail::attending::begin(made, handler);
+        co_await std::move(running);
+    } catch (...) {
+        thrown = true;
+    }
+    task<> closing = naru::websocket::detail::attending::end(made, thrown);
+    co_await std::move(closing);
+}
+
 }  // namespace detail
 
 /// For a handler of one's own, which looks at the request first: answers the handshake, and runs
@@ -50,12 +65,12 @@ bool upgrade_to_websocket(exchange& x, std::shared_ptr<const websocket_options> 
     using accepted = detail::accepted_websocket<Handler>;
     auto kept =
         std::unique_ptr<accepted>(new accepted{std::move(with), std::move(*agreed), std::move(handler)});
-    auto start = [kept = std::move(kept)](upgraded_stream stream) mutable {
+    auto start = [kept = std::move(kept)](detail::upgrades& in, upgraded_stream& stream) mutable {
         const std::unique_ptr<accepted> now = std::move(kept);
-        return naru::websocket::attend(detail::peer_of(std::move(stream), now->options, now->agreed),
-                                       std::move(now->handler));
+        detail::run_websocket(in, detail::peer_of(std::move(stream), now->options, now->agreed),
+                              std::move(now->handler));
     };
-    if (x.upgrade("websocket", std::move(start))) return true;
+    if (x.upgrade_by("websocket", std::move(start))) return true;
     detail::refuse_websocket(x);
     return false;
 }

@@ -13,6 +13,10 @@
 
 namespace naru::websocket {
 
+namespace detail {
+struct attending;
+}
+
 /// result<message>: see peer::receive.
 class [[nodiscard]] receive_message_request : public naru::request<receive_message_request> {
  public:
@@ -195,8 +199,7 @@ class peer {
     tcp_stream& stream() noexcept { return to_->stream(); }
 
  private:
-    template <class Handler>
-    friend task<> attend(peer made, Handler handler);
+    friend struct detail::attending;
 
     explicit peer(connection& shared) noexcept : to_(&shared) { shared.retain(); }
 
@@ -215,8 +218,21 @@ class peer {
 
 namespace detail {
 
-/// Closes a connection whose handler has ended, also in a scope that is stopped.
+/// Closes a connection whose handler has ended, also in a scope that is stopped. A frame of its own, which an
+/// idle one has not.
 task<> end_of(connection& attended, bool thrown);
+
+struct attending {
+    template <class Handler>
+    static task<> begin(peer& made, Handler& handler) {
+        made.to_->set_attended(true);
+        return handler(peer(*made.to_));
+    }
+    static task<> end(peer& made, bool thrown) {
+        made.to_->set_attended(false);
+        return end_of(*made.to_, thrown);
+    }
+};
 
 }  // namespace detail
 
@@ -226,15 +242,15 @@ task<> end_of(connection& attended, bool thrown);
 template <class Handler>
 task<> attend(peer made, Handler handler) {
     if (!made) co_return;
-    made.to_->set_attended(true);
     std::exception_ptr thrown;
     try {
-        co_await handler(peer(*made.to_));
+        task<> running = detail::attending::begin(made, handler);
+        co_await std::move(running);
     } catch (...) {
         thrown = std::current_exception();
     }
-    made.to_->set_attended(false);
-    co_await detail::end_of(*made.to_, thrown != nullptr);  // a frame of its own, which an idle one has not
+    task<> closing = detail::attending::end(made, thrown != nullptr);
+    co_await std::move(closing);
     if (thrown) std::rethrow_exception(thrown);
 }
 

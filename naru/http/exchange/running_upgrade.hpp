@@ -1,0 +1,53 @@
+// Coroutines that serve connections after an upgrade: the outermost of each, which nobody awaits.
+#pragma once
+
+#include <naru/coro/frame.hpp>
+#include <naru/coro/scope.hpp>
+#include <naru/http/exchange/upgraded_stream.hpp>
+
+#include <coroutine>
+#include <cstddef>
+#include <functional>
+
+namespace naru::http::detail {
+
+/// What those of one loop have in common.
+struct upgrades {
+    stop_scope* scope;
+    std::size_t running = 0;
+    std::function<void()> ended;  ///< called when one has
+};
+
+/// Of a coroutine whose first parameter is `upgrades&`. It runs at once. Idle, a connection costs its frame
+/// as well, so nothing should be in it but what is needed by then.
+struct running_upgrade {
+    struct promise_type : frame_memory {
+        template <class... Arguments>
+        explicit promise_type(upgrades& in, Arguments&... /*unused*/) noexcept : scope(in.scope), home(&in) {
+            ++in.running;
+        }
+        stop_scope* scope;
+        upgrades* home;
+
+        struct final_awaiter {
+            bool await_ready() const noexcept { return false; }
+            void await_suspend(std::coroutine_handle<promise_type> self) const noexcept {
+                upgrades& others = *self.promise().home;
+                self.destroy();
+                --others.running;
+                others.ended();
+            }
+            void await_resume() const noexcept {}
+        };
+        running_upgrade get_return_object() const noexcept { return {}; }
+        std::suspend_never initial_suspend() const noexcept { return {}; }
+        final_awaiter final_suspend() const noexcept { return {}; }
+        void return_void() const noexcept {}
+        void unhandled_exception() const noexcept {}  // its connection has been closed with its frame
+    };
+};
+
+/// Begins the coroutine of a connection. The stream is lent for the call: it is to be taken.
+using upgrade_start = std::move_only_function<void(upgrades&, upgraded_stream&)>;
+
+}  // namespace naru::http::detail
