@@ -1,5 +1,7 @@
 #include <naru/coro/combine.hpp>
 
+#include <random>
+
 namespace naru::detail {
 
 duration jittered(duration pause, double jitter) {

@@ -2,10 +2,10 @@
 // gives them, or a world that is simulated (naru/sim).
 #pragma once
 
+#include <naru/core/chrono.hpp>
 #include <naru/core/clock.hpp>
 #include <naru/core/result.hpp>
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>

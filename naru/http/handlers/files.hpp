@@ -1,9 +1,9 @@
 // Files beneath a directory, as a handler.
 #pragma once
 
+#include <naru/core/chrono.hpp>
 #include <naru/fs/files.hpp>
 
-#include <chrono>
 #include <memory>
 #include <string>
 

@@ -2,11 +2,11 @@
 #pragma once
 
 #include <naru/backend/choose_backend.hpp>
+#include <naru/core/chrono.hpp>
 #include <naru/os/address.hpp>
 #include <naru/os/socket.hpp>
 #include <naru/os/socket_options.hpp>
 
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
