@@ -1,4 +1,4 @@
-// The functions of {fmt}, compiled once into a static library. As headers only they are compiled again in
+// The functions of {fmt}, compiled once, into the component http. As headers only they are compiled again in
 // every file that formats anything (GCC: 3 of 5 s for a typical one); Debian's own library is a shared one,
 // and naru is one file that can be copied.
 #include <fmt/format-inl.h>

@@ -1,6 +1,8 @@
 // Everything a program that serves or calls over the network needs.
 #pragma once
 
+#include <naru/core/language.hpp>
+
 #include <naru/backend/choose_backend.hpp>
 #include <naru/coro/channel.hpp>
 #include <naru/coro/combine.hpp>

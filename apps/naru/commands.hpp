@@ -16,5 +16,7 @@ void add_load(CLI::App& program, action& chosen);
 void add_lab(CLI::App& program, action& chosen);
 void add_lab_server(CLI::App& program, action& chosen);
 void add_doctor(CLI::App& program, action& chosen);
+/// The commands manual and completion, which describe `program`: it must outlive what is chosen.
+void add_manual(CLI::App& program, action& chosen);
 
 }  // namespace naru::program

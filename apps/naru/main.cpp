@@ -2,6 +2,7 @@
 #include "commands.hpp"
 #include "output.hpp"
 #include "system.hpp"
+#include "version.hpp"
 
 #include <exception>
 #include <sstream>
@@ -25,7 +26,8 @@ int explain(const CLI::App& program, const CLI::ParseError& error) {
 
 int run(int argc, char** argv) {
     CLI::App program("naru: an event-driven web server on select, poll, epoll, io_uring and iocp.");
-    program.set_version_flag("--version", "naru " NARU_VERSION);
+    program.set_version_flag("--version", version_text(),
+                             "Say the version, the build, the engines and the libraries");
     program.require_subcommand(1);
     program.allow_windows_style_options(false);  // a path may begin with a slash there, too
     program.failure_message([](const CLI::App*, const CLI::Error& error) {
@@ -37,6 +39,7 @@ int run(int argc, char** argv) {
     add_lab(program, chosen);
     add_lab_server(program, chosen);
     add_doctor(program, chosen);
+    add_manual(program, chosen);
     try {
         program.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

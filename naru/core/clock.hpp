@@ -1,7 +1,8 @@
 // Time as the loop sees it: a monotonic instant in nanoseconds.
 #pragma once
 
-#include <chrono>
+#include <naru/core/chrono.hpp>
+
 #include <cstdint>
 
 namespace naru {
@@ -20,7 +21,7 @@ class time_source {
 
 namespace detail {
 
-inline constinit thread_local time_source* current_time_source = nullptr;
+[[gnu::visibility("default")]] inline constinit thread_local time_source* current_time_source = nullptr;
 
 }  // namespace detail
 

@@ -2,7 +2,8 @@
 // The HTTP server's own limits are in http/limits.hpp.
 #pragma once
 
-#include <chrono>
+#include <naru/core/chrono.hpp>
+
 #include <cstddef>
 #include <cstdint>
 

@@ -1,6 +1,8 @@
 // Errors of operation are values: result<T> is a T or a std::error_code.
 #pragma once
 
+#include <naru/core/language.hpp>
+
 #include <cerrno>
 #include <cstdint>
 #include <expected>

@@ -6,7 +6,7 @@
 
 #include <concepts>
 #include <cstddef>
-#include <ranges>
+#include <span>
 #include <type_traits>
 
 namespace naru {

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <functional>
-#include <random>
 #include <tuple>
 #include <type_traits>
 #include <utility>

@@ -94,7 +94,7 @@ struct child_frame {
 };
 
 /// Children that start within each other's start: how many.
-inline thread_local unsigned nested_starts = 0;
+[[gnu::visibility("default")]] inline thread_local unsigned nested_starts = 0;
 
 /// Makes a child, and counts how deep in other children's starts it is made.
 template <class Make>

@@ -1,6 +1,8 @@
 // HTTP as a library: what a program that serves includes.
 #pragma once
 
+#include <naru/core/language.hpp>
+
 #include <naru/http/exchange/answer_head.hpp>
 #include <naru/http/exchange/events.hpp>
 #include <naru/http/exchange/exchange.hpp>

@@ -1,9 +1,9 @@
 // What the peers of HTTP, clients and servers, may ask at most.
 #pragma once
 
+#include <naru/core/chrono.hpp>
 #include <naru/core/limits.hpp>
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 

@@ -3,6 +3,7 @@
 // (naru/sim).
 #pragma once
 
+#include <naru/core/chrono.hpp>
 #include <naru/core/clock.hpp>
 #include <naru/core/result.hpp>
 #include <naru/loop/engine.hpp>
@@ -10,7 +11,6 @@
 #include <naru/os/file_system.hpp>
 #include <naru/os/socket.hpp>
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>

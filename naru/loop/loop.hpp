@@ -2,6 +2,7 @@
 // completed, and expires deadlines.
 #pragma once
 
+#include <naru/core/chrono.hpp>
 #include <naru/core/clock.hpp>
 #include <naru/core/object_pool.hpp>
 #include <naru/core/slot_table.hpp>
@@ -12,7 +13,6 @@
 #include <naru/loop/timers.hpp>
 
 #include <atomic>
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <thread>

@@ -1,11 +1,11 @@
 // Making sockets: the blocking-free calls that come before a handle.
 #pragma once
 
+#include <naru/core/chrono.hpp>
 #include <naru/core/result.hpp>
 #include <naru/os/address.hpp>
 #include <naru/os/socket_options.hpp>
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -18,7 +18,8 @@ namespace naru {
 inline constexpr int foreign_descriptors = 1 << 30;
 /// What closes one of those; set by who hands them out.
 using descriptor_closer = void (*)(int) noexcept;
-inline constinit thread_local descriptor_closer close_foreign_descriptor = nullptr;
+[[gnu::visibility("default")]] inline constinit thread_local descriptor_closer close_foreign_descriptor =
+    nullptr;
 
 /// A descriptor with one owner, closed at the end of its life. For descriptors that are not in a loop yet,
 /// and for files.

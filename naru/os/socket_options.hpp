@@ -2,9 +2,9 @@
 // What a system has no equivalent for is ENOTSUP there (docs/backends.md).
 #pragma once
 
+#include <naru/core/chrono.hpp>
 #include <naru/core/result.hpp>
 
-#include <chrono>
 #include <optional>
 
 namespace naru::socket_options {

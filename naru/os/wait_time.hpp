@@ -1,10 +1,10 @@
 // How long a wait for the system may last, in its milliseconds.
 #pragma once
 
+#include <naru/core/chrono.hpp>
 #include <naru/core/clock.hpp>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 
 namespace naru {

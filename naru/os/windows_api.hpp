@@ -2,6 +2,7 @@
 #pragma once
 
 #include <naru/core/bytes.hpp>
+#include <naru/core/chrono.hpp>
 
 #include <winsock2.h>
 // After winsock2.h, which they need.
@@ -10,7 +11,6 @@
 #include <winternl.h>
 #include <ws2tcpip.h>
 
-#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>

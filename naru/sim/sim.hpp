@@ -1,5 +1,7 @@
 // Everything a program needs to run in a simulated world.
 #pragma once
 
+#include <naru/core/language.hpp>
+
 #include <naru/sim/host.hpp>
 #include <naru/sim/world.hpp>

@@ -105,7 +105,15 @@ class CommandLine(Case):
     def test_version(self):
         done = self.run_program("--version")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        self.assertRegex(done.stdout, r"^naru \d+\.\d+\.\d+\n$")
+        self.assertRegex(done.stdout, r"^naru \d+\.\d+\.\d+\nbuild: .+\ncompiler: (clang|GCC) [\d.]+\nengines: .*epoll.*\nlibraries: .+\n$")
+
+    def test_manual_and_completion(self):
+        self.assertTrue(self.run_program("manual").stdout.startswith(".TH NARU 1 "))
+        self.assertIn("\\-\\-listen", self.run_program("manual", "serve").stdout)
+        self.assertIn("complete ", self.run_program("completion", "bash").stdout)
+        self.check_refused("manual", "swim", says="there is no command swim")
+        self.check_refused("completion", "tcsh", says="no completion for tcsh")
+        self.check_refused("manual", "--output", "/none/naru.1", says="cannot write /none/naru.1")
 
     def test_doctor(self):
         done = self.run_program("doctor")

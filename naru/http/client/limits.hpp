@@ -1,7 +1,8 @@
 // The HTTP client's maxima, by name. What a server may send at most is in naru/http/limits.hpp.
 #pragma once
 
-#include <chrono>
+#include <naru/core/chrono.hpp>
+
 #include <cstddef>
 
 namespace naru::http::limits {

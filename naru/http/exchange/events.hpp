@@ -1,9 +1,9 @@
 // Server-sent events (WHATWG HTML, section 9.2).
 #pragma once
 
+#include <naru/core/chrono.hpp>
 #include <naru/http/exchange/exchange.hpp>
 
-#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>

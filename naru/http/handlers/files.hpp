@@ -1,10 +1,10 @@
 // Files beneath a directory, as a handler.
 #pragma once
 
+#include <naru/core/chrono.hpp>
 #include <naru/fs/files.hpp>
 #include <naru/http/limits.hpp>
 
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>

@@ -1,10 +1,10 @@
 // What often stands before handlers: for site::before and site::on_head.
 #pragma once
 
+#include <naru/core/chrono.hpp>
 #include <naru/http/exchange/answer_head.hpp>
 #include <naru/http/exchange/exchange.hpp>
 
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>

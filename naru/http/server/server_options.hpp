@@ -1,6 +1,7 @@
 // What a server is told at its start.
 #pragma once
 
+#include <naru/core/chrono.hpp>
 #include <naru/http/limits.hpp>
 #include <naru/http/server/tls_credentials.hpp>
 #include <naru/loop/engine.hpp>
@@ -8,7 +9,6 @@
 #include <naru/os/socket.hpp>
 #include <naru/os/socket_options.hpp>
 
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>

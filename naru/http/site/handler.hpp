@@ -1,12 +1,12 @@
 // What a route leads to, whatever the user's type was.
 #pragma once
 
+#include <naru/core/chrono.hpp>
 #include <naru/coro/offload.hpp>
 #include <naru/http/exchange/exchange.hpp>
 #include <naru/http/exchange/request_view.hpp>
 #include <naru/http/handlers/files.hpp>
 
-#include <chrono>
 #include <concepts>
 #include <cstdint>
 #include <functional>
@@ -56,17 +56,20 @@ handler make_handler(H&& given) {
     if constexpr (std::same_as<type, http::files>) {
         made.kind = handler_kind::files;
         made.files = given.source();
-    } else {
+    } else if constexpr (!std::is_invocable_v<const type&, exchange&>) {
         static_assert(std::is_invocable_v<const type&, exchange&>,
                       "naru: a handler is called as a const object, with an exchange&");
+    } else {
         using returned = std::invoke_result_t<const type&, exchange&>;
         made.object = std::make_shared<const type>(std::forward<H>(given));
         if constexpr (returns_task<returned>) {
             static_assert(std::same_as<returned, task<>>, "naru: a coroutine handler returns naru::task<>");
             made.kind = handler_kind::coroutine;
-            made.start = [](const void* object, exchange& x) -> task<> {
-                return std::invoke(*static_cast<const type*>(object), x);
-            };
+            if constexpr (std::same_as<returned, task<>>) {
+                made.start = [](const void* object, exchange& x) -> task<> {
+                    return std::invoke(*static_cast<const type*>(object), x);
+                };
+            }
         } else {
             static_assert(std::is_void_v<returned> && std::is_nothrow_invocable_v<const type&, exchange&>,
                           "naru: a handler is void(exchange&) noexcept, or a coroutine that returns task<>");
@@ -118,7 +121,10 @@ template <class F>
 auto blocking(F function) {
     static_assert(std::is_invocable_r_v<answer, const F&, const request_view&, std::stop_token>,
                   "naru: a blocking handler is answer(const request_view&, std::stop_token)");
-    return detail::blocking_handler<F>{std::move(function)};
+    if constexpr (std::is_invocable_r_v<answer, const F&, const request_view&, std::stop_token>)
+        return detail::blocking_handler<F>{std::move(function)};
+    else
+        return [](exchange&) noexcept {};  // nothing more to say of it
 }
 
 }  // namespace naru::http

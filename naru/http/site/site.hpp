@@ -83,14 +83,24 @@ class site {
     /// those that the library makes.
     template <class F>
     site& on_head(F&& hook) {
-        return add_hook(detail::head_hook(std::forward<F>(hook)));
+        static_assert(std::is_constructible_v<detail::head_hook, F>,
+                      "naru: a hook on heads is void(const exchange&, answer_head&), and can be copied");
+        if constexpr (std::is_constructible_v<detail::head_hook, F>)
+            add_hook(detail::head_hook(std::forward<F>(hook)));
+        return *this;
     }
     /// `std::string(unsigned status, std::string_view explanation)`: the page, in HTML, of an answer that the
     /// library makes (404, 405, 500, ...), here and on all hosts. `explanation` is a sentence, to be escaped
     /// as any text is.
     template <class F>
     site& error_page(F&& make) {
-        return set_error_page(detail::page_maker(std::forward<F>(make)));
+        static_assert(
+            std::is_constructible_v<detail::page_maker, F>,
+            "naru: what makes error pages is std::string(unsigned status, std::string_view), and can "
+            "be copied");
+        if constexpr (std::is_constructible_v<detail::page_maker, F>)
+            set_error_page(detail::page_maker(std::forward<F>(make)));
+        return *this;
     }
     /// Bodies of handlers' answers are encoded on the fly, as each client accepts and likes best, here and on
     /// all hosts: see encode_options. Not those that say Content-Encoding or Content-Range, or no-transform,

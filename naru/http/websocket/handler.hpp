@@ -4,6 +4,7 @@
 #include <naru/http/exchange/exchange.hpp>
 #include <naru/http/websocket/peer.hpp>
 
+#include <concepts>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -29,6 +30,11 @@ struct accepted_websocket {
     std::shared_ptr<const websocket_options> options;
     naru::websocket::agreement agreed;
     Handler handler;
+};
+
+template <class Handler>
+concept websocket_coroutine = requires(const Handler& handler, websocket_peer peer) {
+    { std::invoke(handler, std::move(peer)) } -> std::same_as<task<>>;
 };
 
 /// The connection of an upgrade as a WebSocket.
@@ -58,7 +64,7 @@ running_upgrade run_websocket(upgrades& /*in*/, websocket_peer made, Handler han
 /// gone by then. False if the request was refused, which has been answered.
 template <class Handler>
 bool upgrade_to_websocket(exchange& x, std::shared_ptr<const websocket_options> with, Handler handler) {
-    static_assert(std::is_same_v<std::invoke_result_t<const Handler&, websocket_peer>, task<>>,
+    static_assert(detail::websocket_coroutine<Handler>,
                   "naru: a WebSocket's handler is task<>(websocket_peer), called as a const object");
     auto agreed = detail::accept_websocket(x, *with);
     if (!agreed) return false;
@@ -108,7 +114,12 @@ class websocket_handler {
 /// if it throws. What is no handshake is answered with 400, 403 or 426.
 template <class Handler>
 auto websocket(Handler handler, websocket_options with = websocket_options()) {
-    return detail::websocket_handler<Handler>(std::move(handler), std::move(with));
+    static_assert(detail::websocket_coroutine<Handler>,
+                  "naru: a WebSocket's handler is task<>(websocket_peer), called as a const object");
+    if constexpr (detail::websocket_coroutine<Handler>)
+        return detail::websocket_handler<Handler>(std::move(handler), std::move(with));
+    else
+        return [](exchange&) noexcept {};  // nothing more to say of it
 }
 
 }  // namespace naru::http

@@ -1,9 +1,9 @@
 // What a WebSocket may cost and how it is kept alive.
 #pragma once
 
+#include <naru/core/chrono.hpp>
 #include <naru/core/clock.hpp>
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <naru/core/bytes.hpp>
+#include <naru/core/chrono.hpp>
 #include <naru/core/limits.hpp>
 #include <naru/coro/deadline.hpp>
 #include <naru/coro/sleep.hpp>
@@ -13,7 +14,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>

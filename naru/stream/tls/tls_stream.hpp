@@ -1,6 +1,8 @@
 // TLS over any stream of bytes, for coroutines.
 #pragma once
 
+#include <naru/core/language.hpp>
+
 #include <naru/core/limits.hpp>
 #include <naru/coro/byte_source.hpp>
 #include <naru/coro/deadline.hpp>
