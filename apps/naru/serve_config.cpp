@@ -217,6 +217,7 @@ void set_tls(serve_plan& plan, const serve_settings& settings) {
     if (plan.redirect_http && plan.endpoints.empty())
         throw std::runtime_error("--redirect-http is for clear text: say where with --listen");
     plan.tls.protocols = {"http/1.1"};
+    if (http::speaks_http2) plan.tls.protocols.insert(plan.tls.protocols.begin(), "h2");
     if (self_signed) plan.tls.self_signed = {"localhost", "127.0.0.1", "::1"};
     for (const std::string& each : settings.tls.value_or(std::vector<std::string>()))
         plan.tls.certificates.push_back(to_certificate(each));

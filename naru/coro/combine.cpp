@@ -2,6 +2,8 @@
 
 #include <naru/loop/environment.hpp>
 
+#include <random>
+
 namespace naru::detail {
 
 duration jittered(duration pause, double jitter) {

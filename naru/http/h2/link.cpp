@@ -12,7 +12,8 @@ naru::handle connection::socket() const noexcept { return is_stream_ ? as_stream
 
 // Its first line is enough: no other request has that, and the session looks at the rest.
 bool connection::begins_http2(std::string_view received) const noexcept {
-    return worker_.options_.h2c && received.starts_with("PRI * HTTP/2.0\r\n");
+    if (!received.starts_with("PRI * HTTP/2.0\r\n")) return false;
+    return is_secure() ? negotiated_protocol() == "h2" : worker_.options_.h2c;
 }
 
 bool connection::speak_http2(std::string_view received) noexcept {

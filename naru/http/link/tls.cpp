@@ -23,17 +23,17 @@ naru::result<handle> worker::begin_tls(handle accepted, const tls_credentials& b
     return tls_layer::accept(loop_, accepted, by.current(), tls_->handshakes);
 }
 
-bool connection::is_secure() const noexcept { return worker_.loop_.layer_of(target) != nullptr; }
+bool connection::is_secure() const noexcept { return worker_.loop_.layer_of(socket()) != nullptr; }
 
 std::string_view connection::negotiated_protocol() const noexcept {
-    const tls_layer* const tls = tls_layer::find(worker_.loop_, target);
+    const tls_layer* const tls = tls_layer::find(worker_.loop_, socket());
     return tls != nullptr && tls->established() ? tls->engine().protocol() : std::string_view();
 }
 
 /// Whether the request is for a host whose clients are asked for other certificates than the handshake was
 /// (RFC 9110, section 15.5.20).
 bool connection::is_misdirected(std::string_view authority) const noexcept try {
-    const tls_layer* const tls = tls_layer::find(worker_.loop_, target);
+    const tls_layer* const tls = tls_layer::find(worker_.loop_, socket());
     if (tls == nullptr || !tls->context().has_host_policies()) return false;
     const std::size_t colon = authority.find(':', authority.starts_with('[') ? authority.find(']') : 0);
     return tls->context().policy_of(authority.substr(0, colon)) !=
@@ -43,7 +43,7 @@ bool connection::is_misdirected(std::string_view authority) const noexcept try {
 }
 
 std::string_view connection::negotiated_name() const noexcept {
-    const tls_layer* const tls = tls_layer::find(worker_.loop_, target);
+    const tls_layer* const tls = tls_layer::find(worker_.loop_, socket());
     return tls != nullptr && tls->established() ? tls->engine().server_name() : std::string_view();
 }
 
