@@ -330,6 +330,7 @@ TEST_P(TlsLayer, IsClosedWhateverIsUnderWay) {
         ASSERT_TRUE(run_until([&] { return group.running() == 0; }));
         EXPECT_EQ(got.error(), std::errc::operation_canceled);
     }
+    if (is_zero_copy(GetParam())) GTEST_SKIP() << "what was sent without a copy ends when the peer has it";
     {  // while it reads, and sends what nobody takes
         layer_and_stream both = connected(4'096, 4'096);
         background group(loop());
