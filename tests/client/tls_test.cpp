@@ -64,7 +64,7 @@ class ClientTls : public client_conformance {
     std::shared_ptr<http::tls_credentials> credentials_;
     std::unique_ptr<http::server> server_;
 };
-NARU_ON_EVERY_BACKEND(ClientTls);
+NARU_ON_EVERY_BACKEND_OF_THE_SYSTEM(ClientTls);
 
 TEST_P(ClientTls, AsksVerifiedServers) {
     EXPECT_EQ(get(url()).text(), "200 over TLS");

@@ -419,8 +419,8 @@ class Tls(Case):
         chain, key = self.make("one")
         other_chain, other_key = self.make("two")
         both = os.path.join(self.scratch, "both.pem")
-        with open(both, "w") as file:
-            file.write(open(chain).read() + open(other_chain).read())
+        with open(both, "w") as file, open(chain) as one, open(other_chain) as two:
+            file.write(one.read() + two.read())
         for arguments, says in (
                 (("--tls", f"{chain},{other_key}"), "does not belong to the certificate"),
                 (("--tls", f"{both},{key}"), "wrong order"),

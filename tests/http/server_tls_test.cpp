@@ -97,6 +97,8 @@ class ServerTls : public http_server_test {
         return {server_->local_address(), trusting(), "localhost", resumed, receive_buffer};
     }
 
+    static std::string_view hello_text() { return hello; }
+
     std::shared_ptr<http::tls_credentials> credentials_;
 };
 NARU_ON_EVERY_ENGINE(ServerTls);
@@ -263,6 +265,56 @@ TEST_P(ServerTls, SessionsAreResumedAndCertificatesReplaced) {
     tls_client across = connect_by_tls(*session);
     EXPECT_EQ(across.ask(get("/hello.txt")).body, hello);
     EXPECT_TRUE(across.engine().resumed());
+}
+
+// Many who begin a handshake and do not go on, in whatever step: the honest one is served beside them.
+TEST_P(ServerTls, HalfHandshakesDoNotHoldTheOthersUp) {
+    start();
+    tls_side shaking;
+    ASSERT_TRUE(shaking.engine.connect(trusting(), "localhost"));
+    shaking.step();
+    const std::string hello = shaking.output();
+    std::vector<client> halves;
+    for (int each = 0; each < 60; ++each) {
+        halves.push_back(connect());
+        halves.back().send(std::string_view(hello).substr(0, each % 3 == 0   ? 0
+                                                             : each % 3 == 1 ? 40
+                                                                             : hello.size()));
+    }
+    for (int each = 0; each < 3; ++each)
+        EXPECT_EQ(connect_by_tls().ask(get("/hello.txt")).body, hello_text());
+    halves.clear();
+    EXPECT_EQ(connect_by_tls().ask(get("/hello.txt")).body, hello_text());
+}
+
+// A request over a connection that was made for a host of another policy is refused, in both directions.
+TEST_P(ServerTls, HostsWithClientCertificates) {
+    tls_server_options how(common_authority().issue({"localhost", "secret.example"}));
+    how.hosts.emplace_back("secret.example", common_authority().root_file());
+    credentials_->replace(or_throw(tls_context::server(how)));
+    start();
+    const auto asked = [](tls_client& over, std::string_view host) {
+        return over.ask("GET /hello.txt HTTP/1.1\r\nHost: " + std::string(host) + "\r\n\r\n").status;
+    };
+    tls_client plain = connect_by_tls();
+    EXPECT_EQ(asked(plain, "localhost"), 200);
+    EXPECT_EQ(asked(plain, "other.example"), 200) << "which is treated as all others";
+    EXPECT_EQ(asked(plain, "Secret.Example:443"), 421);
+    EXPECT_EQ(asked(plain, "localhost"), 200);
+    EXPECT_FALSE(plain.engine().session()) << "nothing is resumed where some are asked for certificates";
+    const tls_context known = client_context([](tls_client_options& change) {
+        change.certificate.push_back(common_authority().issue({"a client"}));
+    });
+    tls_client secret(server_->local_address(), known, "secret.example");
+    EXPECT_EQ(asked(secret, "secret.example"), 200);
+    EXPECT_EQ(asked(secret, "localhost"), 421);
+    // Who shows none is let in nowhere.
+    EXPECT_THROW(
+        {
+            tls_client none(server_->local_address(), client_context(), "secret.example");
+            (void)asked(none, "secret.example");
+        },
+        std::runtime_error);
 }
 
 TEST_P(ServerTls, DrainsWithAWord) {

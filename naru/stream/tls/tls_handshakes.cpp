@@ -9,6 +9,11 @@ namespace naru {
 tls_handshakes::next_tick::next_tick(tls_handshakes& of) noexcept
     : posted([](posted& self) noexcept { static_cast<next_tick&>(self).owner.begin_tick(); }), owner(of) {}
 
+tls_handshakes::~tls_handshakes() {
+    NARU_ASSERT(under_way_ == 0);
+    if (next_.queued) loop_.run_for_one_tick(duration(0));  // which knows of this
+}
+
 bool tls_handshakes::admit() noexcept {
     if (under_way_ >= most_) {
         ++refused_;

@@ -21,7 +21,7 @@ class tls_handshakes {
     explicit tls_handshakes(loop& on, worker_pool* workers = nullptr,
                             std::size_t most = limits::tls_handshakes) noexcept
         : loop_(on), workers_(workers), most_(most) {}
-    ~tls_handshakes() { NARU_ASSERT(under_way_ == 0); }
+    ~tls_handshakes();
     tls_handshakes(const tls_handshakes&) = delete;
     tls_handshakes& operator=(const tls_handshakes&) = delete;
 

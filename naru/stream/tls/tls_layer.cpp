@@ -29,10 +29,12 @@ struct tls_layer::away_step : work_operation {
         of.is_away_ = false;
         of.away_.reset();  // this
         if (of.closing_ != nullptr) return of.farewell();
-        if (refused) {
-            of.step();
-        } else {
-            of.stepped(made);
+        if (of.phase_ == phase::handshaking) {  // else its deadline has passed
+            if (refused) {
+                of.step();
+            } else {
+                of.stepped(made);
+            }
         }
         of.advance();
     }

@@ -58,7 +58,7 @@ class tls_layer final : public handle_layer {
 
  private:
     enum class phase : std::uint8_t { handshaking, open, failed };
-    enum class sending : std::uint8_t { nothing, kept, operation, shutdown };  // what send_ carries
+    enum class sending : std::uint8_t { idle, kept, operation, shutdown };  // what send_ carries
     struct away_step;  // a step of the handshake on a worker
 
     friend class tls_handshakes;
@@ -141,7 +141,7 @@ class tls_layer final : public handle_layer {
     std::int64_t refused_ = 0;  // why there is no more of what is in the room
     std::size_t taken_ = 0;     // plaintext in the room
     phase phase_ = phase::handshaking;
-    sending sends_ = sending::nothing;
+    sending sends_ = sending::idle;
     bool own_room_ = false;     // of the heap
     bool begun_ = false;        // the engine
     bool needs_input_ = false;  // the next step of the handshake does; or a write that found half a message

@@ -199,7 +199,7 @@ bool tls_layer::encipher(operation& op) noexcept {
 }
 
 void tls_layer::on_sent() noexcept {
-    const sending what = std::exchange(sends_, sending::nothing);
+    const sending what = std::exchange(sends_, sending::idle);
     drop_room();
     if (send_.failed() && broken_ == 0) {
         broken_ = send_.result;
