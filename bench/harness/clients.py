@@ -178,7 +178,7 @@ def idle_tls(program: Path, port: int, path: str, count: int, core: int) -> Iter
 
 def h2load(port: int, path: str, connections: int, streams: int, core: int, seconds: float, body: bytes) -> Result:
     """HTTP/2 in clear text; fails unless every request was answered with 200 and the whole file."""
-    command = [shutil.which("h2load") or "h2load", f"--duration={seconds:g}", "-t1", f"-c{connections}",
+    command = [shutil.which("h2load") or "h2load", f"--duration={seconds * 1000:.0f}ms", "-t1", f"-c{connections}",
                f"-m{streams}", f"http://127.0.0.1:{port}/{path}"]
     with _running(command, core) as client:
         output, errors = client.communicate(timeout=seconds + 60)

@@ -209,7 +209,7 @@ http {{
     return Server(name, "nginx", command, EPOLL_FLOOR, what, installed=True)
 
 
-def _h2o(tls: bool = False) -> Server:
+def _h2o(tls: bool = False, http2: str = "OFF") -> Server:
     def command(site: Site, directory: Path, port: int) -> list[str]:
         if tls:
             site.make_certificate()
@@ -223,7 +223,7 @@ def _h2o(tls: bool = False) -> Server:
 num-threads: 1
 max-connections: {site.descriptors - 500}
 http1-request-timeout: 3600
-http1-upgrade-to-http2: OFF
+http1-upgrade-to-http2: {http2}
 pid-file: {directory}/h2o.pid
 error-log: {directory}/error.log
 listen:
@@ -290,12 +290,12 @@ LIGHTTPD = _lighttpd()
 
 TLS_SERVERS = [_naru_tls("epoll"), _naru_tls("io_uring"), _nginx("nginx", "sendfile on;\n    tcp_nopush on;", "nginx over TLS", tls=True),
                _h2o(tls=True)]
-# HTTP/2 in clear text, with prior knowledge. h2o takes it on any listener.
+# HTTP/2 in clear text, with prior knowledge.
 HTTP2_SERVERS = [
     *(_naru_http2(engine) for engine in ("epoll", "io_uring")),
     _nginx("nginx", "sendfile off;\n    http2_max_requests 1000000000;",
            "nginx, 1 worker, sendfile off, HTTP/2 in clear text", " http2"),
-    H2O,
+    _h2o(http2="ON"),
     _nghttpd(),
 ]
 

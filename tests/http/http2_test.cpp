@@ -274,8 +274,9 @@ TEST_P(http2_test, bodies_past_the_limit_are_413_and_the_connection_goes_on) {
 TEST_P(http2_test, hooks_and_middleware_see_it) {
     http::site site;
     site.before([](exchange& x) noexcept { x.add("X-Before", "b"); })
-        .on_head(
-            [](const exchange&, http::answer_head& head) { head.set("X-Hook", std::to_string(head.status())); })
+        .on_head([](const exchange&, http::answer_head& head) {
+            head.set("X-Hook", std::to_string(head.status()));
+        })
         .get("/f", [](exchange& x) noexcept { x.respond(200, "text/plain", "f"); })
         .get("/c", echo)
         .mount("/", http::files(files_.path().string()));
@@ -345,6 +346,100 @@ TEST_P(http2_test, who_makes_work_of_nothing_is_told_so_and_the_others_do_not_fe
         nghttp2_submit_settings(one.session(), NGHTTP2_FLAG_NONE, &entry, 1);
     });
     EXPECT_TRUE(reported("HTTP/2"));
+}
+
+TEST_P(http2_test, who_is_too_slow_is_let_go_stream_by_stream) {
+    options_.timeouts.write = 300ms;
+    options_.timeouts.body = 300ms;
+    http::site site;
+    site.post("/echo", echo).mount("/", http::files(files_.path().string()));
+    files_.write("large.bin", std::string(300'000, 'l'));
+    start(std::move(site));
+    http2_client one = speak(0, true);
+    const std::int32_t blocked = one.begin("GET", "/large.bin");
+    const std::int32_t late = one.begin_post("/echo", "");
+    one.keep_open(late);
+    one.flush();
+    one.open_window(late, 100'000);
+    EXPECT_EQ(one.wait(late).status, 408);
+    EXPECT_NE(one.wait(blocked).reset_with, 0U);
+    EXPECT_FALSE(one.at(blocked).ended);
+    EXPECT_TRUE(one.round_trip());
+    EXPECT_TRUE(reported("too slow to take an answer"));
+}
+
+TEST_P(http2_test, a_socket_that_takes_nothing_is_closed) {
+    options_.timeouts.write = 300ms;
+    options_.send_buffer = 16 * 1024;
+    http::site site;
+    site.mount("/", http::files(files_.path().string()));
+    files_.write("large.bin", std::string(5'000'000, 'l'));
+    start(std::move(site));
+    http2_client one = speak(0x7fffffff, true);
+    one.open_window(0, 0x40000000);
+    for (int each = 0; each < 4; ++each)
+        (void)one.begin("GET", "/large.bin");
+    one.flush();
+    EXPECT_TRUE(reported("too slow to take an answer"));
+    EXPECT_EQ(speak().ask("GET", "/hello.txt").body, hello);
+}
+
+TEST_P(http2_test, a_head_that_does_not_end_and_a_connection_without_streams_have_their_time) {
+    options_.timeouts.head = 300ms;
+    options_.timeouts.keep_alive = 300ms;
+    start();
+    for (const bool within_head : {false, true}) {
+        bool told = false;
+        for (int attempt = 0; attempt < 20 && !told; ++attempt) {  // on a busy machine it may be late itself
+            http2_client one = speak();
+            (void)one.round_trip();  // nothing of its own comes in between
+            if (within_head) one.socket().send(std::string("\0\0\1\1\1\0\0\0\1\x82", 10));
+            EXPECT_FALSE(one.until([] { return false; }));
+            told = !one.goaways.empty() && one.goaways.back().code == std::uint32_t{NGHTTP2_NO_ERROR};
+        }
+        EXPECT_TRUE(told) << within_head;
+    }
+}
+
+TEST_P(http2_test, the_access_log_tells_its_version) {
+    const temporary_directory logs;
+    options_.access_log = (logs.path() / "access.log").string();
+    start();
+    EXPECT_EQ(speak().ask("GET", "/hello.txt", {{"user-agent", "ferry"}}).body, hello);
+    stop();
+    std::ifstream file(*options_.access_log);
+    std::string line;
+    std::getline(file, line);
+    EXPECT_TRUE(line.contains("\"GET /hello.txt HTTP/2.0\" 200 14 \"-\" \"ferry\"")) << line;
+}
+
+TEST_P(http2_test, handlers_of_streams_that_are_reset_all_the_time_end) {
+    std::atomic<int> begun = 0;
+    std::atomic<int> ended = 0;
+    http::site site;
+    site.get("/wait", [&](exchange& x) -> task<> {
+        ++begun;
+        for (int each = 0; each < 100'000; ++each) {
+            if (!co_await x.write("piece of an answer")) break;
+            if (!co_await sleep_for(1ms)) break;
+        }
+        ++ended;
+    });
+    start(std::move(site));
+    {
+        http2_client one = speak();
+        for (int each = 0; each < 100; ++each) {
+            const std::int32_t id = one.begin("GET", "/wait");
+            ASSERT_TRUE(one.until([&] { return one.at(id).status == 200; }));
+            one.reset(id);
+        }
+        for (int each = 0; each < 50; ++each)
+            (void)one.begin("GET", "/wait");
+        ASSERT_TRUE(one.round_trip());
+        ASSERT_TRUE(one.round_trip());
+        one.socket().reset();
+    }
+    EXPECT_TRUE(eventually([&] { return begun > 100 && ended == begun; })) << begun << " " << ended;
 }
 
 TEST_P(http2_test, without_leave_its_preface_is_a_version_that_is_not_known) {

@@ -16,21 +16,21 @@ bool connection::begins_http2(std::string_view received) const noexcept {
     return is_secure() ? negotiated_protocol() == "h2" : worker_.options_.h2c;
 }
 
+// `received` may be empty: where HTTP/2 has been agreed upon before anything was said.
 bool connection::speak_http2(std::string_view received) noexcept {
-    turn& x = *turn_;
-    if (x.filled > 0 || x.piece_count > 0)
+    if (has_turn_ && (turn_->filled > 0 || turn_->piece_count > 0))
         return false;  // behind a request of HTTP/1 it is none of the client's
     std::string first;
     h2::session* made = nullptr;
     try {
         first = received;
-        first += x.surplus;
+        if (has_turn_) first += turn_->surplus;
         made = &worker_.sessions_.make(worker_, *this);
     } catch (const std::bad_alloc&) {
         close();
         return true;
     }
-    release_turn();
+    if (has_turn_) release_turn();
     session_ = made;
     is_multiplexed_ = true;
     phase_ = phase::multiplexed;

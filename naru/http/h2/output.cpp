@@ -111,7 +111,8 @@ std::int64_t session::offer_data(stream& from, std::size_t most, std::uint32_t& 
         flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     }
     if (size < from.waiting_) return static_cast<std::int64_t>(size);
-    if (!from.is_last_) return size == 0 ? NGHTTP2_ERR_DEFERRED : static_cast<std::int64_t>(size);
+    if (!from.is_last_)
+        return size > 0 ? static_cast<std::int64_t>(size) : std::int64_t{NGHTTP2_ERR_DEFERRED};
     flags |= NGHTTP2_DATA_FLAG_EOF;
     if (!from.trailers_.empty()) {
         put_fields(0, from.trailers_);
