@@ -109,7 +109,9 @@ def prepare_floor_response(site: Site, cores: Cores) -> str:
         try:
             with naru.running(site, cores) as (_, port):
                 answer = clients.fetch(port, servers.SMALL, None, site.body(servers.SMALL))
+                hello = clients.fetch(port, servers.HELLO, None, site.body(servers.HELLO))
             site.response.write_bytes(answer)
+            site.hello_response.write_bytes(hello)
             return f"naru's answer, {len(answer)} bytes"
         except Failure as failure:
             reason = str(failure)
@@ -117,6 +119,7 @@ def prepare_floor_response(site: Site, cores: Cores) -> str:
     head = ("HTTP/1.1 200 OK\r\nServer: naru\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nContent-Type: text/plain\r\n"
             f"Last-Modified: Thu, 01 Jan 1970 00:00:00 GMT\r\nETag: \"0-64\"\r\nContent-Length: {len(body)}\r\n\r\n")
     site.response.write_bytes(head.encode() + body)
+    site.hello_response.write_bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\nHello, World!")
     return f"an assumed answer of {len(head) + len(body)} bytes, as naru gave none ({reason})"
 
 
@@ -135,7 +138,7 @@ class Run:
         site = self.settings.site
         for scenario in self.chosen:
             absent = [client for client in scenario.uses
-                      if not (shutil.which(client) if client in ("wrk", "strace", "h2load")
+                      if not (shutil.which(client) if client in ("wrk", "strace", "h2load", "curl")
                               else self.settings.program(client).is_file())]
             known = {server.name: server for group in scenario.groups for server in group.servers}
             for server in known.values():

@@ -207,9 +207,11 @@ def h2load(port: int, path: str, connections: int, streams: int, core: int, seco
 # ---- echo_client -------------------------------------------------------------------------------------------
 
 
-def echo(program: Path, port: int, connections: int, size: int, core: int, seconds: float) -> Result:
+def echo(program: Path, port: int, connections: int, size: int, core: int, seconds: float,
+         websocket: str = "") -> Result:
+    """`websocket`: the path of one, whose messages these are; else plain bytes."""
     command = [str(program), str(port), "--connections", str(connections), "--size", str(size), "--seconds",
-               f"{seconds:g}"]
+               f"{seconds:g}", *(["--websocket", websocket] if websocket else [])]
     with _running(command, core) as client:
         output, errors = client.communicate(timeout=seconds + 30)
     try:
@@ -221,6 +223,32 @@ def echo(program: Path, port: int, connections: int, size: int, core: int, secon
     if said["round_trips"] == 0:
         raise Failure("echo_client: nothing came back")
     return Result(said["round_trips"], said["seconds"], said["round_trips"] * size, said["p50_us"], said["p99_us"])
+
+
+# ---- curl --------------------------------------------------------------------------------------------------
+
+TRANSFER_GIB = 2
+
+
+def transfer(site: Site, port: int, upload: bool, core: int) -> Result:
+    """One body, of bytes that lie nowhere: a file that is all hole. Handlers have /download, others the file."""
+    hole = site.root / "download"
+    if not hole.exists():
+        with hole.open("wb") as file:
+            file.truncate(TRANSFER_GIB * GIB)
+    kind = ["-H", "Expect:", "-T", str(hole), f"http://127.0.0.1:{port}/upload"] if upload else [
+        f"http://127.0.0.1:{port}/download"]
+    command = ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code} %{size_upload} %{size_download} %{time_total}", *kind]
+    with _running(command, core) as client:
+        output, errors = client.communicate(timeout=300)
+    said = output.split()
+    if client.returncode or said[0] != "200":
+        raise Failure(f"curl: {errors.strip() or output}")
+    moved = int(said[1 if upload else 2])
+    if moved != TRANSFER_GIB * GIB:
+        raise Failure(f"curl: {moved} bytes were moved, not {TRANSFER_GIB * GIB}")
+    seconds = float(said[3])
+    return Result(1, seconds, moved, seconds * 1e6, seconds * 1e6)
 
 
 # ---- kv_client ---------------------------------------------------------------------------------------------

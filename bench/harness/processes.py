@@ -140,6 +140,17 @@ class Memory:
     pss: int
 
 
+def peak_memory(pid: int) -> int:
+    """Bytes that the process and its children have had in memory at most (VmHWM), files included."""
+    total = 0
+    for each in tree(pid):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for line in Path(f"/proc/{each}/status").read_text().splitlines():
+                if line.startswith("VmHWM:"):
+                    total += int(line.split()[1]) * 1024
+    return total
+
+
 def memory(pid: int) -> Memory:
     sums = {"Anonymous": 0, "Pss": 0}
     for each in tree(pid):

@@ -11,7 +11,7 @@ from pathlib import Path
 from . import clients, processes, servers
 from .clients import Load, Result
 from .processes import Cores
-from .servers import LARGE, SMALL, Server, Site
+from .servers import HELLO, LARGE, SMALL, Server, Site
 
 WARM_UP_SECONDS = 0.5
 IDLE_CONNECTIONS = 15000
@@ -73,6 +73,9 @@ class Scenario:
 CPU_PER_REQUEST = Metric("cpu_us", "CPU us/request", 2)
 COMMON = [Metric("rate", "requests/s", 0), Metric("p50_us", "p50 us", 0), Metric("p99_us", "p99 us", 0),
           Metric("busy", "server busy %", 0)]
+
+TRANSFER_METRICS = [Metric("cpu_s_per_gib", "CPU s/GiB", 3), Metric("gib_rate", "GiB/s", 2),
+                    Metric("peak_mib", "MiB at most", 1), Metric("busy", "server busy %", 0)]
 
 TO_FLOOR = Ratio("x floor", lambda server: server.floor)
 TO_NGINX = Ratio("x nginx", lambda server: "nginx" if server.name != "nginx" else None)
@@ -156,6 +159,21 @@ def _echo(connections: int, size: int) -> Measure:
     return measure
 
 
+def _websocket(connections: int, size: int) -> Measure:
+    """Servers that are floors echo the bytes of a client's frame, header and mask included."""
+    def measure(settings: Settings, server: Server) -> dict[str, float]:
+        is_floor = server.name.startswith("floor-")
+        with server.running(settings.site, settings.cores) as (process, port):
+            def load(seconds: float) -> Result:
+                return clients.echo(settings.program("echo_client"), port, connections, size + 6 if is_floor else size,
+                                    settings.cores.client, seconds, "" if is_floor else "/echo")
+
+            load(WARM_UP_SECONDS)
+            return _under_load(settings, process.pid, lambda: load(settings.seconds))
+
+    return measure
+
+
 def _key_value(connections: int, depth: int) -> Measure:
     def measure(settings: Settings, server: Server) -> dict[str, float]:
         with server.running(settings.site, settings.cores) as (process, port):
@@ -165,6 +183,38 @@ def _key_value(connections: int, depth: int) -> Measure:
 
             load(WARM_UP_SECONDS)
             return _under_load(settings, process.pid, lambda: load(settings.seconds))
+
+    return measure
+
+
+def _libraries(settings: Settings, server: Server) -> dict[str, float]:
+    """CPU per request, and then, in the same process, what an idle connection takes."""
+    site, client_core = settings.site, settings.cores.client
+    load = Load(HELLO, 64)
+    with server.running(site, settings.cores) as (process, port):
+        answer = clients.fetch(port, load.path, load.header, site.body(load.path))
+        clients.wrk_warm_up(port, load, client_core, WARM_UP_SECONDS)
+        metrics = _under_load(
+            settings, process.pid, lambda: clients.wrk(port, load, client_core, settings.seconds, len(answer)))
+        count = min(settings.idle_connections, server.most_connections(site))
+        time.sleep(0.2)
+        before = processes.memory(process.pid)
+        with clients.idle(site, port, HELLO, count, client_core):
+            time.sleep(0.5)
+            after = processes.memory(process.pid)
+    metrics["bytes"] = (after.anonymous - before.anonymous) / count
+    return metrics
+
+
+def _transfer(upload: bool) -> Measure:
+    """One body of TRANSFER_GIB after the other by curl, and the largest the server has been meanwhile."""
+    def measure(settings: Settings, server: Server) -> dict[str, float]:
+        site = settings.site
+        with server.running(site, settings.cores) as (process, port):
+            metrics = _under_load(settings, process.pid,
+                                  lambda: clients.transfer(site, port, upload, settings.cores.client))
+            metrics["peak_mib"] = processes.peak_memory(process.pid) / 2**20
+        return metrics
 
     return measure
 
@@ -340,6 +390,22 @@ def scenarios(idle_connections: int) -> list[Scenario]:
                   [Metric("cpu_us", "CPU us/round trip", 2), Metric("rate", "round trips/s", 0), *COMMON[1:]],
                   [TO_FLOOR, Ratio("x libuv", lambda server: "libuv" if server.name != "libuv" else None)]),
         ], uses=["echo_client"]),
+        Scenario("websocket", [
+            Group("websocket", "echo of WebSocket messages of 64 bytes, 64 connections", s.WEBSOCKET_SERVERS,
+                  _websocket(64, 64),
+                  [Metric("cpu_us", "CPU us/round trip", 2), Metric("rate", "round trips/s", 0), *COMMON[1:]],
+                  [TO_FLOOR]),
+        ], uses=["echo_client"]),
+        Scenario("libraries", [
+            Group("libraries", '"Hello, World!" from a handler, 64 connections', s.LIBRARY_SERVERS, _libraries,
+                  [CPU_PER_REQUEST, *COMMON, Metric("bytes", "bytes/idle connection", 0)], [TO_FLOOR]),
+        ], uses=["wrk", "idle_clients"]),
+        Scenario("transfers", [
+            Group("upload", f"a body of {clients.TRANSFER_GIB} GiB, counted and dropped", s.UPLOAD_SERVERS,
+                  _transfer(True), TRANSFER_METRICS, [TO_NGINX]),
+            Group("download", f"an answer of {clients.TRANSFER_GIB} GiB", s.DOWNLOAD_SERVERS, _transfer(False),
+                  TRANSFER_METRICS, [TO_NGINX]),
+        ], uses=["curl"]),
         Scenario("key_value", [
             Group(f"key_value-{depth}", f"GET and SET of 32 bytes in turn, 50 connections, {depth} at a time",
                   s.KEY_VALUE_SERVERS, _key_value(50, depth),

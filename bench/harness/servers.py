@@ -19,6 +19,7 @@ EPOLL_FLOOR = "floor-epoll"  # all peers run on epoll
 
 SMALL = "small.txt"
 LARGE = "large.bin"
+HELLO = "hello"  # what handlers answer, and a file for those who serve files
 
 
 @dataclass
@@ -59,11 +60,17 @@ class Site:
         """What the floors answer: the bytes of naru's answer for the small file."""
         return self.directory / "response"
 
+    @property
+    def hello_response(self) -> Path:
+        """The same for the greeting."""
+        return self.directory / "hello_response"
+
     def create(self) -> None:
         # Readable for a server that gives up its privileges.
         self.directory.chmod(0o755)
         self.root.mkdir()
         (self.root / SMALL).write_bytes(b"0123456789" * 10)
+        (self.root / HELLO).write_bytes(b"Hello, World!")
         (self.root / LARGE).write_bytes(bytes(range(256)) * 4096)
 
     def body(self, path: str) -> bytes:
@@ -83,9 +90,11 @@ class Server:
     what: str = ""
     installed: bool = False  # not one of the build's programs
     descriptors_per_connection: int = 1
+    idle_connections: int | None = None  # no more than these can be kept
 
     def most_connections(self, site: Site) -> int:
-        return site.descriptors // self.descriptors_per_connection - 500
+        most = site.descriptors // self.descriptors_per_connection - 500
+        return most if self.idle_connections is None else min(most, self.idle_connections)
 
     def path(self, site: Site) -> str:
         """The program, or nothing. What the build makes is not looked for elsewhere: it could be another one."""
@@ -160,6 +169,16 @@ def _floor(engine: str, echo: bool) -> Server:
                   what=f"the least work on {engine}: no parser, a prebuilt answer")
 
 
+def _hello_floor(engine: str) -> Server:
+    return Server(f"floor-{engine}", f"bench/floor_{engine}", lambda site, _, port: [str(port), str(site.hello_response)],
+                  what=f"the least work on {engine}: no parser, a prebuilt answer")
+
+
+def _naru_handler(engine: str, kind: str) -> Server:
+    return Server(f"naru-{engine}" if kind == "function" else f"naru-{kind}-{engine}", "bench/hello_naru",
+                  lambda site, _, port: [str(port), engine, kind], f"floor-{engine}", f"naru, a {kind} handler on {engine}")
+
+
 # ---- Peers -------------------------------------------------------------------------------------------------
 
 
@@ -207,6 +226,21 @@ http {{
         return ["-p", str(directory), "-e", str(directory / "error.log"), "-c", str(configuration)]
 
     return Server(name, "nginx", command, EPOLL_FLOOR, what, installed=True)
+
+
+def _nginx_transfer(name: str, what: str) -> Server:
+    """Serves the root, and drops what is sent to /upload."""
+    plain = _nginx(name, "sendfile on;\n    client_max_body_size 0;", what)
+
+    def command(site: Site, directory: Path, port: int) -> list[str]:
+        line = plain.command(site, directory, port)
+        configuration = Path(line[-1])
+        text = configuration.read_text().replace(f"root {site.root};", f"root {site.root};\n        "
+                                                 "location /upload { return 200; }")
+        configuration.write_text(text)
+        return line
+
+    return Server(name, "nginx", command, None, what, installed=True)
 
 
 def _h2o(tls: bool = False, http2: str = "OFF") -> Server:
@@ -313,6 +347,39 @@ ECHO_SERVERS = [
 ]
 
 
+WEBSOCKET_SERVERS = [
+    *(Server(f"naru-{engine}", "examples/chat",
+             lambda site, _, port, engine=engine: ["--listen", f"127.0.0.1:{port}", "--engine", engine],
+             f"floor-{engine}", f"naru's chat example on {engine}, its echo") for engine in ("epoll", "io_uring")),
+    _floor("epoll", echo=True),
+    _floor("io_uring", echo=True),
+]
+
+LIBRARY_SERVERS = [
+    *(_naru_handler(engine, kind) for engine in ("epoll", "io_uring") for kind in ("function", "coroutine")),
+    Server("naru-files", "naru", NARU["epoll"].command, EPOLL_FLOOR, "naru serve, the same as a file"),
+    _hello_floor("epoll"),
+    _hello_floor("io_uring"),
+    Server("microhttpd", "bench/hello_microhttpd", lambda site, _, port: [str(port)], EPOLL_FLOOR, "libmicrohttpd, epoll"),
+    Server("beast", "bench/hello_beast", lambda site, _, port: [str(port)], EPOLL_FLOOR, "Boost.Beast, handlers"),
+    Server("evhttp", "bench/hello_evhttp", lambda site, _, port: [str(port)], EPOLL_FLOOR, "libevent's evhttp"),
+    Server("node", "node", lambda site, _, port: [str(Path(__file__).resolve().parents[1] / "hello_node.js"), str(port)],
+           EPOLL_FLOOR, "Node's http", installed=True),
+    # It has a thread for each connection, which no number of idle ones can be given.
+    Server("httplib", "bench/hello_httplib", lambda site, _, port: [str(port)], EPOLL_FLOOR,
+           "cpp-httplib, 128 threads", idle_connections=100),
+]
+
+UPLOAD_SERVERS = [
+    *(_naru_handler(engine, "function") for engine in ("epoll", "io_uring")),
+    _nginx_transfer("nginx", "nginx, 1 worker, the body is dropped"),
+]
+DOWNLOAD_SERVERS = [
+    *(_naru_handler(engine, "function") for engine in ("epoll", "io_uring")),
+    Server("naru-files", "naru", NARU["epoll"].command, None, "naru serve, a file"),
+    _nginx_transfer("nginx", "nginx, 1 worker, a file by sendfile"),
+]
+
 KEY_VALUE_SERVERS = [
     *(Server(f"naru-{engine}", "examples/key_value",
              lambda site, _, port, engine=engine: ["--listen", f"127.0.0.1:{port}", "--engine", engine], "kv-epoll",
@@ -351,6 +418,8 @@ def versions(site: Site) -> dict[str, str]:
         "wrk": (shutil.which("wrk") or "", "-v"),
         **{peer.name: (peer.path(site), "--version") for peer in ECHO_SERVERS
            if peer.name in ("libuv", "libevent", "asio")},
+        **{peer.name: (peer.path(site), "--version") for peer in LIBRARY_SERVERS
+           if peer.name in ("microhttpd", "beast", "node", "httplib")},
     }
     said = {}
     for name, command in commands.items():

@@ -2,8 +2,11 @@
 // and counts what any thread asks it for while the client's side uses nothing but system calls and its stack.
 #include "fixture.hpp"
 
+#include <naru/coro/run.hpp>
 #include <naru/coro/sleep.hpp>
+#include <naru/http/client/client.hpp>
 #include <naru/http/http.hpp>
+#include <naru/http/server/frames.hpp>
 
 #include <array>
 #include <atomic>
@@ -181,6 +184,71 @@ TEST_P(allocation_http_test, the_counter_counts) {
     EXPECT_EQ(ask(get("/missing")).status, 404);
     counting = false;
     EXPECT_GT(allocations.load(), 0u);
+}
+
+TEST_P(allocation_http_test, encoded_answers_cost_none) {
+    std::string body;
+    for (int each = 0; body.size() < 20'000; ++each)
+        body += "Line " + std::to_string(each * 7919) + "\n";
+    http::site site;
+    site.encode()
+        .get("/function", [&body](http::exchange& x) noexcept { x.respond(200, "text/plain", body); })
+        .get("/coroutine", [&body](http::exchange& x) -> task<> {
+            x.respond(200, "text/plain", body);
+            co_return;
+        });
+    start(std::move(site));
+    for (const char* const path : {"/function", "/coroutine"}) {
+        for (const char* const coding : {"gzip", "br", "zstd"}) {
+            const std::string text = get(path, std::string("Accept-Encoding: ") + coding + "\r\n");
+            if (ask(text)["Content-Encoding"] != coding) continue;  // not in this build
+            EXPECT_EQ(allocations_for(text), 0u) << path << " " << coding;
+        }
+    }
+}
+
+// A client's request on a kept connection: the URL that its user gives away is all. Frames come from a pool,
+// as they do in a server's handlers.
+TEST_P(allocation_http_test, a_client_on_a_kept_connection) {
+    http::site site;
+    const std::string body(3000, 'b');
+    site.get("/hello", [&body](http::exchange& x) noexcept { x.respond(200, "text/plain", body); });
+    start(std::move(site));
+    const std::string url = "http://" + server_->local_address().text() + "/hello";
+    uring_options ring;
+    ring.sqpoll_idle_milliseconds = 1;
+    naru::loop loop(std::move(try_backend(GetParam(), ring).backend));
+    http::handler_frames pool(loop);
+    const frame_pool::use frames(pool);
+    std::size_t least = 1'000'000;
+    {
+        http::client client(loop);
+        auto ask = [&](int count) -> task<> {
+            for (int each = 0; each < count; ++each) {
+                auto answer = co_await client.get(url);
+                if (!answer) throw std::runtime_error(answer.error().text());
+                std::size_t size = 0;
+                while (true) {
+                    auto piece = co_await answer->read();
+                    if (!piece) throw std::runtime_error(piece.error().text());
+                    if (piece->empty()) break;
+                    size += piece->size();
+                }
+                if (size != body.size()) throw std::runtime_error("a body of another size");
+            }
+        };
+        run(loop, ask(100));
+        constexpr int count = 1000;
+        for (int attempt = 0; attempt < 5 && least > count; ++attempt) {
+            allocations = 0;
+            counting = true;
+            run(loop, ask(count));
+            counting = false;
+            least = std::min(least, allocations.load());
+        }
+        EXPECT_LE(least, 1000u + 10u);  // the loop's own begin and end
+        EXPECT_EQ(client.open_connections(), 1u);
+    }
 }
 
 }  // namespace

@@ -80,6 +80,7 @@ task<client_result<client_answer>> client::request(client_request what) {
     work job(std::move(what));
     const duration total = job.request.total().value_or(options_.timeouts.total);
     job.record.end = saturating_add(job.record.begun, total);
+    pool_.strings()->take(job.record.url);
     job.record.url = job.request.url_text();
     auto parsed = http::url::parse(job.request.url_text());
     if (!parsed) co_return job.record.failure(client_step::request, EINVAL, parsed.error());
@@ -99,6 +100,7 @@ task<client_result<client_answer>> client::follow(work& job) {
         if (!answer) co_return std::unexpected(std::move(answer.error()));
         if (options_.redirects == 0 || !is_redirect(answer->status()) || !answer->field("location"))
             co_return std::move(*answer);
+        job.record.url = answer->url();
         auto next = redirect(job, *answer);
         if (!next) co_return std::unexpected(std::move(next.error()));
         co_await with_deadline(limits::redirect_body_time, answer->drain());
@@ -130,7 +132,8 @@ client_result<bool> client::redirect(work& job, const client_answer& answer) {
 /// One hop: on a connection that was kept, or on a fresh one.
 task<client_result<client_answer>> client::ask(work& job) {
     request_record& record = job.record;
-    record.url = job.at.text();
+    record.url.clear();
+    job.at.append_text(record.url);
     record.peer.reset();
     auto got = co_await with_deadline(record.by(options_.timeouts.wait), pool_.wait_for_turn(job.at));
     if (!got) {
@@ -160,7 +163,7 @@ task<client_result<client_answer>> client::ask(work& job) {
     }
     if (job.at.secure()) keep_session(job.at, turn->native());
     const bool decode = options_.decompress && !job.request.has_field("accept-encoding");
-    co_return client_answer(std::move(turn), record, options_, decode);
+    co_return client_answer(std::move(turn), std::move(record), options_, pool_.strings(), decode);
 }
 
 task<client_result<std::vector<address>>> client::addresses(work& job) {
@@ -208,6 +211,7 @@ task<client_result<void>> client::connect(work& job, connection_pool::turn& turn
 task<client_result<void>> client::exchange(work& job, client_connection& on) {
     request_record& record = job.record;
     stop_scope sending;
+    pool_.strings()->take(on.answer_text());
     on.begin_request(job.request.to_head(), sending);
     record.maybe_processed = true;
     auto sent = co_await send(job, on, sending);
@@ -228,8 +232,8 @@ task<client_result<void>> client::exchange(work& job, client_connection& on) {
 }
 
 task<result<void>> client::send(work& job, client_connection& on, stop_scope& sending) {
-    const std::string head =
-        job.request.head_text(job.at, options_.user_agent, options_.decompress && gunzip::available());
+    std::string& head = on.request_text();
+    job.request.write_head(head, job.at, options_.user_agent, options_.decompress && gunzip::available());
     if (!job.request.is_streamed()) {
         co_return co_await send_bytes(job, on, sending, head, as_bytes(std::string_view(job.request.bytes())),
                                       {});

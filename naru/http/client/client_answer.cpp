@@ -49,8 +49,9 @@ bool append(std::string& whole, std::string_view piece) noexcept {
 }  // namespace
 
 client_answer::client_answer(connection_pool::turn turn, request_record record, const client_options& options,
-                             bool decode)
-    : turn_(std::move(turn)),
+                             std::shared_ptr<string_stash> strings, bool decode)
+    : strings_(std::move(strings)),
+      turn_(std::move(turn)),
       record_(std::move(record)),
       head_(turn_->head()),
       head_text_(turn_->take_head()),
@@ -84,6 +85,9 @@ client_answer& client_answer::operator=(client_answer&& other) noexcept {
 
 void client_answer::let_go() noexcept {
     if (whole_) turn_.finish();
+    if (strings_ == nullptr) return;  // it has been moved from
+    strings_->keep(record_.url);
+    strings_->keep(head_text_);
 }
 
 std::string_view client_answer::fields() const noexcept {

@@ -75,7 +75,7 @@ class client_answer {
     friend class client;
 
     client_answer(connection_pool::turn turn, request_record record, const client_options& options,
-                  bool decode);
+                  std::shared_ptr<string_stash> strings, bool decode);
 
     std::string_view fields() const noexcept;
     void let_go() noexcept;
@@ -102,6 +102,7 @@ class client_answer {
         }
     }
 
+    std::shared_ptr<string_stash> strings_;
     connection_pool::turn turn_;
     request_record record_;
     response_head head_;

@@ -64,6 +64,10 @@ class client_connection {
     /// Before the first byte of a request is sent. `sending` is stopped when the answer's head, or the end of
     /// the connection, comes before `sent_whole`.
     void begin_request(bool to_head, stop_scope& sending) noexcept;
+    /// Memory for a request's head, from one to the next.
+    std::string& request_text() noexcept { return request_text_; }
+    /// Memory for its answer's.
+    std::string& answer_text() noexcept { return head_text_; }
     send_slices_request send(std::span<slice> pieces) noexcept { return stream_.send(pieces); }
     /// `whole`: the last byte of the request is on its way. Else no more will be sent.
     void sending_ended(bool whole) noexcept {
@@ -87,7 +91,7 @@ class client_connection {
     /// The head's text. From here on it is the body that arrives.
     std::string take_head() noexcept {
         mode_ = mode::body;
-        return std::move(head_text_);
+        return std::exchange(head_text_, {});
     }
 
     /// The next piece of the body, in memory that stays until the next call. need_more with an empty piece:
@@ -139,6 +143,7 @@ class client_connection {
     response_reader reader_;
     response_head head_;
     std::string head_text_;
+    std::string request_text_;
     void* idle_owner_ = nullptr;
     ended_function ended_idle_ = nullptr;
     instant idle_since_;

@@ -77,12 +77,17 @@ const char* client_request::fault() const noexcept {
     return bytes > limits::client_head_bytes ? "the request's fields are too large" : nullptr;
 }
 
-std::string client_request::head_text(const url& to, std::string_view user_agent, bool accept_gzip) const {
-    std::string head = method_ + " " + to.target() + " HTTP/1.1\r\n";
+void client_request::write_head(std::string& head, const url& to, std::string_view user_agent,
+                                bool accept_gzip) const {
+    head.assign(method_).append(" ").append(to.target()).append(" HTTP/1.1\r\n");
     const auto line = [&head](std::string_view name, std::string_view value) {
         head.append(name).append(": ").append(value).append("\r\n");
     };
-    if (!has_field("host")) line("Host", to.authority());
+    if (!has_field("host")) {
+        head += "Host: ";
+        to.append_authority(head);
+        head += "\r\n";
+    }
     if (!user_agent.empty() && !has_field("user-agent")) line("User-Agent", user_agent);
     if (!has_field("accept")) line("Accept", "*/*");
     if (accept_gzip && !has_field("accept-encoding")) line("Accept-Encoding", "gzip");
@@ -94,7 +99,6 @@ std::string client_request::head_text(const url& to, std::string_view user_agent
         line("Content-Length", std::to_string(source_ ? *size_ : bytes_.size()));
     }
     head += "\r\n";
-    return head;
 }
 
 void client_request::follow(unsigned status) {

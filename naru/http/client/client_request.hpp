@@ -73,7 +73,13 @@ class client_request {
     /// What is wrong with it, in words; nullptr if nothing is.
     const char* fault() const noexcept;
     /// Its head for this URL.
-    std::string head_text(const url& to, std::string_view user_agent, bool accept_gzip) const;
+    std::string head_text(const url& to, std::string_view user_agent, bool accept_gzip) const {
+        std::string head;
+        write_head(head, to, user_agent, accept_gzip);
+        return head;
+    }
+    /// The same, in the place of what is in `head`.
+    void write_head(std::string& head, const url& to, std::string_view user_agent, bool accept_gzip) const;
     /// Follows a redirect with this status: which of them make it a GET is RFC 9110's section 15.4.
     void follow(unsigned status);
     /// To another origin goes nothing that is a secret of this one.

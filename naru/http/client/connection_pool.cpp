@@ -19,11 +19,12 @@ connection_pool::~connection_pool() {
 }
 
 connection_pool::origin& connection_pool::origin_of(const url& to) {
-    std::string name = to.origin();
-    std::unique_ptr<origin>& found = origins_[name];
+    name_.clear();
+    to.append_origin(name_);
+    if (const auto known = origins_.find(name_); known != origins_.end()) return *known->second;
+    std::unique_ptr<origin>& found = origins_[name_];
     if (found == nullptr) {
-        found = std::make_unique<origin>(std::move(name),
-                                         std::max<std::size_t>(options_.connections_per_origin, 1));
+        found = std::make_unique<origin>(name_, std::max<std::size_t>(options_.connections_per_origin, 1));
         found->kept.reserve(std::min(options_.connections_per_origin, options_.connections));
     }
     return *found;

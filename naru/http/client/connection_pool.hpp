@@ -5,6 +5,7 @@
 #include <naru/coro/task.hpp>
 #include <naru/http/client/client_connection.hpp>
 #include <naru/http/client/client_options.hpp>
+#include <naru/http/client/string_stash.hpp>
 #include <naru/http/client/url.hpp>
 
 #include <cstddef>
@@ -70,6 +71,9 @@ class connection_pool {
     /// Waits for a turn, first come, first served. Errors: EAGAIN when too many wait.
     task<result<turn>> wait_for_turn(const url& to);
 
+    /// For what requests and answers are made of. Answers may outlive the pool.
+    const std::shared_ptr<string_stash>& strings() const noexcept { return strings_; }
+
     /// Connections between two requests.
     std::size_t kept() const noexcept { return kept_; }
     /// All of them, those that are in use included.
@@ -93,6 +97,8 @@ class connection_pool {
 
     const client_options& options_;
     std::map<std::string, std::unique_ptr<origin>, std::less<>> origins_;
+    std::shared_ptr<string_stash> strings_ = std::make_shared<string_stash>();
+    std::string name_;  // of the origin that is looked for
     async_semaphore turns_;
     std::size_t waiting_ = 0;
     std::size_t kept_ = 0;

@@ -4,7 +4,9 @@
 #include <naru/http/h1/parse.hpp>
 #include <naru/http/message/fields.hpp>
 
+#include <array>
 #include <charconv>
+#include <utility>
 
 namespace naru::http {
 
@@ -16,8 +18,9 @@ constexpr std::uint16_t port_of(bool secure) noexcept { return secure ? 443 : 80
 /// begin an encoding already.
 constexpr byte_table target_bytes = make_byte_table("-._~!$&'()*+,;=:@/?%[]|");
 
-std::string encoded(std::string_view text) {
+std::string encoded(std::string text) {
     constexpr char digits[] = "0123456789ABCDEF";
+    if (all_in(target_bytes, text)) return text;
     std::string made;
     made.reserve(text.size());
     for (const char each : text) {
@@ -33,6 +36,7 @@ std::string encoded(std::string_view text) {
 
 // RFC 3986, section 5.2.4, for an absolute path.
 std::string without_dot_segments(std::string_view path) {
+    if (path.find("/.") == std::string_view::npos) return std::string(path);
     std::string made;
     while (!path.empty()) {
         const std::size_t end = path.find('/', 1);
@@ -55,7 +59,8 @@ std::string without_dot_segments(std::string_view path) {
 
 std::string target_of(std::string_view path, std::string_view query_with_mark) {
     std::string whole = without_dot_segments(path.empty() ? "/" : path);
-    return encoded(whole.append(query_with_mark));
+    whole.append(query_with_mark);
+    return encoded(std::move(whole));
 }
 
 /// "scheme:" at the front, in lower case and without the colon; empty if there is none.
@@ -160,19 +165,56 @@ std::expected<url, const char*> url::resolve(std::string_view reference) const {
     return made;
 }
 
+namespace {
+
+void append_host(std::string& to, std::string_view host) {
+    const bool six = host.find(':') != std::string_view::npos;
+    if (six) to += '[';
+    to.append(host);
+    if (six) to += ']';
+}
+
+void append_port(std::string& to, std::uint16_t port) {
+    std::array<char, 8> digits{};
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), port).ptr;
+    to.append(":").append(digits.data(), end);
+}
+
+}  // namespace
+
+void url::append_authority(std::string& to) const {
+    append_host(to, host_);
+    if (port_ != port_of(secure_)) append_port(to, port_);
+}
+
+void url::append_origin(std::string& to) const {
+    to.append(secure_ ? "https://" : "http://");
+    append_host(to, host_);
+    append_port(to, port_);
+}
+
+void url::append_text(std::string& to) const {
+    to.append(secure_ ? "https://" : "http://");
+    append_authority(to);
+    to.append(target_);
+}
+
 std::string url::authority() const {
-    const bool six = host_.find(':') != std::string::npos;
-    std::string made = six ? "[" + host_ + "]" : host_;
-    if (port_ != port_of(secure_)) made += ":" + std::to_string(port_);
+    std::string made;
+    append_authority(made);
     return made;
 }
 
 std::string url::origin() const {
-    const bool six = host_.find(':') != std::string::npos;
-    return (secure_ ? "https://" : "http://") + (six ? "[" + host_ + "]" : host_) + ":" +
-           std::to_string(port_);
+    std::string made;
+    append_origin(made);
+    return made;
 }
 
-std::string url::text() const { return (secure_ ? "https://" : "http://") + authority() + target_; }
+std::string url::text() const {
+    std::string made;
+    append_text(made);
+    return made;
+}
 
 }  // namespace naru::http

@@ -32,6 +32,10 @@ class url {
     std::string authority() const;
     /// scheme://host:port, the same for all URLs that one connection may serve.
     std::string origin() const;
+    // The same, behind what is in `to`.
+    void append_authority(std::string& to) const;
+    void append_origin(std::string& to) const;
+    void append_text(std::string& to) const;
     bool same_origin(const url& other) const noexcept {
         return secure_ == other.secure_ && port_ == other.port_ && host_ == other.host_;
     }
