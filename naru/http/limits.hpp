@@ -173,6 +173,10 @@ inline constexpr auto look_interval = 1000ms;
 inline constexpr auto look_interval_when_scarce = 5ms;
 inline constexpr unsigned looks_per_time = 8;
 
+/// Of those who hold what is needed, so many are reset at one look: to close a socket is to free all that the
+/// kernel holds for it, and others have their turn in between.
+inline constexpr unsigned shed_per_look = 256;
+
 /// Lines that say how many clients were reset or refused for others' sake.
 inline constexpr auto shed_report_interval = 10s;
 

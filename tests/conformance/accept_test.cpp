@@ -299,6 +299,46 @@ TEST_P(Accept, ConnectionsNobodyAcceptedAreClosedWithTheListener) {
     }));
 }
 
+// Also whom the kernel has accepted for us while the release was under way (AcceptEx, multishot accept).
+TEST_P(Accept, WhoeverHasConnectedToAListenerThatIsReleasedIsLostToNobody) {
+    if (on_sim()) GTEST_SKIP() << speaks_to_the_system;
+    for (const int ticks_before : {0, 1, 3}) {
+        SCOPED_TRACE(ticks_before);
+        unique_descriptor made = listening_socket();
+        const address where = local_of(made.get()).value();
+        const handle listener = adopt(made, descriptor_kind::listener);
+        on_handle accept(operation_kind::accept, listener);
+        accept.flags = operation_flags::more;
+        loop().submit(accept);
+        ticks(2);  // it waits
+        constexpr std::size_t count = 5;
+        std::vector<unique_descriptor> clients;
+        while (clients.size() < count)
+            clients.push_back(connect_to(where));
+        ticks(ticks_before);
+        received_ahead ahead;
+        on_handle release(operation_kind::release, listener);
+        release.ahead = &ahead;
+        loop().submit(release);
+        ASSERT_TRUE(run_until(release));
+        ASSERT_TRUE(run_until(accept));
+        ASSERT_GE(release.result, 0);
+        const unique_descriptor released(static_cast<int>(release.result));
+        std::vector<unique_descriptor> others;
+        for (const int each : ahead.connections)
+            others.emplace_back(each);
+        ahead.connections.clear();
+        while (true) {
+            unique_descriptor next(accept_socket(released.get()));
+            if (!next) break;
+            others.push_back(std::move(next));
+        }
+        if (!accept.failed()) loop().close(handle::unpack(accept.result));
+        EXPECT_EQ(others.size() + (accept.failed() ? 0 : 1), count);
+        settle();
+    }
+}
+
 TEST_P(Accept, DescriptorsPastTheLimitOfSelectAreRefusedByItAndServedByTheOthers) {
     if (no_descriptor_limit != nullptr) GTEST_SKIP() << no_descriptor_limit << ", and select counts sockets";
     const descriptor_limit enough(4096);

@@ -83,8 +83,10 @@ void iocp_backend::keep_accepted(record& of, iocp_accept_request& request) noexc
     accepted_sockets& sockets = *of.accepts;
     --sockets.posted;
     const SOCKET listener = windows::socket_of(of.descriptor);
+    // Whoever was accepted while the listener is released goes with it; with one that is closed they end.
+    const bool closes = of.closer != nullptr && of.closer->kind != operation_kind::release;
     // Until then the socket has neither addresses nor its listener's options.
-    const bool good = request.status() >= 0 && of.closer == nullptr &&
+    const bool good = request.status() >= 0 && !closes &&
                       setsockopt(windows::socket_of(request.socket), SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT,
                                  reinterpret_cast<const char*>(&listener), sizeof listener) == 0;
     if (good) {

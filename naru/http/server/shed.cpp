@@ -232,7 +232,7 @@ bool worker::is_short() const noexcept {
 
 // At the end of this tick, when no connection is being served; or after the interval, if nothing is short.
 void worker::look_soon() noexcept {
-    const bool hurry = is_short() || !starved_.empty() || aside_bytes_ > limits::aside_bytes;
+    const bool hurry = is_short() || relieving_ || !starved_.empty() || aside_bytes_ > limits::aside_bytes;
     const instant when =
         hurry ? std::max(loop_.now(), saturating_add(looked_, limits::look_interval_when_scarce))
               : saturating_add(loop_.now(), look_interval_);
@@ -243,7 +243,7 @@ void worker::look() noexcept {
     const instant now = loop_.now();
     looked_ = now;
     turns_.for_each([now](turn& each) { each.owner.look(now); });
-    if (is_short()) relieve_buffers(now);
+    if (is_short() || relieving_) relieve_buffers(now);
     offer_buffers();
     sessions_.for_each([](h2::session& each) { each.offer_output(); });
     if (aside_bytes_ > limits::aside_bytes) relieve_aside();
@@ -262,8 +262,9 @@ void worker::offer_buffers() noexcept {
 }
 
 // From whoever has been stalled for longest on, until `cost` of those who are closed comes to what is wanted.
+// False: there are more of them than may be closed in one turn.
 template <class Cost>
-void worker::shed_slowest(instant now, std::size_t wanted, duration least, shed_reason why,
+bool worker::shed_slowest(instant now, std::size_t wanted, duration least, shed_reason why,
                           Cost cost) noexcept {
     histogram by_age;
     const auto visit = [&](auto use) {
@@ -275,9 +276,16 @@ void worker::shed_slowest(instant now, std::size_t wanted, duration least, shed_
     };
     visit([&](connection&, std::uint64_t age, std::size_t gives) { by_age.add(age, gives); });
     by_age.choose(wanted);
+    unsigned left = limits::shed_per_look;
+    bool all = true;
     visit([&](connection& each, std::uint64_t age, std::size_t gives) {
-        if (by_age.takes(age, gives)) each.shed(why);
+        if (!by_age.takes(age, gives)) return;
+        all = left > 0;
+        if (left == 0) return;
+        --left;
+        each.shed(why);
     });
+    return all;
 }
 
 void worker::relieve_buffers(instant now) noexcept {
@@ -289,11 +297,15 @@ void worker::relieve_buffers(instant now) noexcept {
     const std::size_t all = pool.capacity();
     const std::size_t left = all - pool.leased() + leaving_buffers_;
     const bool scarce = left < limits::scarce_buffers(all);
-    std::size_t wanted = held_ > limits::held_buffers(all) ? held_ - limits::held_buffers_after(all) : 0;
+    const std::size_t enough = limits::held_buffers_after(all);
+    const bool over = held_ > limits::held_buffers(all) || relieving_;
+    relieving_ = false;
+    std::size_t wanted = over && held_ > enough ? held_ - enough : 0;
     if (scarce) wanted = std::max(wanted, 2 * limits::scarce_buffers(all) - left);
     if (wanted == 0) return;
-    shed_slowest(now, wanted, scarce ? limits::slow_after_when_scarce : limits::slow_after,
-                 shed_reason::buffers, [](const connection& each) { return each.buffers_held(); });
+    relieving_ =
+        !shed_slowest(now, wanted, scarce ? limits::slow_after_when_scarce : limits::slow_after,
+                      shed_reason::buffers, [](const connection& each) { return each.buffers_held(); });
 }
 
 // The largest first.
@@ -312,8 +324,11 @@ void worker::relieve_aside() noexcept {
     });
     const std::size_t enough = limits::aside_bytes / 4 * 3;
     by_size.choose(all > enough ? all - enough : 0);
+    unsigned left = limits::shed_per_look;  // the rest, if they are still too many, at the next one
     visit([&](connection& each, std::size_t bytes) {
-        if (by_size.takes(bytes, bytes)) each.shed(shed_reason::aside);
+        if (left == 0 || !by_size.takes(bytes, bytes)) return;
+        --left;
+        each.shed(shed_reason::aside);
     });
 }
 

@@ -201,7 +201,7 @@ class worker {
     bool has_too_many(connection& fresh) noexcept;
     void count_address(connection& of) noexcept;
     template <class Cost>
-    void shed_slowest(instant now, std::size_t wanted, duration least, shed_reason why, Cost cost) noexcept;
+    bool shed_slowest(instant now, std::size_t wanted, duration least, shed_reason why, Cost cost) noexcept;
     void count_shed(shed_reason why) noexcept;
     /// What `make` returns, for the operator. Without the memory for it, or if nobody takes it, it is lost.
     template <class Make>
@@ -268,6 +268,7 @@ class worker {
     std::atomic<std::size_t> arriving_{0};  // counted up by the thread that accepts
     unsigned accepted_at_stop_ = 0;
     unsigned accepted_before_ = 0;  // of them, when it was last looked
+    bool relieving_ = false;        // buffers, and not done with it
     bool draining_ = false;
     bool settled_ = false;  // nothing waits to be accepted any more
     bool ending_ = false;   // nobody waits any more, but a look at the disk is still under way
