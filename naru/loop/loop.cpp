@@ -88,6 +88,16 @@ void loop::submit(operation& op) noexcept {
     enqueue(op);
 }
 
+// What is not the backend's, or not yet.
+void loop::divert(operation& op) noexcept {
+    if (files_.take(op)) return;
+    if (held_.wants(op)) {
+        held_.take(op, *backend_, batch_, done_);
+    } else {
+        batch_.push(op);
+    }
+}
+
 void loop::begin(operation& op, layer& by) noexcept {
     must_run_here();
     count(op);

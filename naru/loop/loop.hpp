@@ -5,9 +5,11 @@
 #include <naru/core/clock.hpp>
 #include <naru/core/object_pool.hpp>
 #include <naru/loop/backend.hpp>
+#include <naru/loop/file_work.hpp>
 #include <naru/loop/held_input.hpp>
 #include <naru/loop/layer.hpp>
 #include <naru/loop/operation.hpp>
+#include <naru/loop/posted.hpp>
 #include <naru/loop/timers.hpp>
 
 #include <atomic>
@@ -17,17 +19,6 @@
 #include <thread>
 
 namespace naru {
-
-/// Something to run on another loop's thread. Owned by the poster until `run` is called.
-struct posted {
-    using function = void (*)(posted&) noexcept;
-    explicit posted(function on_loop) noexcept : run(on_loop) {}
-    posted(const posted&) = delete;
-    posted& operator=(const posted&) = delete;
-
-    posted* next = nullptr;
-    function run;  ///< the loop's last touch
-};
 
 /// Not thread-safe except where said. All members but post, stop and the constructor belong to the thread
 /// that calls run.
@@ -166,6 +157,8 @@ class loop {
     int descriptor(handle of) noexcept { return backend_->descriptor(of); }
     /// For socket options, addresses and other calls of one's own; see borrowed_descriptor.
     borrowed_descriptor borrow(handle of) noexcept { return backend_->borrow(of); }
+    /// Whether the backend does operations of a kind itself: see file_operation.hpp.
+    bool performs(operation_kind kind) const noexcept { return backend_->performs(kind); }
     /// A handle that an open_file operation will fill; closed like any other.
     result<handle> reserve_file() noexcept { return backend_->reserve_file(); }
 
@@ -188,6 +181,8 @@ class loop {
     std::size_t in_flight() const noexcept { return in_flight_; }
 
  private:
+    friend class file_work;
+
     // While it exists the loop belongs to this thread, whatever thread made it or ran it before.
     struct running_here {
         explicit running_here(loop& on) noexcept
@@ -211,11 +206,12 @@ class loop {
 
     void count(operation& first) noexcept;
     void enqueue(operation& op) noexcept {
-        if (held_.wants(op)) [[unlikely]]
-            held_.take(op, *backend_, batch_, done_);
+        if (may_be_the_loops(op.kind) || held_.holds() || files_.busy()) [[unlikely]]
+            divert(op);
         else
             batch_.push(op);
     }
+    void divert(operation& op) noexcept;
     /// Posted tasks, and what completes without waiting.
     void begin_tick();
     /// The latter alone.
@@ -238,6 +234,7 @@ class loop {
     operation_queue batch_;  // submitted in this tick
     operation_queue done_;   // completed, to be dispatched
     held_input held_;
+    file_work files_{*this};
     instant now_;
     std::size_t in_flight_ = 0;
     std::atomic<std::thread::id> runs_on_{std::thread::id()};  // none while nobody runs it
