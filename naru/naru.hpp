@@ -15,6 +15,7 @@
 #include <naru/coro/stop_token.hpp>
 #include <naru/coro/sync.hpp>
 #include <naru/coro/task.hpp>
+#include <naru/fs/file.hpp>
 #include <naru/loop/loop.hpp>
 #include <naru/loop/worker_pool.hpp>
 #include <naru/net/acceptor.hpp>

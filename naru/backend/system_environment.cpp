@@ -1,6 +1,7 @@
 // The environment that the system gives: its clocks, threads, entropy, disk and engines.
 #include <naru/backend/make_backend.hpp>
 #include <naru/loop/environment.hpp>
+#include <naru/loop/worker_pool.hpp>
 
 #include <random>
 #include <utility>
@@ -30,6 +31,11 @@ struct system_environment final : environment {
         return choose_of_the_systems(which, options, index);
     }
     file_system& files() noexcept override { return system_files(); }
+    // Left behind at the end: a disk may hold a thread of it for as long as it likes.
+    worker_pool& workers() override {
+        static auto& shared = *new worker_pool(limits::file_threads, limits::file_queue);
+        return shared;
+    }
     result<unique_descriptor> listen(const address& where, const listen_options& options) noexcept override {
         return listen_on(where, options);
     }

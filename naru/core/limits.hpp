@@ -128,6 +128,11 @@ inline constexpr std::size_t tls_output_pending = 64 * 1024;
 /// Ticket keys that are good: the newest, and those before it, whose tickets are replaced.
 inline constexpr std::size_t tls_ticket_keys = 3;
 
+/// Threads that do for all loops what their backends do not do of operations on files, and how many such may
+/// wait for one: more are EAGAIN.
+inline constexpr unsigned file_threads = 4;
+inline constexpr std::size_t file_queue = 4096;
+
 /// Open handles of one loop.
 inline constexpr std::uint32_t handles = 1u << 24;
 

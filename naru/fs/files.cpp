@@ -55,7 +55,15 @@ result<void> read_whole(int file, std::uint64_t size, directory_root::blocking m
 
 result<void> read_at(int file, std::uint64_t offset, directory_root::blocking may_block,
                      std::span<char> into) noexcept {
-    return disk_of(file).read_at(file, offset, may_block, into);
+    file_system& disk = disk_of(file);
+    for (std::size_t filled = 0; filled < into.size();) {
+        const mutable_bytes left(reinterpret_cast<std::byte*>(into.data()) + filled, into.size() - filled);
+        const std::int64_t got = disk.read_file(file, left, offset + filled, may_block);
+        if (got < 0) return fail(outcome::to_error(got));
+        if (got == 0) return fail_errno(EIO);
+        filled += static_cast<std::size_t>(got);
+    }
+    return {};
 }
 
 result<unique_descriptor> open_standard(standard_output which) noexcept {

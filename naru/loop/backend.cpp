@@ -1,6 +1,7 @@
 // The seam's sockets as the system has them: made by naru/os, then attached.
 #include <naru/loop/backend.hpp>
 
+#include <naru/loop/environment.hpp>
 #include <naru/os/system_calls.hpp>
 
 #include <utility>
@@ -35,6 +36,13 @@ result<handle> backend::open_stream(const address& peer, const stream_options& o
 result<handle> backend::open_datagram(const address& where, const udp_options& options) noexcept {
     return attach_own(*this, bind_datagram(where, options), descriptor_kind::datagram);
 }
+
+std::int64_t backend::opened(handle /*of*/, int file) noexcept {
+    system_calls::close(file);
+    return outcome::from_errno(EBADF);
+}
+
+file_system& backend::files() noexcept { return environment::current().files(); }
 
 result<address> backend::local_address(handle of) noexcept { return address::local_of(borrow(of).get()); }
 result<address> backend::peer_address(handle of) noexcept { return address::peer_of(borrow(of).get()); }

@@ -11,6 +11,7 @@
 #include <naru/os/socket.hpp>
 
 #include <cerrno>
+#include <initializer_list>
 #include <optional>
 
 namespace naru {
@@ -49,6 +50,9 @@ constexpr bool kinds_match(operation_kind kind, descriptor_kind of) noexcept {
             return of != descriptor_kind::file;
         case operation_kind::open_file:
         case operation_kind::read_file:
+        case operation_kind::write_file:
+        case operation_kind::sync_file:
+        case operation_kind::file_status:
             return of == descriptor_kind::file;
         case operation_kind::close:
         case operation_kind::release:
@@ -99,6 +103,7 @@ enum class socket_option : std::uint8_t {
 };
 
 class loop;
+class file_system;
 
 /// Where loops are in a world of their own (naru/sim), sockets are opened, asked and changed there; hence by
 /// handle, and virtual. Virtual functions are called per loop, connection or batch, never per operation.
@@ -150,6 +155,19 @@ class backend {
     /// A handle for a file that open_file will open. Errors: handle_limit, ENOMEM.
     virtual result<handle> reserve_file() noexcept = 0;
 
+    /// What it was attached or made as; nothing if it is gone, or being closed.
+    virtual std::optional<descriptor_kind> kind_of(handle of) noexcept = 0;
+    /// A file has been opened for a handle by somebody else. 0, or an error: it is closed then.
+    virtual std::int64_t opened(handle of, int file) noexcept;
+    /// The disk that the files of this loop are on.
+    virtual file_system& files() noexcept;
+
+    /// Whether it does operations of a kind itself. What it does not do of operations on files, workers do
+    /// (file_operation.hpp).
+    bool performs(operation_kind kind) const noexcept {
+        return ((performs_ >> static_cast<unsigned>(kind)) & 1u) != 0;
+    }
+
     /// The descriptor behind a handle; -1 if the handle is gone, or its descriptor is a direct one.
     virtual int descriptor(handle of) noexcept = 0;
 
@@ -187,8 +205,16 @@ class backend {
 
  protected:
     /// Throws std::length_error if `pool_buffers` is 0 or more than limits::pool_buffers_max.
-    explicit backend(std::size_t pool_buffers) : buffers_(pool_buffers) {}
+    /// It performs all kinds but those of files, and of them these.
+    explicit backend(std::size_t pool_buffers, std::initializer_list<operation_kind> of_files = {})
+        : buffers_(pool_buffers) {
+        for (const operation_kind each : of_files)
+            performs_ |= std::uint32_t{1} << static_cast<unsigned>(each);
+    }
     buffer_pool buffers_;
+
+ private:
+    std::uint32_t performs_ = (std::uint32_t{1} << static_cast<unsigned>(operation_kind::open_file)) - 1;
 };
 
 }  // namespace naru

@@ -18,6 +18,8 @@
 
 namespace naru {
 
+class worker_pool;
+
 /// One is in force on each thread: the system's, unless a scope says otherwise. Asked per loop, per worker
 /// pool, per second, never per operation. The functions are called on the thread that it is in force on.
 class environment : public time_source {
@@ -58,6 +60,9 @@ class environment : public time_source {
     /// of it, and of a failure, stands in the answer.
     virtual backend_choice make_backend(engine which, const backend_options& options = {},
                                         unsigned index = 0) noexcept = 0;
+
+    /// For operations on files that a backend does not perform: shared by all loops.
+    virtual worker_pool& workers() = 0;
 
     /// The disk. Of a simulated world: of the host that is "here".
     virtual file_system& files() noexcept = 0;

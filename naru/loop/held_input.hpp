@@ -18,6 +18,7 @@ class held_input {
     /// Reads on `of` are served from `ahead` until it is used up. Throws std::bad_alloc.
     void hold(handle of, received_ahead&& ahead) { entries_[of] = entry{std::move(ahead)}; }
 
+    bool holds() const noexcept { return !entries_.empty(); }
     /// Whether an operation has to pass here on its way to the backend.
     bool wants(const operation& op) const noexcept {
         return op.kind == operation_kind::buffer || !entries_.empty();

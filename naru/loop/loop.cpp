@@ -88,6 +88,17 @@ void loop::submit(operation& op) noexcept {
     enqueue(op);
 }
 
+// What is not the backend's, or not yet.
+void loop::divert(operation& op) noexcept {
+    if (is_of_layer(op)) return give_to_layer(op);
+    if (files_.take(op)) return;
+    if (held_.wants(op)) {
+        held_.take(op, *backend_, batch_, done_);
+    } else {
+        batch_.push(op);
+    }
+}
+
 void loop::begin(operation& op, layer& by) noexcept {
     must_run_here();
     count(op);
@@ -126,8 +137,7 @@ void loop::cancel(operation& op) noexcept {
     }
 }
 
-void loop::enqueue_aside(operation& op) noexcept {
-    if (!is_of_layer(op)) return held_.take(op, *backend_, batch_, done_);
+void loop::give_to_layer(operation& op) noexcept {
     if (op.state == operation_state::canceling) return complete(op, outcome::canceled, done_);
     handle_layer* const before = layer_of(op.target);
     op.state = operation_state::pending;

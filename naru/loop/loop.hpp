@@ -7,9 +7,11 @@
 #include <naru/core/object_pool.hpp>
 #include <naru/core/slot_table.hpp>
 #include <naru/loop/backend.hpp>
+#include <naru/loop/file_work.hpp>
 #include <naru/loop/held_input.hpp>
 #include <naru/loop/layer.hpp>
 #include <naru/loop/operation.hpp>
+#include <naru/loop/posted.hpp>
 #include <naru/loop/timers.hpp>
 
 #include <atomic>
@@ -18,17 +20,6 @@
 #include <thread>
 
 namespace naru {
-
-/// Something to run on another loop's thread. Owned by the poster until `run` is called.
-struct posted {
-    using function = void (*)(posted&) noexcept;
-    explicit posted(function on_loop) noexcept : run(on_loop) {}
-    posted(const posted&) = delete;
-    posted& operator=(const posted&) = delete;
-
-    posted* next = nullptr;
-    function run;  ///< the loop's last touch
-};
 
 /// Not thread-safe except where said. All members but post, stop and the constructor belong to the thread
 /// that calls run.
@@ -179,6 +170,8 @@ class loop {
     int descriptor(handle of) noexcept { return backend_->descriptor(socket_of(of)); }
     /// For socket options, addresses and other calls of one's own; see borrowed_descriptor.
     borrowed_descriptor borrow(handle of) noexcept { return backend_->borrow(socket_of(of)); }
+    /// Whether the backend does operations of a kind itself: see file_operation.hpp.
+    bool performs(operation_kind kind) const noexcept { return backend_->performs(kind); }
     /// A handle that an open_file operation will fill; closed like any other.
     result<handle> reserve_file() noexcept { return backend_->reserve_file(); }
 
@@ -203,6 +196,8 @@ class loop {
     std::size_t in_flight() const noexcept { return in_flight_; }
 
  private:
+    friend class file_work;
+
     // While it exists the loop belongs to this thread, whatever thread made it or ran it before.
     struct running_here {
         explicit running_here(loop& on) noexcept
@@ -226,12 +221,13 @@ class loop {
 
     void count(operation& first) noexcept;
     void enqueue(operation& op) noexcept {
-        if (held_.wants(op) || names_layer(op.target)) [[unlikely]]
-            enqueue_aside(op);
+        if (may_be_the_loops(op.kind) || names_layer(op.target) || held_.holds() || files_.busy()) [[unlikely]]
+            divert(op);
         else
             batch_.push(op);
     }
-    void enqueue_aside(operation& op) noexcept;
+    void divert(operation& op) noexcept;
+    void give_to_layer(operation& op) noexcept;
 
     // Backends give out slots far below.
     static constexpr std::uint32_t layer_slots = 1u << 31;

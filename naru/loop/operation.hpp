@@ -73,6 +73,9 @@ enum class operation_kind : std::uint8_t {
     release,       ///< result: the descriptor, still open; `ahead`, if lent, gets what was received ahead
     open_file,     ///< result: 0; on a handle from loop::reserve_file
     read_file,     ///< result: bytes read, 0 at the end of the file
+    write_file,    ///< result: bytes written, all of them (file_operation.hpp)
+    sync_file,     ///< result: 0
+    file_status,   ///< result: 0
     work,          ///< a worker pool's (see worker_pool.hpp)
     buffer,        ///< result: limits::buffer_bytes; `data` is a pool buffer, the handler's. Has no target
 };
@@ -240,7 +243,10 @@ struct send_file_operation : operation {
     std::uint64_t backend_word = 0;  ///< the backend's, opaque above it
 };
 
-/// Opens a file, as openat(2) does. The backends that are not io_uring do it at once, on the loop's thread.
+/// Whether operations of a kind may be somebody else's than the backend's: those behind open_file.
+constexpr bool may_be_the_loops(operation_kind kind) noexcept { return kind >= operation_kind::open_file; }
+
+/// Opens a file, as openat(2) does. Where the backend does not do it itself: see file_operation.hpp.
 struct open_file_operation : operation {
     explicit open_file_operation(handler on_completion) noexcept
         : operation(operation_kind::open_file, on_completion) {}

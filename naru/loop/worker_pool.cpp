@@ -1,5 +1,8 @@
 #include <naru/loop/worker_pool.hpp>
 
+#include <naru/loop/environment.hpp>
+#include <naru/loop/loop.hpp>
+
 #include <cerrno>
 #include <new>
 

@@ -3,13 +3,15 @@
 #pragma once
 
 #include <naru/core/intrusive.hpp>
-#include <naru/loop/environment.hpp>
-#include <naru/loop/loop.hpp>
+#include <naru/loop/layer.hpp>
+#include <naru/loop/operation.hpp>
+#include <naru/loop/posted.hpp>
 
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -17,6 +19,8 @@
 
 namespace naru {
 
+class environment;
+class loop;
 class worker_pool;
 
 /// Blocking work as an operation: `run` is called on a worker thread, `on_complete` on the loop's.

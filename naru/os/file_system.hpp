@@ -2,6 +2,7 @@
 // and a log need; naru/fs/files.hpp is their face.
 #pragma once
 
+#include <naru/core/bytes.hpp>
 #include <naru/core/result.hpp>
 #include <naru/os/socket.hpp>
 
@@ -76,8 +77,22 @@ class file_system {
         const std::function<bool(std::string_view name)>& shows) = 0;
 
     virtual result<file_status> status_of(int file) noexcept = 0;
-    virtual result<void> read_at(int file, std::uint64_t offset, blocking may_block,
-                                 std::span<char> into) noexcept = 0;
+
+    // As outcomes (naru/core/result.hpp), for operations: what may wait for a disk is EAGAIN where it may
+    // not.
+    /// openat(2): a descriptor.
+    virtual std::int64_t open_file(int directory, const char* path, int flags, unsigned mode,
+                                   blocking may_block) noexcept = 0;
+    /// pread(2).
+    virtual std::int64_t read_file(int file, mutable_bytes into, std::uint64_t offset,
+                                   blocking may_block) noexcept = 0;
+    /// pwrite(2), until all is written.
+    virtual std::int64_t write_file(int file, bytes_view bytes, std::uint64_t offset,
+                                    blocking may_block) noexcept = 0;
+    /// fsync(2), or fdatasync(2).
+    virtual std::int64_t sync_file(int file, bool data_only, blocking may_block) noexcept = 0;
+    /// status_of.
+    virtual std::int64_t read_status(int file, file_status& into, blocking may_block) noexcept = 0;
 
     virtual result<unique_descriptor> open_standard(standard_output which) noexcept = 0;
     virtual result<unique_descriptor> open_log(const std::string& path) noexcept = 0;

@@ -2,7 +2,9 @@
 
 #include <naru/core/limits.hpp>
 #include <naru/os/first_entries.hpp>
+#include <naru/os/system_calls.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <memory>
@@ -83,6 +85,15 @@ std::string absolute(const std::string& path) {
     const auto release = [](char* text) { std::free(text); };
     const std::unique_ptr<char, decltype(release)> current(::getcwd(nullptr, 0), release);
     return current == nullptr ? path : std::string(current.get()) + "/" + path;
+}
+
+constexpr std::int64_t would_block = outcome::from_errno(EAGAIN);
+
+// A read without waiting may end where the page cache does.
+[[maybe_unused]] bool is_at_end(int file, std::uint64_t offset) noexcept {
+    struct stat raw{};
+    return fstat(file, &raw) == 0 && S_ISREG(raw.st_mode) &&
+           offset >= static_cast<std::uint64_t>(raw.st_size);
 }
 
 file_time time_from(const timespec& raw) noexcept {
@@ -214,6 +225,73 @@ result<file_status> system_file_system::status_of(int file) noexcept {
     return status_from(raw);
 }
 
+std::int64_t system_file_system::open_file(int directory, const char* path, int flags, unsigned mode,
+                                           blocking may_block) noexcept {
+    if (may_block == blocking::yes) return system_calls::open_file(directory, path, flags, mode);
+#if defined(__linux__)
+    if ((flags & O_CREAT) != 0) return would_block;
+    const int opened = open_how_at(directory, path, flags | O_CLOEXEC, RESOLVE_CACHED);
+    if (opened >= 0) return opened;
+    // EINVAL, ENOSYS: Linux before 5.12, before 5.6. EPERM: a seccomp filter.
+    const bool unable = errno == EINVAL || errno == ENOSYS || errno == EPERM;
+    return unable ? would_block : outcome::from_errno(errno);
+#else
+    return would_block;
+#endif
+}
+
+std::int64_t system_file_system::read_file(int file, mutable_bytes into, std::uint64_t offset,
+                                           blocking may_block) noexcept {
+    if (may_block == blocking::yes) return system_calls::read_file(file, into, offset);
+#if defined(RWF_NOWAIT)
+    const iovec piece{into.data(), std::min(into.size(), limits::bytes_per_call)};
+    while (true) {
+        const ssize_t got = preadv2(file, &piece, 1, static_cast<off_t>(offset), RWF_NOWAIT);
+        if (got >= 0) {
+            const bool whole = static_cast<std::size_t>(got) == piece.iov_len;
+            return whole || is_at_end(file, offset + static_cast<std::uint64_t>(got)) ? got : would_block;
+        }
+        if (errno != EINTR) return errno == EOPNOTSUPP ? would_block : outcome::from_errno(errno);
+    }
+#else
+    return would_block;
+#endif
+}
+
+std::int64_t system_file_system::write_file(int file, bytes_view bytes, std::uint64_t offset,
+                                            blocking may_block) noexcept {
+    if (may_block == blocking::no) return would_block;
+    std::size_t written = 0;
+    while (written < bytes.size()) {
+        const bytes_view left = bytes.subspan(written);
+        const ssize_t went = pwrite(file, left.data(), std::min(left.size(), limits::bytes_per_call),
+                                    static_cast<off_t>(offset + written));
+        if (went < 0 && errno == EINTR) continue;
+        if (went < 0) return outcome::from_errno(errno);
+        written += static_cast<std::size_t>(went);
+    }
+    return static_cast<std::int64_t>(written);
+}
+
+std::int64_t system_file_system::sync_file(int file, bool data_only, blocking may_block) noexcept {
+    if (may_block == blocking::no) return would_block;
+#if defined(__linux__)
+    const int synced = data_only ? fdatasync(file) : fsync(file);
+#else
+    (void)data_only;
+    const int synced = fsync(file);
+#endif
+    return synced == 0 ? 0 : outcome::from_errno(errno);
+}
+
+std::int64_t system_file_system::read_status(int file, file_status& into, blocking may_block) noexcept {
+    if (may_block == blocking::no) return would_block;
+    const auto status = status_of(file);
+    if (!status) return outcome::from(status.error());
+    into = *status;
+    return 0;
+}
+
 result<unique_descriptor> system_file_system::open_standard(standard_output which) noexcept {
     const int number = which == standard_output::output ? STDOUT_FILENO : STDERR_FILENO;
     unique_descriptor opened(fcntl(number, F_DUPFD_CLOEXEC, 3));
@@ -247,31 +325,6 @@ result<void> system_file_system::write_log(int log, std::string_view& text) noex
         }
         if (written < 0) return fail_errno(errno);
         text.remove_prefix(static_cast<std::size_t>(written));
-    }
-    return {};
-}
-
-result<void> system_file_system::read_at(int file, std::uint64_t offset, file_system::blocking may_block,
-                                         std::span<char> into) noexcept {
-    std::size_t filled = 0;
-    int flags = 0;
-#if defined(RWF_NOWAIT)
-    if (may_block == file_system::blocking::no) flags = RWF_NOWAIT;
-#else
-    (void)may_block;
-#endif
-    while (filled < into.size()) {
-        iovec left{into.data() + filled, into.size() - filled};
-        const ssize_t got = preadv2(file, &left, 1, static_cast<off_t>(offset + filled), flags);
-        if (got > 0) {
-            filled += static_cast<std::size_t>(got);
-        } else if (got == 0) {
-            return fail_errno(EIO);
-        } else if (errno == EOPNOTSUPP && flags != 0) {
-            return fail_errno(EAGAIN);  // a file system that cannot promise: let it block elsewhere
-        } else if (errno != EINTR) {
-            return fail_errno(errno);
-        }
     }
     return {};
 }

@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <new>
 #include <utility>
 
@@ -21,6 +22,7 @@ namespace {
 
 using windows::handle_of;
 
+constexpr std::int64_t would_block = outcome::from_errno(EAGAIN);
 constexpr DWORD share_all = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
 
 // From 100 ns since 1601.
@@ -147,6 +149,60 @@ result<file_status> system_file_system::status_of(int file) noexcept {
     return status;
 }
 
+std::int64_t system_file_system::open_file(int directory, const char* path, int flags, unsigned mode,
+                                           blocking may_block) noexcept {
+    return may_block == blocking::no ? would_block : system_calls::open_file(directory, path, flags, mode);
+}
+
+std::int64_t system_file_system::read_file(int file, mutable_bytes into, std::uint64_t offset,
+                                           blocking may_block) noexcept {
+    return may_block == blocking::no ? would_block : system_calls::read_file(file, into, offset);
+}
+
+// A file that belongs to a completion port is not to tell it: hence an event, with its lowest bit set
+// (GetQueuedCompletionStatus).
+std::int64_t system_file_system::write_file(int file, bytes_view bytes, std::uint64_t offset,
+                                            blocking may_block) noexcept {
+    if (may_block == blocking::no) return would_block;
+    if (file < 0) return outcome::from_errno(EBADF);
+    const HANDLE event = CreateEventW(nullptr, TRUE, FALSE, nullptr);
+    if (event == nullptr) return outcome::from_errno(ENOMEM);
+    std::int64_t result = 0;
+    while (static_cast<std::size_t>(result) < bytes.size()) {
+        const std::uint64_t at = offset + static_cast<std::uint64_t>(result);
+        OVERLAPPED where{};
+        where.Offset = static_cast<DWORD>(at);
+        where.OffsetHigh = static_cast<DWORD>(at >> 32);
+        where.hEvent = reinterpret_cast<HANDLE>(reinterpret_cast<std::uintptr_t>(event) | 1u);
+        const bytes_view left = bytes.subspan(static_cast<std::size_t>(result));
+        DWORD written = 0;
+        const auto wanted = static_cast<DWORD>(std::min(left.size(), limits::bytes_per_call));
+        const bool begun = WriteFile(handle_of(file), left.data(), wanted, nullptr, &where) != 0 ||
+                           GetLastError() == ERROR_IO_PENDING;
+        if (!begun || !GetOverlappedResult(handle_of(file), &where, &written, TRUE)) {
+            result = windows::last_file_outcome();
+            break;
+        }
+        result += written;
+    }
+    CloseHandle(event);
+    return result;
+}
+
+std::int64_t system_file_system::sync_file(int file, bool /*data_only*/, blocking may_block) noexcept {
+    if (may_block == blocking::no) return would_block;
+    if (file < 0) return outcome::from_errno(EBADF);
+    return FlushFileBuffers(handle_of(file)) ? 0 : windows::last_file_outcome();
+}
+
+std::int64_t system_file_system::read_status(int file, file_status& into, blocking may_block) noexcept {
+    if (may_block == blocking::no) return would_block;
+    const auto status = status_of(file);
+    if (!status) return outcome::from(status.error());
+    into = *status;
+    return 0;
+}
+
 result<unique_descriptor> system_file_system::open_standard(standard_output which) noexcept {
     const HANDLE standard =
         GetStdHandle(which == standard_output::output ? STD_OUTPUT_HANDLE : STD_ERROR_HANDLE);
@@ -174,20 +230,6 @@ result<void> system_file_system::write_log(int log, std::string_view& text) noex
         if (!WriteFile(handle_of(log), text.data(), size, &written, nullptr))
             return fail(outcome::to_error(windows::last_file_outcome()));
         text.remove_prefix(written);
-    }
-    return {};
-}
-
-result<void> system_file_system::read_at(int file, std::uint64_t offset, file_system::blocking may_block,
-                                         std::span<char> into) noexcept {
-    if (may_block == file_system::blocking::no) return fail_errno(EAGAIN);
-    std::size_t filled = 0;
-    while (filled < into.size()) {
-        const mutable_bytes left(reinterpret_cast<std::byte*>(into.data()) + filled, into.size() - filled);
-        const std::int64_t got = system_calls::read_file(file, left, offset + filled);
-        if (got < 0) return fail(outcome::to_error(got));
-        if (got == 0) return fail_errno(EIO);
-        filled += static_cast<std::size_t>(got);
     }
     return {};
 }

@@ -10,8 +10,6 @@
 #include <string>
 #include <utility>
 
-#include <fcntl.h>
-
 namespace naru::sim {
 
 namespace {
@@ -51,10 +49,6 @@ std::int64_t backend::try_now(record& of, operation& op) noexcept {
             return try_receive_from(of, op);
         case operation_kind::send_to:
             return try_send_to(of, op);
-        case operation_kind::open_file:
-            return try_open(of, op);
-        case operation_kind::read_file:
-            return try_read_file(of, op);
         default:
             return outcome::from_errno(EINVAL);
     }
@@ -163,35 +157,6 @@ std::int64_t backend::try_send_to(record& of, operation& op) noexcept {
     const auto to = address::of(send.peer, send.peer_size);
     if (!to) return outcome::from(to.error());
     return world_.net().send_to(of.what, pieces, &*to);
-}
-
-// Paths are one flat list of names: directories are not looked at, and neither are permissions.
-std::int64_t backend::try_open(record& of, const operation& op) noexcept {
-    const auto& open = static_cast<const open_file_operation&>(op);
-    auto content = host_.find_stored(open.path);
-    const bool makes = (open.open_flags & O_CREAT) != 0;
-    if (content == nullptr && !makes) return outcome::from_errno(ENOENT);
-    if (content != nullptr && makes && (open.open_flags & O_EXCL) != 0) return outcome::from_errno(EEXIST);
-    if (content == nullptr) {
-        host_.write_file(open.path, {});
-        content = host_.find_stored(open.path);
-    } else if ((open.open_flags & O_TRUNC) != 0) {
-        content->bytes.clear();
-    }
-    auto made = world_.net().make(host_, socket_kind::file);
-    made->content = std::move(content);
-    if (of.number >= 0) world_.close(of.number);  // opened twice
-    of.what = made;
-    of.number = world_.name(std::move(made)).release();
-    return 0;
-}
-
-std::int64_t backend::try_read_file(const record& of, const operation& op) noexcept {
-    const auto& read = static_cast<const read_file_operation&>(op);
-    if (of.what == nullptr || of.what->content == nullptr) return outcome::from_errno(EBADF);
-    const std::string_view part = part_of(of.what->content->bytes, read.offset, read.count);
-    if (!part.empty()) std::memcpy(read.data, part.data(), part.size());
-    return static_cast<std::int64_t>(part.size());
 }
 
 }  // namespace naru::sim

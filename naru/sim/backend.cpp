@@ -169,6 +169,22 @@ result<int> backend::option(handle of, socket_option which) noexcept {
     return found->options[static_cast<std::size_t>(which)];
 }
 
+std::optional<descriptor_kind> backend::kind_of(handle of) noexcept {
+    const record* const found = records_.find(of);
+    return found != nullptr ? std::optional(found->kind) : std::nullopt;
+}
+
+file_system& backend::files() noexcept { return host_.files(); }
+
+std::int64_t backend::opened(handle of, int file) noexcept {
+    record* const found = records_.find(of);
+    if (found == nullptr) return naru::backend::opened(of, file);
+    if (found->number >= 0) world_.close(found->number);  // opened twice
+    found->number = file;
+    found->what = world_.find(file);
+    return 0;
+}
+
 int backend::descriptor(handle of) noexcept {
     const record* const found = records_.find(of);
     return found != nullptr ? found->number : -1;

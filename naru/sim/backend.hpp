@@ -38,6 +38,9 @@ class backend final : public naru::backend, private watcher {
     result<int> option(handle of, socket_option which) noexcept override;
     void serves(loop& its_loop) noexcept override;
     result<handle> reserve_file() noexcept override;
+    std::optional<descriptor_kind> kind_of(handle of) noexcept override;
+    std::int64_t opened(handle of, int file) noexcept override;
+    file_system& files() noexcept override;
     int descriptor(handle of) noexcept override;
     bool waits_for_buffer(handle of) noexcept override;
     void submit(operation_queue& batch, operation_queue& done) noexcept override;
@@ -83,8 +86,6 @@ class backend final : public naru::backend, private watcher {
     std::int64_t try_send_file(record& of, operation& op) noexcept;
     std::int64_t try_receive_from(record& of, operation& op) noexcept;
     std::int64_t try_send_to(record& of, operation& op) noexcept;
-    std::int64_t try_open(record& of, const operation& op) noexcept;
-    std::int64_t try_read_file(const record& of, const operation& op) noexcept;
     void close(std::uint32_t slot, record& of, operation& op, operation_queue& done) noexcept;
     void forget(std::uint32_t slot, record& of) noexcept;
     void settle(operation_queue& done) noexcept;

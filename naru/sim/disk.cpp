@@ -6,8 +6,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <exception>
 #include <new>
 #include <utility>
+
+#include <fcntl.h>
 
 namespace naru::sim {
 
@@ -53,32 +56,33 @@ file_status status_of_file(const host& on, const stored_file& file) {
 
 }  // namespace
 
+world& disk::in() const noexcept { return host_.in(); }
+
 bool disk::would_wait(blocking may_block) noexcept {
-    return may_block == blocking::no && world_.options().short_counts && world_.random(4) == 0;
+    return may_block == blocking::no && in().options().short_counts && in().options().simulate_workers &&
+           in().random(4) == 0;
 }
 
 // `path` is normal: absolute and without a slash at its end; empty: the top.
-result<unique_descriptor> disk::open(host& on, const std::string& path) {
-    const auto found = on.find_stored(path);
-    if (found == nullptr && !on.has_directory(path)) return fail_errno(ENOENT);
-    const socket_ref made = world_.net().make(on, socket_kind::file);
+result<unique_descriptor> disk::open(const std::string& path) {
+    const auto found = host_.find_stored(path);
+    if (found == nullptr && !host_.has_directory(path)) return fail_errno(ENOENT);
+    const socket_ref made = in().net().make(host_, socket_kind::file);
     made->content = found;
     made->path = path;
-    return world_.name(made);
+    return in().name(made);
 }
 
-result<file_system::root> disk::open_root(const std::string& path, const root* beside) noexcept try {
-    const socket_ref near = beside != nullptr ? world_.find(beside->directory.get()) : nullptr;
-    host& on = near != nullptr ? *near->at : world_.here();
+result<file_system::root> disk::open_root(const std::string& path, const root* /*beside*/) noexcept try {
     const auto absolute = normal(path);
     if (!absolute) return fail(absolute.error());
-    auto opened = open(on, *absolute);
+    auto opened = open(*absolute);
     if (!opened) return fail(opened.error());
-    if (world_.find(opened->get())->content != nullptr) return fail_errno(ENOTDIR);
+    if (in().find(opened->get())->content != nullptr) return fail_errno(ENOTDIR);
     root made;
     made.path = *absolute;
     made.directory = std::move(*opened);
-    made.identity = status_of_directory(on, *absolute);
+    made.identity = status_of_directory(host_, *absolute);
     made.answers_at_once = true;
     return made;
 } catch (const std::bad_alloc&) {
@@ -87,31 +91,31 @@ result<file_system::root> disk::open_root(const std::string& path, const root* b
 
 result<unique_descriptor> disk::open_beneath(const root& of, const std::string& path, blocking may_block,
                                              purpose /*what_for*/) noexcept try {
-    const socket_ref directory = world_.find(of.directory.get());
+    const socket_ref directory = in().find(of.directory.get());
     if (directory == nullptr) return fail_errno(EBADF);
     if (would_wait(may_block)) return fail_errno(EAGAIN);
     const auto below = normal(path);
     if (!below) return fail(below.error());
-    auto opened = open(*directory->at, of.path + *below);
+    auto opened = open(of.path + *below);
     if (!opened) return opened;
-    if (path.ends_with('/') && world_.find(opened->get())->content != nullptr) return fail_errno(ENOTDIR);
+    if (path.ends_with('/') && in().find(opened->get())->content != nullptr) return fail_errno(ENOTDIR);
     return opened;
 } catch (const std::bad_alloc&) {
     return fail_errno(ENOMEM);
 }
 
 result<bool> disk::is_in_place(const root& of, blocking may_block) noexcept {
-    const socket_ref directory = world_.find(of.directory.get());
+    const socket_ref directory = in().find(of.directory.get());
     if (directory == nullptr) return fail_errno(EBADF);
     if (would_wait(may_block)) return fail_errno(EAGAIN);
-    if (!directory->at->has_directory(of.path)) return fail_errno(ENOENT);
+    if (!host_.has_directory(of.path)) return fail_errno(ENOENT);
     return true;
 }
 
 result<directory_listing> disk::read_directory(const root& /*of*/, const std::string& /*path*/, int directory,
                                                std::size_t limit,
                                                const std::function<bool(std::string_view)>& shows) {
-    const socket_ref listed = world_.find(directory);
+    const socket_ref listed = in().find(directory);
     if (listed == nullptr) return fail_errno(EBADF);
     if (listed->content != nullptr) return fail_errno(ENOTDIR);
     first_entries found(limit);
@@ -130,22 +134,76 @@ result<directory_listing> disk::read_directory(const root& /*of*/, const std::st
 }
 
 result<file_status> disk::status_of(int file) noexcept {
-    const socket_ref of = world_.find(file);
+    const socket_ref of = in().find(file);
     if (of == nullptr) return fail_errno(EBADF);
     if (of->kind != socket_kind::file) return file_status{};
     return of->content != nullptr ? status_of_file(*of->at, *of->content)
                                   : status_of_directory(*of->at, of->path);
 }
 
-result<void> disk::read_at(int file, std::uint64_t offset, blocking may_block, std::span<char> into) noexcept {
-    const socket_ref of = world_.find(file);
-    if (of == nullptr) return fail_errno(EBADF);
-    if (of->content == nullptr) return fail_errno(EISDIR);
-    if (would_wait(may_block)) return fail_errno(EAGAIN);
-    const auto& bytes = of->content->bytes;
-    if (bytes.size() < offset || bytes.size() - offset < into.size()) return fail_errno(EIO);
-    std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(offset), into.size(), into.begin());
-    return {};
+// A relative path is beneath the directory that is open, or as it is written: a flat list has no current one.
+std::int64_t disk::open_file(int directory, const char* path, int flags, unsigned /*mode*/,
+                             blocking may_block) noexcept try {
+    if (would_wait(may_block)) return outcome::from_errno(EAGAIN);
+    const socket_ref beneath = in().find(directory);
+    const std::string name = beneath != nullptr && *path != '/' ? beneath->path + "/" + path : path;
+    auto content = host_.find_stored(name);
+    const bool makes = (flags & O_CREAT) != 0;
+    if (content != nullptr && makes && (flags & O_EXCL) != 0) return outcome::from_errno(EEXIST);
+    if (content == nullptr && makes) {
+        if (host_.has_directory(name)) return outcome::from_errno(EISDIR);
+        host_.write_file(name, {});
+    } else if (content != nullptr && (flags & O_TRUNC) != 0) {
+        content->bytes.clear();
+    }
+    auto opened = open(name);
+    if (!opened) return outcome::from(opened.error());
+    socket& made = *in().find(opened->get());
+    made.writes = (flags & (O_WRONLY | O_RDWR)) != 0;
+    made.appends = (flags & O_APPEND) != 0;
+    return opened->release();
+} catch (const std::bad_alloc&) {
+    return outcome::from_errno(ENOMEM);
+}
+
+std::int64_t disk::read_file(int file, mutable_bytes into, std::uint64_t offset,
+                             blocking may_block) noexcept {
+    if (would_wait(may_block)) return outcome::from_errno(EAGAIN);
+    const socket_ref of = in().find(file);
+    if (of == nullptr || of->kind != socket_kind::file) return outcome::from_errno(EBADF);
+    if (of->content == nullptr) return outcome::from_errno(EISDIR);
+    const std::string& all = of->content->bytes;
+    if (offset >= all.size()) return 0;
+    return static_cast<std::int64_t>(all.copy(reinterpret_cast<char*>(into.data()), into.size(), offset));
+}
+
+std::int64_t disk::write_file(int file, bytes_view bytes, std::uint64_t offset, blocking may_block) noexcept
+    try {
+    if (would_wait(may_block)) return outcome::from_errno(EAGAIN);
+    const socket_ref of = in().find(file);
+    if (of == nullptr || of->content == nullptr || !of->writes) return outcome::from_errno(EBADF);
+    std::string& all = of->content->bytes;
+    const auto at = static_cast<std::size_t>(of->appends ? all.size() : offset);
+    if (at + bytes.size() > all.size()) all.resize(at + bytes.size());
+    as_text(bytes).copy(all.data() + at, bytes.size());
+    of->content->modified = in().time_of_day();
+    return static_cast<std::int64_t>(bytes.size());
+} catch (const std::exception&) {
+    return outcome::from_errno(ENOSPC);
+}
+
+std::int64_t disk::sync_file(int file, bool /*data_only*/, blocking may_block) noexcept {
+    if (would_wait(may_block)) return outcome::from_errno(EAGAIN);
+    const socket_ref of = in().find(file);
+    return of != nullptr && of->content != nullptr ? 0 : outcome::from_errno(EBADF);
+}
+
+std::int64_t disk::read_status(int file, file_status& into, blocking may_block) noexcept {
+    if (would_wait(may_block)) return outcome::from_errno(EAGAIN);
+    const auto status = status_of(file);
+    if (!status) return outcome::from(status.error());
+    into = *status;
+    return 0;
 }
 
 result<unique_descriptor> disk::open_standard(standard_output which) noexcept {
@@ -156,26 +214,25 @@ result<unique_descriptor> disk::open_log(const std::string& path) noexcept try {
     if (path == "-") return open_standard(standard_output::output);
     const auto absolute = normal(path);
     if (!absolute) return fail(absolute.error());
-    host& on = world_.here();
-    if (on.has_directory(*absolute)) return fail_errno(EISDIR);
-    if (on.find_stored(*absolute) == nullptr) on.write_file(*absolute, {});
-    return open(on, *absolute);
+    if (host_.has_directory(*absolute)) return fail_errno(EISDIR);
+    if (host_.find_stored(*absolute) == nullptr) host_.write_file(*absolute, {});
+    return open(*absolute);
 } catch (const std::bad_alloc&) {
     return fail_errno(ENOMEM);
 }
 
 bool disk::is_log_at(int log, const std::string& path) noexcept {
-    const socket_ref of = world_.find(log);
+    const socket_ref of = in().find(log);
     const auto absolute = normal(path);
     return of != nullptr && absolute && of->content != nullptr &&
            of->at->find_stored(*absolute) == of->content;
 }
 
 result<void> disk::write_log(int log, std::string_view& text) noexcept try {
-    const socket_ref of = world_.find(log);
+    const socket_ref of = in().find(log);
     if (of == nullptr || of->content == nullptr) return fail_errno(EBADF);
     of->content->bytes += text;
-    of->content->modified = world_.time_of_day();
+    of->content->modified = in().time_of_day();
     text = {};
     return {};
 } catch (const std::bad_alloc&) {

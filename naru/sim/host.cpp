@@ -10,7 +10,7 @@
 namespace naru::sim {
 
 host::host(world& in, std::string name, const address& where, std::uint64_t number)
-    : world_(in), name_(std::move(name)), where_(where), number_(number) {}
+    : world_(in), name_(std::move(name)), where_(where), number_(number), disk_(*this) {}
 
 std::string host::at_port(std::uint16_t port) const { return with_port(where_, port).text(); }
 

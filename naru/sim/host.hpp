@@ -2,6 +2,7 @@
 #pragma once
 
 #include <naru/os/address.hpp>
+#include <naru/sim/disk.hpp>
 #include <naru/sim/socket.hpp>
 
 #include <cstdint>
@@ -39,6 +40,7 @@ class host {
     std::unique_ptr<naru::loop> make_loop();
     std::unique_ptr<naru::backend> make_backend(std::size_t pool_buffers);
 
+    file_system& files() noexcept { return disk_; }
     /// Puts a file on this host's disk, or replaces it; who has the old one open keeps that. Paths are
     /// compared as they are written; what lies beneath a directory has an absolute one.
     void write_file(const std::string& path, std::string_view content);
@@ -66,6 +68,7 @@ class host {
     std::map<std::uint16_t, std::vector<std::weak_ptr<socket>>> tcp_ports_;
     std::map<std::uint16_t, std::vector<std::weak_ptr<socket>>> udp_ports_;
     std::uint16_t next_port_ = 49'152;
+    disk disk_;
     std::map<std::string, std::shared_ptr<stored_file>> files_;
 };
 

@@ -109,6 +109,8 @@ struct socket {
     // A file.
     std::shared_ptr<stored_file> content;  ///< nullptr: a directory
     std::string path;                      ///< absolute, without a slash at its end
+    bool writes = false;                   ///< opened for it
+    bool appends = false;
 };
 
 using socket_ref = std::shared_ptr<socket>;

@@ -3,8 +3,8 @@
 #pragma once
 
 #include <naru/loop/environment.hpp>
+#include <naru/loop/worker_pool.hpp>
 #include <naru/os/socket.hpp>
-#include <naru/sim/disk.hpp>
 #include <naru/sim/host.hpp>
 #include <naru/sim/network.hpp>
 
@@ -122,7 +122,8 @@ class world final : public environment {
     std::size_t descriptor_limit() noexcept override { return 65'536; }
     backend_choice make_backend(engine which, const backend_options& options,
                                 unsigned index) noexcept override;
-    file_system& files() noexcept override { return disk_; }
+    file_system& files() noexcept override { return here().files(); }
+    worker_pool& workers() override { return workers_; }
     std::thread start_thread(std::move_only_function<void()> body) override;
     result<unique_descriptor> listen(const address& where, const listen_options& options) noexcept override;
     bool run_aside(std::move_only_function<void()>& blocking) override;
@@ -165,7 +166,7 @@ class world final : public environment {
     instant now_;
     std::mt19937_64 random_;
     network network_{*this};
-    disk disk_{*this};
+    worker_pool workers_{limits::file_threads, limits::file_queue};
     std::uint64_t files_made_ = 0;
     std::deque<host> hosts_;
     host* here_ = nullptr;

@@ -18,6 +18,12 @@ BENEATH = {
     "http": "core os loop coro stream net fs",
 }
 
+# What belongs to a world: above these folders it is asked of the environment (naru/loop/environment.hpp). The
+# simulated one speaks to the real one where a thread outside waits for it.
+WORLDLY = re.compile(r"std::thread\(|(?:steady|system|high_resolution)_clock::now\(|random_device|std::time\(|"
+                     r"::(?:clock_gettime|gettimeofday|getrandom|pthread_create)\(")
+MAY_BE_WORLDLY = ("core/clock.hpp", "os/", "backend/", "sim/schedule.cpp", "sim/world.cpp")
+
 
 def faults(root):
     for path in sorted((root / "naru").rglob("*.[ch]pp")):
@@ -26,7 +32,10 @@ def faults(root):
             if folder != "naru.hpp":  # which includes all that users need
                 yield f"{path.relative_to(root)}: {folder} is no folder of the library (tests/docs/layers_test.py names them)"
             continue
+        within = str(path.relative_to(root / "naru"))
         for line in path.read_text(encoding="utf-8").splitlines():
+            if not within.startswith(MAY_BE_WORLDLY) and WORLDLY.search(line.split("//")[0]):
+                yield f"{path.relative_to(root)}: {line.strip()} is the environment's (naru/loop/environment.hpp)"
             found = re.match(r'#include [<"](?:naru/([a-z_0-9]+)/|(load|lab|apps)/)', line)
             if not found:
                 continue

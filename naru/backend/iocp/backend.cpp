@@ -9,7 +9,8 @@
 
 namespace naru {
 
-iocp_backend::iocp_backend(std::size_t pool_buffers) : backend(pool_buffers) {}
+iocp_backend::iocp_backend(std::size_t pool_buffers)
+    : backend(pool_buffers, {operation_kind::open_file, operation_kind::read_file}) {}
 
 iocp_backend::~iocp_backend() {
     operation_queue none;
@@ -64,6 +65,12 @@ result<handle> iocp_backend::name_descriptor(int descriptor, descriptor_kind kin
 int iocp_backend::descriptor(handle of) noexcept {
     const record* found = records_.find(of);
     return found != nullptr && found->closer == nullptr ? found->descriptor : -1;
+}
+
+std::optional<descriptor_kind> iocp_backend::kind_of(handle of) noexcept {
+    const record* found = records_.find(of);
+    if (found == nullptr || found->closer != nullptr) return std::nullopt;
+    return found->kind;
 }
 
 void iocp_backend::submit(operation_queue& batch, operation_queue& done) noexcept {
@@ -152,10 +159,7 @@ iocp_backend::attempt iocp_backend::try_now(std::uint32_t slot, record& of, oper
         case operation_kind::shutdown:
             result = system_calls::shutdown_send(of.descriptor);
             return attempt::finished;
-        case operation_kind::close:
-        case operation_kind::release:
-        case operation_kind::work:
-        case operation_kind::buffer:
+        default:  // the loop's (file_operation.hpp, worker_pool.hpp)
             break;
     }
     result = outcome::from_errno(EINVAL);

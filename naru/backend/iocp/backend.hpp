@@ -27,6 +27,7 @@ class iocp_backend final : public backend {
 
     result<handle> attach(int descriptor, descriptor_kind kind, ownership whose) noexcept override;
     result<handle> reserve_file() noexcept override;
+    std::optional<descriptor_kind> kind_of(handle of) noexcept override;
     int descriptor(handle of) noexcept override;
     bool waits_for_buffer(handle of) noexcept override {
         const record* found = records_.find(of);

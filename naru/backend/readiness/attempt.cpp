@@ -70,16 +70,10 @@ readiness_backend::attempt readiness_backend::try_now(std::uint32_t slot, record
             return of.read_ready ? try_receive_from(of, op, result) : attempt::blocked;
         case operation_kind::send_to:
             return of.write_ready ? try_send_to(of, op, result) : attempt::blocked;
-        case operation_kind::open_file:
-        case operation_kind::read_file:
-            return try_file(of, op, result);
         case operation_kind::shutdown:
             result = system_calls::shutdown_send(of.descriptor);
             return attempt::finished;
-        case operation_kind::close:
-        case operation_kind::release:
-        case operation_kind::work:
-        case operation_kind::buffer:
+        default:  // the loop's (file_operation.hpp, worker_pool.hpp)
             break;
     }
     result = outcome::from_errno(EINVAL);
@@ -286,24 +280,6 @@ void readiness_backend::knock_again(operation_queue& done) noexcept {
     resumed_.clear();
     knock_pause_ = some_got_in ? first_pause : std::min(2 * knock_pause_, longest_pause);
     next_knock_ = saturating_add(clock::now(), knock_pause_);
-}
-
-// Files are always ready: the call is made here, and may wait for the disk.
-readiness_backend::attempt readiness_backend::try_file(record& of, operation& op,
-                                                       std::int64_t& result) noexcept {
-    if (op.kind == operation_kind::open_file) {
-        const auto& open = static_cast<const open_file_operation&>(op);
-        result = system_calls::open_file(open.directory, open.path, open.open_flags, open.mode);
-        if (result >= 0) {
-            if (of.descriptor >= 0) system_calls::close(of.descriptor);  // opened twice
-            of.descriptor = static_cast<int>(result);
-            result = 0;
-        }
-    } else {
-        const auto& read = static_cast<const read_file_operation&>(op);
-        result = system_calls::read_file(of.descriptor, {read.data, read.count}, read.offset);
-    }
-    return attempt::finished;
 }
 
 }  // namespace naru

@@ -98,6 +98,19 @@ int readiness_backend::descriptor(handle of) noexcept {
     return found != nullptr ? found->descriptor : -1;
 }
 
+std::optional<descriptor_kind> readiness_backend::kind_of(handle of) noexcept {
+    const record* found = records_.find(of);
+    return found != nullptr ? std::optional(found->kind) : std::nullopt;
+}
+
+std::int64_t readiness_backend::opened(handle of, int file) noexcept {
+    record* found = records_.find(of);
+    if (found == nullptr) return backend::opened(of, file);
+    if (found->descriptor >= 0) system_calls::close(found->descriptor);  // opened twice
+    found->descriptor = file;
+    return 0;
+}
+
 void readiness_backend::submit(operation_queue& batch, operation_queue& done) noexcept {
     while (operation* op = batch.pop())
         start(*op, done);

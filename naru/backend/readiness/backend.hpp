@@ -23,6 +23,8 @@ class readiness_backend final : public backend {
 
     result<handle> attach(int descriptor, descriptor_kind kind, ownership whose) noexcept override;
     result<handle> reserve_file() noexcept override;
+    std::optional<descriptor_kind> kind_of(handle of) noexcept override;
+    std::int64_t opened(handle of, int file) noexcept override;
     int descriptor(handle of) noexcept override;
     bool waits_for_buffer(handle of) noexcept override {
         const record* found = records_.find(of);
@@ -95,7 +97,6 @@ class readiness_backend final : public backend {
     attempt try_send_file(record& of, operation& op, std::int64_t& result) noexcept;
     attempt try_receive_from(record& of, operation& op, std::int64_t& result) noexcept;
     attempt try_send_to(record& of, operation& op, std::int64_t& result) noexcept;
-    attempt try_file(record& of, operation& op, std::int64_t& result) noexcept;
     attempt try_connect(record& of, operation& op, std::int64_t& result) noexcept;
     // A read beside a connect could take the error that is the connect's: it waits until that has ended.
     static bool can_read(const record& of) noexcept {

@@ -31,13 +31,14 @@ constexpr std::uint8_t used_operations[] = {
     IORING_OP_OPENAT,       IORING_OP_READ,     IORING_OP_FILES_UPDATE,
     IORING_OP_ASYNC_CANCEL, IORING_OP_RECVMSG,  uring_abi::op_fixed_fd_install,
     IORING_OP_NOP,          IORING_OP_TIMEOUT,  IORING_OP_WRITE,
-    IORING_OP_WRITEV,
+    IORING_OP_WRITEV,       IORING_OP_FSYNC,
 };
 
 }  // namespace
 
 uring_backend::uring_backend(const uring_options& options)
-    : backend(options.pool_buffers),
+    : backend(options.pool_buffers, {operation_kind::open_file, operation_kind::read_file,
+                                     operation_kind::write_file, operation_kind::sync_file}),
       options_(options),
       received_(options.pool_buffers),
       wake_descriptor_(make_wake_descriptor()),
@@ -158,6 +159,12 @@ result<handle> uring_backend::name_descriptor(int descriptor, descriptor_kind ki
     records_.at(made.slot) =
         record{.generation = made.generation, .descriptor = descriptor, .kind = kind, .direct = direct};
     return made;
+}
+
+std::optional<descriptor_kind> uring_backend::kind_of(handle of) noexcept {
+    const record* found = records_.find(of);
+    if (found == nullptr || found->closing) return std::nullopt;
+    return found->kind;
 }
 
 int uring_backend::descriptor(handle of) noexcept {
@@ -319,8 +326,11 @@ void uring_backend::start(operation& op, operation_queue& done) noexcept {
         }
         case operation_kind::open_file:
         case operation_kind::read_file:
+        case operation_kind::write_file:
+        case operation_kind::sync_file:
             start_file(*of, op, done);
             return;
+        case operation_kind::file_status:
         case operation_kind::work:
         case operation_kind::buffer:
             break;
@@ -450,9 +460,10 @@ void uring_backend::on_operation(operation& op, const io_uring_cqe& completion,
             break;
         case operation_kind::open_file:
         case operation_kind::read_file:
-            on_file(of, op, completion.res);
+        case operation_kind::write_file:
+        case operation_kind::sync_file:
             result = completion.res;
-            if (op.kind == operation_kind::open_file && result > 0) result = 0;
+            if (on_file(of, op, result)) return;
             complete(op, result, done);
             if (of.closing) finish_close_if_quiet(slot, of, done);
             return;

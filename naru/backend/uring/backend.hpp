@@ -41,6 +41,7 @@ class uring_backend final : public backend {
 
     result<handle> attach(int descriptor, descriptor_kind kind, ownership whose) noexcept override;
     result<handle> reserve_file() noexcept override;
+    std::optional<descriptor_kind> kind_of(handle of) noexcept override;
     int descriptor(handle of) noexcept override;
     bool waits_for_buffer(handle of) noexcept override {
         const record* found = records_.find(of);
@@ -231,7 +232,7 @@ class uring_backend final : public backend {
     // uring_file.cpp
     void start_file(record& of, operation& op, operation_queue& done) noexcept;
     void prepare_file(io_uring_sqe& submission, const record& of, const operation& op) noexcept;
-    void on_file(record& of, operation& op, int outcome) noexcept;
+    bool on_file(record& of, operation& op, std::int64_t& result) noexcept;
 
     // uring_chain.cpp
     bool start_chain(operation& first) noexcept;

@@ -138,9 +138,11 @@ void uring_backend::on_chained(operation& op, int outcome, operation_queue& done
                 return;
             }
             break;
-        default:
-            on_file(of, op, outcome);
+        default: {
+            std::int64_t same = outcome;
+            (void)on_file(of, op, same);
             break;
+        }
     }
     complete(op, outcome, done);
     if (of.closing) finish_close_if_quiet(slot, of, done);

@@ -1,6 +1,7 @@
 // Files opened by name. With a place in the ring's table that is known beforehand, so that a chain can name
 // it; without one left, with a descriptor like any other.
 #include <naru/backend/uring/backend.hpp>
+#include <naru/loop/file_operation.hpp>
 #include <naru/os/system_calls.hpp>
 
 #include <algorithm>
@@ -18,7 +19,7 @@ result<handle> uring_backend::reserve_file() noexcept {
 }
 
 void uring_backend::start_file(record& of, operation& op, operation_queue& done) noexcept {
-    if (op.kind == operation_kind::read_file && of.descriptor < 0) {
+    if (op.kind != operation_kind::open_file && of.descriptor < 0) {
         complete(op, outcome::from_errno(EBADF), done);
         return;
     }
@@ -34,6 +35,20 @@ void uring_backend::prepare_file(io_uring_sqe& submission, const record& of, con
         submission.off = static_cast<const read_file_operation&>(op).offset;
         return;
     }
+    if (op.kind == operation_kind::write_file) {
+        const auto& write = static_cast<const write_file_operation&>(op);
+        submission.opcode = IORING_OP_WRITE;
+        submission.addr = reinterpret_cast<std::uint64_t>(op.data + op.progress);
+        submission.len = op.count - static_cast<std::uint32_t>(op.progress);
+        submission.off = write.offset + op.progress;
+        return;
+    }
+    if (op.kind == operation_kind::sync_file) {
+        submission.opcode = IORING_OP_FSYNC;
+        submission.fsync_flags =
+            static_cast<const sync_file_operation&>(op).data_only ? IORING_FSYNC_DATASYNC : 0;
+        return;
+    }
     const auto& open = static_cast<const open_file_operation&>(op);
     submission.opcode = IORING_OP_OPENAT;
     submission.flags &= static_cast<std::uint8_t>(~IOSQE_FIXED_FILE);
@@ -46,11 +61,27 @@ void uring_backend::prepare_file(io_uring_sqe& submission, const record& of, con
     if (of.direct) submission.file_index = static_cast<std::uint32_t>(of.descriptor) + 1;
 }
 
-void uring_backend::on_file(record& of, operation& op, int outcome) noexcept {
-    if (op.kind == operation_kind::open_file && outcome >= 0 && !of.direct) {
-        if (of.descriptor >= 0) system_calls::close(of.descriptor);  // opened twice
-        of.descriptor = outcome;
+// True if the operation goes on.
+bool uring_backend::on_file(record& of, operation& op, std::int64_t& result) noexcept {
+    if (op.kind == operation_kind::open_file && result >= 0) {
+        if (!of.direct) {
+            if (of.descriptor >= 0) system_calls::close(of.descriptor);  // opened twice
+            of.descriptor = static_cast<int>(result);
+        }
+        result = 0;
     }
+    if (op.kind == operation_kind::write_file && result >= 0) {
+        op.progress += static_cast<std::uint64_t>(result);
+        const bool goes_on =
+            op.progress < op.count && result > 0 && !of.closing && op.state != operation_state::canceling;
+        if (goes_on) {
+            prepare_file(entry_for(op, of, 0), of, op);
+            return true;
+        }
+        result = op.progress < op.count ? outcome::from_errno(result > 0 ? ECANCELED : ENOSPC)
+                                        : static_cast<std::int64_t>(op.progress);
+    }
+    return false;
 }
 
 }  // namespace naru
