@@ -369,10 +369,28 @@ TEST_P(Websocket, PingsAreAnsweredBetweenFragments) {
     run_until([&] { return running.ended(); });
 }
 
-TEST_P(Websocket, SilenceIsAskedAboutAndThenEnds) {
+// Two tests: on a busy machine both times may have passed when somebody looks, and then it ends unasked.
+TEST_P(Websocket, SilenceIsAskedAboutOnce) {
     by_hand ends = hand_made(options_with([](websocket::options& with) {
         with.ping_after = 5ms;
-        with.idle_timeout = 500ms;
+        with.idle_timeout = 0ms;
+    }));
+    started_task<> running(loop(), websocket::attend(std::move(ends.server), echo_messages));
+    received_text answer;
+    run_until([&] { return answer.read_from(ends.client.get()), answer.data.size() >= 2; });
+    EXPECT_EQ(answer.data, "\x89\0"sv);
+    answer.data.clear();
+    write_all(ends.client.get(), client_frame(8, ""));
+    run_until([&] { return answer.read_from(ends.client.get()), answer.data.size() >= 2; });
+    EXPECT_EQ(answer.data, "\x88\0"sv);  // and no ping before it
+    ends.client.reset();
+    run_until([&] { return running.ended(); });
+}
+
+TEST_P(Websocket, SilenceEnds) {
+    by_hand ends = hand_made(options_with([](websocket::options& with) {
+        with.ping_after = 0ms;
+        with.idle_timeout = 20ms;
         with.close_timeout = 20ms;
     }));
     std::error_code told;
@@ -387,8 +405,7 @@ TEST_P(Websocket, SilenceIsAskedAboutAndThenEnds) {
         return running.ended();
     });
     answer.read_from(ends.client.get());
-    EXPECT_TRUE(answer.data.starts_with("\x89\0"sv)) << answer.data.size();  // one ping,
-    EXPECT_EQ(static_cast<unsigned char>(answer.data.at(2)), 0x88u);         // and the end
+    EXPECT_TRUE(answer.data.starts_with("\x88")) << answer.data.size();
     EXPECT_TRUE(told == std::errc::timed_out) << told.message();
 }
 
