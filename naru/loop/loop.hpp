@@ -269,6 +269,7 @@ class loop {
     operation_queue done_;   // completed, to be dispatched
     held_input held_;
     slot_table<layer_record> layers_{limits::handles};
+    file_work files_{*this};
     instant now_;
     std::size_t in_flight_ = 0;
     std::atomic<std::thread::id> runs_on_{std::thread::id()};  // none while nobody runs it
