@@ -38,6 +38,8 @@ struct tls_service;  // tls.cpp
 
 /// Where a worker listens; `tls`: what stands before the connections' sockets, or nullptr.
 struct listener_at {
+    listener_at(handle at, std::shared_ptr<tls_credentials> by = nullptr) noexcept
+        : listener(at), tls(std::move(by)) {}
     handle listener;
     std::shared_ptr<tls_credentials> tls;
 };
