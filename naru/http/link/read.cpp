@@ -276,12 +276,12 @@ void connection::answer_requests(bool is_read) noexcept {
 // The pool is exhausted: with nothing to send first, the request waits until those who are slow have made
 // room (see worker::relieve_buffers), or for as long as they may take for it; who came first goes first. It
 // holds no buffer meanwhile: many who wait would hold all that they wait for.
-void connection::await_output(turn::step next) noexcept {
+void connection::await_output(turn::step resumes) noexcept {
     turn& x = *turn_;
     x.lacks_buffer = false;  // nothing of an answer is lost
     if (x.filled > 0 || x.piece_count > 0) return flush();
-    x.resumes_at = next;
-    if (next == turn::step::begin) {
+    x.resumes_at = resumes;
+    if (resumes == turn::step::begin) {
         x.head = {};
         phase_ = phase::idle;
     }
