@@ -59,7 +59,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--build", type=Path, required=True, metavar="DIR",
                         help="the build directory: DIR/naru, DIR/examples/echo_coroutine, DIR/bench/*")
     parser.add_argument("--scenario", nargs="+", choices=scenarios.SCENARIO_NAMES, default=scenarios.DEFAULT_NAMES,
-                        metavar="NAME", help=f"of {', '.join(scenarios.SCENARIO_NAMES)}; all but engines if left out")
+                        metavar="NAME", help=f"of {', '.join(scenarios.SCENARIO_NAMES)}; all but engines and hostile if left out")
     parser.add_argument("--rounds", type=positive, help="default 5")
     parser.add_argument("--seconds", type=positive, help="per measurement, default 3")
     parser.add_argument("--servers", default="*", metavar="LIST",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import re
 import select
@@ -10,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -288,6 +290,51 @@ def idle(site: Site, port: int, path: str, count: int, core: int) -> Iterator[No
         _, errors = client.communicate(timeout=60)
         if client.returncode:
             raise Failure(errors.strip())
+
+
+# ---- hostile clients ---------------------------------------------------------------------------------------
+
+
+# Of tests/http/hostile_clients.py; nginx lists no directory, so those who ask for listings are left out.
+HOSTILE_KINDS = [
+    "nobody",
+    "readers that read nothing",
+    "readers that read 100 bytes a round",
+    "readers with a byte behind their request",
+    "readers that send a byte later",
+    "readers with 8 KiB behind their request",
+    "bodies of which a byte came",
+    "bodies that come byte by byte",
+    "heads that come byte by byte",
+    "heads of 12 KiB that do not end",
+    "pipeliners of small files that do not read",
+    "pipeliners of medium files that do not read",
+    "pipeliners of missing files that do not read",
+    "clients that say nothing",
+    "clients that have had an answer",
+    "mixture",
+]
+
+
+def hostile_site(site: Site) -> Site:
+    """A directory of its own, with the files that they ask for."""
+    made = dataclasses.replace(site, directory=site.directory / "hostile")
+    if not made.root.exists():
+        made.root.mkdir(parents=True)
+        made.directory.chmod(0o755)
+        subprocess.run([sys.executable, str(SCRIPTS / "hostile.py"), "--make", str(made.root)], check=True)
+    return made
+
+
+def hostile(port: int, kind: str, count: int, core: int, seconds: float) -> dict[str, float]:
+    """An honest client's latencies while `count` of a kind come and stay."""
+    command = [sys.executable, str(SCRIPTS / "hostile.py"), str(port), kind, str(count), f"{seconds:g}"]
+    with _running(command, core) as client:
+        output, errors = client.communicate(timeout=seconds + 120)
+    try:
+        return json.loads(output)
+    except ValueError:
+        raise Failure(f"hostile.py: {errors.strip().splitlines()[-1:] or 'no result'}") from None
 
 
 # ---- strace ------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from .servers import HELLO, LARGE, SMALL, Server, Site
 WARM_UP_SECONDS = 0.5
 IDLE_CONNECTIONS = 15000
 MANY_CONNECTIONS = 100_000
+HOSTILE_CLIENTS = 4500
 
 
 @dataclass(frozen=True)
@@ -316,6 +317,22 @@ def _calls(connections: int) -> Measure:
     return measure
 
 
+def _hostile(kind: str) -> Measure:
+    """What an honest client notices of thousands of hostile ones that come in one burst and stay."""
+    def measure(settings: Settings, server: Server) -> dict[str, float]:
+        site = clients.hostile_site(settings.site)
+        count = min(HOSTILE_CLIENTS, server.most_connections(site) * 3 // 4)
+        with server.running(site, settings.cores) as (process, port):
+            clients.fetch(port, "small.bin", None, site.body("small.bin"))
+            cpu = processes.cpu_ns(process.pid)
+            found = clients.hostile(port, kind, count, settings.cores.client, settings.seconds)
+            found["cpu_us"] = (processes.cpu_ns(process.pid) - cpu) / 1e3 / count  # the honest client's part is small
+            found["mib"] = processes.memory(process.pid).anonymous / 2**20
+        return found
+
+    return measure
+
+
 def scenarios(idle_connections: int) -> list[Scenario]:
     s = servers
     epoll, io_uring = s.NARU["epoll"], s.NARU["io_uring"]
@@ -422,6 +439,14 @@ def scenarios(idle_connections: int) -> list[Scenario]:
                   [Metric("calls", "calls/request", 2), Metric("rate", "requests/s, traced", 0)], [TO_NGINX])
             for connections in (64, 512)
         ], uses=["wrk", "strace"]),
+        Scenario("hostile", [
+            Group(f"hostile-{number}", f"an honest client beside {HOSTILE_CLIENTS} hostile ones: {kind}",
+                  [epoll, io_uring, s.NGINX], _hostile(kind),
+                  [Metric("max_us", "longest us", 0), Metric("p99_us", "p99 us", 0), Metric("p50_us", "p50 us", 0),
+                   Metric("cpu_us", "CPU us/hostile client", 1), Metric("failed", "not answered", 0), Metric("requests", "requests", 0),
+                   Metric("came_seconds", "came in s", 2), Metric("mib", "MiB of user memory", 1)], [TO_NGINX])
+            for number, kind in enumerate(clients.HOSTILE_KINDS)
+        ]),
         Scenario("direct", [
             Group("direct", f"{MANY_CONNECTIONS} connections in one process on direct descriptors, 100 of them active",
                   [s.NARU_DIRECT], _many,
@@ -433,5 +458,5 @@ def scenarios(idle_connections: int) -> list[Scenario]:
 
 
 SCENARIO_NAMES = [scenario.name for scenario in scenarios(IDLE_CONNECTIONS)]
-# What runs if nothing is asked for: the engines side by side take as long again.
-DEFAULT_NAMES = [name for name in SCENARIO_NAMES if name != "engines"]
+# What runs if nothing is asked for: the engines side by side, and the hostile clients of each kind, take as long again.
+DEFAULT_NAMES = [name for name in SCENARIO_NAMES if name not in ("engines", "hostile")]

@@ -205,10 +205,13 @@ TEST_P(allocation_failure_test, ends_a_request_and_nothing_else) {
             const auto all = outcome_of(text, to_head);
             left = -1;
             ASSERT_LE(all.size(), 2u);
-            if (!all.empty())
+            if (!all.empty()) {
                 ASSERT_TRUE(all[0].status == each.status || all[0].status == 500 || all[0].status == 503)
                     << all[0].status;
-            if (all.size() == 2) ASSERT_TRUE(all[1].body == hello || all[1].status == 503) << all[1].status;
+            }
+            if (all.size() == 2) {
+                ASSERT_TRUE(all[1].body == hello || all[1].status == 503) << all[1].status;
+            }
             if (!failed) break;
             ASSERT_EQ(ask(get("/hello.txt")).body, hello) << "others are served";
         }
@@ -234,7 +237,6 @@ TEST_P(listing_memory_test, listings_that_nobody_reads_hold_a_bounded_amount) {
     const std::size_t before = live;
     peak = before;
     std::deque<peer> all;
-    std::size_t refused = 0;
     const auto has_begun = [](peer& each) {
         each.got.read_from(each.socket.get(), 1);
         return !each.got.data.empty() || each.got.ended || each.got.error != 0;
@@ -248,12 +250,9 @@ TEST_P(listing_memory_test, listings_that_nobody_reads_hold_a_bounded_amount) {
     }
     const std::size_t most = peak - before;
     EXPECT_LE(most, http::limits::loose_bytes + 4 * page + 4 * 1024 * 1024);
-    for (peer& each : all) {
-        ASSERT_TRUE(run_until([&] { return has_begun(each); }));
-        each.got.read_from(each.socket.get(), 16);
-        refused += each.got.data.find("503") != std::string::npos || each.got.data.empty();
-    }
-    EXPECT_GT(refused, 0u) << "more pages were asked for than may be held";
+    EXPECT_GE(most, http::limits::loose_bytes - page) << "more were asked for than may be held";
+    for (peer& each : all)
+        ASSERT_TRUE(run_until([&] { return has_begun(each); })) << "answered, or reset for others' sake";
     EXPECT_EQ(ask(get("/hello.txt")).body, hello);
     all.clear();
     EXPECT_TRUE(run_until([&] { return live < before + page; })) << live - before;

@@ -56,7 +56,9 @@ TEST_P(waiting_test, a_request_waits_for_a_buffer_and_holds_none) {
     EXPECT_LE(leased(), before) << "what it came in has gone back";
     give_buffers_back();
     EXPECT_EQ(read(one).body, hello);
-    if (!has_ring()) EXPECT_EQ(read(other).body, hello);
+    if (!has_ring()) {
+        EXPECT_EQ(read(other).body, hello);
+    }
     EXPECT_TRUE(comes_to(0)) << leased() - unused_;
     EXPECT_TRUE(reports_.empty()) << reports_.front();
 }
