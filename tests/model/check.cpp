@@ -97,7 +97,9 @@ void world::check(record& each) {
             if (!taken) return fail(each, "its descriptor was not taken: " + taken.error().message());
             ends_[end].own = *taken;
             ends_[end].open = true;
-            ends_[end].chain_busy = false;
+            // Sends of a chain that have not begun end later, on the handle that is gone.
+            ends_[end].chain_busy = std::ranges::any_of(
+                ends_[end].writes, [](const record* other) { return other->in_chain && other->pending(); });
             return;
         }
         default:

@@ -85,8 +85,9 @@ struct served {
     std::optional<http::server> server;
 };
 
-task<std::string> ask(http::client& by, std::string url) {
-    auto answer = co_await by.get(std::move(url));
+// The URL is its owner's.
+task<std::string> ask(http::client& by, const std::string& url) {
+    auto answer = co_await by.get(url);
     if (!answer) co_return answer.error().text();
     std::string got = std::to_string(answer->status()) + " ";
     auto whole = co_await answer->for_each([&got](bytes_view piece) { got += as_text(piece); });
@@ -113,14 +114,17 @@ seen run_once(std::uint64_t seed, unsigned threads) {
         options.timeouts.head = 2h;
         http::client client(*loop, options);
         const std::string base = "http://" + here.server_host.at_port(80);
+        std::vector<std::string> urls;
+        for (const char* each : {"/hello/sim", "/slow", "/work", "/files/hello.txt", "/files/large.bin",
+                                 "/files/deep/", "/files/list/", "/files/none"})
+            urls.push_back(base + each);
         const auto everything = [&]() -> task<> {
-            auto one =
-                co_await when_all(ask(client, base + "/hello/sim"), ask(client, base + "/slow"),
-                                  ask(client, base + "/work"), ask(client, base + "/files/hello.txt"),
-                                  ask(client, base + "/files/large.bin"), ask(client, base + "/files/deep/"),
-                                  ask(client, base + "/files/list/"), ask(client, base + "/files/none"));
+            auto one = co_await when_all(ask(client, urls[0]), ask(client, urls[1]), ask(client, urls[2]),
+                                         ask(client, urls[3]), ask(client, urls[4]), ask(client, urls[5]),
+                                         ask(client, urls[6]), ask(client, urls[7]));
             std::apply([&](auto&... each) { (got.answers.push_back(std::move(each)), ...); }, one);
-            got.answers.push_back(co_await ask(client, base + "/files/hello.txt"));
+            std::string again = co_await ask(client, urls[3]);
+            got.answers.push_back(std::move(again));
         };
         run(*loop, everything());
     }
@@ -177,10 +181,12 @@ TEST(SimulatedServer, SeesThatAFileHasChanged) {
         http::client client(*loop);
         const std::string url = "http://" + here.server_host.at_port(80) + "/files/hello.txt";
         const auto twice = [&]() -> task<> {
-            EXPECT_EQ(co_await ask(client, url), "200 Hello, ferry.\n");
+            const std::string first = co_await ask(client, url);
+            EXPECT_EQ(first, "200 Hello, ferry.\n");
             here.server_host.write_file("/srv/hello.txt", "Hello, again!\n");
             (void)co_await sleep_for(10s);
-            EXPECT_EQ(co_await ask(client, url), "200 Hello, again!\n");
+            const std::string second = co_await ask(client, url);
+            EXPECT_EQ(second, "200 Hello, again!\n");
             here.server_host.remove_file("/srv/hello.txt");
             (void)co_await sleep_for(10s);
             const std::string gone = co_await ask(client, url);
@@ -198,8 +204,9 @@ TEST(SimulatedServer, DrainsInItsTime) {
     {
         const auto loop = here.client_host.make_loop();
         http::client client(*loop);
+        const std::string url = "http://" + here.server_host.at_port(80) + "/slow";
         const auto slow = [&]() -> task<> {
-            const std::string cut = co_await ask(client, "http://" + here.server_host.at_port(80) + "/slow");
+            const std::string cut = co_await ask(client, url);
             EXPECT_FALSE(cut.starts_with("200 ")) << cut;
         };
         started_task<> asking(*loop, slow());
@@ -224,7 +231,8 @@ TEST(SimulatedServer, SharesItsPortAmongItsLoops) {
         const auto many = [&]() -> task<> {
             for (int each = 0; each < 20; ++each) {
                 http::client client(*loop);  // a connection each
-                EXPECT_EQ(co_await ask(client, url), "200 x");
+                const std::string got = co_await ask(client, url);
+                EXPECT_EQ(got, "200 x");
             }
         };
         run(*loop, many());

@@ -101,7 +101,10 @@ inline backend_variant simulated_variant(const char* name, void (*change)(sim::w
         sim::world_options options;
         options.seed = seed;
         options.simulate_workers = false;
-        options.outside = [before = real::threads()] { return real::threads() > before; };
+        // A child made by fork has none of its parent's threads.
+        options.outside = [before = real::threads(), parent = process_number()] {
+            return real::threads() > (process_number() == parent ? before : 1);
+        };
         change(options);
         return std::make_unique<sim::world>(std::move(options));
     };

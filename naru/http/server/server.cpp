@@ -253,7 +253,9 @@ void server::start(std::function<void()> on_failure) {
     try {
         state_->loops->start([s = state_.get()](loop&, std::size_t index) -> task<> {
             shard& own = s->shards[index];
-            const frame_pool::use frames(own.own_worker->frames());
+            // A thread's; where loops have their turns on one, it would be everybody's.
+            std::optional<frame_pool::use> frames;
+            if (environment::other_than_the_systems() == nullptr) frames.emplace(own.own_worker->frames());
             own.own_worker->serve(own.listeners);
             (void)co_await sleep_until(never);  // until the worker stops the loop
         });
