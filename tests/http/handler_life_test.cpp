@@ -34,6 +34,7 @@ class handler_life_test : public http_server_test {
 };
 NARU_ON_EVERY_ENGINE(handler_life_test);
 
+#if !defined(_WIN32)  // where the system does not tell
 // It asks for no more of the body, and so receives nothing: its client's end is seen all the same.
 TEST_P(handler_life_test, a_client_that_leaves_while_its_body_is_not_read) {
     for (const bool reset : {false, true}) {
@@ -59,6 +60,7 @@ TEST_P(handler_life_test, a_client_that_leaves_while_its_body_is_not_read) {
         stop();
     }
 }
+#endif
 
 // After each kind of wait for the connection the handler waits for something else.
 TEST_P(handler_life_test, a_client_that_leaves_behind_a_piece) {
