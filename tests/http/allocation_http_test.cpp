@@ -239,14 +239,14 @@ TEST_P(allocation_http_test, a_client_on_a_kept_connection) {
         };
         run(loop, ask(100));
         constexpr int count = 1000;
-        for (int attempt = 0; attempt < 5 && least > count; ++attempt) {
+        for (int attempt = 0; attempt < 5 && least > count + 10; ++attempt) {
             allocations = 0;
             counting = true;
             run(loop, ask(count));
             counting = false;
             least = std::min(least, allocations.load());
         }
-        EXPECT_LE(least, 1000u + 10u);  // the loop's own begin and end
+        EXPECT_LE(least, 1010u);  // the loop's own begin and end
         EXPECT_EQ(client.open_connections(), 1u);
     }
 }

@@ -77,7 +77,6 @@ TEST_P(encode_test, each_event_can_be_read_when_it_comes) {
 
 TEST_P(encode_test, an_empty_piece_sends_what_was_kept_back) {
     http::site site;
-    std::binary_semaphore seen(0);
     site.encode().get("/text", [](exchange& x) -> task<> {
         x.add("Content-Type", "text/plain");
         (void)co_await x.write("some text");
@@ -203,6 +202,7 @@ TEST_P(encode_test, clients_that_leave_and_clients_that_are_slow) {
         one.reset();
         ended.acquire();
     }
+    stop();
 }
 
 TEST_P(encode_test, more_than_there_are_encoders) {

@@ -34,6 +34,7 @@ class handler_life_test : public http_server_test {
 };
 NARU_ON_EVERY_ENGINE(handler_life_test);
 
+#if !defined(_WIN32)  // where the system does not tell
 // It asks for no more of the body, and so receives nothing: its client's end is seen all the same.
 TEST_P(handler_life_test, a_client_that_leaves_while_its_body_is_not_read) {
     for (const bool reset : {false, true}) {
@@ -59,6 +60,7 @@ TEST_P(handler_life_test, a_client_that_leaves_while_its_body_is_not_read) {
         stop();
     }
 }
+#endif
 
 // After each kind of wait for the connection the handler waits for something else.
 TEST_P(handler_life_test, a_client_that_leaves_behind_a_piece) {
@@ -225,6 +227,7 @@ TEST_P(handler_life_test, clients_that_leave_at_every_step) {
     while (!bytes.ends_with("\r\n0\r\n\r\n"))
         bytes += last.read_some(1'000'000);
     EXPECT_TRUE(bytes.starts_with("HTTP/1.1 200 "));
+    stop();  // its handler counts still
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ using http::exchange;
 using http::multipart_parser;
 using event = multipart_parser::event;
 
-const std::string form =
+const std::string whole_form =
     "a preamble\r\n--a\r\n"
     "--boundary \t\r\n"
     "Content-Disposition: form-data; name=\"text\"\r\n\r\n"
@@ -51,7 +51,7 @@ std::string told(multipart_parser& parser, std::string_view text, const std::vec
                 const http::form_part& of = parser.part();
                 all += "[" + of.name + "|" + of.filename.value_or("none") + "|" + of.content_type + "]";
             }
-            if (got == event::data) EXPECT_FALSE(data.empty());
+            EXPECT_EQ(got == event::data, !data.empty());
             is_data = got == event::data;
             if (is_data) all += data;
             if (got == event::part_end) all += "[end]";
@@ -67,18 +67,18 @@ const std::string expected =
 
 TEST(Multipart, WholeAndByteByByte) {
     multipart_parser whole("boundary");
-    EXPECT_EQ(told(whole, form, {}), expected);
+    EXPECT_EQ(told(whole, whole_form, {}), expected);
     multipart_parser slow("boundary");
-    EXPECT_EQ(told(slow, form, std::vector<std::size_t>(form.size(), 1)), expected);
+    EXPECT_EQ(told(slow, whole_form, std::vector<std::size_t>(whole_form.size(), 1)), expected);
 }
 
 TEST(Multipart, AtEverySplit) {
-    for (std::size_t first = 1; first < form.size(); ++first) {
+    for (std::size_t first = 1; first < whole_form.size(); ++first) {
         multipart_parser parser("boundary");
-        ASSERT_EQ(told(parser, form, {first}), expected) << first;
-        for (std::size_t second = 1; second < 24 && first + second < form.size(); ++second) {
+        ASSERT_EQ(told(parser, whole_form, {first}), expected) << first;
+        for (std::size_t second = 1; second < 24 && first + second < whole_form.size(); ++second) {
             multipart_parser again("boundary");
-            ASSERT_EQ(told(again, form, {first, second}), expected) << first << " " << second;
+            ASSERT_EQ(told(again, whole_form, {first, second}), expected) << first << " " << second;
         }
     }
 }

@@ -78,7 +78,8 @@ struct call {
     bool peer_ended = false;     ///< its FIN has come
     bool asks_continue = false;  ///< it waits for 100 Continue
     bool continue_on_its_way = false;
-    bool write_waits = false;  ///< the writer's turn comes when what is being sent has gone
+    bool write_stopped = false;  ///< the writer is to end
+    bool write_waits = false;    ///< the writer's turn comes when what is being sent has gone
     bool answer_sent = false;
     std::uint16_t overrule = 0;  ///< the status that goes before any that the handler gives
     const char* overrule_reason = "";

@@ -44,6 +44,7 @@ const encode_options* exchange::encoding_for(unsigned status, std::string_view t
     const auto vary = lines.field("Vary");
     if (!lists(vary, "accept-encoding") && !lists(vary, "*")) {
         if (fields_.empty()) link_->worker_.take_spare(fields_);
+        fields_.reserve(fields_.size() + 128);  // as much as is worth keeping for the next one
         fields_ += "Vary: Accept-Encoding\r\n";
     }
     return wants;

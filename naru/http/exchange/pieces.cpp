@@ -94,6 +94,7 @@ write_request::awaiter::awaiter(write_request&& of) noexcept
                             each.error = made(ECANCELED);
                             return calls.link.close();
                         }
+                        calls.write_stopped = true;  // the send may have gone: nothing follows it
                         turn& t = *calls.link.turn_;
                         if (!t.sending.idle()) calls.link.worker_.loop_.cancel(t.sending);
                         if (!t.sending_file.idle()) calls.link.worker_.loop_.cancel(t.sending_file);
@@ -152,6 +153,7 @@ void write_request::awaiter::begin(std::coroutine_handle<> who, stop_scope& in) 
     waiting = who;
     call& calls = *owner.call_;
     calls.writer = this;
+    calls.write_stopped = false;
     connection& link = calls.link;
     calls.write_waits = link.phase_ == connection::phase::sending;
     if (!calls.write_waits) link.send_pieces(owner);
@@ -313,6 +315,12 @@ void connection::wrote_for_call() noexcept {
 bool connection::goes_on_encoding(call& calls) noexcept {
     auto& what = static_cast<write_request::awaiter&>(*calls.writer);
     if (what.kind_ == write_request::what::interim || calls.encodes.done) return false;
+    if (calls.write_stopped) {
+        calls.encodes.failed = true;
+        calls.x.ended_ = false;
+        what.error = made(ECANCELED);
+        return false;
+    }
     what.error = encode_next(calls.x, what);
     const bool closes_chunks =
         what.kind_ == write_request::what::end && calls.x.sends_ == exchange::body_kind::chunked;

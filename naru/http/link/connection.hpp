@@ -216,7 +216,7 @@ class connection : operation, timer {
     void forget_head() noexcept;
     void process() noexcept;
     void answer_requests(bool is_read) noexcept;
-    void await_output(turn::step resumes) noexcept;
+    void await_output(turn::step resume_at) noexcept;
     bool read_body() noexcept;
     bool begin_request() noexcept;
     bool begin_body() noexcept;
