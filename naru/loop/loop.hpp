@@ -221,7 +221,8 @@ class loop {
 
     void count(operation& first) noexcept;
     void enqueue(operation& op) noexcept {
-        if (may_be_the_loops(op.kind) || names_layer(op.target) || held_.holds() || files_.busy()) [[unlikely]]
+        if (may_be_the_loops(op.kind) || names_layer(op.target) || held_.holds() || files_.busy())
+            [[unlikely]]
             divert(op);
         else
             batch_.push(op);

@@ -65,7 +65,8 @@ class handle_stream {
         return bare_release_request(std::move(owned_));
     }
 
-    /// Gives the handle up, still open, in its loop: for who puts a layer before it (tls_layer), or closes it.
+    /// Gives the handle up, still open, in its loop: for who puts a layer before it (tls_layer), or closes
+    /// it.
     handle give_handle() noexcept { return owned_.give(); }
 
     loop& home() const noexcept { return owned_.home(); }

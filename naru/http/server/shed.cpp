@@ -200,8 +200,7 @@ void connection::look_at_answer(instant now) noexcept {
     (void)stalled(now);
     if (now < pace.look) return;
     pace.look = now + between;
-    const auto unseen =
-        is_stream_ ? 0 : static_cast<std::int64_t>(worker_.loop_.unacknowledged(target));
+    const auto unseen = is_stream_ ? 0 : static_cast<std::int64_t>(worker_.loop_.unacknowledged(target));
     const std::int64_t taken = static_cast<std::int64_t>(pace.seen) - unseen;
     if (pace.begun == instant::max()) {
         pace.taken = pace.at_begin = taken;
