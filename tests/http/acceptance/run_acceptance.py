@@ -4,7 +4,7 @@
     run_acceptance.py PROGRAM ENGINE [arguments for run_http1.py]
     run_acceptance.py PROGRAM ENGINE --http2 [arguments for run_http2.py]
 
-HTTP/2's cases, in clear text, are those of the directory that NARU_HTTP2_CASES names, or of ../shared/http2 beside
+HTTP/2's cases, in clear text and over TLS, are those of the directory that NARU_HTTP2_CASES names, or of ../shared/http2 beside
 the checkout; without it they are skipped.
 Makes the document root in a temporary directory, starts `PROGRAM serve` on a free port, runs the cases, and
 checks that SIGTERM ends the server with exit code 0. With --tls both speak it. Ends with 77 (skipped) if the engine cannot be used here.
@@ -24,12 +24,11 @@ CASES_SECONDS = 110
 STOP_SECONDS = 20
 
 
-def read_port(server):
-    """The port, from the one line that the server prints when it is ready."""
+def read_ports(server):
+    """The ports, from the one line that the server prints when it is ready."""
     ready, _, _ = select.select([server.stdout], [], [], START_SECONDS)
     line = server.stdout.readline() if ready else ""
-    found = re.search(r"https?://127\.0\.0\.1:(\d+)/", line)
-    return int(found.group(1)) if found else None
+    return re.findall(r"https?://127\.0\.0\.1:(\d+)/", line)
 
 
 def stop(server):
@@ -62,20 +61,21 @@ def run(program, engine, arguments, scratch):
     root = os.path.join(scratch, "root")
     subprocess.run([sys.executable, os.path.join(HERE, "make_root.py"), root], check=True, stdout=subprocess.DEVNULL)
     errors = open(os.path.join(scratch, "stderr"), "w+")
-    listen = ["--listen-tls", "127.0.0.1:0", "--tls-self-signed"] if "--tls" in arguments else ["--listen", "127.0.0.1:0"]
+    clear, secure = ["--listen", "127.0.0.1:0"], ["--listen-tls", "127.0.0.1:0", "--tls-self-signed"]
+    listen = clear + secure if flags else secure if "--tls" in arguments else clear
     server = subprocess.Popen([program, "serve", root, *listen, "--engine", engine] + flags,
                               stdout=subprocess.PIPE, stderr=errors, text=True)
     try:
-        port = read_port(server)
-        if port is None:
+        ports = read_ports(server)
+        if not ports:
             server.wait(START_SECONDS)
             errors.seek(0)
             text = errors.read().strip()
             print(text)
             return SKIPPED if "cannot be used here" in text else 1
         if flags:
-            arguments += ["--pid", str(server.pid)]  # its last cases end the server
-        cases = subprocess.run([sys.executable, runner, "--port", str(port), "--root", root] + arguments,
+            arguments += ["--tls-port", ports[1], "--pid", str(server.pid)]  # its last cases end the server
+        cases = subprocess.run([sys.executable, runner, "--port", ports[0], "--root", root] + arguments,
                                timeout=CASES_SECONDS)
         wrong = stop(server)
         errors.seek(0)
