@@ -3,7 +3,8 @@
 
     run_acceptance.py PROGRAM ENGINE [arguments for the suite]
 
-The suite is a program of its own, named by NARU_WEBSOCKET_SUITE: it takes --port, --path and --pid, prints a line
+The suite is a program of its own, named by NARU_WEBSOCKET_SUITE, or ../shared/websocket/run_websocket.py beside the
+checkout: it takes --port, --path and --pid, prints a line
 for each failed case, `passed X of Y` at last, and exits with 0 if all have passed. Ends with 77 (skipped) without
 one, or if the engine cannot be used here.
 """
@@ -13,6 +14,7 @@ import select
 import subprocess
 import sys
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 SKIPPED = 77
 START_SECONDS = 30
 CASES_SECONDS = 170
@@ -22,9 +24,10 @@ TOO_MANY_FOR_SELECT = "load/2000-idle"
 
 def main() -> int:
     program, engine, arguments = sys.argv[1], sys.argv[2], sys.argv[3:]
-    suite = os.environ.get("NARU_WEBSOCKET_SUITE")
-    if not suite:
-        print("NARU_WEBSOCKET_SUITE names no suite")
+    beside = os.path.join(HERE, "..", "..", "..", "shared", "websocket", "run_websocket.py")
+    suite = os.environ.get("NARU_WEBSOCKET_SUITE", beside)
+    if not os.path.exists(suite):
+        print("skipped: there is no suite (NARU_WEBSOCKET_SUITE names it)")
         return SKIPPED
     server = subprocess.Popen([program, "--listen", "127.0.0.1:0", "--engine", engine, "--threads", "2"],
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
