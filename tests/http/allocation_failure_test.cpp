@@ -42,6 +42,11 @@ void give_back(void* memory) noexcept {
 
 void* operator new(std::size_t size) { return allocate(size, 0); }
 void* operator new[](std::size_t size) { return allocate(size, 0); }
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept try {
+    return allocate(size, 0);
+} catch (const std::bad_alloc&) {
+    return nullptr;
+}
 void* operator new(std::size_t size, std::align_val_t alignment) {
     return allocate(size, static_cast<std::size_t>(alignment));
 }
