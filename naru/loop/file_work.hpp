@@ -21,6 +21,8 @@ class file_work final : public layer {
 
     /// Whether a close may have to wait here.
     bool busy() const noexcept { return jobs_.live() != 0; }
+    /// Operations of its own on workers, one for each of others that it has taken.
+    std::size_t jobs() const noexcept { return jobs_.live(); }
     /// True if a queued operation is not the backend's: it has been taken, or has completed.
     bool take(operation& op) noexcept;
     void cancel(operation& op) noexcept override;

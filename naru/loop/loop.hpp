@@ -193,7 +193,7 @@ class loop {
     bool is_running() const noexcept { return runs_on_.load(std::memory_order_relaxed) != std::thread::id(); }
 
     /// Operations submitted and not yet handed back.
-    std::size_t in_flight() const noexcept { return in_flight_; }
+    std::size_t in_flight() const noexcept { return in_flight_ - files_.jobs(); }
 
  private:
     friend class file_work;

@@ -47,8 +47,8 @@ worker::listening::listening(worker& of, const listener_at& at) noexcept
       tls(at.tls),
       accepting(of.loop_, at.listener,
                 {[](void* self, handle accepted) noexcept {
-                     auto& at = *static_cast<listening*>(self);
-                     at.owner.on_connection(accepted, at.tls);
+                     auto& on = *static_cast<listening*>(self);
+                     on.owner.on_connection(accepted, on.tls);
                  },
                  [](void* self, std::error_code why, duration) noexcept {
                      static_cast<listening*>(self)->owner.on_pause(why);
