@@ -251,12 +251,16 @@ task<> write_and_read(loop& on, std::string path) {
         EXPECT_TRUE((co_await fresh->sync()).has_value());
         auto status = co_await fresh->status();
         EXPECT_TRUE(status.has_value());
-        if (status) EXPECT_EQ(status->size, text.size());
+        if (status) {
+            EXPECT_EQ(status->size, text.size());
+        }
         EXPECT_TRUE((co_await fresh->close()).has_value());
     }
     auto twice = co_await file::open(on, path, open_for::writing_new());
     EXPECT_FALSE(twice.has_value());
-    if (!twice) EXPECT_EQ(twice.error(), std::errc::file_exists);
+    if (!twice) {
+        EXPECT_EQ(twice.error(), std::errc::file_exists);
+    }
     auto behind = co_await file::open(on, path, open_for::appending());
     EXPECT_TRUE(behind.has_value());
     if (!behind) co_return;
@@ -269,7 +273,9 @@ task<> write_and_read(loop& on, std::string path) {
     std::string into(100, '.');
     auto got = co_await again->read(into, 0);
     EXPECT_TRUE(got.has_value());
-    if (got) EXPECT_EQ(into.substr(0, *got), "written by a coroutine, twice");
+    if (got) {
+        EXPECT_EQ(into.substr(0, *got), "written by a coroutine, twice");
+    }
 }
 
 TEST_P(FileOperation, AreAwaited) { run(loop(), write_and_read(loop(), path_)); }

@@ -166,7 +166,9 @@ TEST_P(share_test, who_waits_in_a_handler_holds_none) {
         }
     }
     for (std::size_t each = 0; each < waiting.size(); ++each) {
-        if (each % handlers != 3) EXPECT_TRUE(is_under_way(waiting[each])) << each;
+        if (each % handlers != 3) {
+            EXPECT_TRUE(is_under_way(waiting[each])) << each;
+        }
     }
     EXPECT_TRUE(comes_to(0)) << leased() - unused_;
     EXPECT_EQ(ask(get("/hello.txt")).body, hello);

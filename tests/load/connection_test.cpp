@@ -123,7 +123,9 @@ TEST_P(connection_test, those_that_carry_nothing_are_limited_and_the_limit_is_a_
         EXPECT_LE(made, most);
         EXPECT_GE(got.measured_seconds, 0.29);
         is_limited = has_reason(got, "reconnects_limited");
-        if (is_limited) EXPECT_GT(made, 100u) << "a hundred in any case, before there is a limit";
+        if (is_limited) {
+            EXPECT_GT(made, 100u) << "a hundred in any case, before there is a limit";
+        }
     }
     if (!is_limited) GTEST_SKIP() << "too slow a machine for the limit";
 }

@@ -310,7 +310,9 @@ TEST_P(TlsLayer, ASendThatIsStoppedInARecordEndsOurDirection) {
     EXPECT_EQ(sent.error(), std::errc::operation_canceled);
     // Whole records may have gone: then the stream is none the worse.
     const auto again = run_task(loop(), send_text(both.server, "x"));
-    if (!again) EXPECT_EQ(again.error(), errc::cut_off);
+    if (!again) {
+        EXPECT_EQ(again.error(), errc::cut_off);
+    }
     EXPECT_TRUE(run_task(loop(), close_it(both.server)));
     ASSERT_TRUE(run_until([&] { return other.running() == 0; }));
     EXPECT_EQ(got.end == errc::end_of_stream, again.has_value());
