@@ -205,7 +205,7 @@ class Installed(Case):
     def test_bash_completes(self):
         self.assertLessEqual({"serve", "load", "lab", "doctor", "--version"}, self.completed("naru", ""))
         self.assertEqual(self.completed("naru", "se"), {"serve"})
-        self.assertEqual(self.completed("naru", "serve", "--lis"), {"--listen", "--listings"})
+        self.assertEqual(self.completed("naru", "serve", "--lis"), {"--listen", "--listen-tls", "--listings"})
         self.assertEqual(self.completed("naru", "serve", "--engine", "io_"), {"io_uring", "io_uring-sqpoll"})
         self.assertEqual(self.completed("naru", "serve", "x"), set())
 
