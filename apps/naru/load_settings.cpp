@@ -177,6 +177,12 @@ load::run_options to_run_options(const load_settings& given) {
         throw usage_error("--insecure, --ca-file and --resume are for https:// URLs");
     }
     made.target = reachable(where);
+    if (where.secure) {
+        if (const auto secured = load::probe_tls(made.target, made.tls, probe_limit); !secured)
+            throw std::runtime_error(fmt::format(
+                "no TLS with {}: {}{}", made.target.text(), secured.error(),
+                given.insecure ? "" : " (--insecure takes any certificate, --ca-file names other roots)"));
+    }
     const std::uint64_t all = std::uint64_t{made.connections} + made.idle;
     if (!given.source.empty()) {
         made.sources = usable(load::parse_sources(given.source, made.target));

@@ -415,6 +415,13 @@ class Tls(Case):
             self.assertIn("stay", line)
             self.assertEqual(self.name_shown(port), second)
 
+    def test_load_refuses_a_certificate_at_once(self):
+        with self.serve("--listen-tls", "127.0.0.1:0", "--tls-self-signed") as server:
+            url = re.search(r"https://127\.0\.0\.1:\d+/", server.line).group(0)
+            done = subprocess.run([PROGRAM, "load", url, "-n", "10"], capture_output=True, text=True, timeout=60, check=False)
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertRegex(done.stderr, r"\Anaru: no TLS with 127\.0\.0\.1:\d+: the peer's certificate was refused: .*--insecure.*\n\Z")
+
     def test_what_is_wrong_is_said_in_a_line(self):
         chain, key = self.make("one")
         other_chain, other_key = self.make("two")

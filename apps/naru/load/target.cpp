@@ -5,6 +5,7 @@
 #include <naru/os/os_sockets.hpp>
 #include <naru/os/socket.hpp>
 
+#include <cerrno>
 #include <cstring>
 
 namespace naru::load {
@@ -40,9 +41,26 @@ bool is_local(const address& target) noexcept {
     return source && trial && bind_source(trial->get(), *source) == 0;
 }
 
-// One connect in a loop of its own, on the engine that is cheap to make.
-result<void> probe(const address& target, duration limit) {
-    loop on(choose_backend(engine::poll));
+namespace {
+
+void carry_out(loop& on, operation& op, instant end) {
+    timer awakening([](timer&) noexcept {});
+    on.arm(awakening, end);
+    on.submit(op);
+    on.run_until([&] {
+        if (clock::now() >= end) on.cancel(op);
+        return op.idle();
+    });
+    on.disarm(awakening);
+}
+
+std::error_code error_of(const operation& op) noexcept {
+    if (!op.failed()) return {};
+    return op.result == outcome::canceled ? std::error_code(ETIMEDOUT, errno_category()) : op.error();
+}
+
+// One connect.
+result<handle> connect(loop& on, const address& target, instant end) {
     auto made = stream_socket_for(target);
     if (!made) return fail(made.error());
     const auto socket = on.attach(made->release(), descriptor_kind::socket, ownership::own);
@@ -51,18 +69,41 @@ result<void> probe(const address& target, duration limit) {
     connecting.target = *socket;
     connecting.address = target.data();
     connecting.count = target.size();
-    const instant end = saturating_add(clock::now(), limit);
-    timer awakening([](timer&) noexcept {});
-    on.arm(awakening, end);
-    on.submit(connecting);
-    on.run_until([&] {
-        if (clock::now() >= end) on.cancel(connecting);
-        return connecting.idle();
-    });
-    on.disarm(awakening);
+    carry_out(on, connecting, end);
+    if (const std::error_code why = error_of(connecting)) {
+        on.close(*socket);
+        return fail(why);
+    }
+    return *socket;
+}
+
+}  // namespace
+
+// In loops of their own, on the engine that is cheap to make.
+result<void> probe(const address& target, duration limit) {
+    loop on(choose_backend(engine::poll));
+    const auto socket = connect(on, target, saturating_add(clock::now(), limit));
+    if (!socket) return fail(socket.error());
     on.close(*socket);
-    if (!connecting.failed()) return {};
-    return connecting.result == outcome::canceled ? fail_errno(ETIMEDOUT) : fail(connecting.error());
+    return {};
+}
+
+or_words<void> probe_tls(const address& target, const tls_options& with, duration limit) {
+    loop on(choose_backend(engine::poll));
+    const instant end = saturating_add(clock::now(), limit);
+    const auto socket = connect(on, target, end);
+    if (!socket) return std::unexpected(socket.error().message());
+    tls_beginnings beginnings;
+    const auto secured = beginnings.begin(on, *socket, with);
+    if (!secured) return std::unexpected(secured.error().message());
+    operation ready(operation_kind::writable, [](operation&) noexcept {});
+    ready.target = *secured;
+    carry_out(on, ready, end);
+    const std::error_code why = error_of(ready);
+    const std::string words = tls_beginnings::why(on, *secured);
+    on.close(*secured);
+    if (!why) return {};
+    return std::unexpected(words.empty() ? why.message() : words);
 }
 
 }  // namespace naru::load

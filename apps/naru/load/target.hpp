@@ -1,6 +1,7 @@
 // Where a run goes to: whether that is this machine, and whether something is there.
 #pragma once
 
+#include <load/tls.hpp>
 #include <naru/core/clock.hpp>
 #include <naru/core/result.hpp>
 #include <naru/os/address.hpp>
@@ -18,5 +19,8 @@ bool is_loopback(const address& target) noexcept;
 /// Whether something accepts connections there: one attempt to connect, closed at once; blocks. Errors: the
 /// system's (ECONNREFUSED, ETIMEDOUT after `limit`).
 result<void> probe(const address& target, duration limit);
+
+/// The same with a TLS handshake behind it. The error says in words what it has failed for.
+or_words<void> probe_tls(const address& target, const tls_options& with, duration limit);
 
 }  // namespace naru::load
