@@ -2,9 +2,7 @@
 
 #include <chrono>
 #include <exception>
-#include <filesystem>
 #include <stdexcept>
-#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>

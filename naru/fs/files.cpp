@@ -17,13 +17,13 @@ file_system& disk_of(int file) noexcept {
 
 result<directory_root> directory_root::open(const std::string& path) noexcept {
     file_system& disk = environment::current().files();
-    auto opened = disk.open_root(path, nullptr);
+    auto opened = disk.open_root(path);
     if (!opened) return fail(opened.error());
     return directory_root(disk, std::move(*opened));
 }
 
 result<directory_root> directory_root::reopen() const noexcept {
-    auto opened = disk_->open_root(root_.path, &root_);
+    auto opened = disk_->open_root(root_.path);
     if (!opened) return fail(opened.error());
     return directory_root(*disk_, std::move(*opened));
 }

@@ -2,6 +2,7 @@
 #include <naru/loop/backend.hpp>
 
 #include <naru/loop/environment.hpp>
+#include <naru/os/file_system.hpp>
 #include <naru/os/system_calls.hpp>
 
 #include <utility>
@@ -43,6 +44,10 @@ std::int64_t backend::opened(handle /*of*/, int file) noexcept {
 }
 
 file_system& backend::files() noexcept { return environment::current().files(); }
+
+file_system& backend::files_of(int file) noexcept {
+    return file >= foreign_descriptors ? files() : system_files();
+}
 
 result<address> backend::local_address(handle of) noexcept { return address::local_of(borrow(of).get()); }
 result<address> backend::peer_address(handle of) noexcept { return address::peer_of(borrow(of).get()); }

@@ -161,6 +161,8 @@ class backend {
     virtual std::int64_t opened(handle of, int file) noexcept;
     /// The disk that the files of this loop are on.
     virtual file_system& files() noexcept;
+    /// Where an open file is: numbers that the system does not give out are a world's.
+    file_system& files_of(int file) noexcept;
 
     /// Whether it does operations of a kind itself. What it does not do of operations on files, workers do
     /// (file_operation.hpp).

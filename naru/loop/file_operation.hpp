@@ -1,5 +1,5 @@
 // Operations on files beside open_file and read_file (operation.hpp). What a backend does not do itself
-// (loop::performs) is tried without waiting for the disk, and else done by the environment's workers; it
+// (backend::performs) is tried without waiting for the disk, and else done by the environment's workers; it
 // completes like any other, and a chain goes on behind it. A close waits for what is under way.
 #pragma once
 

@@ -109,7 +109,9 @@ bool file_work::take(operation& op) noexcept {
 
 void file_work::start(operation& op, borrowed_descriptor&& lent) noexcept {
     job* made = nullptr;
+    worker_pool* workers = nullptr;
     try {
+        workers = &environment::current().workers();
         made = &jobs_.make(*this, op, loop_.backend_->files(), std::move(lent));
     } catch (const std::bad_alloc&) {
         complete(op, outcome::from_errno(ENOMEM), loop_.done_);
@@ -119,7 +121,7 @@ void file_work::start(operation& op, borrowed_descriptor&& lent) noexcept {
     op.flags |= operation_flags::in_layer;
     op.through = this;
     under_way_.push_back(*made);
-    environment::current().workers().submit(loop_, *made);
+    workers->submit(loop_, *made);
 }
 
 void file_work::cancel(operation& op) noexcept {

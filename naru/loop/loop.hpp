@@ -170,8 +170,6 @@ class loop {
     int descriptor(handle of) noexcept { return backend_->descriptor(socket_of(of)); }
     /// For socket options, addresses and other calls of one's own; see borrowed_descriptor.
     borrowed_descriptor borrow(handle of) noexcept { return backend_->borrow(socket_of(of)); }
-    /// Whether the backend does operations of a kind itself: see file_operation.hpp.
-    bool performs(operation_kind kind) const noexcept { return backend_->performs(kind); }
     /// A handle that an open_file operation will fill; closed like any other.
     result<handle> reserve_file() noexcept { return backend_->reserve_file(); }
 

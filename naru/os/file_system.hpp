@@ -67,8 +67,7 @@ class file_system {
         bool answers_at_once = false;  ///< whether it can be told not to wait
     };
 
-    /// `beside`: a root of the same host, if there is one.
-    virtual result<root> open_root(const std::string& path, const root* beside) noexcept = 0;
+    virtual result<root> open_root(const std::string& path) noexcept = 0;
     virtual result<unique_descriptor> open_beneath(const root& of, const std::string& path,
                                                    blocking may_block, purpose what_for) noexcept = 0;
     virtual result<bool> is_in_place(const root& of, blocking may_block) noexcept = 0;

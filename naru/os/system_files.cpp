@@ -120,8 +120,7 @@ file_system& system_files() noexcept {
     return all;
 }
 
-result<file_system::root> system_file_system::open_root(const std::string& path,
-                                                        const root* /*beside*/) noexcept try {
+result<file_system::root> system_file_system::open_root(const std::string& path) noexcept try {
     root made;
     made.path = absolute(path);
     const unique_descriptor directory(::open(made.path.c_str(), look_flags | O_DIRECTORY));
@@ -230,8 +229,20 @@ std::int64_t system_file_system::open_file(int directory, const char* path, int 
     if (may_block == blocking::yes) return system_calls::open_file(directory, path, flags, mode);
 #if defined(__linux__)
     if ((flags & O_CREAT) != 0) return would_block;
-    const int opened = open_how_at(directory, path, flags | O_CLOEXEC, RESOLVE_CACHED);
-    if (opened >= 0) return opened;
+    // The open itself may wait where the look-up does not: of a FIFO or a device, for its other end.
+    const unique_descriptor there(
+        open_how_at(directory, path, (flags & O_NOFOLLOW) | O_PATH | O_CLOEXEC, RESOLVE_CACHED));
+    if (there) {
+        const auto status = status_of(there.get());
+        const bool rests =
+            status && (status->kind == file_kind::regular || status->kind == file_kind::directory);
+        if (!rests) return would_block;
+        const int opened = open_how_at(directory, path, flags | O_CLOEXEC | O_NONBLOCK, RESOLVE_CACHED);
+        if (opened >= 0) {
+            if ((flags & O_NONBLOCK) == 0) (void)fcntl(opened, F_SETFL, fcntl(opened, F_GETFL) & ~O_NONBLOCK);
+            return opened;
+        }
+    }
     // EINVAL, ENOSYS: Linux before 5.12, before 5.6. EPERM: a seccomp filter.
     const bool unable = errno == EINVAL || errno == ENOSYS || errno == EPERM;
     return unable ? would_block : outcome::from_errno(errno);

@@ -6,7 +6,7 @@
 namespace naru {
 
 struct system_file_system final : file_system {
-    result<root> open_root(const std::string& path, const root* beside) noexcept override;
+    result<root> open_root(const std::string& path) noexcept override;
     result<unique_descriptor> open_beneath(const root& of, const std::string& path, blocking may_block,
                                            purpose what_for) noexcept override;
     result<bool> is_in_place(const root& of, blocking may_block) noexcept override;

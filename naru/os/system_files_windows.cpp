@@ -97,8 +97,7 @@ file_system& system_files() noexcept {
     return all;
 }
 
-result<file_system::root> system_file_system::open_root(const std::string& path,
-                                                        const root* /*beside*/) noexcept try {
+result<file_system::root> system_file_system::open_root(const std::string& path) noexcept try {
     const std::int64_t opened =
         windows::open_file(system_calls::current_directory, path, O_RDONLY, 0, windows::io::synchronous);
     if (opened < 0) return fail(outcome::to_error(opened));
@@ -123,7 +122,7 @@ result<unique_descriptor> system_file_system::open_beneath(const root& of, const
 
 result<bool> system_file_system::is_in_place(const root& of, blocking may_block) noexcept {
     if (may_block == blocking::no) return fail_errno(EAGAIN);
-    const auto there = open_root(of.path, &of);
+    const auto there = open_root(of.path);
     if (!there) return fail(there.error());
     return there->identity.device == of.identity.device && there->identity.inode == of.identity.inode;
 }

@@ -73,7 +73,7 @@ result<unique_descriptor> disk::open(const std::string& path) {
     return in().name(made);
 }
 
-result<file_system::root> disk::open_root(const std::string& path, const root* /*beside*/) noexcept try {
+result<file_system::root> disk::open_root(const std::string& path) noexcept try {
     const auto absolute = normal(path);
     if (!absolute) return fail(absolute.error());
     auto opened = open(*absolute);
@@ -155,6 +155,7 @@ std::int64_t disk::open_file(int directory, const char* path, int flags, unsigne
         host_.write_file(name, {});
     } else if (content != nullptr && (flags & O_TRUNC) != 0) {
         content->bytes.clear();
+        content->modified = in().time_of_day();
     }
     auto opened = open(name);
     if (!opened) return outcome::from(opened.error());

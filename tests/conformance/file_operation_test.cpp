@@ -13,6 +13,10 @@
 #include <vector>
 
 #include <fcntl.h>
+#if !defined(_WIN32)
+#include <sys/stat.h>
+#include <unistd.h>
+#endif
 
 namespace naru::testing {
 namespace {
@@ -102,6 +106,25 @@ TEST_P(FileOperation, LargeWritesGoOutWhole) {
     EXPECT_EQ(read(file, 5, 0), std::string(5, '\0'));
     close(file);
 }
+
+#if !defined(_WIN32)
+// The open waits for the other end (io_uring's does not), and the loop does not.
+TEST_P(FileOperation, OpeningAFifoDoesNotHoldTheLoop) {
+    if (on_sim()) GTEST_SKIP() << speaks_to_the_system;
+    const std::string fifo = path_ + ".fifo";
+    checked(::mkfifo(fifo.c_str(), 0600), "mkfifo");
+    const handle file = loop().reserve_file().value();
+    an_open open_it;
+    open_it.set(file, system_calls::current_directory, fifo.c_str(), O_RDONLY);
+    loop().submit(open_it);
+    ticks(20);
+    const unique_descriptor other(::open(fifo.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
+    ASSERT_TRUE(run_until(open_it));
+    EXPECT_FALSE(open_it.failed());
+    close(file);
+    ::unlink(fifo.c_str());
+}
+#endif
 
 TEST_P(FileOperation, OfWhatIsNoOpenFileAreRefused) {
     const handle reserved = loop().reserve_file().value();

@@ -1,4 +1,5 @@
 // HTTP/2 in a server, on every engine: the same handlers as HTTP/1's, and what only streams can do.
+#include "decode.hpp"
 #include "fixture.hpp"
 #include "http2_client.hpp"
 
@@ -62,6 +63,7 @@ TEST_P(http2_test, every_kind_of_handler_answers) {
                  x.add("Content-Length", "6");
                  (void)co_await x.write("abc");
                  (void)co_await x.write("def");
+                 EXPECT_TRUE(co_await x.end());  // of what has ended with its last byte
              })
         .get("/trailers",
              [](exchange& x) -> task<> {
@@ -209,6 +211,52 @@ TEST_P(http2_test, a_stream_whose_client_takes_nothing_holds_up_no_other) {
         EXPECT_EQ(one.wait(blocked[each + 2]).body.size(), 200'000U);
     }
     EXPECT_EQ(written, 400);
+}
+
+// More than a block of what is encoded comes behind the last piece, and the trailers behind that.
+TEST_P(http2_test, an_encoded_answer_in_pieces_is_whole) {
+    if (!http::gunzip::available()) GTEST_SKIP() << "this build has no zlib";
+    http::site site;
+    site.encode().get("/pieces", [](exchange& x) -> task<> {
+        x.add("Content-Type", "text/plain");
+        for (unsigned each = 0; each < 4; ++each)
+            EXPECT_TRUE(co_await x.write(pattern(60'000, each)));
+        x.add("X-Sum", "4");
+        EXPECT_TRUE(co_await x.end());
+    });
+    start(std::move(site));
+    std::string whole;
+    for (unsigned each = 0; each < 4; ++each)
+        whole += pattern(60'000, each);
+    http2_client one = speak();
+    const auto& got = one.ask("GET", "/pieces", {{"accept-encoding", "gzip"}});
+    EXPECT_EQ(got["content-encoding"], "gzip");
+    EXPECT_TRUE(got.ended && got.closed);
+    EXPECT_EQ(decoded("gzip", got.body), whole);
+    EXPECT_EQ(got.trailers, (http2_client::field_texts{{"x-sum", "4"}}));
+}
+
+// A handler that ends in a later turn than its stream leaves a connection with a deadline behind.
+TEST_P(http2_test, a_connection_whose_only_stream_was_reset_has_its_time) {
+    options_.timeouts.keep_alive = 100ms;
+    ending seen;
+    http::site site;
+    site.get("/wait", [&seen](exchange&) -> task<> {
+        seen.begun.release();
+        (void)co_await sleep_for(1h);
+        seen.ended.release();
+    });
+    start(std::move(site));
+    http2_client one = speak();
+    const std::int32_t id = one.begin("GET", "/wait");
+    one.flush();
+    seen.begun.acquire();
+    one.reset(id);
+    one.flush();
+    seen.ended.acquire();
+    EXPECT_FALSE(one.until([] { return false; }));
+    ASSERT_FALSE(one.goaways.empty());
+    EXPECT_EQ(one.goaways.back().code, std::uint32_t{NGHTTP2_NO_ERROR});
 }
 
 TEST_P(http2_test, a_handler_is_told_that_its_stream_or_its_connection_has_gone) {

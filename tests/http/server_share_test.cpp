@@ -230,5 +230,27 @@ TEST_P(share_test, pipelined_answers_leave_together_however_much_is_unread) {
 #endif
 }
 
+// The answers before its own are on their way, and lie where they are sent from.
+TEST_P(share_test, a_handler_answers_while_what_was_asked_before_is_being_sent) {
+    with_handlers_ = true;
+    begin();
+    if (IsSkipped()) return;
+    for (const std::string_view last : {"/later", "/later/own"}) {
+        peer one = connect();
+        std::string many;
+        for (int each = 0; each < 24; ++each)
+            many += get("/text/" + std::string(static_cast<std::size_t>(each % 5 + 1), 'x'));
+        one.say(many + get(std::string(last)));
+        for (int turn = 0; turn < 50; ++turn)  // nobody reads: the handler has its turns meanwhile
+            loop_->run_for_one_tick(0ms);
+        for (int each = 0; each < 24; ++each)
+            ASSERT_EQ(read(one).body, pattern(3'000, static_cast<unsigned>(each % 5 + 1))) << each;
+        const response got = read(one);
+        EXPECT_EQ(got.body, last == "/later" ? "prepared" : "own");
+        EXPECT_EQ(got["Date"].size(), std::string_view("Sun, 06 Nov 1994 08:49:37 GMT").size());
+        EXPECT_TRUE(got["Date"].ends_with("GMT")) << got["Date"];
+    }
+}
+
 }  // namespace
 }  // namespace naru::testing

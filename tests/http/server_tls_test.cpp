@@ -292,7 +292,14 @@ TEST_P(ServerTls, HostsWithClientCertificates) {
     tls_server_options how(common_authority().issue({"localhost", "secret.example"}));
     how.hosts.emplace_back("secret.example", common_authority().root_file());
     credentials_->replace(or_throw(tls_context::server(how)));
-    start();
+    http::site site;
+    site.post("/body",
+              [](http::exchange& x) -> task<> {
+                  const auto body = co_await x.read_all();
+                  x.respond(200, "text/plain", body ? "read" : "");
+              })
+        .mount("/", http::files(files_.path().string()));
+    start(std::move(site));
     const auto asked = [](tls_client& over, std::string_view host) {
         return over.ask("GET /hello.txt HTTP/1.1\r\nHost: " + std::string(host) + "\r\n\r\n").status;
     };
@@ -301,6 +308,14 @@ TEST_P(ServerTls, HostsWithClientCertificates) {
     EXPECT_EQ(asked(plain, "other.example"), 200) << "which is treated as all others";
     EXPECT_EQ(asked(plain, "Secret.Example:443"), 421);
     EXPECT_EQ(asked(plain, "localhost"), 200);
+    // A body that nobody has read is no request.
+    tls_client with_body = connect_by_tls();
+    EXPECT_EQ(with_body
+                  .ask("POST /body HTTP/1.1\r\nHost: secret.example\r\nContent-Length: 50\r\n\r\n" +
+                       get("/hello.txt"))
+                  .status,
+              421);
+    EXPECT_EQ(with_body.read_to_end(), "") << "the connection ends";
     EXPECT_FALSE(plain.engine().session()) << "nothing is resumed where some are asked for certificates";
     const tls_context known = client_context([](tls_client_options& change) {
         change.certificate.push_back(common_authority().issue({"a client"}));

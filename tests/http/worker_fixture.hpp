@@ -76,6 +76,21 @@ class worker_test : public ::testing::TestWithParam<engine> {
                      (void)co_await x.write(x.param("n"));
                      (void)co_await sleep_for(1h);
                  })
+            .get("/text/{n}",
+                 [](http::exchange& x) noexcept {
+                     x.respond(200, "text/plain", pattern(3'000, x.param("n").size()));
+                 })
+            .get("/later",
+                 [](http::exchange& x) -> task<> {
+                     static const http::prepared whole(200, "text/plain", "prepared");
+                     co_await yield();
+                     x.respond(whole);
+                 })
+            .get("/later/{n}",
+                 [](http::exchange& x) -> task<> {
+                     co_await yield();
+                     x.respond(200, "text/plain", x.param("n"));
+                 })
             .get("/block", http::blocking([](const http::request_view&, std::stop_token) {
                      return http::answer(200, "text/plain", "done");
                  }))

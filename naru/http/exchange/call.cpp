@@ -422,9 +422,7 @@ connection::next_step connection::finish_call() noexcept {
         worker_.report([&] {
             return fmt::format("the handler of {} threw: {}", x.pattern(), what_was_thrown(calls.thrown));
         });
-    const bool is_whole = x.ended_ || x.sends_ == exchange::body_kind::none ||
-                          (x.sends_ == exchange::body_kind::counted && x.left_ == 0);
-    if (calls.client_gone || (x.answered_ && !is_whole)) {
+    if (calls.client_gone || (x.answered_ && !calls.is_whole())) {
         if (!calls.client_gone) {
             if (!calls.thrown && !calls.peer_ended)  // who has been left may stop
                 worker_.report(

@@ -67,6 +67,13 @@ struct call {
     connection& link;
     exchange x;
     stop_scope scope;
+    /// Nothing of its answer is missing, but for what is still to be sent.
+    bool is_whole() const noexcept {
+        if (x.sends_ == exchange::body_kind::counted && x.left_ == 0) return true;
+        if (x.answered_ && x.sends_ == exchange::body_kind::none) return true;
+        return x.ended_ && (encodes.makes == nullptr || encodes.done);
+    }
+
     detail::exchange_wait* reader = nullptr;
     detail::exchange_wait* writer = nullptr;
     std::exception_ptr thrown;
@@ -80,7 +87,6 @@ struct call {
     bool continue_on_its_way = false;
     bool write_stopped = false;  ///< the writer is to end
     bool write_waits = false;    ///< the writer's turn comes when what is being sent has gone
-    bool answer_sent = false;
     std::uint16_t overrule = 0;  ///< the status that goes before any that the handler gives
     const char* overrule_reason = "";
     std::string head;    ///< of an answer in pieces, until it has gone

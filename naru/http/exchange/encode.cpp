@@ -7,7 +7,7 @@
 #include <naru/http/message/status.hpp>
 #include <naru/http/server/served_site.hpp>
 #include <naru/http/server/worker.hpp>
-#include <naru/os/system_calls.hpp>
+#include <naru/os/file_system.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -57,6 +57,7 @@ coding exchange::coding_of(const encode_options& wants) const noexcept {
 // The bytes are others than those that the handler may have had in mind: its strong ETag gets weak (RFC 9110,
 // section 8.8.1), and parts of them cannot be asked for.
 void exchange::mark_encoded(unsigned status, coding in) {
+    fields_.reserve(fields_.size() + 64);  // all of it, or nothing
     answer_head lines(status, fields_);
     lines.remove("Accept-Ranges");
     if (const auto tag = lines.field("ETag"); tag && tag->starts_with('"'))
@@ -132,8 +133,11 @@ std::error_code connection::encode_next(exchange& x, write_request::awaiter& wha
         if (what.kind_ == piece::file && input.empty() && what.size_ > 0) {
             const auto most =
                 static_cast<std::size_t>(std::min<std::uint64_t>(what.size_, makes.file_block.size()));
-            const std::int64_t got = system_calls::read_file(
-                what.file_, std::as_writable_bytes(std::span(makes.file_block).first(most)), what.offset_);
+            const std::int64_t got =
+                worker_.loop_.backend()
+                    .files_of(what.file_)
+                    .read_file(what.file_, std::as_writable_bytes(std::span(makes.file_block).first(most)),
+                               what.offset_, file_system::blocking::yes);
             if (got <= 0) return failed(got == 0 ? EIO : outcome::to_error(got).value());
             input = std::string_view(makes.file_block.data(), static_cast<std::size_t>(got));
             what.offset_ += input.size();

@@ -126,6 +126,7 @@ class [[nodiscard]] write_request : public naru::request<write_request> {
      private:
         friend class http::connection;
         bool encodes_nothing() noexcept;
+        static bool closes_body(const call& of, what kind) noexcept;
         bytes_view bytes_;
         std::uint64_t offset_;
         std::uint64_t size_;

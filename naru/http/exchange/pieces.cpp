@@ -1,4 +1,4 @@
-// Bodies that handlers read, answers that they write piece by piece, and upgrades.
+// Bodies that handlers read, and answers that they write piece by piece.
 #include <naru/http/exchange/call.hpp>
 #include <naru/http/h2/stream.hpp>
 #include <naru/http/link/head_writer.hpp>
@@ -126,7 +126,7 @@ bool write_request::awaiter::await_ready() noexcept {
         if (x.sends_ == exchange::body_kind::counted && x.left_ != 0) return failed(EMSGSIZE);
         x.ended_ = true;
         if (calls->encodes.makes != nullptr) return encodes_nothing();
-        return calls->head.empty() && x.sends_ != exchange::body_kind::chunked && !calls->link.is_stream_;
+        return calls->head.empty() && !closes_body(*calls, kind_);
     }
     if (calls->encodes.makes != nullptr) return encodes_nothing();
     if (x.sends_ == exchange::body_kind::counted) {
@@ -134,6 +134,12 @@ bool write_request::awaiter::await_ready() noexcept {
         x.left_ -= size_;
     }
     return calls->head.empty() && (size_ == 0 || x.sends_ == exchange::body_kind::none);
+}
+
+// Whether it says something that no byte of the body has: the last chunk, or the end of a stream, and what is
+// behind them.
+bool write_request::awaiter::closes_body(const call& of, what kind) noexcept {
+    return kind == what::end && (of.x.sends_ == exchange::body_kind::chunked || of.link.is_stream_);
 }
 
 // Of an answer that is encoded: true if nothing is to be sent by now.
@@ -145,8 +151,7 @@ bool write_request::awaiter::encodes_nothing() noexcept {
     with.flush_now = kind_ == what::piece && size_ == 0;
     error = calls.link.encode_next(owner, *this);
     if (error) return true;
-    return with.filled == 0 && calls.head.empty() &&
-           !(kind_ == what::end && owner.sends_ == exchange::body_kind::chunked);
+    return with.filled == 0 && calls.head.empty() && !closes_body(calls, kind_);
 }
 
 void write_request::awaiter::begin(std::coroutine_handle<> who, stop_scope& in) noexcept {
@@ -214,6 +219,7 @@ bool connection::begin_pieces(exchange& x) noexcept try {
     log(status, 0);
     return true;
 } catch (const std::bad_alloc&) {
+    end_encoding(*x.call_);
     x.call_->head.clear();
     return false;
 }
@@ -322,89 +328,10 @@ bool connection::goes_on_encoding(call& calls) noexcept {
         return false;
     }
     what.error = encode_next(calls.x, what);
-    const bool closes_chunks =
-        what.kind_ == write_request::what::end && calls.x.sends_ == exchange::body_kind::chunked;
-    if (what.error || (calls.encodes.filled == 0 && !closes_chunks)) return false;
+    if (what.error || (calls.encodes.filled == 0 && !write_request::awaiter::closes_body(calls, what.kind_)))
+        return false;
     send_pieces(calls.x);
     return true;
-}
-
-// ---------------------------------------------------------------------------------------- upgrade
-
-bool exchange::upgrade_by(std::string_view protocol, detail::upgrade_start start) {
-    const request_head& request = head();
-    bool asked = false;
-    std::size_t from = 0;
-    while (const auto line = next_field(head_text(), "connection", from))
-        for_each_element(*line, [&](std::string_view each) {
-            asked |= equals_lower(each, "upgrade");
-            return true;
-        });
-    if (!asked || !field("upgrade") || request.minor_version == 0 || request.has_body() ||
-        !is_field("Upgrade", protocol))
-        return false;
-    if (!may_answer()) return false;
-    turn& t = *link_->turn_;
-    t.then = std::make_unique<detail::upgrade_start>(std::move(start));
-    std::string text = "HTTP/1.1 101 Switching Protocols\r\nServer: naru\r\nDate: ";
-    text.append(link_->worker_.date()).append("\r\nUpgrade: ").append(protocol);
-    text.append("\r\nConnection: Upgrade\r\n").append(fields_).append("\r\n");
-    answered_ = ended_ = true;
-    link_->log(101, 0);
-    if (link_->output_room(text.size()) && t.filled + text.size() <= limits::output_bytes) {
-        link_->append(text);
-    } else {
-        t.lacks_buffer = false;
-        t.text = std::move(text);
-        link_->add_piece(t.text);
-    }
-    if (call_ != nullptr) call_->answered();
-    return true;
-}
-
-namespace {
-
-detail::running_upgrade run_upgraded(detail::upgrades& /*in*/,
-                                     std::move_only_function<task<>(upgraded_stream)> then,
-                                     upgraded_stream& stream) {
-    task<> running = then(std::move(stream));
-    co_await std::move(running);
-}
-
-}  // namespace
-
-bool exchange::upgrade(std::string_view protocol, std::move_only_function<task<>(upgraded_stream)> then) {
-    return upgrade_by(protocol,
-                      [then = std::move(then)](detail::upgrades& in, upgraded_stream& stream) mutable {
-                          run_upgraded(in, std::move(then), stream);
-                      });
-}
-
-// The 101 has gone: the socket is the other protocol's, with what has come behind the request.
-void connection::hand_over() noexcept {
-    phase_ = phase::handing_over;
-    worker_.loop_.disarm(*this);
-    if (!operation::idle()) return worker_.loop_.cancel(*this);
-    worker& home = worker_;
-    std::string received;
-    try {
-        received = unread();
-        received += turn_->surplus;
-    } catch (const std::bad_alloc&) {
-        return close();
-    }
-    auto start = std::move(*turn_->then);
-    upgraded_stream stream(tcp_stream(home.loop_, target), std::move(received));
-    target = {};
-    release_turn();
-    ++home.upgrades_.running;  // the connection's end must not be the loop's
-    home.destroy(*this);
-    try {
-        start(home.upgrades_, stream);
-    } catch (const std::bad_alloc&) {  // no frame: the stream has closed it
-    }
-    --home.upgrades_.running;
-    home.stop_if_drained();
 }
 
 }  // namespace naru::http

@@ -144,15 +144,13 @@ void connection::answer_lines(exchange& x, unsigned status, std::span<const std:
         return cursor.get();
     };
     const std::size_t whole = head + body.size();
-    const bool fits =
-        head <= limits::output_bytes && output_room(head) && t.filled + head <= limits::output_bytes;
+    const bool fits = phase_ != phase::sending && head <= limits::output_bytes && output_room(head) &&
+                      t.filled + head <= limits::output_bytes;
     if (!fits) {
-        t.lacks_buffer = false;  // when the pool is exhausted, memory of its own does
         std::string text(whole, '\0');
         text.resize(static_cast<std::size_t>(write_head(text.data()) - text.data()));
         text += body;
-        t.text = std::move(text);
-        return add_piece(t.text);
+        return append_alone(std::move(text));
     }
     char* const begin = reinterpret_cast<char*>(t.output);
     t.filled = static_cast<std::uint32_t>(write_head(begin + t.filled) - begin);
@@ -187,9 +185,7 @@ void connection::answer_lines_dressed(exchange& x, unsigned status, std::span<co
     t.speaks = before;
     text += body;
     if (output_room(text.size()) && t.filled + text.size() <= limits::output_bytes) return append(text);
-    t.lacks_buffer = false;
-    t.text = std::move(text);
-    add_piece(t.text);
+    append_alone(std::move(text));
 }
 
 void connection::answer_prepared(exchange& x, const prepared& whole) noexcept {
@@ -197,8 +193,8 @@ void connection::answer_prepared(exchange& x, const prepared& whole) noexcept {
     const request_head& request = t.parser.head();
     const std::string_view text = whole.text_;
     if (settle_body() && keep_alive_ && request.minor_version > 0 && request.method != method::head &&
-        !t.serves->has_hooks && x.fields_.empty() && text.size() <= limits::output_bytes &&
-        output_room(text.size())) {
+        phase_ != phase::sending && !t.serves->has_hooks && x.fields_.empty() &&
+        text.size() <= limits::output_bytes && output_room(text.size())) {
         const std::size_t begin = t.filled;
         append(text);
         const std::string_view date = worker_.date();

@@ -158,7 +158,8 @@ struct callbacks {
     static int send_data(nghttp2_session* of, nghttp2_frame* frame, const std::uint8_t* head,
                          std::size_t size, nghttp2_data_source*, void* data) noexcept {
         stream* const from = stream_of(of, frame->hd.stream_id);
-        if (from == nullptr || from->waiting_bytes() < size) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        if (from == nullptr || from->is_abandoned() || from->waiting_bytes() < size)
+            return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
         return owner_of(data).send_data(*from, size, head);
     }
 };

@@ -16,10 +16,10 @@ bool connection::begins_http2(std::string_view received) const noexcept {
     return is_secure() ? negotiated_protocol() == "h2" : worker_.options_.h2c;
 }
 
-// `received` may be empty: where HTTP/2 has been agreed upon before anything was said.
+// `received` begins with the preface.
 bool connection::speak_http2(std::string_view received) noexcept {
     if (has_turn_ && (turn_->filled > 0 || turn_->piece_count > 0))
-        return false;  // behind a request of HTTP/1 it is none of the client's
+        return false;  // behind answers of HTTP/1 that have not been sent
     std::string first;
     h2::session* made = nullptr;
     try {

@@ -12,7 +12,6 @@
 #include <vector>
 
 #include <nghttp2/nghttp2.h>
-#include <unistd.h>
 
 namespace naru::http::h2 {
 
@@ -38,7 +37,7 @@ bool is_of_the_connection(std::string_view name) noexcept {
 ssize_t read_data(nghttp2_session* of, std::int32_t id, std::uint8_t*, std::size_t length,
                   std::uint32_t* flags, nghttp2_data_source*, void* owner) {
     auto* const from = static_cast<stream*>(nghttp2_session_get_stream_user_data(of, id));
-    if (from == nullptr) return NGHTTP2_ERR_DEFERRED;
+    if (from == nullptr || from->is_abandoned()) return NGHTTP2_ERR_DEFERRED;
     return static_cast<session*>(owner)->offer_data(*from, length, *flags);
 }
 
@@ -133,10 +132,12 @@ int session::send_data(stream& of, std::size_t size, const std::uint8_t* frame_h
     const std::uint32_t before = filled_;
     put(frame_head, frame_head_bytes);
     if (next.memory == nullptr) {
+        file_system& disk = worker_.loop_.backend().files_of(next.file);
         std::size_t got = 0;
         while (got < size) {
-            const ssize_t more = ::pread(next.file, output_ + filled_ + got, size - got,
-                                         static_cast<off_t>(next.offset + got));
+            const std::int64_t more = disk.read_file(
+                next.file, mutable_bytes(reinterpret_cast<std::byte*>(output_) + filled_ + got, size - got),
+                next.offset + got, file_system::blocking::yes);
             if (more <= 0) break;
             got += static_cast<std::size_t>(more);
         }

@@ -58,7 +58,7 @@ void stream::attend() noexcept {
     }
     if (carrying_ && waiting_ == 0 && !is_lent()) {
         carrying_ = false;
-        return carry();
+        return carry_on(true);
     }
     if (wants_input_) give_input();
 }
@@ -121,8 +121,7 @@ bool stream::is_whole() const noexcept {
     const turn& t = *turn_;
     if (!head_sent_ || t.reading_body) return false;
     if (t.calls == nullptr) return true;
-    const exchange& x = t.calls->x;
-    return x.ended_ || (x.sends_ == exchange::body_kind::counted && x.left_ == 0);
+    return t.calls->is_whole();
 }
 
 // Heads in front of `text` become frames. What is left of it is the body's.
@@ -141,8 +140,9 @@ std::string_view stream::take_interim(std::string_view text, std::string_view& l
 }
 
 // What the turn has to send waits for its frames from here on: what lies in the output is copied, so that no
-// buffer is held meanwhile; the rest is sent from where it lies.
-void stream::carry() noexcept try {
+// buffer is held meanwhile; the rest is sent from where it lies. Who sends is told that nothing was left to
+// send only from `attend`, never inside its own call.
+void stream::carry_on(bool attending) noexcept try {
     turn& t = *turn_;
     const bool had_ended = is_last_;
     rest_.clear();
@@ -160,6 +160,7 @@ void stream::carry() noexcept try {
         piece_sent_ = 0;
         ++t.next_piece;
     }
+    charge_rest();
     waiting_ = rest_.size();
     for (std::uint32_t each = t.next_piece; each < t.piece_count; ++each)
         waiting_ += t.pieces[each].size;
@@ -174,12 +175,19 @@ void stream::carry() noexcept try {
     }
     t.filled = 0;
     release_output();
-    if (!something) return answer_sent();
+    if (!something && attending) return answer_sent();
     carrying_ = true;
     if (waiting_ == 0) session_in_.call(*this);
     session_in_.send_soon();
 } catch (const std::bad_alloc&) {
     close();
+}
+
+// What was copied is the client's to take, and in the books of the worker until then.
+void stream::charge_rest() noexcept {
+    worker_.aside_bytes_ -= charged_;
+    charged_ = rest_.capacity() > std::string().capacity() ? rest_.size() : 0;
+    worker_.add_aside(charged_);
 }
 
 body_piece stream::front() const noexcept {
@@ -235,14 +243,17 @@ void stream::finish() noexcept {
 
 // Closing: unless the client, or the whole connection, has left first, it is told that this is not whole.
 void stream::abandon() noexcept {
+    is_abandoned_ = true;
     if (!is_closed_ && !session_in_.is_dead()) session_in_.reset(*this, NGHTTP2_INTERNAL_ERROR);
 }
 
 void stream::end() noexcept {
     worker& home = worker_;
     session& in = session_in_;
+    if (!in.is_dead()) in.send_soon();  // its deadline, and windows that open with it
     const session::at_work working(in);
     in.forget(*this);
+    home.aside_bytes_ -= charged_;
     home.streams_.destroy(*this);
 }
 

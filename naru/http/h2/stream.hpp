@@ -38,7 +38,8 @@ class stream : public connection {
 
     // Output, as nghttp2 asks for it.
     std::uint64_t waiting_bytes() const noexcept { return waiting_; }
-    bool ends_here() const noexcept { return is_last_; }
+    /// Our side has been reset: nothing of it is to be sent any more.
+    bool is_abandoned() const noexcept { return is_abandoned_; }
     const std::string& trailers() const noexcept { return trailers_; }
     /// Of what waits, the memory that comes next; in a file: no memory, and where it is.
     body_piece front() const noexcept;
@@ -50,7 +51,7 @@ class stream : public connection {
     // As connection's own functions, of a stream.
     void want_input() noexcept;
     void cancel_input() noexcept;
-    void carry() noexcept;
+    void carry() noexcept { carry_on(false); }
     void finish() noexcept;
     void abandon() noexcept;
     void end() noexcept;
@@ -74,6 +75,8 @@ class stream : public connection {
         stream& owner;
     };
 
+    void carry_on(bool attending) noexcept;
+    void charge_rest() noexcept;
     void give_input() noexcept;
     std::string_view take_interim(std::string_view text, std::string_view& last_head);
     bool is_whole() const noexcept;
@@ -87,6 +90,7 @@ class stream : public connection {
     std::size_t given_ = 0;
     std::string rest_;  // what was copied into the output behind its head
     std::size_t rest_sent_ = 0;
+    std::size_t charged_ = 0;       // bytes of it that the worker counts
     std::string trailers_;          // as lines
     std::uint64_t waiting_ = 0;     // bytes of the body
     std::uint64_t piece_sent_ = 0;  // of the piece that comes next
@@ -96,7 +100,7 @@ class stream : public connection {
     bool has_body_ = false;
     bool input_ended_ = false;
     bool is_closed_ = false;
-    bool is_abandoned_ = false;  // our side has been reset
+    bool is_abandoned_ = false;
     bool wants_input_ = false;
     bool canceled_ = false;  // the receive that is wanted
     bool head_sent_ = false;

@@ -157,9 +157,8 @@ result<std::unique_ptr<document>> load_index(const directory_root& root, const s
 
 // The answer to a plain GET, written once. The Date is put in when it is sent.
 void prepare(representation& of, coding which, std::string_view content_type, bool varies) {
-    std::string& ready = of.ready;
-    ready = "HTTP/1.1 200 OK\r\nServer: naru\r\nDate: ";
-    of.date_offset = static_cast<std::uint32_t>(ready.size());
+    std::string ready = "HTTP/1.1 200 OK\r\nServer: naru\r\nDate: ";
+    const auto date_offset = static_cast<std::uint32_t>(ready.size());
     ready.append(date_length, ' ');
     fmt::format_to(std::back_inserter(ready), "\r\nContent-Type: {}\r\nContent-Length: {}\r\n", content_type,
                    of.status.size);
@@ -173,9 +172,12 @@ void prepare(representation& of, coding which, std::string_view content_type, bo
     if (which != coding::identity)
         fmt::format_to(std::back_inserter(ready), "Content-Encoding: {}\r\n", name_of(which));
     ready += "\r\n";
-    of.head_size = static_cast<std::uint32_t>(ready.size());
+    const auto head_size = static_cast<std::uint32_t>(ready.size());
     if (of.status.size <= limits::copied_body_bytes) ready += of.content;
     ready.shrink_to_fit();
+    of.ready = std::move(ready);  // all of it, or what was there before
+    of.date_offset = date_offset;
+    of.head_size = head_size;
 }
 
 std::string_view name_of(coding which) noexcept {

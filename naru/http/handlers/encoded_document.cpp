@@ -62,15 +62,19 @@ void encode_document(document& loaded) noexcept try {
         one->made = true;
         made[index] = std::move(one);
     }
+    bool varies = false;
     for (std::size_t index = 0; index < made.size(); ++index) {
         if (!made[index]) continue;
         prepare(*made[index], static_cast<coding>(index), loaded.content_type, true);
-        loaded.codings[index] = std::move(made[index]);
-        loaded.varies = true;
+        varies = true;
     }
-    if (loaded.varies)
-        prepare(*loaded.codings[static_cast<std::size_t>(coding::identity)], coding::identity,
-                loaded.content_type, true);
+    if (!varies) return;
+    prepare(*loaded.codings[static_cast<std::size_t>(coding::identity)], coding::identity,
+            loaded.content_type, true);
+    loaded.varies = true;
+    for (std::size_t index = 0; index < made.size(); ++index) {
+        if (made[index]) loaded.codings[index] = std::move(made[index]);
+    }
 } catch (const std::bad_alloc&) {
     return;  // it goes as it is
 }

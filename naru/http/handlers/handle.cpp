@@ -18,8 +18,10 @@ namespace naru::http {
 
 connection::next_step connection::handle() noexcept {
     served_site& serves = *turn_->serves;
-    if (is_secure() && is_misdirected(exchange(*this).authority())) [[unlikely]]
+    if (is_secure() && is_misdirected(exchange(*this).authority())) [[unlikely]] {
+        leave_body();
         return answer_status(421, "This host's clients are to show other certificates: connect to it anew.");
+    }
     return serves.plain ? handle_mount(*serves.only_files, *serves.files.front()) : handle_routed();
 }
 
@@ -203,16 +205,20 @@ std::string connection::dress(std::string_view head) {
 
 // There is no memory for the answer: 503 instead, which needs none, of what has been written of it nothing.
 // Of a body that may be unread nothing must be taken for the next request.
+// A body that a coroutine was to read may still be coming: nothing can be asked behind it.
+void connection::leave_body() noexcept {
+    if (!turn_->parser.head().has_body()) return;
+    keep_alive_ = false;
+    dirty_close_ = true;
+}
+
 connection::next_step connection::out_of_memory(std::uint32_t filled_before) noexcept {
     turn& x = *turn_;
     x.filled = filled_before;
     x.piece_count = 0;
     std::string().swap(x.text);
     let_go();
-    if (x.parser.head().has_body()) {
-        keep_alive_ = false;
-        dirty_close_ = true;
-    }
+    leave_body();
     return answer_status(503, "The server is out of resources for the moment.", "Retry-After: 1\r\n");
 }
 

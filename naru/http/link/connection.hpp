@@ -1,5 +1,5 @@
-// One client. The data path reads from file to file: accept.cpp, read.cpp, parse.cpp, handle.cpp, then
-// file_answers.cpp for files, respond.cpp for functions, call.cpp for coroutines, and write.cpp.
+// One client. The data path reads from file to file: accept.cpp, read.cpp, input.cpp, parse.cpp, handle.cpp,
+// then file_answers.cpp for files, respond.cpp for functions, call.cpp for coroutines, and write.cpp.
 //
 // A connection between requests is 120 bytes and owns nothing else: its receive operation, its deadline, and
 // who it belongs to. While a request is under way it has a turn, which holds all the rest.
@@ -206,36 +206,39 @@ class connection : operation, timer {
 
     // read.cpp
     void receive() noexcept;
+    void cancel_receive() noexcept;
     static void received(operation& op) noexcept;
     void on_received() noexcept;
+    void process() noexcept;
+    void answer_requests(bool is_read) noexcept;
+    void await_output(turn::step resume_at) noexcept;
+    bool begin_request() noexcept;
+    bool begin_body() noexcept;
+    bool read_body() noexcept;
+    void wait_for_more() noexcept;
+    bool take_back() noexcept;
+    bool make_turn() noexcept;
+    void use_newest_site() noexcept;
+    static void deadline_passed(timer& expired) noexcept;
+    void on_deadline() noexcept;
+
+    // input.cpp
     bool take_input(std::byte* bytes, std::size_t size) noexcept;
     bool extend_head(std::byte* bytes, std::size_t size) noexcept;
     bool take_whole_head(std::byte* bytes, std::size_t size) noexcept;
     bool refill() noexcept;
     bool keep_head() noexcept;
     void forget_head() noexcept;
-    void process() noexcept;
-    void answer_requests(bool is_read) noexcept;
-    void await_output(turn::step resume_at) noexcept;
-    bool read_body() noexcept;
-    bool begin_request() noexcept;
-    bool begin_body() noexcept;
-    void cancel_receive() noexcept;
     void put_aside() noexcept;
-    bool take_back() noexcept;
-    bool make_turn() noexcept;
-    void use_newest_site() noexcept;
     void drop_aside() noexcept;
-    void wait_for_more() noexcept;
     void release_input() noexcept;
     void charge() noexcept;
-    static void deadline_passed(timer& expired) noexcept;
-    void on_deadline() noexcept;
 
     // handle.cpp
     enum class next_step : std::uint8_t { go_on, flush, wait };
     next_step handle() noexcept;
     next_step handle_routed() noexcept;
+    void leave_body() noexcept;
     std::optional<std::string_view> locate(route_match& into, std::span<char> scratch) noexcept;
     bool goes_to_a_coroutine(const route_match& found) const noexcept;
     std::uint64_t body_limit_of_route(bool& coroutine) noexcept;
@@ -316,6 +319,7 @@ class connection : operation, timer {
     void release_output() noexcept;
     void append(std::string_view text) noexcept;
     void append_behind(std::string_view text) noexcept;
+    void append_alone(std::string&& text) noexcept;
     void append_ready(const representation& what, std::size_t bytes) noexcept;
     void append_representation(cached_document& from, const representation& what, std::uint64_t first,
                                std::uint64_t size) noexcept;

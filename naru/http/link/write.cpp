@@ -68,6 +68,14 @@ void connection::append_behind(std::string_view text) noexcept try {
     turn_->lacks_buffer = true;
 }
 
+/// An answer that lies in memory of its own, because it is large or there is no buffer.
+void connection::append_alone(std::string&& text) noexcept {
+    if (phase_ == phase::sending) return append_behind(text);
+    turn_->lacks_buffer = false;
+    turn_->text = std::move(text);
+    add_piece(turn_->text);
+}
+
 /// The first `bytes` of a prepared answer, with today's date.
 void connection::append_ready(const representation& what, std::size_t bytes) noexcept {
     const std::string_view date = worker_.date();
@@ -193,7 +201,7 @@ void connection::on_sent(const operation& op) noexcept {
         if (turn_->calls != nullptr && turn_->calls->writer != nullptr)
             turn_->calls->writer->error = op.error();
         // Also a file that has got shorter: the promised length cannot be kept, so the connection must end.
-        if (op.result == outcome::end_of_file) worker_.loop_.reset_on_close(target);
+        if (op.result == outcome::end_of_file) reset_link();
         return close();
     }
     send_next();

@@ -154,7 +154,7 @@ void connection::look(instant now) noexcept {
 // Where nothing is received, because it would be the body that nobody asks for: now and then (see look).
 void connection::look_for_end() noexcept {
     call* const calls = turn_->calls;
-    if (calls == nullptr || calls->peer_ended || !operation::idle()) return;
+    if (is_stream_ || calls == nullptr || calls->peer_ended || !operation::idle()) return;
     const peer_end seen = worker_.loop_.end_of_peer(target);
     if (seen == peer_end::none) return;
     calls->peer_ended = true;

@@ -274,6 +274,7 @@ void tls_layer::on_received() noexcept {
     const bool got_buffer = receive_.kind == operation_kind::buffer;
     if (receive_.result > 0) {
         std::byte*& into = got_buffer ? plain_ : input_;
+        NARU_ASSERT(into == nullptr);
         into = receive_.data;
         if (!got_buffer) {
             engine_.feed({input_, static_cast<std::size_t>(receive_.result)});

@@ -15,14 +15,16 @@ namespace naru {
 /// One connection's TLS, between operations on its handle and those on the socket beneath, which it owns.
 /// Made by accept or connect, ended by a close of its handle (loop::close). On the loop's thread.
 ///
+// clang-format off
 /// | operation on the handle | result |
 /// |---|---|
-/// | recv, recv_into | plaintext; end_of_stream after the peer's close_notify; ECONNRESET when the connection
-/// ends without one; EPROTO when TLS fails; ETIMEDOUT when the handshake takes too long | | send, send_file |
-/// as of a socket; a file is read on the loop's thread, a record at a time | | shutdown | close_notify, then
-/// the socket's own | | writable | 0 when the handshake is done, or why it failed; for clients that want to
-/// know before they send | | close | close_notify first, unless sends were cut off or reset_on_close was
-/// called; for limits::tls_farewell at most | | others | EINVAL |
+/// | recv, recv_into | plaintext; end_of_stream after the peer's close_notify; ECONNRESET when the connection ends without one; EPROTO when TLS fails; ETIMEDOUT when a server's handshake takes too long |
+/// | send, send_file | as of a socket; a file is read on the loop's thread, a record at a time |
+/// | shutdown | close_notify, then the socket's own |
+/// | writable | 0 when the handshake is done, or why it failed; for clients that want to know before they send |
+/// | close | close_notify first, unless sends were cut off or reset_on_close was called; for limits::tls_farewell at most |
+/// | others | EINVAL |
+// clang-format on
 ///
 /// The handshake is made with the first of these operations. A connection that waits for its peer holds no
 /// pool buffer; what is sent does not wait for one. A send that is cancelled when part of a record has gone
@@ -144,7 +146,7 @@ class tls_layer final : public handle_layer {
     sending sends_ = sending::idle;
     bool own_room_ = false;     // of the heap
     bool begun_ = false;        // the engine
-    bool needs_input_ = false;  // the next step of the handshake does; or a write that found half a message
+    bool needs_input_ = false;  // the next step of the handshake does
     bool had_turn_ = false;
     bool waits_turn_ = false;
     bool is_away_ = false;

@@ -1,7 +1,7 @@
 // What a TLS layer writes: one buffer of records at a time.
 #include <naru/stream/tls/tls_layer.hpp>
 
-#include <naru/os/system_calls.hpp>
+#include <naru/os/file_system.hpp>
 
 #include <algorithm>
 #include <array>
@@ -24,13 +24,14 @@ std::uint64_t left_of(const operation& op) noexcept {
 }
 
 /// The next of what is to be sent, as one piece; empty with an error if the file has no more of it.
-bytes_view next_of(const operation& op, scratch& room, std::size_t most, std::int64_t& refused) noexcept {
+bytes_view next_of(const operation& op, backend& by, scratch& room, std::size_t most,
+                   std::int64_t& refused) noexcept {
     if (op.kind == operation_kind::send_file) {
         const auto& of = static_cast<const send_file_operation&>(op);
         const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(of.remaining, most));
         if (wanted == 0) return {};
-        const std::int64_t got =
-            system_calls::read_file(of.file, mutable_bytes(room).first(wanted), of.offset);
+        const std::int64_t got = by.files_of(of.file).read_file(of.file, mutable_bytes(room).first(wanted),
+                                                                of.offset, file_system::blocking::yes);
         if (got > 0) return {room.data(), static_cast<std::size_t>(got)};
         refused = got == 0 ? outcome::end_of_file : got;
         return {};
@@ -170,9 +171,10 @@ bool tls_layer::encipher(operation& op) noexcept {
     taken_ = 0;
     refused_ = 0;
     while (true) {
-        const bytes_view next = next_of(op, memory, tls_engine::largest_record, refused_);
+        const bytes_view next = next_of(op, loop_.backend(), memory, tls_engine::largest_record, refused_);
         if (next.empty()) break;
         const result<std::size_t> taken = engine_.write(next);
+        drop_input();  // a message of TLS's own that had come in part
         if (!taken) fail_with(taken.error());
         if (!taken || *taken == 0) break;
         use_up(op, *taken);
