@@ -107,6 +107,9 @@ class Peer:
 
     def text(self) -> str:
         code, payload = self.receive()
+        while code == PING:  # of a server whose machine was busy for longer than its ping's interval
+            self.send(payload, PONG)
+            code, payload = self.receive()
         assert code == TEXT, (code, payload)
         return payload.decode()
 
