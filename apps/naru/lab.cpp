@@ -67,6 +67,7 @@ std::string command_of(const lab_settings& given) {
     if (!given.engines.empty()) words += " --engines " + given.engines;
     if (!given.scenarios.empty()) words += " --scenarios " + given.scenarios;
     const lab::settings usual;
+    if (given.chosen.held != usual.held) words += fmt::format(" --held {}", given.chosen.held);
     if (given.chosen.connections != usual.connections)
         words += fmt::format(" --connections {}", given.chosen.connections);
     if (given.chosen.active != usual.active) words += fmt::format(" --active {}", given.chosen.active);
@@ -171,6 +172,8 @@ int run_lab(lab_settings given) {
                         given.directory));
         return 128 + signalled;
     }
+    for (const std::string& each : all.headlines())
+        put(each + '\n');
     put(fmt::format("{}/report.html is complete, report.json and charts/ beside it\n", given.directory));
     if (server) {
         say("Ctrl-C ends the server");
@@ -194,10 +197,13 @@ void add_lab(CLI::App& program, action& chosen) {
     command.add_option(
         "--scenarios", given->scenarios,
         "With commas: connections, activity, size, pipeline, churn, reading, calls, servers, ab "
-        "(default: all)");
+        "(default: all these), held");
     command.add_option("-c,--connections", given->chosen.connections,
                        "Connections of the chapter's case (default: 10000)");
     command.add_option("-a,--active", given->chosen.active, "Of those, how many ask (default: 100)");
+    command
+        .add_option("--held", given->chosen.held, "Idle connections of the scenario held (default: 1000000)")
+        ->check(CLI::Range(1'000u, 1'000'000u));
     command.add_option("-r,--rate", given->chosen.rate, "Requests per second in that case (default: 5000)");
     command.add_option("--rounds", given->chosen.rounds, "Of each cell (default: 4; 2 with --quick)")
         ->check(CLI::Range(1u, 50u));

@@ -106,6 +106,23 @@ class Runs(Case):
         self.assertIn("The C10K question", page)
         self.assert_nothing_left()
 
+    def test_idle_connections_are_held_beside_the_active_ones(self):
+        status, out, errors = self.run_lab("--scenarios", "held", "--held", "2000", "--rounds", "1", "--seconds", "0.2")
+        if "held:" in errors:
+            self.skipTest(errors)
+        self.assertEqual(status, 0, errors)
+        samples = {each["key"]: each for each in self.report()["samples"]}
+        self.assertFalse(samples["held/naru-held/2000/0"]["failed"], samples)
+        self.assertEqual(samples["held/naru-held/2000/0"]["connections"], 2100)
+        self.assertEqual(samples["held/naru-alone/2000/0"]["connections"], 100)
+        self.assertIn("One process held 2,100 connections.", out)
+        self.assert_nothing_left()
+
+    def test_what_a_million_lacks_is_said_in_a_line(self):
+        status, _, errors = self.run_lab("--scenarios", "held", "--held", "999")
+        self.assertNotEqual(status, 0)
+        self.assertIn("--held", errors)
+
     def test_an_interrupted_run_goes_on(self):
         arguments = [*SMALL, "--scenarios", "connections,churn"]
         first = self.start("lab", "--out", self.out, *arguments)
@@ -148,7 +165,7 @@ class Runs(Case):
             self.assertEqual(answer.status, 200)
         with urllib.request.urlopen("http://127.0.0.1:%d/progress.json" % port, timeout=30) as answer:
             self.assertIn("planned", json.load(answer))
-        self.assertIn("complete", started.stdout.readline())
+        self.assertTrue(any("complete" in line for line in iter(started.stdout.readline, "")))
         started.send_signal(signal.SIGTERM)
         started.communicate(timeout=30)
         self.assert_nothing_left()

@@ -36,6 +36,8 @@ std::vector<subject> usual_subjects() {
         all.push_back({each, subject::kind::reading, ""});
     for (const char* each : {"nginx", "apache-prefork"})
         all.push_back({each, subject::kind::server, ""});
+    for (const std::string_view each : {held_subject, alone_subject})
+        all.push_back({std::string(each), subject::kind::holder, ""});
     return all;
 }
 
@@ -108,6 +110,30 @@ TEST(LabPlan, PreparesServersForAllConnectionsOfAb) {
         EXPECT_NE(each.scenario, "ab");
         EXPECT_NE(each.subject, "apache-prefork");
     }
+}
+
+TEST(LabPlan, HoldsConnectionsOnlyWhenAskedTo) {
+    for (const cell& each : make_plan({}, usual_subjects(), somewhere()))
+        EXPECT_NE(each.scenario, "held");
+    settings chosen;
+    chosen.scenarios = {"held"};
+    const auto plan = make_plan(chosen, usual_subjects(), somewhere());
+    ASSERT_EQ(plan.size(), 6u);  // two subjects, three rounds
+    for (const cell& each : plan) {
+        EXPECT_EQ(each.load.connections, 100u);
+        EXPECT_EQ(each.load.idle, each.subject == held_subject ? 1'000'000u : 0u);
+        // The same server for both: threads enough for the whole million under the limit of descriptors.
+        EXPECT_GE(each.load.server_threads * somewhere().descriptors, 1'050'000u);
+    }
+}
+
+TEST(LabPlan, SaysWhatAMillionConnectionsLack) {
+    workplace at = somewhere();
+    at.memory_bytes = std::uint64_t{1} << 30;
+    EXPECT_NE(lacking_for(1'000'000, at).find("11718 MiB of memory"), std::string::npos);
+    at.memory_bytes = std::uint64_t{64} << 30;
+    at.descriptors = 1'024;
+    EXPECT_NE(lacking_for(1'000'000, at).find("limit of descriptors"), std::string::npos);
 }
 
 /// Results in which every cell has the figures that `fill` gives it.
@@ -204,9 +230,31 @@ TEST(LabReport, HatchesInvalidRoundsAndUsesTheOthers) {
     const auto poll = all.at("churn", "poll", 0, figures::cpu_microseconds);
     ASSERT_TRUE(poll);
     EXPECT_FALSE(poll->valid);
-    EXPECT_EQ(poll->note, "clock_steal");
+    EXPECT_EQ(poll->note, "the hypervisor took processor time");
     EXPECT_TRUE(all.at("churn", "select", 0, figures::cpu_microseconds)->valid);
     EXPECT_FALSE(all.at("churn", "select", 0, figures::requests_per_second)->valid);
+}
+
+TEST(LabReport, BeginsWithTheAnswerAndWhatDisturbedIt) {
+    settings chosen;
+    chosen.scenarios = {"held"};
+    const auto all = measured(chosen, [](const cell& at, sample& made) {
+        made.connections = at.load.idle + 100.0;
+        if (at.subject == held_subject) made.p99_microseconds = 1'080;
+        if (at.round == 2) made.generator_bound = true, made.reasons = "generator_descheduled, clock_steal";
+    });
+    const page shown = make_page(all, framed(chosen));
+    ASSERT_EQ(shown.headlines.size(), 3u);
+    EXPECT_EQ(
+        shown.headlines[0],
+        "2 of 6 measurements were disturbed (2 of them: other programs used this machine): what cannot be "
+        "relied on is hatched, and the same command with --fresh measures again.");
+    EXPECT_EQ(shown.headlines[1], "One process held 1,000,100 connections.");
+    EXPECT_NE(shown.headlines[2].find("1.20 times what it is without them."), std::string::npos)
+        << shown.headlines[2];
+    ASSERT_EQ(shown.sections.size(), 1u);
+    EXPECT_EQ(shown.sections[0].id, "held");
+    EXPECT_EQ(to_html(shown).find("generator_descheduled"), std::string::npos);
 }
 
 TEST(LabReport, IsWholeWithoutASingleSample) {

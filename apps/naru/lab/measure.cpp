@@ -211,6 +211,64 @@ sample measure_load(const cell& what, started& server, const workplace& at,
     return made;
 }
 
+// The process that holds the idle connections, apart from the one that measures; a second is measured only
+// when all are there.
+std::unique_ptr<process> hold_idle(const cell& what, std::uint16_t port, const workplace& at,
+                                   const std::function<bool()>& cancelled) {
+    const std::string threads = fmt::format("{}", what.load.server_threads);
+    auto holder = std::make_unique<process>(
+        command{{at.program, "load", fmt::format("http://127.0.0.1:{}/{}", port, what.load.body), "--json",
+                 "--engine", "io_uring", "--threads", threads, "--connections", threads, "--rate", "1",
+                 "--idle", fmt::format("{}", what.load.idle), "--warmup", "0", "--duration", "24h"},
+                at.generator_cores},
+        at.directory + "/holder.log");
+    const auto until = std::chrono::steady_clock::now() +
+                       std::chrono::milliseconds(static_cast<int>(2'000 * what.expected_seconds())) + 30s;
+    while (holder->last_words(1).find(": second ") == std::string::npos) {
+        if (!holder->running())
+            throw std::runtime_error("the idle connections are not held: " + holder->last_words(1));
+        if (cancelled() || std::chrono::steady_clock::now() > until)
+            throw std::runtime_error("the idle connections took too long to open");
+        (void)holder->read_line(look_interval);
+    }
+    return holder;
+}
+
+// Ends the holder and asks it how many it still had.
+double held_by(process& holder, std::uint32_t idle) {
+    ::kill(holder.number(), SIGINT);
+    const auto read = load::json_value::parse(holder.read_all(60s));
+    const load::json_value* const lost = read ? read->find("connections.idle_lost") : nullptr;
+    const load::json_value* const open = read ? read->find("connections.idle_open") : nullptr;
+    if (lost == nullptr || open == nullptr) return -1;
+    return std::min<double>(open->number(-1), idle - lost->number(0));
+}
+
+// Memory is the growth from the server's start: `naru load` sees only what its own connections take.
+sample measure_held(const cell& what, started& server, const workplace& at,
+                    const std::function<bool()>& cancelled) {
+    const load::process_memory before = load::read_memory(load::process_tree(server.running->number()));
+    std::unique_ptr<process> holder;
+    try {
+        if (what.load.idle > 0) holder = hold_idle(what, server.port, at, cancelled);
+    } catch (const std::runtime_error& refused) {
+        return failure(what, refused.what());
+    }
+    cell active = what;
+    active.load.idle = 0;
+    sample made = measure_load(active, server, at, cancelled);
+    const load::process_memory full = load::read_memory(load::process_tree(server.running->number()));
+    made.user_bytes = static_cast<double>(full.user_bytes) - static_cast<double>(before.user_bytes);
+    if (full.kernel_bytes && before.kernel_bytes)
+        made.kernel_bytes =
+            static_cast<double>(*full.kernel_bytes) - static_cast<double>(*before.kernel_bytes);
+    if (!holder) return made;
+    const double held = held_by(*holder, what.load.idle);
+    made.connections = held < 0 ? -1 : held + what.load.connections;
+    if (held < what.load.idle) spoil(made, "idle_lost");
+    return made;
+}
+
 sample measure_traced(const cell& what, started& server, const workplace& at,
                       const std::function<bool()>& cancelled) {
     const std::string table = at.directory + "/strace.txt";
@@ -297,7 +355,7 @@ sample measure(const cell& what, const subject& which, const workplace& at,
                const std::function<bool()>& cancelled) {
     started server;
     try {
-        server = start(which, at, what.load.connections + what.load.idle);
+        server = start(which, at, what.load.connections + what.load.idle, what.load.server_threads);
     } catch (const std::runtime_error& refused) {
         return failure(what, refused.what());
     }
@@ -308,6 +366,9 @@ sample measure(const cell& what, const subject& which, const workplace& at,
             break;
         case shape::tool::traced:
             made = measure_traced(what, server, at, cancelled);
+            break;
+        case shape::tool::held:
+            made = measure_held(what, server, at, cancelled);
             break;
         case shape::tool::ab:
             made = measure_ab(what, server, at, cancelled);

@@ -23,13 +23,6 @@ std::string value_cell(const point* at) {
                        at->valid ? "" : R"( <span class="invalid-word">not valid</span>)");
 }
 
-std::string x_text(const chart& shown, double x) {
-    return shown.x_label.find("byte") != std::string::npos && x >= 1024 &&
-                   x / 1024 == static_cast<double>(static_cast<long long>(x / 1024))
-               ? size_text(x)
-               : number_text(x);
-}
-
 const point* point_at(const series& each, double x) {
     for (const point& at : each.points) {
         if (at.x == x) return &at;
@@ -56,7 +49,7 @@ void append_notes(std::string& made, const chart& shown, const series& each) {
         std::string where;
         if (shown.drawn_as == chart::form::lines) {
             for (const point* at : left) {
-                if (is_alike(at)) where += (where.empty() ? " at " : ", ") + x_text(shown, at->x);
+                if (is_alike(at)) where += (where.empty() ? " at " : ", ") + place_text(shown.x_label, at->x);
             }
         }
         const std::string_view what = first.valid ? "" : " is hatched and not ranked";
@@ -74,7 +67,7 @@ std::string remarks(const chart& shown) {
         if (each.ends.empty()) continue;
         const bool is_bar = shown.drawn_as == chart::form::bars || each.points.empty();
         const std::string where =
-            is_bar ? " has no figure here" : " ends at " + x_text(shown, each.points.back().x);
+            is_bar ? " has no figure here" : " ends at " + place_text(shown.x_label, each.points.back().x);
         made += remark(each, where + ": " + escaped(each.ends));
     }
     return made.empty() ? made : "<ul class=\"remarks\">" + made + "</ul>\n";
@@ -103,7 +96,7 @@ std::string lines_table(const chart& shown) {
     }
     made += "</tr></thead><tbody>";
     for (const double x : xs) {
-        made += fmt::format(R"(<tr><th scope="row">{}</th>)", x_text(shown, x));
+        made += fmt::format(R"(<tr><th scope="row">{}</th>)", place_text(shown.x_label, x));
         for (const series& each : shown.all)
             made += value_cell(point_at(each, x));
         made += "</tr>";
@@ -123,9 +116,8 @@ std::string values_table(const chart& shown) {
 void append_points(std::string& made, const series& each) {
     const char* comma = "";
     for (const point& at : each.points) {
-        made += fmt::format(R"({}{{"x":{},"y":{},"low":{},"high":{},"valid":{},"text":{}}})", comma,
-                            json_number(at.x), json_number(at.y), json_number(at.low), json_number(at.high),
-                            at.valid, json_string(number_text(at.y)));
+        made += fmt::format(R"({}{{"x":{},"valid":{},"text":{}}})", comma, json_number(at.x), at.valid,
+                            json_string(number_text(at.y)));
         comma = ",";
     }
 }
@@ -133,25 +125,13 @@ void append_points(std::string& made, const series& each) {
 }  // namespace
 
 std::string chart_json(const chart& shown) {
-    std::string made = fmt::format(
-        R"({{"title":{},"x":{{"label":{},"log":{}}},"y":{{"label":{},"log":{}}},"less":{},"series":[)",
-        json_string(shown.title), json_string(shown.x_label), shown.x_logarithmic, json_string(shown.y_label),
-        shown.y_logarithmic, shown.less_is_better);
+    std::string made = fmt::format(R"({{"title":{},"x":{{"label":{}}},"series":[)", json_string(shown.title),
+                                   json_string(shown.x_label));
     const char* comma = "";
     for (const series& each : shown.all) {
-        const model_look look = look_of(each.model);
-        made += fmt::format(
-            R"({}{{"model":{},"label":{},"css":"{}","dash":"{}","mark":"{}","ends":{},"points":[)", comma,
-            json_string(each.model), json_string(each.label), look.css, look.dash, look.marker,
-            json_string(each.ends));
+        made += fmt::format(R"({}{{"label":{},"points":[)", comma, json_string(each.label));
         append_points(made, each);
         made += "]}";
-        comma = ",";
-    }
-    made += R"(],"markers":[)";
-    comma = "";
-    for (const marker& each : shown.markers) {
-        made += fmt::format(R"({}{{"x":{},"text":{}}})", comma, json_number(each.x), json_string(each.text));
         comma = ",";
     }
     return made + "]}";
@@ -178,7 +158,10 @@ std::string chart_figure(const chart& shown) {
     made += remarks(shown);
     if (points > 0) made += values_table(shown);
     if (is_lines && points > 0) {
-        made += fmt::format("\n<script type=\"application/json\" class=\"chart-data\">{}</script>",
+        made += "\n<template class=\"swatches\">";
+        for (const series& each : shown.all)
+            made += swatch(each.model);
+        made += fmt::format("</template>\n<script type=\"application/json\" class=\"chart-data\">{}</script>",
                             chart_json(shown));
     }
     return made + "</figure>\n";

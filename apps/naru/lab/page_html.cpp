@@ -11,9 +11,8 @@ namespace naru::lab {
 
 namespace {
 
-constexpr std::array<std::string_view, 3> styles = {"uPlot.min.css", "chart.css", "report.css"};
-constexpr std::array<std::string_view, 5> scripts = {"uPlot.iife.min.js", "axis.js", "chart.js", "readout.js",
-                                                     "page.js"};
+constexpr std::array<std::string_view, 2> styles = {"chart.css", "report.css"};
+constexpr std::array<std::string_view, 2> scripts = {"readout.js", "page.js"};
 
 constexpr std::string_view seal =
     R"(<svg class="seal" viewBox="0 0 48 88" role="img" aria-label="나루"><rect width="48" height="88" rx="5"/>)"
@@ -131,10 +130,8 @@ std::string to_html(const page& shown) {
     for (const auto& each : shown.sections)
         made += section_html(each);
     made += models_html(shown.models) + closing(shown) + "</main>\n";
-    made += fmt::format(
-        "<footer><div class=\"page\"><p>Measured and drawn by {}. The interactive charts are drawn with "
-        "uPlot (MIT License).</p></div></footer>\n",
-        escaped(shown.version.empty() ? "naru" : shown.version));
+    made += fmt::format("<footer><div class=\"page\"><p>Measured and drawn by {}.</p></div></footer>\n",
+                        escaped(shown.version.empty() ? "naru" : shown.version));
     for (const auto name : scripts)
         made += fmt::format("<script>{}</script>\n", find_asset(name).text);
     return made + "</body>\n</html>\n";

@@ -184,6 +184,12 @@ std::vector<std::string> wrapped(std::string_view text, std::size_t columns, std
     return lines;
 }
 
+std::string place_text(std::string_view axis_name, double x) {
+    const bool is_size = axis_name.find("byte") != std::string_view::npos && x >= 1024 &&
+                         x / 1024 == static_cast<double>(static_cast<long long>(x / 1024));
+    return is_size ? size_text(x) : number_text(x);
+}
+
 std::string shortened(std::string_view text, std::size_t columns) {
     const auto lines = wrapped(text, columns, 1);
     return lines.empty() ? std::string() : lines[0];

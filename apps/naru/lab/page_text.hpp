@@ -26,6 +26,9 @@ std::string tick_text(double value);
 /// A power of two as a size: "64", "4 KiB", "1 MiB".
 std::string size_text(double bytes);
 
+/// A value of an x axis with that name: sizes where it is of bytes, numbers elsewhere.
+std::string place_text(std::string_view axis_name, double x);
+
 /// How wide a text will be at a font size. Fonts differ, so this is generous.
 double text_width(std::string_view text, double font_size);
 

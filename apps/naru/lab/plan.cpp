@@ -1,6 +1,9 @@
 #include <lab/plan.hpp>
 
-#include <load/options.hpp>
+#include <load/limits.hpp>
+#include <load/request.hpp>
+
+#include <naru/core/limits.hpp>
 
 #include <algorithm>
 #include <array>
@@ -24,6 +27,10 @@ constexpr std::uint32_t quick_connections = 5'000;
 constexpr std::uint32_t ab_connections = 1'000;  // the chapter's
 constexpr double apache_warmup = 1;              // seconds: the memory of many busy processes is read in it
 constexpr std::uint32_t busy_connections = 1'000;
+constexpr unsigned held_rounds = 3;
+constexpr double held_seconds = 5;
+// Memory of an idle connection, both ends, in the kernel and in both programs: 10.5 KiB were measured.
+constexpr std::uint64_t held_bytes_each = 12 * 1024;
 constexpr double creation_rate =
     4'000;  // threads or processes that are made in a second without a full queue
 
@@ -33,6 +40,16 @@ std::vector<std::string> names_of(std::span<const subject> subjects, subject::ki
         if (each.is == which) names.push_back(each.name);
     }
     return names;
+}
+
+// io_uring's direct descriptors are not counted against the limit of descriptors, but a ring's table is as
+// long as the limit is. Connections are not spread quite evenly over the threads: a tenth more than they
+// need.
+unsigned threads_holding(std::uint32_t held, const workplace& at) {
+    const std::uint64_t each = at.descriptors > 2 * naru::limits::ring_files
+                                   ? at.descriptors - naru::limits::ring_files
+                                   : naru::limits::ring_files;
+    return static_cast<unsigned>((std::uint64_t{held} + held / 10 + each - 1) / each);
 }
 
 bool holds(const std::vector<std::string>& names, std::string_view name) {
@@ -71,6 +88,7 @@ class planner {
         if (!find_program("strace").empty())
             point(scenarios::calls, 0, models_, [](shape& load) { load.by = shape::tool::traced; });
         add_servers();
+        if (holds(settings_.scenarios, scenarios::held)) add_held();
         return std::move(cells_);
     }
 
@@ -200,6 +218,24 @@ class planner {
         });
     }
 
+    // Only when it is asked for: it takes half a minute to open a million connections.
+    void add_held() {
+        rounds_ = settings_.rounds > 0 ? settings_.rounds : held_rounds;
+        point(scenarios::held, settings_.held, names_of(subjects_, subject::kind::holder),
+              [this](shape& load) {
+                  load.by = shape::tool::held;
+                  load.connections = settings_.active;
+                  load.rate = settings_.rate;
+                  load.warmup = 1;
+                  load.seconds = settings_.seconds > 0 ? settings_.seconds : held_seconds;
+                  load.server_threads = threads_holding(settings_.held, at_);
+              });
+        for (cell& each : cells_) {
+            if (each.scenario == scenarios::held && each.subject == held_subject)
+                each.load.idle = settings_.held;
+        }
+    }
+
     const settings& settings_;
     const workplace& at_;
     std::span<const subject> subjects_;
@@ -250,6 +286,36 @@ ceiling threads_ceiling() {
 
 std::string cell::key() const { return fmt::format("{}/{}/{:g}/{}", scenario, subject, x, round); }
 
+std::string lacking_for(std::uint32_t held, const workplace& at) {
+    if (const unsigned threads = threads_holding(held, at); threads > load::limits::threads) {
+        return fmt::format(
+            "{} threads with {} descriptors each, where {} is the most: raise the limit of "
+            "descriptors (ulimit -Hn)",
+            threads, at.descriptors, load::limits::threads);
+    }
+    const std::uint64_t bytes = held_bytes_each * held;
+    if (at.memory_bytes != 0 && bytes > at.memory_bytes) {
+        return fmt::format("about {} MiB of memory for both ends, and {} MiB are available", bytes >> 20,
+                           at.memory_bytes >> 20);
+    }
+    // Both ends are open files of the system; only root may go beyond file-max.
+    const std::uint64_t files = 2 * std::uint64_t{held} + kept_descriptors;
+    if (const auto most = number_in("/proc/sys/fs/file-max"); most && *most < files && geteuid() != 0) {
+        return fmt::format("{} open files, and fs.file-max is {}: sysctl -w fs.file-max={}", files, *most,
+                           files);
+    }
+    std::ifstream range("/proc/sys/net/ipv4/ip_local_port_range");
+    std::uint64_t first = 0;
+    std::uint64_t last = 0;
+    if (range >> first >> last && last - first + 1 < load::connections_per_source) {
+        return fmt::format(
+            "{} ports for each source address, and there are {}: sysctl -w "
+            "net.ipv4.ip_local_port_range=\"32768 60999\"",
+            load::connections_per_source, last - first + 1);
+    }
+    return {};
+}
+
 double cell::expected_seconds() const {
     if (load.by == shape::tool::traced) return 2;
     if (load.by == shape::tool::ab) return 1.5;
@@ -282,6 +348,7 @@ ceiling ceiling_of(const std::string& subject_name, const workplace& at) {
         ceiling most = threads_ceiling();
         if (most.connections < most_connections(at)) return most;
     }
+    if (subject_name == held_subject || subject_name == alone_subject) return {};
     if (subject_name == "h2o" || subject_name == "nginx" || subject_name.starts_with("naru-"))
         return {static_cast<std::uint32_t>(at.descriptors - std::min(at.descriptors, kept_descriptors)),
                 "the limit of descriptors"};

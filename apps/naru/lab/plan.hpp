@@ -17,9 +17,10 @@ struct settings {
     std::vector<std::string> scenarios;  ///< empty: all
     std::uint32_t connections = 10'000;
     std::uint32_t active = 100;
-    unsigned rounds = 0;  ///< 0: 4, or 2 when quick
-    double seconds = 0;   ///< measured in each cell; 0: 0.5, or 0.25 when quick
-    double rate = 5'000;  ///< requests per second where the load has a schedule
+    std::uint32_t held = 1'000'000;  ///< idle connections of the scenario "held"
+    unsigned rounds = 0;             ///< 0: 4, or 2 when quick
+    double seconds = 0;              ///< measured in each cell; 0: 0.5, or 0.25 when quick
+    double rate = 5'000;             ///< requests per second where the load has a schedule
 };
 
 /// The load of one cell; `naru load` gets it as flags.
@@ -37,8 +38,10 @@ struct shape {
         load,    ///< naru load
         traced,  ///< naru load, a fixed number of requests, while strace counts the server's system calls
         ab,      ///< ApacheBench, as the chapter calls it
+        held,    ///< naru load, while another one holds the idle connections
     };
     tool by = tool::load;
+    unsigned server_threads = 1;  ///< of a subject that is told (subject::kind::holder)
 };
 
 struct cell {
@@ -64,8 +67,9 @@ inline constexpr std::string_view reading = "reading";          ///< a byte at a
 inline constexpr std::string_view calls = "calls";              ///< system calls
 inline constexpr std::string_view servers = "servers";  ///< x: 0: 1,000 busy connections; 1: as the chapter
 inline constexpr std::string_view ab = "ab";            ///< ab -n 10000 -c 1000
-inline constexpr std::array<std::string_view, 9> all{connections, activity, size,    pipeline, churn,
-                                                     reading,     calls,    servers, ab};
+inline constexpr std::string_view held = "held";        ///< x: idle connections beside the active ones
+inline constexpr std::array<std::string_view, 10> all{connections, activity, size,    pipeline, churn,
+                                                      reading,     calls,    servers, ab,       held};
 }  // namespace scenarios
 
 /// Cells in the order of measuring. The subjects of one point follow one another, round by round, each round
@@ -78,6 +82,10 @@ inline constexpr std::uint32_t connections_at_most = 20'000;
 /// The most connections that a run goes up to: as many as descriptors and memory allow, and
 /// connections_at_most.
 std::uint32_t most_connections(const workplace& at);
+
+/// What of this machine is too little for so many idle connections of the scenario "held", and how to have
+/// more of it; empty: nothing.
+std::string lacking_for(std::uint32_t held, const workplace& at);
 
 /// The most connections that a subject can have here, and why; 0: as many as are asked for.
 struct ceiling {

@@ -6,6 +6,7 @@
 #include <load/json.hpp>
 
 #include <algorithm>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -14,6 +15,9 @@ namespace naru::lab {
 namespace {
 
 using load::json_text;
+
+// One disturbed measurement in so many is what a quiet machine has.
+constexpr std::size_t tolerated_share = 20;
 
 std::vector<model_cost> costs_of(const results& all, const report_frame& frame) {
     std::vector<model_cost> costs;
@@ -44,8 +48,51 @@ std::vector<model_cost> costs_of(const results& all, const report_frame& frame) 
     return costs;
 }
 
+// One sentence before all others when more than a few measurements are not what they would be on a quiet
+// machine: what spoilt most of them, in words.
+std::string disturbance_of(const results& all) {
+    std::size_t measured = 0;
+    std::size_t disturbed = 0;
+    std::map<std::string, std::size_t> causes;
+    for (const auto& [key, each] : all.samples()) {
+        ++measured;
+        if (each.valid && !each.generator_bound) continue;
+        ++disturbed;
+        std::string words = reason_words(each.reasons);
+        words.erase(std::min(words.find(", "), words.size()));
+        ++causes[words];
+    }
+    if (disturbed * tolerated_share <= measured) return {};
+    const auto cause = std::max_element(causes.begin(), causes.end(),
+                                        [](const auto& a, const auto& b) { return a.second < b.second; });
+    return fmt::format(
+        "{} of {} measurements were disturbed ({} of them: {}): what cannot be relied on is hatched, "
+        "and the same command with --fresh measures again.",
+        disturbed, measured, cause->second, cause->first);
+}
+
+void add_held(std::vector<std::string>& lines, const results& all, const report_frame& frame) {
+    const double x = frame.chosen.held;
+    const std::string with(held_subject);
+    const std::string without(alone_subject);
+    // How many there were does not depend on who else used the machine.
+    const auto open = all.at(scenarios::held, with, x, figures::connections);
+    if (!open) return;
+    lines.push_back(fmt::format("One process held {} connections.", count_words(open->y)));
+    const auto p99 = all.at(scenarios::held, with, x, figures::p99_milliseconds);
+    const auto ratio = all.ratio(scenarios::held, x, with, without, figures::p99_milliseconds);
+    if (p99 && ratio) {
+        lines.push_back(
+            fmt::format("Beside the idle ones p99 of {} active connections is {}, {} what it is without "
+                        "them{}.",
+                        count_words(frame.chosen.active), milliseconds_words(p99->y),
+                        times_words(ratio->ratio.median), ratio->valid ? "" : " (disturbed)"));
+    }
+}
+
 std::vector<std::string> headlines_of(const results& all, const report_frame& frame) {
     std::vector<std::string> lines;
+    add_held(lines, all, frame);
     double most = 0;
     for (const double x : all.places_of(scenarios::connections)) {
         if (x <= frame.chosen.connections) most = std::max(most, x);
@@ -71,6 +118,8 @@ std::vector<std::string> headlines_of(const results& all, const report_frame& fr
             "With 1,000 busy connections io_uring takes {} the CPU of epoll ({} to {}).",
             times_words(busy->ratio.median), figure_words(busy->ratio.low), figure_words(busy->ratio.high)));
     if (lines.empty()) lines.emplace_back("Nothing that could be compared has been measured yet.");
+    if (std::string disturbance = disturbance_of(all); !disturbance.empty())
+        lines.insert(lines.begin(), std::move(disturbance));
     return lines;
 }
 

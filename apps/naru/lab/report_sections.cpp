@@ -113,6 +113,7 @@ class writer {
             });
         };
         std::vector<section> made;
+        if (measured(scenarios::held)) made.push_back(held());
         if (measured(scenarios::connections)) {
             made.push_back(chapter());
             made.push_back(connections());
@@ -129,6 +130,64 @@ class writer {
     }
 
  private:
+    section held() const {
+        const std::string with(held_subject);
+        const std::string without(alone_subject);
+        const double x = frame_.chosen.held;
+        section made;
+        made.id = "held";
+        made.title = fmt::format("{} connections held by one process", count_words(x));
+        made.question =
+            fmt::format("What do {} idle connections cost the {} that ask, and what do they cost in memory?",
+                        count_words(x), count_words(frame_.chosen.active));
+        const auto words = [&](const std::string& name, const figure& which, auto&& in_words) {
+            const auto there = all_.at(scenarios::held, name, x, which);
+            return there ? in_words(there->y) + (there->valid ? "" : " (invalid)") : std::string("-");
+        };
+        table figures_table;
+        figures_table.caption =
+            fmt::format("{} active connections, {} requests a second", count_words(frame_.chosen.active),
+                        count_words(frame_.chosen.rate));
+        figures_table.columns = {"", "with the idle ones", "without them"};
+        const auto row = [&](const char* name, const figure& which, auto&& in_words) {
+            figures_table.rows.push_back(
+                {{name, words(with, which, in_words), words(without, which, in_words)}, true});
+        };
+        row("connections that were open", figures::connections, count_words);
+        row("p50", figures::p50_milliseconds, milliseconds_words);
+        row("p99", figures::p99_milliseconds, milliseconds_words);
+        row("CPU of the server per request (us)", figures::cpu_microseconds, figure_words);
+        row("the server's memory", figures::user_bytes, byte_words);
+        row("the kernel's memory, both ends", figures::kernel_bytes, byte_words);
+        made.tables.push_back(std::move(figures_table));
+        const auto per_connection = [&](const figure& which) {
+            const auto full = all_.median(scenarios::held, with, x, which);
+            const auto empty = all_.median(scenarios::held, without, x, which);
+            return full && empty && *full > *empty ? byte_words((*full - *empty) / x) : std::string("-");
+        };
+        made.findings.push_back(fmt::format(
+            "An idle connection takes {} of the server's memory, and {} of the kernel's for both ends.",
+            per_connection(figures::user_bytes), per_connection(figures::kernel_bytes)));
+        for (const auto& [which, name] : {std::pair(figures::p99_milliseconds, "p99"),
+                                          std::pair(figures::cpu_microseconds, "CPU per request")}) {
+            const auto ratio = all_.ratio(scenarios::held, x, with, without, which);
+            if (!ratio) continue;
+            made.findings.push_back(fmt::format(
+                "{} of the active ones is {} what it is without the idle ones ({} to {}, {} rounds{}).", name,
+                times_words(ratio->ratio.median), figure_words(ratio->ratio.low),
+                figure_words(ratio->ratio.high), ratio->ratio.rounds, ratio->valid ? "" : "; disturbed"));
+        }
+        made.notes.push_back(
+            "The idle connections belong to a generator process of its own, on the generators' core; each "
+            "has had one answer. "
+            "Its source addresses are of 127/8, 12,000 connections each.");
+        made.notes.push_back(
+            "Server and idle generator have as many threads as io_uring's tables of direct descriptors take: "
+            "they are not counted "
+            "against the limit of descriptors, but each ring's is as long as that.");
+        return made;
+    }
+
     section chapter() const {
         double most = 0;
         for (const double x : all_.places_of(scenarios::connections)) {

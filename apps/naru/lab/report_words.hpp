@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 namespace naru::lab {
 
@@ -13,6 +14,9 @@ std::string times_words(double ratio);
 std::string byte_words(double bytes);
 /// "10,000"
 std::string count_words(double count);
+/// What a verdict's reasons mean ("generator_descheduled, clock_steal"), as a reader of the report may know
+/// it: each cause once, with commas. What is no reason's name stays as it is.
+std::string reason_words(std::string_view reasons);
 /// "0.42 ms", "85 us", from milliseconds.
 std::string milliseconds_words(double milliseconds);
 

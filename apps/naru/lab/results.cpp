@@ -1,5 +1,7 @@
 #include <lab/results.hpp>
 
+#include <lab/report_words.hpp>
+
 #include <algorithm>
 #include <array>
 #include <set>
@@ -72,14 +74,14 @@ std::optional<point> results::at(std::string_view scenario, const std::string& s
     for (const sample* each : rounds) {
         const double value = each->*which.value * which.scale;
         if (each->failed || value < 0) {
-            if (each->failed) reasons.insert(each->reasons);
+            if (each->failed) reasons.insert(reason_words(each->reasons));
             continue;
         }
         all.push_back(value);
         if (is_sound(*each, which)) {
             sound.push_back(value);
         } else {
-            reasons.insert(each->reasons);
+            reasons.insert(reason_words(each->reasons));
         }
     }
     const bool valid = is_enough(sound.size(), rounds.size());

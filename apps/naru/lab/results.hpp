@@ -28,6 +28,7 @@ inline constexpr figure p99_milliseconds{&sample::p99_microseconds, true, 1e-3};
 inline constexpr figure requests_per_second{&sample::requests_per_second, true};
 inline constexpr figure user_bytes{&sample::user_bytes, false};
 inline constexpr figure kernel_bytes{&sample::kernel_bytes, false};
+inline constexpr figure connections{&sample::connections, false};
 inline constexpr figure calls{&sample::calls, false};
 }  // namespace figures
 

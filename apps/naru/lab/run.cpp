@@ -96,6 +96,12 @@ std::vector<cell> checked_plan(const run_options& options, const std::vector<sub
                         "memory, and {} at most)",
                         wanted, most, at.descriptors, at.memory_bytes >> 20, connections_at_most));
     }
+    if (std::find(options.chosen.scenarios.begin(), options.chosen.scenarios.end(), scenarios::held) !=
+        options.chosen.scenarios.end()) {
+        if (const std::string lacking = lacking_for(options.chosen.held, at); !lacking.empty())
+            throw std::invalid_argument(
+                fmt::format("{} idle connections take {}", options.chosen.held, lacking));
+    }
     std::vector<cell> plan = make_plan(options.chosen, subjects, at);
     if (plan.empty()) throw std::invalid_argument("there is nothing to measure");
     return plan;
@@ -200,7 +206,9 @@ bool run::measure_all(const std::function<void(const status&)>& watch,
     return true;
 }
 
-void run::write_report(const status& now) const {
+std::vector<std::string> run::headlines() const { return make_page(results_, frame_of(now())).headlines; }
+
+report_frame run::frame_of(const status& now) const {
     report_frame frame;
     frame.chosen = options_.chosen;
     frame.command = options_.command;
@@ -217,6 +225,11 @@ void run::write_report(const status& now) const {
     frame.under_way.planned = static_cast<std::uint32_t>(now.planned);
     frame.under_way.seconds_left = now.seconds_left;
     if (now.next != nullptr) frame.under_way.current = words_of(*now.next);
+    return frame;
+}
+
+void run::write_report(const status& now) const {
+    const report_frame frame = frame_of(now);
     const page drawn = make_page(results_, frame);
     write_in_one_step(at_.directory + "/report.html", to_html(drawn));
     write_in_one_step(at_.directory + "/report.json", report_json(results_, frame));

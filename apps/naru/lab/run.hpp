@@ -2,6 +2,7 @@
 #pragma once
 
 #include <lab/plan.hpp>
+#include <lab/report.hpp>
 #include <lab/results.hpp>
 #include <lab/store.hpp>
 
@@ -49,8 +50,12 @@ class run {
     const std::vector<std::string>& missing() const noexcept { return missing_; }
     const run_options& options() const noexcept { return options_; }
     status now() const;
+    /// What the report begins with: what this machine showed, a sentence each.
+    std::vector<std::string> headlines() const;
 
  private:
+    report_frame frame_of(const status& now) const;
+
     run_options options_;
     unique_descriptor lock_;
     workplace at_;

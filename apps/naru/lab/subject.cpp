@@ -146,6 +146,14 @@ command server_command(const subject& which, const workplace& at, std::uint16_t 
     return {{find_program("apache2"), "-f", configuration, "-DFOREGROUND"}, at.server_cores};
 }
 
+// One address has thousands of the connections: no limit for each.
+command holder_command(const workplace& at, std::uint16_t port, unsigned threads) {
+    return {{at.program, "serve", at.root(), "--listen", fmt::format("127.0.0.1:{}", port), "--engine",
+             "io_uring", "--direct-descriptors", "on", "--threads", fmt::format("{}", threads),
+             "--keep-alive-timeout", "3600", "--connections-per-address", "0"},
+            at.server_cores};
+}
+
 // The first line that a program prints about its version.
 std::string version_of(const std::string& program, const std::string& flag, const workplace& at) {
     process asked({{program, flag}, {}}, at.directory + "/version.log");
@@ -198,6 +206,14 @@ std::vector<subject> find_subjects(const workplace& at, std::vector<std::string>
     all.push_back({"naru-epoll", subject::kind::server, "naru serve, 1 thread"});
     if (const backend_choice ring = try_backend(engine::io_uring); ring.backend != nullptr)
         all.push_back({"naru-io_uring", subject::kind::server, "naru serve, 1 thread"});
+    backend_options direct;
+    direct.direct_descriptors = backend_options::direct::always;
+    if (const backend_choice ring = try_backend(engine::io_uring, direct); ring.direct) {
+        for (const std::string_view each : {held_subject, alone_subject})
+            all.push_back({std::string(each), subject::kind::holder, "naru serve, direct descriptors"});
+    } else {
+        missing.push_back(fmt::format("held: {}", ring.reason));
+    }
     add_server(all, missing, at, "nginx", "nginx", "-v", "1 worker");
     add_server(all, missing, at, "h2o", "h2o", "--version", "1 thread");
     add_server(all, missing, at, "apache-event", "apache2", "-v", "mpm_event, at most 1,600 threads");
@@ -207,11 +223,14 @@ std::vector<subject> find_subjects(const workplace& at, std::vector<std::string>
     return all;
 }
 
-started start(const subject& which, const workplace& at, std::uint32_t connections) {
+started start(const subject& which, const workplace& at, std::uint32_t connections, unsigned threads) {
     const std::string log = fmt::format("{}/{}.log", at.directory, which.name);
-    if (which.is == subject::kind::server) {
+    if (which.is == subject::kind::server || which.is == subject::kind::holder) {
         const std::uint16_t port = free_port();
-        auto server = std::make_unique<process>(server_command(which, at, port, connections), log);
+        auto server = std::make_unique<process>(which.is == subject::kind::holder
+                                                    ? holder_command(at, port, threads)
+                                                    : server_command(which, at, port, connections),
+                                                log);
         if (!wait_for_port(*server, port, start_patience))
             throw std::runtime_error(
                 fmt::format("{} does not listen: {}", which.name, server->last_words(1)));

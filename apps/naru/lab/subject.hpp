@@ -23,11 +23,16 @@ struct workplace {
     std::string root() const { return directory + "/root"; }  ///< files /64 to /1048576
 };
 
+/// The two subjects of the scenario "held": one server, with the idle connections and without them.
+inline constexpr std::string_view held_subject = "naru-held";
+inline constexpr std::string_view alone_subject = "naru-alone";
+
 struct subject {
     enum class kind : std::uint8_t {
         model,    ///< naru lab-server: the lab's handler on one model
         reading,  ///< the same, on one of the two ways to read from epoll
         server,   ///< a complete web server that serves the files of workplace::root
+        holder,   ///< naru serve with more connections than descriptors: io_uring's direct ones
     };
 
     std::string name;
@@ -44,9 +49,9 @@ struct started {
     std::uint16_t port = 0;
 };
 
-/// Starts it in a fresh process, for so many connections, and waits until it listens and has started what it
-/// starts at first. Throws std::runtime_error with its last words.
-started start(const subject& which, const workplace& at, std::uint32_t connections);
+/// Starts it in a fresh process, for so many connections (a holder: with so many threads), and waits until it
+/// listens and has started what it starts at first. Throws std::runtime_error with its last words.
+started start(const subject& which, const workplace& at, std::uint32_t connections, unsigned threads = 1);
 
 /// Writes the files below workplace::root. Throws std::runtime_error.
 void create_root(const workplace& at);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 namespace naru::lab {
 
@@ -30,14 +31,11 @@ line_drawing::line_drawing(const chart& shown, picture size)
 drawing line_drawing::draw() {
     open();
     grid();
-    for (const auto& each : lines_)
-        band(each);
-    for (const auto& each : lines_)
-        line(each);
-    for (const auto& each : lines_)
-        marks(each);
-    for (const auto& each : lines_)
-        cross(each);
+    places();
+    in_groups(&line_drawing::band);
+    in_groups(&line_drawing::line);
+    in_groups(&line_drawing::marks);
+    in_groups(&line_drawing::cross);
     add("</g>");
     vertical_markers();
     names_at_the_right();
@@ -45,11 +43,31 @@ drawing line_drawing::draw() {
     return {text_ + "</svg>", width_, height_};
 }
 
+// What belongs to one line is in groups that name it, so that a script can hide and mark it.
+void line_drawing::in_groups(void (line_drawing::*part)(const drawn_line&)) {
+    for (const auto& each : lines_)
+        in_group(each, [&] { (this->*part)(each); });
+}
+
+// Where values can be read: drawn, but seen only when a script asks for it.
+void line_drawing::places() {
+    std::map<double, std::string> at;
+    for (const auto& each : lines_) {
+        for (const point* there : each.points)
+            at.emplace(there->x, fmt::format("{:.1f}", x_of(there->x)));
+    }
+    for (const auto& [x, place] : at) {
+        add(R"(<path class="place" data-x="{}" data-at="{}" data-text="{}" d="M{} {:.1f}V{:.1f}"/>)",
+            json_number(x), place, escaped(place_text(shown_.x_label, x)), place, top_, bottom_);
+    }
+}
+
 void line_drawing::measure() {
     std::vector<double> xs;
     std::vector<double> ys;
     for (const auto& each : shown_.all) {
-        drawn_line made{each, look_of(each.model), {}, false};
+        drawn_line made{
+            each, look_of(each.model), static_cast<std::size_t>(&each - shown_.all.data()), {}, false};
         for (const point& at : each.points) {
             if (!is_drawable(at.x, shown_.x_logarithmic) || !is_drawable(at.y, shown_.y_logarithmic))
                 continue;
@@ -267,13 +285,15 @@ void line_drawing::names_at_the_right() {
         const drawn_line& each = *named[at];
         const double from_x = x_of(each.points.back()->x) + 6;
         const double first = labels[at].middle - labels[at].height / 2 + line / 2;
-        if (std::fabs(first - labels[at].wanted) > 2.5) {
-            add(R"(<path class="leader {}" d="M{:.1f} {:.1f}L{:.1f} {:.1f}H{:.1f}"/>)", each.look.css, from_x,
-                labels[at].wanted, right_ + 9, first, right_ + 12);
-        }
-        add(R"(<text class="name {}" x="{:.1f}" y="{:.1f}" font-size="{}">{}</text>)", each.look.css,
-            right_ + 15, first + font_ * .35, name_font_, escaped(each.name));
-        reason(each, right_ + 15, first + font_ * .35 + line, "start");
+        in_group(each, [&] {
+            if (std::fabs(first - labels[at].wanted) > 2.5) {
+                add(R"(<path class="leader {}" d="M{:.1f} {:.1f}L{:.1f} {:.1f}H{:.1f}"/>)", each.look.css,
+                    from_x, labels[at].wanted, right_ + 9, first, right_ + 12);
+            }
+            add(R"(<text class="name {}" x="{:.1f}" y="{:.1f}" font-size="{}">{}</text>)", each.look.css,
+                right_ + 15, first + font_ * .35, name_font_, escaped(each.name));
+            reason(each, right_ + 15, first + font_ * .35 + line, "start");
+        });
     }
 }
 
@@ -297,13 +317,15 @@ void line_drawing::names_inside() {
         const double x = x_of(each.points.back()->x);
         const double y = y_of(each.points.back()->y);
         const box at = field_.place(x, y, wide, high);
-        lead(each, x, y, at);
         const bool is_left = at.x + at.width < x;
         const double text_x = is_left ? at.x + at.width : at.x;
         const std::string_view anchor = is_left ? "end" : "start";
-        add(R"(<text class="name {}" x="{:.1f}" y="{:.1f}" font-size="{}" text-anchor="{}">{}</text>)",
-            each.look.css, text_x, at.y + font_ * .95, name_font_, anchor, escaped(each.name));
-        reason(each, text_x, at.y + font_ * .95 + line * .92, anchor);
+        in_group(each, [&] {
+            lead(each, x, y, at);
+            add(R"(<text class="name {}" x="{:.1f}" y="{:.1f}" font-size="{}" text-anchor="{}">{}</text>)",
+                each.look.css, text_x, at.y + font_ * .95, name_font_, anchor, escaped(each.name));
+            reason(each, text_x, at.y + font_ * .95 + line * .92, anchor);
+        });
     }
 }
 

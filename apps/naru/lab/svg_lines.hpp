@@ -24,6 +24,7 @@ class line_drawing {
     struct drawn_line {
         const series& from;
         model_look look;
+        std::size_t index;                 ///< in the chart
         std::vector<const point*> points;  ///< those that can be drawn
         bool ends_at_right = false;
         std::string name{};
@@ -45,6 +46,16 @@ class line_drawing {
 
     void open();
     void grid();
+    void places();
+    void in_groups(void (line_drawing::*part)(const drawn_line&));
+    template <typename Draw>
+    void in_group(const drawn_line& each, Draw draw) {
+        const std::size_t before = text_.size();
+        add(R"(<g data-series="{}">)", each.index);
+        const std::size_t empty = text_.size();
+        draw();
+        text_.size() == empty ? text_.resize(before) : void(text_ += "</g>");
+    }
     void band(const drawn_line& each);
     void line(const drawn_line& each);
     void marks(const drawn_line& each);

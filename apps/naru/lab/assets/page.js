@@ -3,20 +3,12 @@
   'use strict';
 
   function startCharts() {
-    let hint = 'Point at the chart for its values, drag to zoom, press a name to hide its line.';
+    let hint = 'Point at the chart for its values, press a name to hide its line.';
     for (const source of document.querySelectorAll('script.chart-data')) {
-      const drawing = source.closest('figure').querySelector('.drawing');
-      const data = JSON.parse(source.textContent);
-      if (naru.chart.isEmpty(data)) continue;
-      try {
-        drawing.readout = new naru.readout.Readout(drawing, data, hint);
-        hint = '';  // said once
-      } catch (problem) {
-        // The drawing without scripts is complete: better that than nothing.
-        drawing.classList.remove('is-live');
-        drawing.querySelector('.live')?.remove();
-        console.error(problem);
-      }
+      const figure = source.closest('figure');
+      if (!figure.querySelector('.place')) continue;  // nothing could be drawn
+      new naru.readout.Readout(figure, JSON.parse(source.textContent), hint);
+      hint = '';  // said once
     }
   }
 
