@@ -241,6 +241,11 @@ void add_serve(CLI::App& program, action& chosen) {
     command.add_option("--hash-up-to", given->hash_up_to,
                        "Bytes of a file whose ETag is a hash of its content, and not its size and time; "
                        "0: of none (default: 1048576)");
+    command
+        .add_option_function<std::vector<std::string>>(
+            "--type", [given](const std::vector<std::string>& all) { given->type = all; },
+            "EXTENSION=TYPE, before the built-in table of content types; may be given several times")
+        ->allow_extra_args(false);
     command.add_option("--access-log", given->access_log,
                        "Write the combined format to a file; - is standard output. SIGHUP and SIGUSR1 open "
                        "it anew");

@@ -38,7 +38,7 @@ constexpr auto settings_table = std::make_tuple(
     std::pair{"engine", &serve_settings::engine}, std::pair{"threads", &serve_settings::threads},
     std::pair{"listings", &serve_settings::listings}, std::pair{"dotfiles", &serve_settings::dotfiles},
     std::pair{"h2c", &serve_settings::h2c}, std::pair{"access-log", &serve_settings::access_log},
-    std::pair{"hash-up-to", &serve_settings::hash_up_to},
+    std::pair{"hash-up-to", &serve_settings::hash_up_to}, std::pair{"type", &serve_settings::type},
     std::pair{"head-timeout", &serve_settings::head_timeout},
     std::pair{"body-timeout", &serve_settings::body_timeout},
     std::pair{"write-timeout", &serve_settings::write_timeout},
@@ -325,6 +325,13 @@ serve_plan to_plan(const serve_settings& settings) {
     if (settings.hash_up_to) {
         check("hash-up-to", *settings.hash_up_to, 0, 1 << 30);
         plan.files.hash_up_to = static_cast<std::uint64_t>(*settings.hash_up_to);
+    }
+    for (const std::string& each : settings.type.value_or(std::vector<std::string>())) {
+        const auto parsed = http::parse_content_type(each);
+        if (!parsed)
+            throw std::runtime_error(
+                fmt::format("--type wants EXTENSION=TYPE, such as vtt=text/vtt, not {}", each));
+        plan.files.types.push_back(*parsed);
     }
     options.access_log = settings.access_log;
     http::timeouts& limits = options.timeouts;

@@ -28,6 +28,7 @@ struct serve_settings {
     std::optional<bool> h2c;
     std::optional<std::string> access_log;
     std::optional<int> hash_up_to;
+    std::optional<std::vector<std::string>> type;
     std::optional<double> head_timeout;
     std::optional<double> body_timeout;
     std::optional<double> write_timeout;

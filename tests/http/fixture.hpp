@@ -93,13 +93,15 @@ struct served_options : http::server_options {
     bool dotfiles = false;
     std::chrono::milliseconds disk_time{10'000};
     std::uint64_t hash_up_to = http::limits::hashed_file_bytes;
+    std::vector<http::content_type> types;
 
     http::site site() const {
         http::site made;
         made.mount("/", http::files(root, {.listings = listings,
                                            .dotfiles = dotfiles,
                                            .disk_time = disk_time,
-                                           .hash_up_to = hash_up_to}));
+                                           .hash_up_to = hash_up_to,
+                                           .types = types}));
         return made;
     }
 };

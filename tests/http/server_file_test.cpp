@@ -41,6 +41,20 @@ TEST_P(file_test, content_types_by_extension) {
         EXPECT_EQ(one.ask(get("/" + std::string(name)))["Content-Type"], type) << name;
 }
 
+TEST_P(file_test, types_that_are_given_go_before_the_table) {
+    files_.write("a.ferry", "x");
+    files_.write("a.vtt", "x");
+    files_.write("dir/index.html", "x");
+    options_.types = {{"ferry", "application/x-ferry"}, {"html", "text/plain"}};
+    start();
+    client one = connect();
+    EXPECT_EQ(one.ask(get("/a.ferry"))["Content-Type"], "application/x-ferry");
+    EXPECT_EQ(one.ask(get("/a.vtt"))["Content-Type"], "text/vtt; charset=utf-8");
+    EXPECT_EQ(one.ask(get("/dir/"))["Content-Type"], "text/plain");
+    options_.types = {{"ferry", "no type"}};
+    EXPECT_THROW((void)options_.site(), std::runtime_error);
+}
+
 TEST_P(file_test, a_directory_with_an_index_is_its_index) {
     files_.write("index.html", "root");
     files_.write("a/b/index.html", "deep");

@@ -1,5 +1,6 @@
 // Dates, conditions, paths, content types, escapes: the parts of the server that only compute.
 #include <naru/http/h1/parse.hpp>
+#include <naru/http/handlers/media_types.hpp>
 #include <naru/http/handlers/mime.hpp>
 #include <naru/http/message/conditions.hpp>
 #include <naru/http/message/date.hpp>
@@ -310,6 +311,52 @@ TEST(mime, by_extension) {
     for (const char* unknown : {"", "a", "a.", ".html", "a.htm1", "a.averyveryverylongextension", "html"}) {
         EXPECT_EQ(content_type_of(unknown), "application/octet-stream") << unknown;
     }
+}
+
+TEST(mime, what_players_and_offices_use_is_known) {
+    EXPECT_EQ(content_type_of("a.m3u8"), "application/vnd.apple.mpegurl");
+    EXPECT_EQ(content_type_of("a.vtt"), "text/vtt; charset=utf-8");
+    EXPECT_EQ(content_type_of("a.mpd"), "application/dash+xml");
+    EXPECT_EQ(content_type_of("a.atom"), "application/atom+xml");
+    EXPECT_EQ(content_type_of("a.docx"),
+              "application/vnd.openxmlformats-officedocument.wordprocessingml.document");
+    EXPECT_EQ(content_type_of("a.js"), "text/javascript; charset=utf-8");
+    EXPECT_EQ(content_type_of("a.ts"), "video/mp2t");
+}
+
+TEST(mime, every_entry_of_the_table_is_found_and_well_formed) {
+    std::string_view left = http::media_types;
+    std::string_view before;
+    std::size_t entries = 0;
+    for (; !left.empty(); ++entries) {
+        const std::size_t end = left.find('|');
+        ASSERT_NE(end, std::string_view::npos);
+        const std::string_view entry = left.substr(0, end);
+        left.remove_prefix(end + 1);
+        const std::string_view extension = entry.substr(0, entry.find(' '));
+        const std::string_view type = entry.substr(entry.find(' ') + 1);
+        EXPECT_LT(before, extension);
+        EXPECT_EQ(http::type_of_extension(extension), type) << extension;
+        EXPECT_TRUE(http::parse_content_type(std::string(extension) + "=" + std::string(type))) << entry;
+        before = extension;
+    }
+    EXPECT_GT(entries, 1'000u);
+    for (const char* unknown : {"", "0", "zzzzzz", "htmk", "html0", "~"})
+        EXPECT_EQ(http::type_of_extension(unknown), "") << unknown;
+}
+
+TEST(mime, types_that_are_given_go_first) {
+    const std::vector<http::content_type> given = {{"vtt", "text/plain"}, {"ferry", "application/x-ferry"}};
+    EXPECT_EQ(content_type_of("a.VTT", given), "text/plain");
+    EXPECT_EQ(content_type_of("a.ferry", given), "application/x-ferry");
+    EXPECT_EQ(content_type_of("a.html", given), "text/html; charset=utf-8");
+    const auto parsed = http::parse_content_type(".VTT=text/vtt; charset=utf-8");
+    ASSERT_TRUE(parsed);
+    EXPECT_EQ(parsed->extension, "vtt");
+    EXPECT_EQ(parsed->type, "text/vtt; charset=utf-8");
+    for (const char* bad : {"", "vtt", "=text/vtt", "vtt=", "vtt=text", "vtt=/vtt", "vtt=text/",
+                            "a.b=text/vtt", "a/b=text/vtt", "vtt=text/v tt\r\nX: 1", "vtt=te xt/vtt"})
+        EXPECT_FALSE(http::parse_content_type(bad)) << bad;
 }
 
 TEST(access_log, the_combined_format) {

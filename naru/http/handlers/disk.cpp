@@ -43,7 +43,7 @@ struct disk_flight : list_node, work_operation, posted {
                     unchanged = current && *current;
                     if (unchanged) return;
                 }
-                loaded = load_document(*root, path, owner.options_.hash_up_to, may_block);
+                loaded = load_document(*root, path, owner.options_, may_block);
                 if (loaded && owner.options_.encode && can_be_encoded(**loaded)) encode_document(**loaded);
                 return;
             case look::listing:
@@ -112,7 +112,7 @@ disk_answer disk::find(std::string_view path, disk_waiter& who) noexcept try {
         cache_.hold(*flight.known);
         return {disk_answer::kind::found, flight.known, {}};
     }
-    auto loaded = load_document(*root_, std::string(path), options_.hash_up_to, directory_root::blocking::no);
+    auto loaded = load_document(*root_, std::string(path), options_, directory_root::blocking::no);
     const bool is_to_be_encoded = loaded && options_.encode && can_be_encoded(**loaded);
     if (loaded && !is_to_be_encoded) return settle(std::move(*loaded), path, who, now);
     if (!loaded && loaded.error().value() != EAGAIN) return failure(loaded.error());

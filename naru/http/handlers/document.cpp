@@ -71,11 +71,11 @@ result<void> read_content(int file, representation& into, std::uint64_t most, st
 
 // Where the tag is made of a hash it is so for every file of that size, whatever is in a cache.
 result<std::unique_ptr<representation>> load_representation(unique_descriptor file, const file_status& status,
-                                                            coding which, std::uint64_t hash_up_to,
+                                                            coding which, const files_options& options,
                                                             directory_root::blocking may_block) {
     auto made = std::make_unique<representation>();
     made->status = status;
-    const std::uint64_t most = std::max<std::uint64_t>(hash_up_to, limits::cached_file_bytes);
+    const std::uint64_t most = std::max<std::uint64_t>(options.hash_up_to, limits::cached_file_bytes);
     std::uint64_t hash = 0;
     if (status.size <= most) {
         if (may_block == directory_root::blocking::no && status.size > limits::hashed_at_once_bytes)
@@ -87,7 +87,7 @@ result<std::unique_ptr<representation>> load_representation(unique_descriptor fi
     const file_status& found = made->status;
     // The coding is in it: two may have the same bytes and are other representations all the same. Else the
     // time to the nanosecond: the same on every thread and after a restart.
-    made->etag = found.size <= hash_up_to
+    made->etag = found.size <= options.hash_up_to
                      ? fmt::format("\"{:016x}-{:x}{}\"", hash, found.size, tag_endings[index_of(which)])
                      : fmt::format("\"{:x}-{:x}-{:x}{}\"", static_cast<std::uint64_t>(found.modified.seconds),
                                    found.modified.nanoseconds, found.size, tag_endings[index_of(which)]);
@@ -102,10 +102,11 @@ bool is_sibling(const file_status& status, const file_status& of) noexcept {
 // The file at `path` with its precompressed siblings.
 result<std::unique_ptr<document>> load_file(const directory_root& root, const std::string& path,
                                             unique_descriptor file, const file_status& status,
-                                            std::uint64_t hash_up_to, directory_root::blocking may_block) {
+                                            const files_options& options,
+                                            directory_root::blocking may_block) {
     auto made = std::make_unique<document>();
-    made->content_type = content_type_of(std::string_view(path).substr(path.rfind('/') + 1));
-    auto plain = load_representation(std::move(file), status, coding::identity, hash_up_to, may_block);
+    made->content_type = content_type_of(std::string_view(path).substr(path.rfind('/') + 1), options.types);
+    auto plain = load_representation(std::move(file), status, coding::identity, options, may_block);
     if (!plain) return fail(plain.error());
     made->codings[identity] = std::move(*plain);
     for (std::size_t index = 0; index < identity; ++index) {
@@ -117,7 +118,7 @@ result<std::unique_ptr<document>> load_file(const directory_root& root, const st
         const auto its_status = status_of(sibling->get());
         if (!its_status || !is_sibling(*its_status, made->codings[identity]->status)) continue;
         auto coded = load_representation(std::move(*sibling), *its_status, static_cast<coding>(index),
-                                         hash_up_to, may_block);
+                                         options, may_block);
         if (!coded) return fail(coded.error());
         made->codings[index] = std::move(*coded);
         made->varies = true;
@@ -137,13 +138,14 @@ result<std::unique_ptr<document>> directory_document(document::kind is) {
 
 // The index is asked for by its name: the directory need not be readable.
 result<std::unique_ptr<document>> load_index(const directory_root& root, const std::string& directory,
-                                             std::uint64_t hash_up_to, directory_root::blocking may_block) {
+                                             const files_options& options,
+                                             directory_root::blocking may_block) {
     const std::string path = directory + "index.html";
     if (auto file = root.open_beneath(path, may_block); file) {
         const auto status = status_of(file->get());
         if (!status) return fail(status.error());
         if (status->kind == file_kind::regular)
-            return load_file(root, path, std::move(*file), *status, hash_up_to, may_block);
+            return load_file(root, path, std::move(*file), *status, options, may_block);
         if (status->kind == file_kind::other) return fail_errno(EACCES);
     } else if (file.error().value() != ENOENT) {
         return fail(file.error());
@@ -217,9 +219,9 @@ unsigned document::descriptors() const noexcept {
 }
 
 result<std::unique_ptr<document>> load_document(const directory_root& root, const std::string& path,
-                                                std::uint64_t hash_up_to,
+                                                const files_options& options,
                                                 directory_root::blocking may_block) {
-    if (path.empty() || path.back() == '/') return load_index(root, path, hash_up_to, may_block);
+    if (path.empty() || path.back() == '/') return load_index(root, path, options, may_block);
     auto opened = root.open_beneath(path, may_block);
     const std::error_code refusal = opened ? std::error_code() : opened.error();
     if (refusal.value() == EACCES)  // a directory that may be searched only?
@@ -230,7 +232,7 @@ result<std::unique_ptr<document>> load_document(const directory_root& root, cons
     if (status->kind == file_kind::directory) return directory_document(document::kind::directory);
     if (refusal) return fail(refusal);
     if (status->kind == file_kind::other) return fail_errno(EACCES);
-    return load_file(root, path, std::move(*opened), *status, hash_up_to, may_block);
+    return load_file(root, path, std::move(*opened), *status, options, may_block);
 }
 
 result<std::unique_ptr<document>> list_directory(const directory_root& root, const std::string& path,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <naru/fs/files.hpp>
+#include <naru/http/handlers/files.hpp>
 #include <naru/http/message/conditions.hpp>
 
 #include <array>
@@ -67,11 +68,12 @@ void prepare(representation& of, coding which, std::string_view content_type, bo
 
 /// Reads what `path` (decoded, relative; see decode_path) leads to. EAGAIN: it would block, and may_block is
 /// no. ENOENT and EXDEV: nothing there, or not beneath the root. EACCES: not readable, or neither a file nor
-/// a directory. The tag of a file up to `hash_up_to` bytes is made of its content, so that it is the same
-/// wherever and whenever it is read; that of a larger one of its size and the time of its modification. Any
-/// thread.
+/// a directory. The tag of a file up to options.hash_up_to bytes is made of its content, so that it is the
+/// same wherever and whenever it is read; that of a larger one of its size and the time of its modification.
+/// Any thread.
 result<std::unique_ptr<document>> load_document(const directory_root& root, const std::string& path,
-                                                std::uint64_t hash_up_to, directory_root::blocking may_block);
+                                                const files_options& options,
+                                                directory_root::blocking may_block);
 
 /// The page of the directory at `path` (empty, or with a slash at its end). EACCES if it may not be read. Any
 /// thread. Blocks.

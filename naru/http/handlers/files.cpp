@@ -26,10 +26,17 @@ std::string root_error(const std::string& root, const std::error_code& error) {
 }  // namespace
 
 files::files(const std::string& directory, files_options options) {
+    for (const content_type& each : options.types) {
+        if (!parse_content_type(each.extension + "=" + each.type))
+            throw std::runtime_error(fmt::format(
+                "cannot serve {}: .{} cannot be {}: want an extension and a type, such as vtt and "
+                "text/vtt",
+                directory, each.extension, each.type));
+    }
     auto root = directory_root::open(directory);
     if (!root) throw std::runtime_error(root_error(directory, root.error()));
     source_ = std::make_shared<const files_source>(
-        files_source{std::make_shared<const directory_root>(std::move(*root)), options});
+        files_source{std::make_shared<const directory_root>(std::move(*root)), std::move(options)});
 }
 
 }  // namespace naru::http

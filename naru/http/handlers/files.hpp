@@ -3,11 +3,13 @@
 
 #include <naru/core/chrono.hpp>
 #include <naru/fs/files.hpp>
+#include <naru/http/handlers/mime.hpp>
 #include <naru/http/limits.hpp>
 
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace naru::http {
 
@@ -23,6 +25,8 @@ struct files_options {
     /// on every replica, and another one for other content, whatever its times say. That of a larger one is
     /// made of its size and its time of modification.
     std::uint64_t hash_up_to = limits::hashed_file_bytes;
+    /// Go before the built-in table of types.
+    std::vector<content_type> types;
 };
 
 /// What a `files` serves: shared by the loops, each of which has a cache of its own.
