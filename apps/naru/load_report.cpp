@@ -133,8 +133,11 @@ std::string title_of(const load::run_options& options, std::string_view url, std
                         : std::string("closed loop");
     out +=
         fmt::format(", {} connection{}", grouped(options.connections), options.connections == 1 ? "" : "s");
+    if (options.http2)
+        out += fmt::format(" x {} stream{}", options.pipeline, options.pipeline == 1 ? "" : "s");
     if (options.idle > 0) out += fmt::format(" and {} idle", grouped(options.idle));
-    if (options.pipeline > 1) out += fmt::format(", pipeline {}", options.pipeline);
+    if (!options.http2 && options.pipeline > 1) out += fmt::format(", pipeline {}", options.pipeline);
+    if (options.http2) out += ", HTTP/2";
     if (options.close) out += ", a connection for each request";
     out += fmt::format(", {} thread{}", options.threads, options.threads == 1 ? "" : "s");
     if (!engine.empty()) out += fmt::format(", {}", engine);

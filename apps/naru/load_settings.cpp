@@ -99,6 +99,19 @@ void set_request(const load_settings& given, const load::url& where, load::run_o
     made.to_head = request.method == "HEAD";
 }
 
+// Streams are HTTP/2's pipeline.
+void set_http2(const load_settings& given, const load::url& where, load::run_options& made) {
+    if (!given.http2 && given.streams) throw usage_error("--streams is for --http2");
+    if (!given.http2) return;
+    if (given.close)
+        throw usage_error("--http2 and --close exclude each other: HTTP/2 has no Connection: close");
+    if (made.pipeline > 1)
+        throw usage_error("--http2 and --pipeline exclude each other: requests under way are --streams");
+    made.pipeline = static_cast<unsigned>(
+        checked_range<std::int64_t>(given.streams.value_or(1), 1, load::limits::streams, "streams"));
+    made.http2 = usable(load::make_http2_request(made.request, where.secure));
+}
+
 void set_schedule(const load_settings& given, load::run_options& made) {
     if (given.rate) {
         if (!(*given.rate >= load::limits::lowest_rate && *given.rate <= load::limits::rate))
@@ -158,6 +171,7 @@ load::run_options to_run_options(const load_settings& given) {
         throw usage_error(
             fmt::format("--threads {} is more than --connections {}", made.threads, made.connections));
     made.close = given.close;
+    set_http2(given, where, made);
     if (made.close && made.pipeline > 1)
         throw usage_error("--close and --pipeline exclude each other: a connection carries one request");
     made.ramp = checked_range<double>(given.ramp, 0, 1e9, "ramp");
@@ -172,7 +186,8 @@ load::run_options to_run_options(const load_settings& given) {
     }
     made.engine = *engine;
     if (where.secure) {
-        made.tls = usable(load::make_tls_options(where, !given.insecure, given.ca_file, given.resume));
+        made.tls =
+            usable(load::make_tls_options(where, !given.insecure, given.ca_file, given.resume, given.http2));
     } else if (given.insecure || given.resume || !given.ca_file.empty()) {
         throw usage_error("--insecure, --ca-file and --resume are for https:// URLs");
     }

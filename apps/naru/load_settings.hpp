@@ -24,6 +24,8 @@ struct load_settings {
     bool idle_silent = false;
     std::int64_t threads = 1;
     std::int64_t pipeline = 1;
+    bool http2 = false;
+    std::optional<std::int64_t> streams;
     bool close = false;
     std::optional<double> rate;
     std::string duration;

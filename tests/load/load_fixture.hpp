@@ -66,6 +66,14 @@ class scripted_server {
         }
         /// A piece of a request that is not read to its end.
         bool read_some() { return read_more(); }
+        /// So many bytes; fewer when the client has gone.
+        std::string read_bytes(std::size_t count) {
+            while (input_.size() < count && read_more()) {
+            }
+            std::string bytes = input_.substr(0, count);
+            input_.erase(0, bytes.size());
+            return bytes;
+        }
         /// Until the client has gone.
         void wait_for_end() {
             while (read_more()) {

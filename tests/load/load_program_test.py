@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -152,6 +153,11 @@ class CommandLine(Case):
 
     def test_flags_that_do_not_go_together(self):
         self.check_refused("http://127.0.0.1/", "--close", "--pipeline", "4", says="exclude each other")
+        self.check_refused("http://127.0.0.1/", "--close", "--http2", says="exclude each other")
+        self.check_refused("http://127.0.0.1/", "--pipeline", "4", "--http2", says="exclude each other")
+        self.check_refused("http://127.0.0.1/", "--streams", "4", says="is for --http2")
+        self.check_refused("http://127.0.0.1/", "--http2", "--streams", "1025", says="from 1 to 1024")
+        self.check_refused("http://127.0.0.1/", "--http2", "-H", "Keep-Alive: 5", says="has no place in HTTP/2")
         self.check_refused("http://127.0.0.1/", "--body", "a", "--body-file", "b", says="exclude each other")
         self.check_refused("http://127.0.0.1/", "--threads", "5", "--connections", "4", says="--threads 5 is more than --connections 4")
         self.check_refused("http://127.0.0.1/", "--requests", "5", "--warmup", "1", says="--warmup and --requests")
@@ -296,6 +302,47 @@ class Runs(Case):
         self.assertTrue(all(len(row) == 4 for row in rows))
         self.assertEqual(rows[-1][1:3], ["1.000000000000", "2000"])
         self.assertEqual([each.split()[0] for each in lines if each.startswith("#")], ["#[Mean", "#[Max", "#[Buckets"])
+
+    def test_http2_beside_nghttpd(self):
+        if shutil.which("nghttpd") is None or shutil.which("openssl") is None:
+            self.skipTest("nghttpd or openssl is not installed")
+        key, certificate = self.path("key.pem"), self.path("certificate.pem")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-keyout", key, "-out", certificate, "-subj", "/CN=localhost", "-addext",
+                        "subjectAltName=DNS:localhost", "-days", "3"], check=True, capture_output=True)
+        root = self.path("root")
+        os.mkdir(root)
+        with open(os.path.join(root, "hello.txt"), "w", encoding="utf-8") as file:
+            file.write("hello")
+        for scheme, tls in (("http", ["--no-tls"]), ("https", [])):
+            files = [key, certificate] if scheme == "https" else []
+            port = self.start_nghttpd([*tls, "-d", root], files)
+            url = "%s://localhost:%d/hello.txt" % (scheme, port)
+            trust = ["--ca-file", certificate] if scheme == "https" else []
+            ended = self.load(url, "--http2", "--streams", "16", "-c", "4", "-n", "3001", "--json", *trust)
+            self.assertEqual(ended.returncode, 0, ended.stderr)
+            report = json.loads(ended.stdout)
+            self.assertEqual((report["requests"], report["status"]["2xx"], report["errors"]["total"]), (3001, 3001, 0))
+            self.assertEqual((report["settings"]["streams"], report["settings"]["pipeline"]), (16, 1))
+            self.assertIn("4 connections x 16 streams", self.load(url, "--http2", "--streams", "16", "-c", "4", "-n",
+                                                                  "100", *trust).stdout.replace("\n", " "))
+
+    def start_nghttpd(self, options, files):
+        """It does not say which port it has taken: another is tried if that has been taken meanwhile."""
+        for _ in range(20):
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                port = free.getsockname()[1]
+            server = subprocess.Popen(["nghttpd", "-a", "127.0.0.1", *options, str(port), *files],
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self.addCleanup(server.wait)
+            self.addCleanup(server.kill)
+            while server.poll() is None:
+                with socket.socket() as trial:
+                    if trial.connect_ex(("127.0.0.1", port)) == 0:
+                        return port
+                time.sleep(0.02)
+        self.fail("nghttpd does not start")
 
     def test_every_engine(self):
         with Answerer() as server:

@@ -1,13 +1,15 @@
 // One connection of the load generator. The data path reads from file to file: connect.cpp, send.cpp,
-// read.cpp, record.cpp.
+// read.cpp (with HTTP/2 streams.cpp), record.cpp.
 #pragma once
 
+#include <load/http2.hpp>
 #include <load/report.hpp>
 #include <naru/core/intrusive.hpp>
 #include <naru/http/h1/response.hpp>
 #include <naru/loop/loop.hpp>
 
 #include <cstdint>
+#include <memory>
 
 namespace naru::load {
 
@@ -21,7 +23,7 @@ struct flight {
 
 /// Owned by its generator and used on its thread only; pinned. While it has room for a request in an open
 /// loop it is linked into the generator's list, while it waits to be opened into another.
-class client : public list_node {
+class client final : public list_node, private http2_session::listener {
  public:
     /// `flights`: room for the requests of one connection, options.pipeline of them.
     client(generator& of, std::uint32_t index, bool idle, flight* flights) noexcept;
@@ -83,6 +85,7 @@ class client : public list_node {
     void drop() noexcept;
     void drop_at_once() noexcept;
     void settle() noexcept;
+    void become_open() noexcept;
     void on_deadline() noexcept;
 
     // send.cpp
@@ -100,12 +103,24 @@ class client : public list_node {
     void finish() noexcept;
     flight pop_flight() noexcept;
 
+    // streams.cpp: HTTP/2. Requests lie side by side from flights_[0] on, those that have no stream last.
+    void begin_http2() noexcept;
+    void take_http2(std::string_view input) noexcept;
+    void flush_streams() noexcept;
+    void leave() noexcept;
+    void on_stream_ended(unsigned place, http2_session::ending how, unsigned status,
+                         const char* what) override;
+    flight remove_flight(unsigned place) noexcept;
+    void time_streams_out() noexcept;
+    unsigned on_streams() const noexcept { return in_flight_ - unsent_; }
+
     generator& generator_;
     flight* const flights_;
     receive_step receive_;
     write_step write_;
     deadline_step deadline_;
     http::response_reader reader_;
+    std::unique_ptr<http2_session> http2_;
     handle socket_;
     const std::uint32_t index_;
     std::uint16_t first_ = 0;  // of flights_, which is a ring
@@ -113,8 +128,9 @@ class client : public list_node {
     std::uint16_t unsent_ = 0;  // of those, at the end
     const bool idle_;
     bool lost_ = false;
-    bool secured_ = false;  // TLS stands before its socket
-    bool carried_ = false;  // a response, since it was opened
+    bool secured_ = false;   // TLS stands before its socket
+    bool carried_ = false;   // a response, since it was opened
+    bool has_room_ = false;  // HTTP/2: an answer has come, or leave for more streams
     state state_ = state::closed;
 };
 

@@ -140,8 +140,8 @@ or_words<comparison> compare(std::string_view json_a, std::string_view json_b, s
                                  other->number(0), ratio, noise_words(*a, *b, each.per_second, ratio));
     }
     for (const std::string_view path :
-         {"settings.connections", "settings.idle_connections", "settings.pipeline", "settings.rate_per_s",
-          "settings.connection_per_request", "settings.request_bytes"}) {
+         {"settings.connections", "settings.idle_connections", "settings.pipeline", "settings.streams",
+          "settings.rate_per_s", "settings.connection_per_request", "settings.request_bytes"}) {
         const json_value* first = a->find(path);
         const json_value* other = b->find(path);
         if (first == nullptr || other == nullptr) continue;

@@ -71,7 +71,9 @@ result<handle> client::make_socket() noexcept {
 
 void client::open() noexcept {
     state_ = state::connecting;
-    carried_ = secured_ = false;
+    carried_ = secured_ = has_room_ = false;
+    http2_.reset();
+    if (in_flight_ == 0) first_ = 0;
     generator_.on_connecting();
     const auto made = make_socket();
     if (!made) {
@@ -92,9 +94,14 @@ void client::on_connected() noexcept {
     if (state_ == state::ending) return settle();
     if (write_.failed()) return fail(write_);
     if (generator_.options().tls.context && !secured_) return begin_tls();
-    state_ = state::open;
+    if (generator_.options().http2) return begin_http2();
     reader_.reset();
     receive();
+    become_open();
+}
+
+void client::become_open() noexcept {
+    state_ = state::open;
     if (in_flight_ > 0) send_again();
     generator_.on_connected(*this);
 }
@@ -179,6 +186,7 @@ void client::on_deadline() noexcept {
             return;
         case state::open: {
             if (in_flight_ == 0) return;
+            if (http2_) return time_streams_out();
             const instant due = saturating_add(flights_[first_].sent, generator_.options().timeout);
             if (generator_.loop().now() >= due) return fail(failure::timed_out, "");
             generator_.loop().arm(deadline_, due);

@@ -208,7 +208,7 @@ void generator::on_connected(client& which) noexcept {
     if (!which.is_idle_one()) {
         settle(which);
         on_room(which, now);
-    } else if (options_.idle_asks) {
+    } else if (options_.idle_asks && which.room() > 0) {
         which.ask(now, now);
         which.flush();
     } else {
@@ -278,7 +278,11 @@ void generator::start_requests(instant now) noexcept {
     if (now >= window_start_) open_window();
     for (client& each : clients_) {
         if (each.is_idle_one() || !each.is_open()) continue;
-        open_loop_ ? spare_.push_back(each) : on_room(each, now);
+        if (!open_loop_) {
+            on_room(each, now);
+        } else if (each.room() > 0) {
+            spare_.push_back(each);
+        }
     }
     if (open_loop_) send_due(now);
 }

@@ -84,6 +84,9 @@ class generator {
         if (in_flight_++ == 0 && open_loop_) quiet_since_ = now;
         active_ = true;
     }
+    void on_streams_allowed(unsigned most) noexcept {
+        if (counts_.streams_allowed == 0 || most < counts_.streams_allowed) counts_.streams_allowed = most;
+    }
     void on_sent_again(unsigned requests) noexcept { counts_.sent_again += requests; }
     void settle(client& which) noexcept;
 

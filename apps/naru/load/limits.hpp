@@ -28,6 +28,12 @@ inline constexpr std::chrono::seconds run_time{86'400};
 /// Bytes of the copies of a request that pipelining sends with one call.
 inline constexpr std::size_t batch_bytes = 64 * 1024;
 
+/// HTTP/2: streams on a connection, and what a server may send ahead of what has been read, of a stream and
+/// of all of a connection.
+inline constexpr unsigned streams = 1024;
+inline constexpr std::uint32_t stream_window = 16 * 1024 * 1024;
+inline constexpr std::int32_t connection_window = 64 * 1024 * 1024;
+
 /// After the end of the measured time, for what is under way.
 inline constexpr std::chrono::milliseconds drain{2000};
 

@@ -56,12 +56,14 @@ std::string settings_object(const report& of, const run_options& options) {
     return fmt::format(
         "{{\"engine\": {}, \"method\": {}, \"request_bytes\": {}, \"connections\": {}, \"idle_connections\": "
         "{}, "
-        "\"threads\": {}, \"pipeline\": {}, \"connection_per_request\": {}, \"rate_per_s\": {}, "
+        "\"threads\": {}, \"pipeline\": {}, \"streams\": {}, \"connection_per_request\": {}, \"rate_per_s\": "
+        "{}, "
         "\"warmup_s\": {}, "
         "\"duration_s\": {}, \"requests\": {}, \"timeout_s\": {}, \"ramp_per_s\": {}, \"source_addresses\": "
         "{}}}",
         json_text(of.engine), json_text(options.request.substr(0, end)), options.request.size(),
-        options.connections, options.idle, options.threads, options.pipeline, options.close,
+        options.connections, options.idle, options.threads, options.http2 ? 1 : options.pipeline,
+        options.http2 ? fmt::format("{}", options.pipeline) : "null", options.close,
         options.rate ? fmt::format("{:g}", *options.rate) : "null", seconds(options.warmup),
         seconds(options.run_time), options.requests ? fmt::format("{}", *options.requests) : "null",
         seconds(options.timeout), options.ramp, options.sources.size());

@@ -18,6 +18,10 @@ void client::on_received() noexcept {
     }
     if (receive_.result <= 0) return on_end();
     const std::byte* const bytes = receive_.data;
+    if (http2_) {
+        take_http2(as_text(bytes_view(bytes, static_cast<std::size_t>(receive_.result))));
+        return generator_.loop().buffers().release(bytes);
+    }
     if (state_ == state::finishing) {
         generator_.loop().buffers().release(bytes);
         generator_.count_failure(failure::bad_response, "bytes behind the last response");
@@ -95,7 +99,7 @@ void client::finish() noexcept {
 void client::on_end() noexcept {
     if (state_ == state::finishing) return drop();
     const bool in_order = receive_.error() == errc::end_of_stream;
-    if (in_order && in_flight_ > 0 && reader_.begun() &&
+    if (in_order && !http2_ && in_flight_ > 0 && reader_.begun() &&
         reader_.end() == response_reader::outcome::complete) {
         on_response(clock::now());
         if (state_ == state::finishing || idle_) drop();

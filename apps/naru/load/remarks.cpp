@@ -78,10 +78,15 @@ void remark_on_connections(const report& of, std::vector<std::string>& remarks) 
             fmt::format("{} connections were ended from this side: the server ignored Connection: close",
                         counts.close_ignored));
     }
+    if (counts.streams_allowed > 0) {
+        remarks.push_back(fmt::format("the server allowed no more than {} streams at once on a connection",
+                                      counts.streams_allowed));
+    }
     if (counts.sent_again > 0) {
         remarks.push_back(fmt::format(
             "{} requests were sent again: the server ended their connection with a response to an earlier "
-            "one (Connection: close); their latency begins with their first sending",
+            "one (Connection: close, or GOAWAY), or refused their stream; their latency begins with their "
+            "first sending",
             counts.sent_again));
     }
 }

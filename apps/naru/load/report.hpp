@@ -43,7 +43,7 @@ struct totals {
     duration longest_silence{0};  ///< of the measured time: requests were under way, and not one answer came
     duration silence_began{0};    ///< from the beginning of the measured time
     std::uint64_t bytes_received = 0;              ///< by active connections in the measured time
-    std::uint64_t sent_again = 0;                  ///< requests behind a last response (Connection: close)
+    std::uint64_t sent_again = 0;                  ///< requests that the server had not looked at
     std::array<std::uint64_t, failures> errors{};  ///< of requests, and of connections without one
     std::array<std::uint64_t, 5> statuses{};       ///< of `in_time`: 1xx (never), 2xx, 3xx, 4xx, 5xx
     std::uint64_t opened = 0;                      ///< connections, the idle ones too
@@ -54,9 +54,10 @@ struct totals {
     std::uint64_t close_ignored = 0;  ///< ended by the client: the server did not say that it would
     std::uint64_t not_ended =
         0;  ///< ended by the client after limits::finish: the server said so and did not
-    std::uint64_t idle_open = 0;  ///< at the end
-    std::uint64_t idle_lost = 0;  ///< idle connections that the peer ended
-    std::string first_problem;    ///< of a bad response or an unusual error, in words
+    std::uint64_t streams_allowed = 0;  ///< HTTP/2: on one connection, if fewer than asked for; 0: enough
+    std::uint64_t idle_open = 0;        ///< at the end
+    std::uint64_t idle_lost = 0;        ///< idle connections that the peer ended
+    std::string first_problem;          ///< of a bad response or an unusual error, in words
 
     void merge(const totals& other);
     std::uint64_t errors_in_all() const noexcept;

@@ -7,6 +7,10 @@ namespace naru::load {
 
 unsigned client::room() const noexcept {
     if (state_ != state::open) return 0;
+    if (http2_) {
+        const unsigned most = http2_->is_leaving() ? 0 : http2_->most_streams();
+        return most > in_flight_ ? most - in_flight_ : 0;
+    }
     return generator_.options().pipeline - in_flight_;
 }
 
@@ -23,6 +27,7 @@ void client::ask(instant intended, instant now) noexcept {
 }
 
 void client::flush() noexcept {
+    if (http2_) return flush_streams();
     if (unsent_ == 0 || !write_.idle()) return;
     const unsigned sending = std::min<unsigned>(unsent_, generator_.batch());
     unsent_ = static_cast<std::uint16_t>(unsent_ - sending);

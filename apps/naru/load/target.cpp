@@ -101,7 +101,9 @@ or_words<void> probe_tls(const address& target, const tls_options& with, duratio
     carry_out(on, ready, end);
     const std::error_code why = error_of(ready);
     const std::string words = tls_beginnings::why(on, *secured);
+    const char* const lack = tls_beginnings::lacks(on, *secured, with);
     on.close(*secured);
+    if (!why && lack != nullptr) return std::unexpected(lack);
     if (!why) return {};
     return std::unexpected(words.empty() ? why.message() : words);
 }

@@ -18,18 +18,19 @@ struct tls_beginnings::sessions {
     std::vector<tls_session> left;
 };
 
-or_words<tls_options> make_tls_options(const url& where, bool verify, const std::string& ca_file,
-                                       bool resume) {
+or_words<tls_options> make_tls_options(const url& where, bool verify, const std::string& ca_file, bool resume,
+                                       bool http2) {
     tls_client_options how;
     how.verify = verify;
     how.ca_file = ca_file;
-    how.protocols = {"http/1.1"};
+    how.protocols = {http2 ? "h2" : "http/1.1"};
     auto made = tls_context::client(how);
     if (!made) return std::unexpected(made.error());
     tls_options options;
     options.context = std::move(*made);
     options.host = where.host;
     options.resume = resume;
+    options.http2 = http2;
     return options;
 }
 
@@ -50,6 +51,12 @@ void tls_beginnings::answered(loop& on, handle connection, const tls_options& wi
     if (sessions_->left.size() >= most_sessions) return;
     if (tls_session fresh = layer->engine().session()) sessions_->left.push_back(std::move(fresh));
 } catch (const std::bad_alloc&) {  // the next connection makes a whole handshake
+}
+
+const char* tls_beginnings::lacks(loop& on, handle connection, const tls_options& with) noexcept {
+    const tls_layer* const layer = tls_layer::find(on, connection);
+    if (!with.http2 || (layer != nullptr && layer->engine().protocol() == "h2")) return nullptr;
+    return "the server does not speak HTTP/2: it has not chosen h2 (ALPN)";
 }
 
 std::string tls_beginnings::why(loop& on, handle connection) {

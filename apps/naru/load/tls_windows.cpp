@@ -6,7 +6,7 @@ namespace naru::load {
 struct tls_beginnings::sessions {};
 
 or_words<tls_options> make_tls_options(const url& /*where*/, bool /*verify*/, const std::string& /*ca_file*/,
-                                       bool /*resume*/) {
+                                       bool /*resume*/, bool /*http2*/) {
     return std::unexpected("https is no part of naru on Windows: give an http:// URL");
 }
 
@@ -14,6 +14,9 @@ result<handle> tls_beginnings::begin(loop& /*on*/, handle /*socket*/, const tls_
     return fail_errno(ENOTSUP);
 }
 void tls_beginnings::answered(loop& /*on*/, handle /*connection*/, const tls_options& /*with*/) noexcept {}
+const char* tls_beginnings::lacks(loop& /*on*/, handle /*connection*/, const tls_options& /*with*/) noexcept {
+    return nullptr;
+}
 std::string tls_beginnings::why(loop& /*on*/, handle /*connection*/) { return {}; }
 
 }  // namespace naru::load

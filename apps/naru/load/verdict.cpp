@@ -220,6 +220,8 @@ void totals::merge(const totals& other) {
     for (std::size_t index = 0; index < statuses.size(); ++index)
         statuses[index] += other.statuses[index];
     sent_again += other.sent_again;
+    if (other.streams_allowed > 0 && (streams_allowed == 0 || other.streams_allowed < streams_allowed))
+        streams_allowed = other.streams_allowed;
     opened += other.opened;
     reopened += other.reopened;
     not_opened += other.not_opened;
