@@ -97,6 +97,14 @@ class intrusive_chain {
     /// Removes and returns the oldest element, or nullptr.
     T* pop() noexcept { return last_ != nullptr ? take_behind(*last_) : nullptr; }
 
+    /// Whether an element is at this address: O(n). What is asked for may be gone.
+    bool contains(const T* element) const noexcept {
+        for (T* each = front(); each != nullptr; each = each == last_ ? nullptr : each->next) {
+            if (each == element) return true;
+        }
+        return false;
+    }
+
     /// Takes one element out of the middle: O(n), for cancellation only. False if it is not here.
     bool remove(T& element) noexcept {
         T* before = last_;

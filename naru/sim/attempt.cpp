@@ -26,9 +26,11 @@ std::string_view part_of(const std::string& content, std::uint64_t offset, std::
 }  // namespace
 
 std::int64_t backend::try_now(record& of, operation& op) noexcept {
+    if (of.what->dead && op.kind != operation_kind::connect && of.what->kind != socket_kind::stream)
+        return outcome::from_errno(of.what->kind == socket_kind::listener ? EBADF : ENETDOWN);
     switch (op.kind) {
         case operation_kind::accept:
-            return try_accept(of);
+            return try_accept(of, op);
         case operation_kind::recv:
         case operation_kind::recv_into:
             return try_receive(of, op);
@@ -54,12 +56,30 @@ std::int64_t backend::try_now(record& of, operation& op) noexcept {
     }
 }
 
-std::int64_t backend::try_accept(record& of) noexcept {
+std::int64_t backend::try_accept(record& of, const operation& op) noexcept {
+    if (!of.ahead.empty()) {
+        const handle first = of.ahead.front();
+        of.ahead.pop_front();
+        return first.pack();
+    }
     socket_ref made;
     const std::int64_t result = world_.net().accept(of.what, made);
     if (result < 0) return result;
     const auto attached = take(std::move(made), descriptor_kind::stream);
-    return attached ? attached->pack() : outcome::from(attached.error());
+    if (!attached) return outcome::from(attached.error());
+    if ((op.flags & operation_flags::more) != 0) accept_ahead(of);
+    return attached->pack();
+}
+
+// Those who are in the queue, as a multishot accept takes them before anybody asks.
+void backend::accept_ahead(record& of) noexcept {
+    while (of.ahead.size() < limits::accepts_ahead && !of.what->queue.empty() &&
+           is_late(fault::accepted_ahead)) {
+        socket_ref made;
+        if (world_.net().accept(of.what, made) < 0) return;
+        const auto attached = take(std::move(made), descriptor_kind::stream);
+        if (attached) of.ahead.push_back(*attached);
+    }
 }
 
 std::int64_t backend::try_receive(record& of, operation& op) noexcept {

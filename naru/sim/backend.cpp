@@ -3,6 +3,7 @@
 #include <naru/loop/loop.hpp>
 #include <naru/sim/world.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <exception>
 #include <new>
@@ -26,6 +27,7 @@ backend::~backend() {
         record& left = records_.at(slot);
         if ((left.generation & 1u) == 0) continue;
         const int number = left.number;
+        left.ahead.clear();  // which have slots of their own
         forget(slot, left);
         world_.close(number);
     }
@@ -41,7 +43,8 @@ void backend::changed(std::uint32_t slot) noexcept {
 }
 
 bool backend::has_news() const noexcept {
-    return !touched_.empty() || is_woken() || (!starved_.empty() && buffers_.available());
+    return !touched_.empty() || is_woken() || (!starved_.empty() && buffers_.available()) ||
+           next_late() <= world_.now();
 }
 
 void backend::wake() noexcept {
@@ -61,6 +64,7 @@ result<handle> backend::name_record(descriptor_kind kind) noexcept {
     fresh.number = -1;
     fresh.kind = kind;
     fresh.starved = false;
+    fresh.closing = false;
     return made;
 }
 
@@ -93,6 +97,7 @@ result<handle> backend::open_listener(const address& where, const listen_options
 }
 
 result<handle> backend::open_stream(const address& /*peer*/, const stream_options& options) noexcept {
+    if (!host_.is_spared() && world_.strikes(fault::no_descriptor)) return fail_errno(EMFILE);
     auto opened = world_.open_stream(host_);
     world_.find(opened.get())->options[static_cast<std::size_t>(socket_option::no_delay)] =
         options.no_delay ? 1 : 0;
@@ -109,8 +114,13 @@ result<handle> backend::open_datagram(const address& where, const udp_options& o
     return attach(opened->release(), descriptor_kind::datagram, ownership::own);
 }
 
-socket* backend::find(handle of) noexcept {
+backend::record* backend::live(handle of) noexcept {
     record* const found = records_.find(of);
+    return found != nullptr && !found->closing ? found : nullptr;
+}
+
+socket* backend::find(handle of) noexcept {
+    record* const found = live(of);
     return found != nullptr ? found->what.get() : nullptr;
 }
 
@@ -152,8 +162,9 @@ void backend::refuse_connections(handle of) noexcept {
 }
 
 bool backend::has_connection_waiting(handle of) noexcept {
-    const socket* const found = find(of);
-    return found != nullptr && !found->queue.empty();
+    const record* const found = live(of);
+    return found != nullptr && found->what != nullptr &&
+           (!found->ahead.empty() || !found->what->queue.empty());
 }
 
 result<void> backend::set_option(handle of, socket_option which, int value) noexcept {
@@ -170,14 +181,14 @@ result<int> backend::option(handle of, socket_option which) noexcept {
 }
 
 std::optional<descriptor_kind> backend::kind_of(handle of) noexcept {
-    const record* const found = records_.find(of);
+    const record* const found = live(of);
     return found != nullptr ? std::optional(found->kind) : std::nullopt;
 }
 
 file_system& backend::files() noexcept { return host_.files(); }
 
 std::int64_t backend::opened(handle of, int file) noexcept {
-    record* const found = records_.find(of);
+    record* const found = live(of);
     if (found == nullptr) return naru::backend::opened(of, file);
     if (found->number >= 0) world_.close(found->number);  // opened twice
     found->number = file;
@@ -186,12 +197,12 @@ std::int64_t backend::opened(handle of, int file) noexcept {
 }
 
 int backend::descriptor(handle of) noexcept {
-    const record* const found = records_.find(of);
+    const record* const found = live(of);
     return found != nullptr ? found->number : -1;
 }
 
 bool backend::waits_for_buffer(handle of) noexcept {
-    const record* const found = records_.find(of);
+    const record* const found = live(of);
     return found != nullptr && found->starved;
 }
 
@@ -204,12 +215,18 @@ void backend::submit(operation_queue& batch, operation_queue& done) noexcept {
 void backend::start(operation& op, operation_queue& done) noexcept {
     const bool closes = op.kind == operation_kind::close || op.kind == operation_kind::release;
     if (op.state == operation_state::canceling && !closes) {
+        record* const of = live(op.target);
+        if (op.kind == operation_kind::accept && of != nullptr && !of->ahead.empty()) {
+            complete(op, of->ahead.front().pack(), done);  // nobody who was accepted is lost to a cancel
+            of->ahead.pop_front();
+            return;
+        }
         complete(op, outcome::canceled, done);
         return;
     }
     op.state = operation_state::pending;
     op.backend_bits = 0;
-    record* const found = records_.find(op.target);
+    record* const found = live(op.target);
     if (found == nullptr) {
         complete(op, outcome::from_errno(EBADF), done);
         return;
@@ -233,10 +250,14 @@ void backend::start(operation& op, operation_queue& done) noexcept {
 // What waits in one direction, in order, until something would wait.
 void backend::advance(std::uint32_t slot, direction way, operation_queue& done) noexcept {
     record& of = records_.at(slot);
+    if (of.closing) return;
     while (operation* op = of.waiting(way).front()) {
         const std::int64_t result = try_now(of, *op);
         if (result == would_block) {
-            if (of.starved) starved_.push_back(slot);
+            if (of.starved) {
+                starved_.push_back(slot);
+                world_.happened(fault::pool_empty);
+            }
             return;
         }
         of.waiting(way).pop();
@@ -248,12 +269,68 @@ void backend::advance(std::uint32_t slot, direction way, operation_queue& done) 
 void backend::cancel(operation& op, operation_queue& done) noexcept {
     record* const found = records_.find(op.target);
     NARU_ASSERT(found != nullptr);
+    if (!found->waiting(direction_of(op.kind)).contains(&op)) return;
+    if (is_late(fault::late_cancel)) {
+        end_late(op, false);
+        return;
+    }
+    world_.happened(fault::early_cancel);
+    finish_cancel(*found, op, done);
+}
+
+void backend::finish_cancel(record& of, operation& op, operation_queue& done) noexcept {
     const direction way = direction_of(op.kind);
-    const bool was_first = found->waiting(way).front() == &op;
-    if (!found->waiting(way).remove(op)) return;
-    if (op.kind == operation_kind::connect && op.backend_bits != 0) world_.net().give_up(*found->what);
+    const bool was_first = of.waiting(way).front() == &op;
+    const handle target = op.target;
+    of.waiting(way).remove(op);
+    if (op.kind == operation_kind::connect && op.backend_bits != 0 && of.what != nullptr)
+        world_.net().give_up(*of.what);
     complete(op, outcome::canceled, done);
-    if (was_first) advance(op.target.slot, way, done);
+    if (was_first) advance(target.slot, way, done);
+}
+
+// Ends that come late, as a kernel's do that completes by itself.
+
+bool backend::is_late(fault which) noexcept {
+    return world_.options().backends == manner::completion && world_.strikes(which);
+}
+
+instant backend::next_late() const noexcept {
+    instant next = never;
+    for (const late_end& each : late_)
+        next = std::min(next, each.due);
+    return next;
+}
+
+void backend::end_late(operation& of, bool closes) noexcept {
+    const instant due = saturating_add(world_.now(), world_.random_span(world_.options().faults.late_most));
+    late_.push_back({due, of.target.slot, of.target.generation, &of, closes});
+}
+
+void backend::settle_late(operation_queue& done) noexcept {
+    for (std::size_t each = 0; each < late_.size();) {
+        const late_end end = late_[each];
+        if (end.due > world_.now()) {
+            ++each;
+            continue;
+        }
+        late_.erase(late_.begin() + static_cast<std::ptrdiff_t>(each));
+        record& of = records_.at(end.slot);
+        if (of.generation != end.generation) continue;
+        if (end.closes) {
+            end_all(of.reads, outcome::canceled, done);
+            end_all(of.writes, outcome::canceled, done);
+            forget(end.slot, of);
+            complete(*end.of, 0, done);
+            continue;
+        }
+        // It may have ended otherwise since, be gone, or have been submitted again.
+        for (const direction way : {direction::read, direction::write}) {
+            if (!of.waiting(way).contains(end.of)) continue;
+            if (end.of->state == operation_state::canceling) finish_cancel(of, *end.of, done);
+            break;
+        }
+    }
 }
 
 void backend::end_all(intrusive_chain<operation>& waiting, std::int64_t result,
@@ -271,10 +348,30 @@ void backend::forget(std::uint32_t slot, record& of) noexcept {
 }
 
 void backend::close(std::uint32_t slot, record& of, operation& op, operation_queue& done) noexcept {
-    end_all(of.reads, outcome::canceled, done);
-    end_all(of.writes, outcome::canceled, done);
     const int number = of.number;
     if (of.kind == descriptor_kind::socket && of.what != nullptr) world_.net().give_up(*of.what);
+    const std::deque<handle> ahead = std::exchange(of.ahead, {});
+    for (const handle each : ahead) {
+        record& taken = records_.at(each.slot);
+        const int its_number = taken.number;
+        forget(each.slot, taken);
+        if (op.kind == operation_kind::release && op.ahead != nullptr) {
+            op.ahead->connections.push_back(its_number);
+        } else {
+            world_.close(its_number);
+        }
+    }
+    if (op.kind == operation_kind::close && of.what != nullptr && is_late(fault::closed_before_completion)) {
+        of.closing = true;
+        std::erase(of.what->watchers, std::pair<watcher*, std::uint32_t>(this, slot));
+        of.what.reset();
+        of.number = -1;
+        world_.close(number);
+        end_late(op, true);
+        return;
+    }
+    end_all(of.reads, outcome::canceled, done);
+    end_all(of.writes, outcome::canceled, done);
     forget(slot, of);
     if (op.kind == operation_kind::close) world_.close(number);
     complete(op, op.kind == operation_kind::close ? 0 : number, done);
@@ -282,12 +379,17 @@ void backend::close(std::uint32_t slot, record& of, operation& op, operation_que
 
 // What has changed is tried again. In a socket that nobody connects nothing is left to wait for.
 void backend::settle(operation_queue& done) noexcept {
+    settle_late(done);
     while (!touched_.empty()) {
         scratch_.swap(touched_);
+        if (scratch_.size() > 1 && is_late(fault::reordered)) {
+            for (std::size_t left = scratch_.size(); left > 1; --left)
+                std::swap(scratch_[left - 1], scratch_[world_.random(left)]);
+        }
         for (const std::uint32_t slot : scratch_) {
             record& of = records_.at(slot);
             of.listed = false;
-            if ((of.generation & 1u) == 0) continue;
+            if ((of.generation & 1u) == 0 || of.closing) continue;
             advance(slot, direction::write, done);  // a connect before the reads that wait for it
             advance(slot, direction::read, done);
             if (of.kind != descriptor_kind::socket) continue;
@@ -314,7 +416,7 @@ void backend::wait(instant until, operation_queue& done) noexcept {
         settle(done);
         if (woken_.exchange(false, std::memory_order_acq_rel) || !done.empty()) return;
         if (until <= world_.now()) return;
-        if (world_.advance(this, until)) continue;
+        if (world_.advance(this, until)) continue;  // to a late end, too
         // Nothing will ever happen again: who waits here waits in vain.
         if (loop_ != nullptr) loop_->stop();
         return;

@@ -4,10 +4,12 @@
 
 #include <naru/core/slot_table.hpp>
 #include <naru/loop/backend.hpp>
+#include <naru/sim/faults.hpp>
 #include <naru/sim/socket.hpp>
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <vector>
 
 namespace naru::sim {
@@ -51,6 +53,8 @@ class backend final : public naru::backend, private watcher {
     host& on() const noexcept { return host_; }
     /// The loop that this is the backend of; nullptr before there is one.
     loop* its_loop() const noexcept { return loop_; }
+    /// When the next cancel or close that is late has its end; never if there is none.
+    instant next_late() const noexcept;
     /// Whether a tick would find something.
     bool has_news() const noexcept;
     bool is_woken() const noexcept { return woken_.load(std::memory_order_acquire); }
@@ -62,8 +66,10 @@ class backend final : public naru::backend, private watcher {
         int number = -1;  // the descriptor; a file that is not open has none
         socket_ref what;
         descriptor_kind kind = descriptor_kind::other;
-        bool listed = false;   // in touched_
-        bool starved = false;  // a recv waits for a buffer
+        bool listed = false;       // in touched_
+        bool starved = false;      // a recv waits for a buffer
+        bool closing = false;      // its descriptor is gone, and the operations on it have yet to end
+        std::deque<handle> ahead;  // of a listener: accepted before anybody asked
         intrusive_chain<operation> reads;
         intrusive_chain<operation> writes;
 
@@ -72,14 +78,29 @@ class backend final : public naru::backend, private watcher {
         }
     };
 
+    /// An end that comes later than it could: of a cancelled operation, or of a close with all that waits.
+    struct late_end {
+        instant due;
+        std::uint32_t slot;
+        std::uint32_t generation;
+        operation* of;
+        bool closes;
+    };
+
     void changed(std::uint32_t slot) noexcept override;
+    record* live(handle of) noexcept;
+    bool is_late(fault which) noexcept;
+    void end_late(operation& of, bool closes) noexcept;
+    void settle_late(operation_queue& done) noexcept;
+    void accept_ahead(record& of) noexcept;
+    void finish_cancel(record& of, operation& op, operation_queue& done) noexcept;
     socket* find(handle of) noexcept;
     result<handle> take(socket_ref what, descriptor_kind kind) noexcept;
     result<handle> name_record(descriptor_kind kind) noexcept;
     void start(operation& op, operation_queue& done) noexcept;
     void advance(std::uint32_t slot, direction way, operation_queue& done) noexcept;
     std::int64_t try_now(record& of, operation& op) noexcept;
-    std::int64_t try_accept(record& of) noexcept;
+    std::int64_t try_accept(record& of, const operation& op) noexcept;
     std::int64_t try_receive(record& of, operation& op) noexcept;
     std::int64_t try_connect(record& of, operation& op) noexcept;
     std::int64_t try_send(record& of, operation& op) noexcept;
@@ -98,6 +119,7 @@ class backend final : public naru::backend, private watcher {
     std::vector<std::uint32_t> touched_;  // to be tried again
     std::vector<std::uint32_t> scratch_;
     std::vector<std::uint32_t> starved_;
+    std::vector<late_end> late_;
     std::atomic<bool> woken_{false};
 };
 

@@ -54,19 +54,36 @@ file_status status_of_file(const host& on, const stored_file& file) {
     return status;
 }
 
+// For a crash. What is not synced for long has been written by itself.
+void remember(stored_file& of, std::size_t offset, std::string_view after, bool truncates) {
+    constexpr std::size_t most = 1024 * 1024;
+    const std::size_t replaced =
+        truncates ? of.bytes.size()
+                  : std::min(after.size(), of.bytes.size() - std::min(of.bytes.size(), offset));
+    of.unsynced.push_back({offset, of.bytes.size(),
+                           replaced == 0 ? std::string() : of.bytes.substr(offset, replaced),
+                           std::string(after), truncates});
+    of.unsynced_bytes += after.size() + replaced;
+    while (of.unsynced_bytes > most && of.unsynced.size() > 1) {
+        of.unsynced_bytes -= of.unsynced.front().after.size() + of.unsynced.front().before.size();
+        of.unsynced.pop_front();
+    }
+}
+
 }  // namespace
 
 world& disk::in() const noexcept { return host_.in(); }
 
 bool disk::would_wait(blocking may_block) noexcept {
-    return may_block == blocking::no && in().options().short_counts && in().options().simulate_workers &&
-           in().random(4) == 0;
+    if (may_block != blocking::no || !in().options().simulate_workers) return false;
+    return (in().options().short_counts && in().random(4) == 0) || in().strikes(fault::short_count);
 }
 
 // `path` is normal: absolute and without a slash at its end; empty: the top.
 result<unique_descriptor> disk::open(const std::string& path) {
     const auto found = host_.find_stored(path);
     if (found == nullptr && !host_.has_directory(path)) return fail_errno(ENOENT);
+    if (host_.is_down()) return fail_errno(EIO);
     const socket_ref made = in().net().make(host_, socket_kind::file);
     made->content = found;
     made->path = path;
@@ -153,7 +170,9 @@ std::int64_t disk::open_file(int directory, const char* path, int flags, unsigne
     if (content == nullptr && makes) {
         if (host_.has_directory(name)) return outcome::from_errno(EISDIR);
         host_.write_file(name, {});
+        host_.find_stored(name)->durable = false;
     } else if (content != nullptr && (flags & O_TRUNC) != 0) {
+        remember(*content, 0, {}, true);
         content->bytes.clear();
         content->modified = in().time_of_day();
     }
@@ -173,6 +192,7 @@ std::int64_t disk::read_file(int file, mutable_bytes into, std::uint64_t offset,
     const socket_ref of = in().find(file);
     if (of == nullptr || of->kind != socket_kind::file) return outcome::from_errno(EBADF);
     if (of->content == nullptr) return outcome::from_errno(EISDIR);
+    if (of->dead) return outcome::from_errno(EIO);
     const std::string& all = of->content->bytes;
     if (offset >= all.size()) return 0;
     return static_cast<std::int64_t>(all.copy(reinterpret_cast<char*>(into.data()), into.size(), offset));
@@ -183,8 +203,10 @@ std::int64_t disk::write_file(int file, bytes_view bytes, std::uint64_t offset, 
     if (would_wait(may_block)) return outcome::from_errno(EAGAIN);
     const socket_ref of = in().find(file);
     if (of == nullptr || of->content == nullptr || !of->writes) return outcome::from_errno(EBADF);
+    if (of->dead) return outcome::from_errno(EIO);
     std::string& all = of->content->bytes;
     const auto at = static_cast<std::size_t>(of->appends ? all.size() : offset);
+    remember(*of->content, at, as_text(bytes), false);
     if (at + bytes.size() > all.size()) all.resize(at + bytes.size());
     as_text(bytes).copy(all.data() + at, bytes.size());
     of->content->modified = in().time_of_day();
@@ -196,7 +218,12 @@ std::int64_t disk::write_file(int file, bytes_view bytes, std::uint64_t offset, 
 std::int64_t disk::sync_file(int file, bool /*data_only*/, blocking may_block) noexcept {
     if (would_wait(may_block)) return outcome::from_errno(EAGAIN);
     const socket_ref of = in().find(file);
-    return of != nullptr && of->content != nullptr ? 0 : outcome::from_errno(EBADF);
+    if (of == nullptr || of->content == nullptr) return outcome::from_errno(EBADF);
+    if (of->dead) return outcome::from_errno(EIO);
+    of->content->durable = true;
+    of->content->unsynced.clear();
+    of->content->unsynced_bytes = 0;
+    return 0;
 }
 
 std::int64_t disk::read_status(int file, file_status& into, blocking may_block) noexcept {
@@ -232,6 +259,8 @@ bool disk::is_log_at(int log, const std::string& path) noexcept {
 result<void> disk::write_log(int log, std::string_view& text) noexcept try {
     const socket_ref of = in().find(log);
     if (of == nullptr || of->content == nullptr) return fail_errno(EBADF);
+    if (of->dead) return fail_errno(EIO);
+    remember(*of->content, of->content->bytes.size(), text, false);
     of->content->bytes += text;
     of->content->modified = in().time_of_day();
     text = {};

@@ -19,12 +19,12 @@ std::unique_ptr<naru::backend> host::make_backend(std::size_t pool_buffers) {
 }
 
 std::unique_ptr<naru::loop> host::make_loop() {
-    return std::make_unique<naru::loop>(make_backend(limits::pool_buffers));
+    return std::make_unique<naru::loop>(make_backend(world_.options().pool_buffers));
 }
 
 void host::write_file(const std::string& path, std::string_view content) {
     files_[path] = std::make_shared<stored_file>(
-        stored_file{std::string(content), world_.time_of_day(), world_.next_file_number()});
+        stored_file{std::string(content), world_.time_of_day(), world_.next_file_number(), true, {}, 0});
 }
 
 std::shared_ptr<stored_file> host::find_stored(const std::string& path) const {

@@ -1,6 +1,7 @@
 // A machine of the simulated world.
 #pragma once
 
+#include <naru/core/clock.hpp>
 #include <naru/os/address.hpp>
 #include <naru/sim/disk.hpp>
 #include <naru/sim/socket.hpp>
@@ -54,12 +55,31 @@ class host {
     void for_each_beneath(const std::string& directory,
                           const std::function<void(std::string_view below, const stored_file&)>& call) const;
 
+    // Faults.
+    /// The power fails. Connections are cut, which peers learn as of a reset; descriptors of before are good
+    /// for nothing any more (EIO, EBADF), and no new ones are given out (ENETDOWN) until the host restarts.
+    /// Of each file each write that was not synced is lost, or not, as the seed has it; a file that a program
+    /// has made and never synced is gone. The programs themselves are their owner's to end: nothing they do
+    /// by then has an effect (process, in process.hpp, does all of that).
+    void crash();
+    void restart();
+    bool is_down() const noexcept { return down_; }
+    /// Sets the time of day, and not the time that clocks and timers go by.
+    void jump_clock(duration by) noexcept;
+    duration clock_offset() const noexcept { return clock_offset_; }
+    /// Nothing that it takes part in fails by a rate: no reset, refusal or want of anything. What is late, in
+    /// pieces or waits is so here, too.
+    void spare(bool is_spared = true) noexcept { spared_ = is_spared; }
+    bool is_spared() const noexcept { return spared_; }
+
     world& in() const noexcept { return world_; }
     /// From 1.
     std::uint64_t number() const noexcept { return number_; }
 
  private:
     friend class network;
+    bool lose_unsynced(stored_file& of);
+
     world& world_;
     std::string name_;
     address where_;
@@ -69,6 +89,9 @@ class host {
     std::map<std::uint16_t, std::vector<std::weak_ptr<socket>>> udp_ports_;
     std::uint16_t next_port_ = 49'152;
     disk disk_;
+    bool down_ = false;
+    bool spared_ = false;
+    duration clock_offset_{0};
     std::map<std::string, std::shared_ptr<stored_file>> files_;
 };
 

@@ -51,6 +51,9 @@ class network {
     static bool is_writable(const socket& of) noexcept;
     static bool is_hung_up(const socket& of) noexcept;
 
+    /// As if its host had lost it; peers are told.
+    void sever(socket& what);
+
     /// The last descriptor has gone.
     void close(socket& what) noexcept;
 
@@ -59,6 +62,15 @@ class network {
     void send_end(const std::shared_ptr<pipe>& through);
     void send_reset(const std::shared_ptr<pipe>& through);
     void in_order(const std::shared_ptr<pipe>& through, std::move_only_function<void()> what);
+    void in_order_after(duration away, const std::shared_ptr<pipe>& through,
+                        std::move_only_function<void()> what);
+    void carry(const host& from, const host& to, std::move_only_function<void()> what);
+    void break_off(socket& what);
+    void knock_later(const socket_ref& what, std::uint64_t attempt);
+    void fail_after_connect_timeout(const socket_ref& what, std::uint64_t attempt);
+    std::int64_t refusal_of_accept();
+    bool is_lost(const host& from, const host& to) noexcept;
+    bool may_harm(const host& one, const host& other) noexcept;
     void knock(const socket_ref& what, std::uint64_t attempt);
     void let_in(const socket_ref& listener, const socket_ref& what, std::uint64_t attempt);
     void answer(const socket_ref& what, std::uint64_t attempt, const host& from, std::int64_t outcome);

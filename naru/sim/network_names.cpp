@@ -120,6 +120,7 @@ std::int64_t network::connect_datagrams(const socket_ref& what, const address& t
 
 std::int64_t network::send_to(const socket_ref& from, std::span<const slice> pieces, const address* to) {
     if (from->failed != 0) return std::exchange(from->failed, 0);
+    if (from->dead || from->at->is_down()) return outcome::from_errno(ENETDOWN);
     const std::uint64_t size = total_size(pieces);
     if (size > largest_datagram) return outcome::from_errno(EMSGSIZE);
     datagram what;
@@ -149,16 +150,23 @@ std::int64_t network::send_to(const socket_ref& from, std::span<const slice> pie
                     ? with_port(target == from->at ? *to : from->at->where(), from->local.port())
                     : from->local;
     world_.step("datagram", *from, size);
-    const duration away = world_.latency(*from->at, *target);
-    if (away <= duration::zero()) {
-        deliver(from, *target, *to, std::move(what));
-    } else {
-        world_.at(saturating_add(world_.now(), away),
-                  [this, from, target, receiver = *to, moved = std::move(what)]() mutable {
-                      deliver(from, *target, receiver, std::move(moved));
-                  });
+    if (is_lost(*from->at, *target)) {
+        world_.happened(fault::datagram_lost);
+        return static_cast<std::int64_t>(size);
     }
+    carry(*from->at, *target, [this, from, target, receiver = *to, moved = std::move(what)]() mutable {
+        deliver(from, *target, receiver, std::move(moved));
+    });
     return static_cast<std::int64_t>(size);
+}
+
+bool network::is_lost(const host& from, const host& to) noexcept {
+    if (&from == &to) return false;
+    const auto* const link = world_.links().find(from, to);
+    if (link != nullptr && (link->cut || (link->one_lost_in != 0 && world_.random(link->one_lost_in) == 0)))
+        return true;
+    const std::uint64_t one_in = world_.options().faults.one_in[fault::datagram_lost];
+    return one_in != 0 && world_.random(one_in) == 0;
 }
 
 void network::deliver(const socket_ref& from, host& at, const address& to, datagram what) {
@@ -172,7 +180,11 @@ void network::deliver(const socket_ref& from, host& at, const address& to, datag
     }
     const bool hears = taker->peer.size() == 0 ||
                        (taker->peer.port() == what.from.port() && same_host(taker->peer, what.from));
-    if (!hears || taker->datagram_bytes + what.bytes.size() > world_.options().datagram_buffer) return;
+    if (!hears) return;
+    if (taker->datagram_bytes + what.bytes.size() > world_.options().datagram_buffer) {
+        world_.happened(fault::datagram_lost);
+        return;
+    }
     taker->datagram_bytes += what.bytes.size();
     world_.step("arrive", *taker, what.bytes.size());
     taker->datagrams.push_back(std::move(what));
@@ -181,6 +193,7 @@ void network::deliver(const socket_ref& from, host& at, const address& to, datag
 
 std::int64_t network::receive_from(socket& to, datagram& got) {
     if (to.failed != 0) return std::exchange(to.failed, 0);
+    if (to.dead) return outcome::from_errno(ENETDOWN);
     if (to.datagrams.empty()) return outcome::from_errno(EAGAIN);
     got = std::move(to.datagrams.front());
     to.datagrams.pop_front();
@@ -193,6 +206,7 @@ std::int64_t network::receive_from(socket& to, datagram& got) {
 }
 
 bool network::is_writable(const socket& of) noexcept {
+    if (of.dead) return true;
     if (of.kind == socket_kind::datagram) {
         const socket_ref other = of.pair.lock();
         return other == nullptr || other->datagrams.size() < pair_queue;

@@ -4,18 +4,23 @@
 #include <naru/sim/world.hpp>
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 namespace naru::sim {
 
 void world::at(instant when, std::move_only_function<void()> what) {
-    events_.emplace(std::pair(std::max(when, now_), events_made_++), std::move(what));
+    events_.push_back({std::max(when, now_), events_made_++, std::move(what)});
+    std::ranges::push_heap(events_, std::greater());
 }
 
 void world::run_due_events() {
-    while (!events_.empty() && events_.begin()->first.first <= now_) {
-        auto due = events_.extract(events_.begin());
-        due.mapped()();
+    while (!events_.empty() && events_.front().when <= now_) {
+        std::ranges::pop_heap(events_, std::greater());
+        auto due = std::move(events_.back().what);
+        events_.pop_back();
+        ++events_run_;
+        due();
     }
 }
 
@@ -47,11 +52,12 @@ bool world::advance(backend* waiting, instant until) {
     if (waiting != nullptr && waiting->has_news()) return true;
     if (run_a_loop(waiting)) return true;
     instant next = until;
-    if (!events_.empty()) next = std::min(next, events_.begin()->first.first);
+    if (!events_.empty()) next = std::min(next, events_.front().when);
     for (const backend* each : backends_) {
         if (each == waiting || each->its_loop() == nullptr || each->its_loop()->is_running()) continue;
-        next = std::min(next, each->its_loop()->next_due());
+        next = std::min({next, each->its_loop()->next_due(), each->next_late()});
     }
+    if (waiting != nullptr) next = std::min(next, waiting->next_late());
     if (options_.outside && options_.outside()) return wait_outside(waiting, next);
     if (next == never) return false;
     now_ = std::max(now_, next);

@@ -3,5 +3,6 @@
 
 #include <naru/core/language.hpp>
 
+#include <naru/sim/faults.hpp>
 #include <naru/sim/host.hpp>
 #include <naru/sim/world.hpp>

@@ -37,6 +37,7 @@ struct pipe {
     std::size_t capacity = 0;
     bool end_sent = false;  ///< the writer's shutdown or close
     bool ended = false;     ///< it has arrived
+    bool broken = false;    ///< what has not arrived never will: its reader has been told of a failure
     instant last_arrival;   ///< of what is under way: nothing overtakes
     const host* from = nullptr;
     const host* to = nullptr;
@@ -61,6 +62,18 @@ struct stored_file {
     std::string bytes;
     std::chrono::system_clock::time_point modified;
     std::uint64_t number = 0;  ///< no other has it, on any host
+    bool durable = true;       ///< a crash leaves it there, with what was synced
+
+    /// One that a crash may undo.
+    struct write {
+        std::size_t offset;
+        std::size_t size_before;  ///< of the file
+        std::string before;       ///< what it replaced
+        std::string after;
+        bool truncates = false;  ///< the file was empty behind it
+    };
+    std::deque<write> unsynced = {};
+    std::size_t unsynced_bytes = 0;
 };
 
 enum class socket_kind : std::uint8_t { stream, listener, datagram, file };
@@ -75,6 +88,7 @@ struct socket {
     host* at = nullptr;
     std::size_t names = 0;  ///< descriptors
     bool closed = false;
+    bool dead = false;  ///< its host has crashed since
     bool non_blocking = true;
     bool bound = false;
     address local;

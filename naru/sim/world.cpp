@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <exception>
+#include <functional>
 #include <new>
 #include <utility>
 
@@ -68,21 +69,29 @@ host* world::host_at(const address& where) noexcept {
 std::uint64_t world::random(std::uint64_t bound) noexcept { return random_() % bound; }
 
 std::chrono::system_clock::time_point world::time_of_day() noexcept {
+    const duration set = here_ != nullptr ? here_->clock_offset() : duration::zero();
     return std::chrono::system_clock::time_point(
-        std::chrono::duration_cast<std::chrono::system_clock::duration>(now_.time_since_epoch()));
+        std::chrono::duration_cast<std::chrono::system_clock::duration>(now_.time_since_epoch() + set));
 }
 
 duration world::latency(const host& from, const host& to) noexcept {
     if (&from == &to) return options_.loopback_latency;
-    if (options_.most_latency <= options_.least_latency) return options_.least_latency;
-    const auto span = static_cast<std::uint64_t>((options_.most_latency - options_.least_latency).count());
-    return options_.least_latency + duration(static_cast<std::int64_t>(random(span + 1)));
+    duration away = options_.least_latency + links_.longer(from, to);
+    if (options_.most_latency > options_.least_latency)
+        away += random_span(options_.most_latency - options_.least_latency);
+    if (strikes(fault::slow)) away += random_span(options_.faults.slow_most);
+    return away;
+}
+
+duration world::random_span(duration most) noexcept {
+    return duration(static_cast<std::int64_t>(random(static_cast<std::uint64_t>(most.count()) + 1)));
 }
 
 // Sockets.
 
 result<unique_descriptor> world::open_listener(host& on, const address& where,
                                                const listen_options& options) {
+    if (on.is_down()) return fail_errno(ENETDOWN);
     const socket_ref made = network_.make(on, socket_kind::listener);
     made->ipv6_only = options.ipv6_only;
     made->options = {options.no_delay ? 1 : 0, options.send_buffer, options.receive_buffer,
@@ -97,6 +106,7 @@ result<unique_descriptor> world::open_listener(host& on, const address& where,
 unique_descriptor world::open_stream(host& on) { return name(network_.make(on, socket_kind::stream)); }
 
 result<unique_descriptor> world::open_datagram(host& on, const address& where, const udp_options& options) {
+    if (on.is_down()) return fail_errno(ENETDOWN);
     const socket_ref made = network_.make(on, socket_kind::datagram);
     made->ipv6_only = options.ipv6_only;
     made->options = {0, options.send_buffer, options.receive_buffer, 0, options.broadcast ? 1 : 0};
@@ -127,7 +137,10 @@ unique_descriptor world::name(socket_ref what) {
     if (free_numbers_.empty()) {
         descriptors_.emplace_back();
     } else {
-        index = free_numbers_.extract(free_numbers_.begin()).value();
+        std::ranges::pop_heap(free_numbers_, std::greater());
+        index = free_numbers_.back();
+        free_numbers_.pop_back();
+        happened(fault::descriptor_reused);
     }
     ++what->names;
     descriptors_[index] = std::move(what);
@@ -148,7 +161,8 @@ void world::close(int descriptor) noexcept {
     if (find(descriptor) == nullptr) return;
     const auto index = static_cast<std::size_t>(descriptor - foreign_descriptors);
     const socket_ref closing = std::exchange(descriptors_[index], nullptr);
-    free_numbers_.insert(index);
+    free_numbers_.push_back(index);
+    std::ranges::push_heap(free_numbers_, std::greater());
     if (--closing->names == 0) network_.close(*closing);
 }
 

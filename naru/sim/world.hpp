@@ -5,7 +5,9 @@
 #include <naru/loop/environment.hpp>
 #include <naru/loop/worker_pool.hpp>
 #include <naru/os/socket.hpp>
+#include <naru/sim/faults.hpp>
 #include <naru/sim/host.hpp>
+#include <naru/sim/links.hpp>
 #include <naru/sim/network.hpp>
 
 #include <condition_variable>
@@ -17,7 +19,6 @@
 #include <mutex>
 #include <optional>
 #include <random>
-#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -37,6 +38,12 @@ struct world_options {
     duration loopback_latency{0};
     /// Reads and writes take less than they could, now and then.
     bool short_counts = false;
+    /// What goes wrong beside that, and how often.
+    fault_rates faults;
+    /// Which backends those of this world are like.
+    manner backends = manner::readiness;
+    /// Buffers in the pool of a loop that is made without saying how many.
+    std::size_t pool_buffers = limits::pool_buffers;
     /// Bytes of a connection that may be under way or unread, in each direction.
     std::size_t connection_buffer = 256 * 1024;
     /// Bytes that may wait in a datagram socket; what comes then is lost.
@@ -108,11 +115,38 @@ class world final : public environment {
     /// A step of a socket: part of the trace.
     void step(const char* what, const socket& of, std::uint64_t count);
 
+    // Faults.
+    /// Whether this kind is to happen here, by its rate; if so, it is counted.
+    bool strikes(fault which) noexcept;
+    /// Counts what has come about otherwise.
+    void happened(fault which) noexcept { ++happened_[which]; }
+    const fault_table& happened() const noexcept { return happened_; }
+    /// The names of those that have a rate and never happened: what such a run has not tested.
+    std::vector<std::string_view> missed() const;
+    /// Says of a rare state that it must be reached in some run or other; `name` outlives the world.
+    void sometimes(bool reached, std::string_view name) { sometimes_[name] += reached ? 1 : 0; }
+    /// How often each was.
+    const std::map<std::string_view, std::uint64_t>& sometimes() const noexcept { return sometimes_; }
+    /// From here on nothing goes from one to the other, either way: it waits until they are healed.
+    /// Datagrams are lost. With a duration they heal by themselves.
+    void partition(const host& one, const host& other, duration span = duration::max());
+    void heal(const host& one, const host& other);
+    /// All of them.
+    void heal();
+    /// What is under way between the two takes so much longer, and of datagrams one in so many is lost (0:
+    /// none).
+    void set_link(const host& one, const host& other, duration longer, std::uint64_t one_lost_in);
+    link_table& links() noexcept { return links_; }
+
     const world_options& options() const noexcept { return options_; }
+    /// From here on.
+    void set_faults(const fault_rates& rates) { options_.faults = rates; }
     network& net() noexcept { return network_; }
     std::uint64_t next_file_number() noexcept { return ++files_made_; }
     /// Less than `bound`, which is not 0.
     std::uint64_t random(std::uint64_t bound) noexcept;
+    /// From 0 to `most`.
+    duration random_span(duration most) noexcept;
 
     // Of the environment.
     instant now() noexcept override { return now_; }
@@ -140,9 +174,15 @@ class world final : public environment {
     unique_descriptor name(socket_ref what);
     /// nullptr if the number names nothing (any more).
     socket_ref find(int descriptor) const noexcept;
+    /// Cuts off all that this host has open (host::crash).
+    void sever(host& of);
     /// Another number for the same.
     unique_descriptor duplicate(int descriptor);
     std::size_t open_descriptors() const noexcept { return descriptors_.size() - free_numbers_.size(); }
+    /// What happens at a time that has not come yet.
+    std::size_t events_ahead() const noexcept { return events_.size(); }
+    /// What has happened at its time.
+    std::uint64_t events_run() const noexcept { return events_run_; }
     void close(int descriptor) noexcept;
 
     // For the backends and the network.
@@ -172,10 +212,22 @@ class world final : public environment {
     host* here_ = nullptr;
     std::vector<backend*> backends_;
     std::size_t turn_ = 0;
-    std::map<std::pair<instant, std::uint64_t>, std::move_only_function<void()>> events_;
+    struct event {
+        instant when;
+        std::uint64_t number;
+        std::move_only_function<void()> what;
+        bool operator>(const event& other) const noexcept {
+            return when != other.when ? when > other.when : number > other.number;
+        }
+    };
+    std::vector<event> events_;  // a heap: the next one first
     std::uint64_t events_made_ = 0;
+    std::uint64_t events_run_ = 0;
     std::vector<socket_ref> descriptors_;
-    std::set<std::size_t> free_numbers_;  // the lowest is given out first
+    std::vector<std::size_t> free_numbers_;  // a heap: the lowest is given out first
+    link_table links_;
+    fault_table happened_;
+    std::map<std::string_view, std::uint64_t> sometimes_;
     std::uint64_t trace_hash_ = 0xcbf29ce484222325u;
     std::size_t trace_length_ = 0;
     std::vector<std::string> trace_;

@@ -114,13 +114,18 @@ inline backend_variant simulated_variant(const char* name, void (*change)(sim::w
 inline backend_variant sim_variant() {
     return simulated_variant("sim", [](sim::world_options&) {});
 }
-/// As a network is, late and in pieces; for tests that do not count on anything else.
+/// As a network and a completing kernel are, late, in pieces and in another order; for tests that do not count
+/// on anything else.
 inline backend_variant late_variant() {
     return simulated_variant("sim_late", [](sim::world_options& options) {
         options.loopback_latency = std::chrono::microseconds(150);
         options.short_counts = true;
         options.simulate_workers = true;
         options.outside = nullptr;
+        options.backends = sim::manner::completion;
+        for (const sim::fault each : {sim::fault::late_cancel, sim::fault::reordered,
+                                      sim::fault::accepted_ahead, sim::fault::closed_before_completion})
+            options.faults.one_in[each] = 3;
     });
 }
 
