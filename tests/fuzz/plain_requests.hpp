@@ -257,9 +257,8 @@ class plain_requests {
                 if (is_bad_in_line(*each)) return verdict::bad;
             } else if (std::isxdigit(static_cast<unsigned char>(*each)) != 0) {
                 digits += *each;
-                if (digits.substr(std::min(digits.find_first_not_of('0'), digits.size())).size() > 16)
-                    return verdict::bad;
-                // Sixteen digits of which the first is not 0 are already too many for what may still follow.
+                const std::size_t zeros = std::min(digits.find_first_not_of('0'), digits.size());
+                if (digits.size() - zeros > 15) return verdict::bad;  // no body is of so many bytes
             } else if (*each == ';' && !digits.empty()) {
                 extension = true;
             } else {
