@@ -25,13 +25,34 @@ void write(standard_output to, std::string_view text) noexcept {
     if (error) failures[static_cast<std::size_t>(to)].compare_exchange_strong(none, error.value());
 }
 
+// What a file, a path or a library has put into it does not make two lines of one, nor steers a terminal.
+std::string as_line(std::string_view text) {
+    constexpr std::string_view digits = "0123456789abcdef";
+    std::string line;
+    while (!text.empty() && text.back() == '\n')
+        text.remove_suffix(1);
+    for (const char each : text) {
+        const auto byte = static_cast<unsigned char>(each);
+        if (byte >= ' ' && byte != 0x7f) {
+            line += each;
+        } else if (each == '\n') {
+            line += "\\n";
+        } else {
+            line += "\\x";
+            line += digits[byte >> 4];
+            line += digits[byte & 15];
+        }
+    }
+    return line;
+}
+
 }  // namespace
 
 void put(std::string_view text) noexcept { write(standard_output::output, text); }
 void put_error(std::string_view text) noexcept { write(standard_output::error, text); }
 
 void say(std::string_view line) noexcept try {
-    put_error("naru: " + std::string(line) + '\n');
+    put_error("naru: " + as_line(line) + '\n');
 } catch (const std::exception&) {  // no memory for a copy
     put_error(line);
     put_error("\n");

@@ -202,6 +202,9 @@ inline constexpr auto accept_drain_time = 2s;
 /// Streams at once. One counts until its handler and its bytes are gone, whoever has reset it; others are
 /// refused (REFUSED_STREAM).
 inline constexpr std::uint32_t h2_streams = 128;
+/// Streams of all connections of a loop (3 KiB each) past which a connection gets only so many.
+inline constexpr std::size_t h2_streams_of_loop = 8192;
+inline constexpr std::uint32_t h2_streams_when_crowded = 4;
 /// What a stream may send of a body before anybody reads it (SETTINGS_INITIAL_WINDOW_SIZE); and bytes that
 /// all streams of a connection may have sent unread before its window is kept shut, too.
 inline constexpr std::uint32_t h2_stream_window = 64 * 1024 - 1;

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Thousands of clients that hold what they can, and one honest client beside them.
 
-    hostile_clients.py PROGRAM ENGINE [--clients 4500] [--rss MIB] [--kind NAME]... [--send-buffer BYTES]
+    hostile_clients.py PROGRAM ENGINE [--clients 4500] [--rss MIB] [--group http1|tls|http2]... [--kind NAME]...
+                       [--send-buffer BYTES]
 
 Starts `PROGRAM serve` with one thread. For each kind of hostile client, and for a mixture of all: opens so many
 of them from several addresses, makes honest requests while they are there, and checks that every one is answered
@@ -24,8 +25,10 @@ import sys
 import tempfile
 import time
 
+from honest import PATIENCE, TRUSTING, answer, http2_bodies
+from hostile_kinds import GROUPS, KINDS, get
+
 SKIPPED = 77
-PATIENCE = 20  # a machine with other work on it; a quiet one needs less than one
 START_SECONDS = 30
 HONEST_REQUESTS = 20
 SOURCES = 8
@@ -38,52 +41,18 @@ MEDIUM = 60_000
 LISTED = 1500
 
 
-def get(path):
-    return b"GET " + path + b" HTTP/1.1\r\nHost: test\r\n\r\n"
-
-
-class Kind:
-    """How a hostile client behaves: what it says at first, and what it does in each round."""
-
-    def __init__(self, says, share=1.0, sips=0, adds=b"", later=b""):
-        self.says = says
-        self.share = share  # of the number of clients
-        self.sips = sips  # bytes that it reads in a round
-        self.adds = adds  # bytes that it sends in a round
-        self.later = later  # bytes that it sends when its first request is under way
-
-
-POST = b"POST /hello.txt HTTP/1.1\r\nHost: test\r\nContent-Length: 100000\r\n\r\n"
-HEAD = b"GET /hello.txt HTTP/1.1\r\nHost: test\r\nX-Head: "
-KINDS = {
-    "readers that read nothing": Kind(get(b"/large.bin")),
-    "readers that read 100 bytes a round": Kind(get(b"/large.bin"), sips=100),
-    "readers with a byte behind their request": Kind(get(b"/large.bin") + b"G"),
-    "readers that send a byte later": Kind(get(b"/large.bin"), later=b"G"),
-    "readers with 8 KiB behind their request": Kind(get(b"/large.bin") + get(b"/hello.txt") * 200),
-    "bodies of which a byte came": Kind(POST + b"x"),
-    "bodies that come byte by byte": Kind(POST, adds=b"x"),
-    "heads that come byte by byte": Kind(HEAD, adds=b"x"),
-    "heads of 12 KiB that do not end": Kind(HEAD + b"x" * 12_000),
-    "pipeliners of small files that do not read": Kind(get(b"/page.bin") * 150),
-    "pipeliners of medium files that do not read": Kind(get(b"/medium.bin") * 100),
-    "pipeliners of missing files that do not read": Kind(get(b"/missing") * 200, share=0.1),
-    "listings that are not read": Kind(get(b"/listed/"), share=0.1),
-    "clients that say nothing": Kind(b""),
-    "clients that have had an answer": Kind(get(b"/hello.txt")),
-}
-
-
 class Server:
     def __init__(self, program, engine, root, scratch, *arguments):
         self.errors = open(os.path.join(scratch, "stderr"), "w+b")
         self.process = subprocess.Popen(
-            [program, "serve", root, "--listen", "127.0.0.1:0", "--engine", engine, "--threads", "1", *arguments],
+            [program, "serve", root, "--listen", "127.0.0.1:0", "--engine", engine, "--threads", "1", "--h2c",
+             "--listen-tls", "127.0.0.1:0", "--tls-self-signed", *arguments],
             stdout=subprocess.PIPE, stderr=self.errors)
         ready, _, _ = select.select([self.process.stdout], [], [], START_SECONDS)
         line = self.process.stdout.readline().decode() if ready else ""
-        found = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
-        self.port = int(found.group(1)) if found else None
+        found = re.findall(r"https?://127\.0\.0\.1:(\d+)/", line)
+        self.port = int(found[0]) if found else None
+        self.ports = {"clear": self.port, "tls": int(found[-1]) if found else None}
 
     def said(self):
         with open(self.errors.name, "rb") as text:
@@ -112,8 +81,8 @@ class Server:
 class Crowd:
     """Hostile clients. Whoever is reset by the server is counted, and not replaced."""
 
-    def __init__(self, port):
-        self.port = port
+    def __init__(self, ports):
+        self.ports = ports
         self.clients = []  # (socket, kind)
 
     def open(self, kind, count):
@@ -126,11 +95,13 @@ class Crowd:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             one.setsockopt(socket.IPPROTO_IP, BIND_ADDRESS_NO_PORT, 1)
             one.bind(("127.0.0.%d" % (2 + number % SOURCES), 0))
-            one.connect_ex(("127.0.0.1", self.port))
+            one.connect_ex(("127.0.0.1", self.ports[kind.over]))
             opened.append(one)
             if len(opened) % IN_FLIGHT == 0:
                 self.await_writable(opened[-IN_FLIGHT:])
         self.await_writable(opened[-IN_FLIGHT:])
+        if kind.secure:
+            opened = [one for one in map(self.secured, opened) if one]
         for one in opened:
             self.say(one, kind.says)
         self.clients += [(one, kind) for one in opened]
@@ -146,6 +117,18 @@ class Crowd:
             for descriptor, _ in poll.poll(1000):
                 poll.unregister(descriptor)
                 left -= 1
+
+    @staticmethod
+    def secured(one):
+        """Its handshake is made; None: it was shed."""
+        one.settimeout(START_SECONDS)
+        try:
+            one = TRUSTING.wrap_socket(one)
+            one.setblocking(False)
+            return one
+        except OSError:
+            one.close()
+            return None
 
     @staticmethod
     def say(one, text):
@@ -180,27 +163,6 @@ class Crowd:
         self.clients = []
 
 
-def answer(port, request, to_head=False):
-    """The status and body of one answer on a connection of its own."""
-    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as one:
-        end = time.monotonic() + PATIENCE
-        one.sendall(request)
-        text = b""
-        while b"\r\n\r\n" not in text or not to_head and len(text) < text.index(b"\r\n\r\n") + 4 + length(text):
-            one.settimeout(max(0.01, end - time.monotonic()))
-            more = one.recv(1 << 20)
-            if not more:
-                raise AssertionError("the connection ended after %r" % text[:200])
-            text += more
-        head, _, body = text.partition(b"\r\n\r\n")
-        return int(head.split(b" ")[1]), body
-
-
-def length(text):
-    found = re.search(rb"\r\nContent-Length: (\d+)\r\n", text[:text.index(b"\r\n\r\n") + 2])
-    return int(found.group(1)) if found else 0
-
-
 class Suite:
     def __init__(self, options, scratch):
         self.options = options
@@ -225,8 +187,9 @@ class Suite:
         return Server(os.path.abspath(self.options.program), self.options.engine, self.root, self.scratch,
                       "--listings", *arguments)
 
-    def honest(self, port, when):
+    def honest(self, server, when):
         """Honest requests, one after the other. The slowest one's milliseconds."""
+        port, secure_port = server.ports["clear"], server.ports["tls"]
         slowest = 0.0
         post = b"POST /hello.txt HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nhello"
         for number in range(HONEST_REQUESTS):
@@ -234,6 +197,12 @@ class Suite:
             try:
                 if number % 5 == 3:
                     self.check(answer(port, post)[0] == 405, "%s: a POST is answered wrongly" % when)
+                elif number % 10 == 1:
+                    status, body = answer(secure_port, get(b"/hello.txt"), secure=True)
+                    self.check(status == 200 and body == HELLO, "%s, TLS: %d, %r" % (when, status, body[:100]))
+                elif number % 10 == 2:
+                    bodies = http2_bodies(port, [b"/hello.txt", b"/medium.bin"])
+                    self.check(bodies == [HELLO, b"m" * MEDIUM], "%s: HTTP/2 is answered wrongly" % when)
                 elif number == HONEST_REQUESTS - 1:
                     status, body = answer(port, get(b"/large.bin"))
                     self.check(status == 200 and body == self.large[:LARGE], "%s: a large file is wrong" % when)
@@ -277,14 +246,16 @@ class Suite:
     def attack(self, server, name, parts):
         """`parts`: (kind, number of clients)."""
         before = server.descriptors()
-        crowd = Crowd(server.port)
+        crowd = Crowd(server.ports)
         begun = time.monotonic()
         for kind, count in parts:
             crowd.open(kind, count)
         crowd.round(first=True)
-        coming = self.honest(server.port, name + ", coming")
+        coming = self.honest(server, name + ", coming")
         crowd.round()
-        there = self.honest(server.port, name)
+        there = self.honest(server, name)
+        if all(kind.shed for kind, _ in parts):
+            self.eventually(lambda: crowd.reset() == len(crowd.clients), "%s: they are not let go" % name)
         rss = server.rss()
         if self.options.rss:
             self.check(rss <= self.options.rss, "%s: %d MiB of memory" % (name, rss))
@@ -304,8 +275,8 @@ class Suite:
             print(text)
             sys.exit(SKIPPED if "cannot be used here" in text else 1)
         try:
-            self.honest(server.port, "alone")
-            wanted = self.options.kind or list(KINDS)
+            self.honest(server, "alone")
+            wanted = self.options.kind or [name for group in self.options.group or GROUPS for name in GROUPS[group]]
             for name in wanted:
                 self.attack(server, name, [(KINDS[name], max(1, int(self.options.clients * KINDS[name].share)))])
             if len(wanted) > 1:
@@ -320,7 +291,7 @@ class Suite:
         """Times of seconds instead of minutes: all who are too slow are let go, and it is said."""
         server = self.serve("--send-buffer", str(self.options.send_buffer), "--rate-period", "1", "--write-timeout", "600",
                             "--body-timeout", "600")
-        crowd = Crowd(server.port)
+        crowd = Crowd(server.ports)
         try:
             for name in ("readers that read 100 bytes a round", "bodies that come byte by byte"):
                 crowd.open(KINDS[name], 50)
@@ -335,7 +306,7 @@ class Suite:
                 return crowd.reset() == len(crowd.clients)
 
             self.eventually(gone, "who is too slow is not let go")
-            self.honest(server.port, "behind those who were too slow")
+            self.honest(server, "behind those who were too slow")
         finally:
             crowd.leave()
             self.check(server.end() == 0, "the server does not end well")
@@ -356,6 +327,7 @@ def main():
     parser.add_argument("engine")
     parser.add_argument("--clients", type=int, default=4500)
     parser.add_argument("--rss", type=int, default=0)
+    parser.add_argument("--group", action="append", choices=list(GROUPS))
     parser.add_argument("--kind", action="append", choices=list(KINDS))
     parser.add_argument("--send-buffer", type=int, default=65536)
     options = parser.parse_args()
@@ -363,7 +335,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="naru-hostile-") as scratch:
         suite = Suite(options, scratch)
         suite.all_kinds()
-        if not options.kind:
+        if not options.kind and "http1" in (options.group or GROUPS):
             suite.too_slow()
     print("%d problems" % len(suite.problems))
     sys.exit(bool(suite.problems))

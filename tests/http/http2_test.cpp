@@ -393,6 +393,13 @@ TEST_P(http2_test, who_makes_work_of_nothing_is_told_so_and_the_others_do_not_fe
         const nghttp2_settings_entry entry{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 65'535};
         nghttp2_submit_settings(one.session(), NGHTTP2_FLAG_NONE, &entry, 1);
     });
+    attack("too many PRIORITY frames", [](http2_client& one) {
+        one.flush();
+        std::string frames;  // PRIORITY of stream 1
+        for (int each = 0; each < 20; ++each)
+            frames += std::string("\0\0\5\2\0\0\0\0\1\0\0\0\0\1", 14);
+        one.socket().send(frames);
+    });
     EXPECT_TRUE(reported("HTTP/2"));
 }
 

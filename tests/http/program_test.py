@@ -208,6 +208,10 @@ class Configuration(Case):
         self.refused("threads = 1\n\n[[[\n", "naru.toml, line 3")
         self.refused("threads = 1\ntreads = 2\n", "naru.toml, line 2.*treads")
         self.refused("[serve]\nthreads = 1\n", "line 1.*serve")
+        for other in ("caf\u00e9", "\u3001", "\ufcff"):  # letters and no white space
+            self.refused("threads = 1\n%s = 2\n" % other, "naru.toml, line 2")
+        self.refused("listings = tr\n", "line 1.*boolean")
+        self.refused('"a\\nb" = 1\n', r"line 1.*there is no setting a\\nb")
         self.refused("threads = \"two\"\n", "line 1.*threads wants a number")
         self.refused("threads = -1\n", "line 1.*threads wants a number")
         self.refused("listings = 1\n", "line 1.*listings wants true or false")

@@ -82,6 +82,8 @@ TEST(Site, PatternsThatCannotBe) {
     for (const char* const wrong :
          {"hello", "", "/{}", "/{a}/{a}", "/{rest...}/a", "/a{b}", "/a//b", "/../a"})
         EXPECT_THROW(made.get(wrong, says_name), std::invalid_argument) << wrong;
+    for (const char* const wrong : {"//", "/a//", "/a//b", "a"})
+        EXPECT_THROW(made.mount(wrong, says_name), std::invalid_argument) << wrong;
     made.get("/{name}", says_name);
     EXPECT_THROW(made.get("/{other}", says_name), std::invalid_argument);
 }

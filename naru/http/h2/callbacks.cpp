@@ -61,8 +61,10 @@ struct callbacks {
     static int on_header(nghttp2_session*, const nghttp2_frame*, const std::uint8_t* name,
                          std::size_t name_size, const std::uint8_t* value, std::size_t value_size,
                          std::uint8_t, void* data) noexcept try {
-        owner_of(data).take_field(text_of(name, name_size), text_of(value, value_size));
-        return 0;
+        session& to = owner_of(data);
+        to.take_field(text_of(name, name_size), text_of(value, value_size));
+        // Its table is still kept up to date, without a look at a thousand references to a long field.
+        return to.was_calmed_ ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : 0;
     } catch (const std::bad_alloc&) {
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
@@ -109,7 +111,6 @@ struct callbacks {
                 to.reset_id_ = frame->hd.stream_id;
                 to.spend(left.resets, shed_reason::h2_resets, "too many resets");
                 break;
-            case NGHTTP2_PRIORITY:
             case NGHTTP2_PRIORITY_UPDATE:
                 to.spend(left.priorities, shed_reason::h2_priorities, "too many PRIORITY frames");
                 break;
@@ -206,7 +207,10 @@ void session::begin_frame(std::int32_t id, std::uint8_t type, bool ends_head) no
             calm(shed_reason::h2_continuations, "too many CONTINUATION frames");
         return;
     }
-    if (type == NGHTTP2_PRIORITY && id == 0) return break_off(NGHTTP2_PROTOCOL_ERROR);
+    if (type == NGHTTP2_PRIORITY) {
+        if (id == 0) return break_off(NGHTTP2_PROTOCOL_ERROR);
+        return spend(budgets_.priorities, shed_reason::h2_priorities, "too many PRIORITY frames");
+    }
     if (type == NGHTTP2_SETTINGS) {
         widest_ = 0;
         for (const list_node* each = streams_.next_node; each != &streams_; each = each->next_node) {
@@ -260,7 +264,9 @@ int session::begin_head(nghttp2_session* of, std::int32_t id, bool is_request) n
     field_count_ = 0;
     list_bytes_ = 0;
     if (!is_request) return 0;  // trailers, which nobody asks for
-    if (live_ >= limits::h2_streams || was_calmed_) {
+    const bool crowded =
+        worker_.streams_.live() >= limits::h2_streams_of_loop && live_ >= limits::h2_streams_when_crowded;
+    if (live_ >= limits::h2_streams || crowded || was_calmed_) {
         spend(budgets_.made_resets, shed_reason::h2_made_resets, "too many streams at once");
         (void)nghttp2_submit_rst_stream(of, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
         return 0;

@@ -130,6 +130,7 @@ route& route_table::mount(std::string_view prefix, detail::handler handles) {
     node* at = root_.get();
     std::string_view trimmed_prefix = prefix;
     if (trimmed_prefix.ends_with('/')) trimmed_prefix.remove_suffix(1);
+    if (trimmed_prefix.ends_with('/')) malformed(prefix, "has an empty segment");
     if (!trimmed_prefix.empty()) {
         bool ends_open = false;
         at = &node_for(trimmed_prefix, *made, ends_open);
