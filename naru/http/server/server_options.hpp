@@ -65,6 +65,13 @@ struct endpoint {
     bool port_of_previous = false;
     /// TLS, as these certificates have it; nullptr: clear text. Not on Windows.
     std::shared_ptr<tls_credentials> tls = nullptr;
+    /// Listening TCP sockets from outside, in non-blocking mode, instead of ones that are made: one, or those
+    /// that share a port (SO_REUSEPORT). All of them are accepted from, whatever the number of threads. They
+    /// are the server's from its constructor on, also if that throws.
+    std::vector<int> adopted = {};
+    /// Of adopted ones: others listen to them, too, or will after this server (systemd, a successor). Its end
+    /// leaves what waits in their queues to them.
+    bool outlives_server = false;
 };
 
 struct server_options {
