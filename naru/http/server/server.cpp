@@ -230,7 +230,7 @@ server::server(http::site site, std::vector<endpoint> endpoints, server_options 
         };
     s.site = std::move(site).take();
     s.endpoints = std::move(endpoints);
-    if (s.options.access_log) s.log.emplace(*s.options.access_log, s.options.report);
+    if (s.options.access_log) s.log.emplace(*s.options.access_log, s.options.report, s.options.open_log);
     s.blocking.emplace();
     s.make_shards();
     s.listen();

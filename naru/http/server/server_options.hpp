@@ -2,6 +2,7 @@
 #pragma once
 
 #include <naru/core/chrono.hpp>
+#include <naru/core/result.hpp>
 #include <naru/http/limits.hpp>
 #include <naru/http/server/tls_credentials.hpp>
 #include <naru/loop/engine.hpp>
@@ -74,6 +75,9 @@ struct endpoint {
     bool outlives_server = false;
 };
 
+/// Opens the file of a log to append to it, at first and whenever it is to be opened anew.
+using log_opener = std::function<naru::result<unique_descriptor>(const std::string& path)>;
+
 struct server_options {
     naru::engine engine = naru::engine::automatic;
     /// What there is to choose of it: backend_options, or those of one engine (uring_options). Never nullptr.
@@ -102,6 +106,9 @@ struct server_options {
     /// 0: no limit.
     unsigned connections_per_address = 100;
     std::optional<std::string> access_log;  ///< a path, or "-"
+    /// Opens it where the server itself may not. Called from a thread of the log's own, and from the server's
+    /// constructor. Empty: the server opens it.
+    log_opener open_log;
 
     // TCP, as measured to help or asked for (see docs/operations.md).
     int backlog = 4096;
