@@ -5,6 +5,8 @@
 #include "service.hpp"
 #include "system.hpp"
 
+#include "process/surroundings.hpp"
+
 #include <load/machine.hpp>
 #include <naru/backend/choose_backend.hpp>
 #include <naru/fs/files.hpp>
@@ -111,11 +113,11 @@ http::site site_of(const serve_plan& plan, const std::shared_ptr<std::atomic<std
     return site;
 }
 
-int serve(const serve_plan& plan) {
+int serve(const serve_plan& plan, surroundings& around) {
     load::raise_descriptor_limit();
     // Before any thread is made. The logs are there when wait is called.
     std::function<void()> reopen;
-    ending request_to_end([&reopen] { reopen(); });
+    around.begin([&reopen] { reopen(); });
     operator_lines lines;
     std::optional<certificates> shown;
     if (!plan.tls_endpoints.empty())
@@ -128,8 +130,9 @@ int serve(const serve_plan& plan) {
 
     http::server_options options = plan.options;
     options.report = [&lines](std::string_view line) { lines.say(line); };
+    options.open_log = around.log_opener();
     const auto tls_port = std::make_shared<std::atomic<std::uint16_t>>(std::uint16_t{443});
-    http::server server(site_of(plan, tls_port), std::move(endpoints), options);
+    http::server server(site_of(plan, tls_port), around.adopt(std::move(endpoints)), options);
     for (std::size_t each = 0; each < server.addresses().size(); ++each) {
         if (!server.is_secure(each)) continue;
         *tls_port = server.addresses()[each].port();
@@ -141,21 +144,25 @@ int serve(const serve_plan& plan) {
         if (shown) shown->read_again();
         if (has_log_file) lines.say("the access log is opened anew");
     };
-    server.start([&request_to_end] { request_to_end.request(listener_failed); });
+    server.start([&around] { around.request(listener_failed); });
     service_is_running(options.timeouts.drain + service_margin);
     const std::string reason = server.engine_reason();
+    around.is_ready();  // before it says so
     lines.put(fmt::format("naru {} serves {} on {} with {}{}, {} thread{}\n", NARU_VERSION, plan.root,
                           urls_of(server), name_of(server.engine()),
                           reason.empty() ? std::string() : " (" + reason + ")", options.threads,
                           options.threads == 1 ? "" : "s"));
 
-    const std::string why = request_to_end.wait();
-    lines.say(
-        fmt::format("{}: no new connections; what is in flight has {} s to finish (again to end at once)",
-                    why, static_cast<double>(options.timeouts.drain.count()) / 1000));
-    server.drain();
-    request_to_end.end_at_once_next_time();
-    server.wait();
+    const std::string why = around.wait(server);
+    if (!why.empty()) {
+        around.delay(plan.drain_delay);
+        lines.say(
+            fmt::format("{}: no new connections; what is in flight has {} s to finish (again to end at once)",
+                        why, static_cast<double>(options.timeouts.drain.count()) / 1000));
+        server.drain();
+        around.is_draining();
+    }
+    around.wait_for_end(server);
     return server.has_failed() ? status_failed : 0;
 }
 
@@ -184,7 +191,7 @@ serve_settings read_service_settings(const serve_settings& given, const std::str
 // process that ends before.
 int serve_as_service(const serve_settings& given, const std::string& config) {
     const auto plan = [&] { return to_plan(read_service_settings(given, config)); };
-    if (const auto status = run_as_service([&] { return serve(plan()); })) return *status;
+    if (const auto status = run_as_service([&] { return serve_alone(plan(), serve); })) return *status;
     (void)plan();
     throw std::runtime_error(
         "--service: it was not the service control manager that started this (see docs/backends.md)");
@@ -249,6 +256,11 @@ void add_serve(CLI::App& program, action& chosen) {
     command.add_option("--access-log", given->access_log,
                        "Write the combined format to a file; - is standard output. SIGHUP and SIGUSR1 open "
                        "it anew");
+    command.add_option("--pid-file", given->pid_file,
+                       "Write the process's number to this file (naru upgrade)");
+    command.add_flag_callback(
+        "--no-sandbox", [given] { given->no_sandbox = true; },
+        "One process that may do what its user may, instead of a master and its worker");
     add_service_flag(command, *as_service);
     CLI::Option_group& times = *command.add_option_group("Deadlines", "In seconds");
     times.add_option("--head-timeout", given->head_timeout, "For a request's head (default: 20)");
@@ -260,6 +272,8 @@ void add_serve(CLI::App& program, action& chosen) {
     times.add_option("--disk-timeout", given->disk_timeout, "For a look at the disk; then 503 (default: 10)");
     times.add_option("--drain-timeout", given->drain_timeout,
                      "For what is in flight when the server stops (default: 10)");
+    times.add_option("--drain-delay", given->drain_delay,
+                     "Between the signal to end and the drain, for balancers to notice (default: 0)");
     CLI::Option_group& shares =
         *command.add_option_group("Shares", "See the price list in docs/operations.md");
     shares.add_option("--least-body-rate", given->least_body_rate,
@@ -292,7 +306,11 @@ void add_serve(CLI::App& program, action& chosen) {
     command.callback([&chosen, given, config, as_service] {
         chosen = [given, config, as_service] {
             return *as_service ? serve_as_service(*given, *config)
-                               : serve(to_plan(read_settings(*given, *config)));
+                               : serve_in_processes(
+                                     [given, config](const settings_filter& filter) {
+                                         return to_plan(filter(read_settings(*given, *config)));
+                                     },
+                                     serve);
         };
     });
 }

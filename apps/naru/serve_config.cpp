@@ -45,6 +45,8 @@ constexpr auto settings_table = std::make_tuple(
     std::pair{"listings", &serve_settings::listings}, std::pair{"dotfiles", &serve_settings::dotfiles},
     std::pair{"h2c", &serve_settings::h2c}, std::pair{"access-log", &serve_settings::access_log},
     std::pair{"hash-up-to", &serve_settings::hash_up_to}, std::pair{"type", &serve_settings::type},
+    std::pair{"pid-file", &serve_settings::pid_file}, std::pair{"no-sandbox", &serve_settings::no_sandbox},
+    std::pair{"drain-delay", &serve_settings::drain_delay},
     std::pair{"head-timeout", &serve_settings::head_timeout},
     std::pair{"body-timeout", &serve_settings::body_timeout},
     std::pair{"write-timeout", &serve_settings::write_timeout},
@@ -340,6 +342,10 @@ serve_plan to_plan(const serve_settings& settings) {
         plan.files.types.push_back(*parsed);
     }
     options.access_log = settings.access_log;
+    plan.pid_file = settings.pid_file;
+    plan.one_process = settings.no_sandbox.value_or(false);
+    if (settings.drain_delay && *settings.drain_delay != 0)
+        plan.drain_delay = to_time("drain-delay", *settings.drain_delay);
     http::timeouts& limits = options.timeouts;
     if (settings.head_timeout) limits.head = to_time("head-timeout", *settings.head_timeout);
     if (settings.body_timeout) limits.body = to_time("body-timeout", *settings.body_timeout);

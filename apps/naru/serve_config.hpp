@@ -27,6 +27,9 @@ struct serve_settings {
     std::optional<bool> dotfiles;
     std::optional<bool> h2c;
     std::optional<std::string> access_log;
+    std::optional<std::string> pid_file;
+    std::optional<bool> no_sandbox;
+    std::optional<double> drain_delay;
     std::optional<int> hash_up_to;
     std::optional<std::vector<std::string>> type;
     std::optional<double> head_timeout;
@@ -68,6 +71,9 @@ struct serve_plan {
     bool redirect_http = false;  ///< what comes in clear text is sent to the first of tls_endpoints
     std::optional<unsigned> hsts;
     http::server_options options;
+    std::optional<std::string> pid_file;
+    bool one_process = false;                  ///< no master and no sandbox
+    std::chrono::milliseconds drain_delay{0};  ///< between the request to end and the drain
 };
 
 /// Throws std::runtime_error with one sentence for a value that cannot be.

@@ -151,7 +151,9 @@ void ending::end_at_once_next_time() {
 
 const char* signals_text() noexcept {
     return "SIGTERM, SIGINT and SIGQUIT: finish what is in flight and end; a second one: end at once.\n"
-           "SIGHUP and SIGUSR1: open the access log anew. SIGUSR2: nothing.";
+           "SIGHUP and SIGUSR1: open the access log anew. SIGUSR2: the program that is at its place by now "
+           "takes "
+           "over, with its sockets (naru upgrade); with --no-sandbox: nothing.";
 }
 
 }  // namespace naru::program

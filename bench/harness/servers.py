@@ -135,7 +135,7 @@ class Server:
 
 def _naru(engine: str) -> Server:
     def command(site: Site, _: Path, port: int) -> list[str]:
-        return ["serve", str(site.root), "--listen", f"127.0.0.1:{port}", "--engine", engine, "--threads", "1",
+        return ["serve", str(site.root), "--no-sandbox", "--listen", f"127.0.0.1:{port}", "--engine", engine, "--threads", "1",
                 *site.naru_arguments]
 
     floor = {"select": None, "poll": None, "io_uring": "floor-io_uring"}.get(engine, EPOLL_FLOOR)
@@ -145,7 +145,7 @@ def _naru(engine: str) -> Server:
 def _naru_tls(engine: str) -> Server:
     def command(site: Site, _: Path, port: int) -> list[str]:
         site.make_certificate()
-        return ["serve", str(site.root), "--listen-tls", f"127.0.0.1:{port}", "--tls", f"{site.certificate},{site.key}",
+        return ["serve", str(site.root), "--no-sandbox", "--listen-tls", f"127.0.0.1:{port}", "--tls", f"{site.certificate},{site.key}",
                 "--engine", engine, "--threads", "1", *site.naru_arguments]
 
     return Server(f"naru-{engine}", "naru", command, None, f"naru on {engine}, TLS")
@@ -158,7 +158,7 @@ def _naru_echo(engine: str) -> Server:
 
 def _naru_http2(engine: str) -> Server:
     return Server(f"naru-{engine}", "naru",
-                  lambda site, _, port: ["serve", str(site.root), "--listen", f"127.0.0.1:{port}", "--engine", engine,
+                  lambda site, _, port: ["serve", str(site.root), "--no-sandbox", "--listen", f"127.0.0.1:{port}", "--engine", engine,
                                          "--threads", "1", "--h2c", *site.naru_arguments],
                   what=f"naru on {engine}, HTTP/2 in clear text")
 
@@ -390,7 +390,7 @@ KEY_VALUE_SERVERS = [
 
 NARU_DIRECT = Server(
     "naru-direct", "naru",
-    lambda site, _, port: ["serve", str(site.root), "--listen", f"127.0.0.1:{port}", "--engine", "io_uring", "--threads",
+    lambda site, _, port: ["serve", str(site.root), "--no-sandbox", "--listen", f"127.0.0.1:{port}", "--engine", "io_uring", "--threads",
                            "6", "--direct-descriptors", "on", "--keep-alive-timeout", "600"],
     None, "naru on io_uring, 6 threads, direct descriptors")
 

@@ -27,6 +27,7 @@ import time
 
 from honest import PATIENCE, TRUSTING, answer, http2_bodies
 from hostile_kinds import GROUPS, KINDS, get
+from program_test import worker_of
 
 SKIPPED = 77
 START_SECONDS = 30
@@ -59,11 +60,11 @@ class Server:
             return text.read().decode(errors="replace")
 
     def rss(self):
-        with open("/proc/%d/status" % self.process.pid) as status:
+        with open("/proc/%d/status" % worker_of(self.process.pid)) as status:
             return int(re.search(r"VmRSS:\s+(\d+)", status.read()).group(1)) // 1024
 
     def descriptors(self):
-        return len(os.listdir("/proc/%d/fd" % self.process.pid))
+        return len(os.listdir("/proc/%d/fd" % worker_of(self.process.pid)))
 
     def end(self):
         """Its exit code after SIGTERM."""

@@ -22,6 +22,17 @@ PROGRAM = ""
 PATIENCE = 30
 
 
+def workers_of(master):
+    """The processes that serve for this one."""
+    with open("/proc/%d/task/%d/children" % (master, master)) as children:
+        return [int(each) for each in children.read().split()]
+
+
+def worker_of(master):
+    """The one that serves; of a server without a master: itself."""
+    return (workers_of(master) or [master])[0]
+
+
 class Server:
     """`naru serve`, ended by its process id whatever happens."""
 
@@ -186,8 +197,9 @@ class CommandLine(Case):
                 self.skipTest(server.line)
             self.assertEqual(server.get("/hello.txt")[0], 200)
             cores = set()
-            for thread in os.listdir("/proc/%d/task" % server.process.pid):
-                with open("/proc/%d/task/%s/status" % (server.process.pid, thread)) as status:
+            worker = worker_of(server.process.pid)
+            for thread in os.listdir("/proc/%d/task" % worker):
+                with open("/proc/%d/task/%s/status" % (worker, thread)) as status:
                     fields = dict(line.split(":", 1) for line in status)
                 if fields["Name"].strip().startswith("iou-sqp"):
                     cores.add(fields["Cpus_allowed_list"].strip())

@@ -32,7 +32,7 @@ worker::worker(loop& on, const server_options& options, const std::shared_ptr<co
 
 worker::~worker() {
     NARU_ASSERT(connections_.live() == 0 && upgrades_.running == 0);
-    if (sweep_.queued || drain_order_.given.load() != drain_order_.carried_out)
+    if (sweep_.queued || drain_order_.under_way() || retire_order_.under_way())
         loop_.run_for_one_tick(duration(0));
     const frame_pool::use frames(frames_);  // what handlers keep for the loop may have some
     sites_.clear();
@@ -61,7 +61,8 @@ worker::listening::listening(worker& of, const listener_at& at) noexcept
                      auto& stopped = *static_cast<listening*>(self);
                      stopped.owner.on_stopped(stopped);
                  },
-                 this}) {}
+                 this}),
+      outlives_server(at.outlives_server) {}
 
 void worker::serve(const std::vector<listener_at>& listeners) {
     for (const listener_at& each : listeners)

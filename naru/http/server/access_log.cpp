@@ -27,8 +27,8 @@ void append_escaped(std::string& out, std::string_view text) {
     }
 }
 
-unique_descriptor opened_log(const std::string& path) {
-    auto opened = open_log(path);
+unique_descriptor opened_log(const std::string& path, const line_writer::file_opener& opener) {
+    auto opened = opener && path != "-" ? opener(path) : open_log(path);
     if (!opened) throw std::system_error(opened.error(), "cannot write the access log " + path);
     return std::move(*opened);
 }
@@ -42,9 +42,10 @@ std::string describe(std::uint64_t lines, std::error_code why) {
 
 }  // namespace
 
-access_log::access_log(const std::string& path, std::function<void(std::string_view)> report)
-    : lines_(opened_log(path),
-             {path == "-" ? std::string() : path, limits::access_log_bytes, describe, std::move(report)}) {}
+access_log::access_log(const std::string& path, std::function<void(std::string_view)> report,
+                       line_writer::file_opener opener)
+    : lines_(opened_log(path, opener), {path == "-" ? std::string() : path, limits::access_log_bytes,
+                                        describe, std::move(report), opener}) {}
 
 std::string combined_line(const access_entry& entry) {
     using namespace std::chrono;

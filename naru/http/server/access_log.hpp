@@ -14,8 +14,9 @@ class access_log {
  public:
     /// Appends to `path`; "-" is standard output. A path that has come to name another file, or none, is
     /// opened anew within limits::log_look_interval. `report` gets a line when lines were lost: see
-    /// line_writer. Throws std::system_error.
-    access_log(const std::string& path, std::function<void(std::string_view)> report);
+    /// line_writer. `opener`: see line_writer::settings. Throws std::system_error.
+    access_log(const std::string& path, std::function<void(std::string_view)> report,
+               line_writer::file_opener opener = {});
 
     /// Adds a line (with its line feed). Any thread; never waits for the disk. Past
     /// limits::access_log_bytes waiting, lines are dropped and counted.

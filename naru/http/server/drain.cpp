@@ -26,31 +26,66 @@ worker::flush_operation::flush_operation(worker& of) noexcept
                 [](operation& op) noexcept { static_cast<flush_operation&>(op).owner.on_flushed(); }),
       owner(of) {}
 
-worker::drain_order::drain_order(worker& of) noexcept
+worker::order::order(worker& of, void (worker::*what)() noexcept) noexcept
     : posted([](posted& self) noexcept {
-          auto& order = static_cast<drain_order&>(self);
-          order.carried_out = true;
-          order.owner.drain();
+          auto& given = static_cast<order&>(self);
+          given.carried_out = true;
+          (given.owner.*given.carry_out)();
       }),
-      owner(of) {}
+      owner(of),
+      carry_out(what) {}
 
-void worker::drain_soon() noexcept {
-    if (!drain_order_.given.exchange(true)) loop_.post(static_cast<posted&>(drain_order_));
+void worker::order::give() noexcept {
+    if (!given.exchange(true)) owner.loop_.post(static_cast<posted&>(*this));
+}
+
+bool worker::order::close() noexcept {
+    if (carried_out) return true;
+    carried_out = !given.exchange(true);
+    return carried_out;
 }
 
 void worker::drain() noexcept {
-    if (draining_) return;
-    draining_ = true;
     const instant now = clock::now();
+    if (retiring_) return hurry(now);
+    if (draining_) return stop_if_drained();
+    draining_ = true;
     shed_reported_ = instant::min();
     report_shed(now);
     loop_.arm(drain_deadline_, saturating_add(now, options_.timeouts.drain));
     accept_until_ =
         saturating_add(now, std::min<duration>(options_.timeouts.drain, limits::accept_drain_time));
-    for (const listening& each : listening_) {
-        if (!each.closed) loop_.refuse_connections(each.listener);
+    bool leaves_queues = false;
+    bool empties_queues = false;
+    for (listening& each : listening_) {
+        if (each.closed) continue;
+        if (each.outlives_server) {  // what waits there is for the next
+            each.accepting.stop();
+            leaves_queues = true;
+        } else {
+            loop_.refuse_connections(each.listener);
+            empties_queues = true;
+        }
     }
+    if (leaves_queues && !empties_queues) return stop_accepting();
     settle_later(now);
+    stop_if_drained();
+}
+
+void worker::retire() noexcept {
+    if (draining_) return stop_if_drained();
+    draining_ = retiring_ = true;
+    shed_reported_ = instant::min();
+    report_shed(clock::now());
+    stop_accepting();
+}
+
+// There is no time for a next request any more.
+void worker::hurry(instant now) noexcept {
+    retiring_ = false;
+    loop_.arm(drain_deadline_, saturating_add(now, options_.timeouts.drain));
+    drain_others();
+    end_idle();
     stop_if_drained();
 }
 
@@ -129,6 +164,7 @@ void worker::stop_if_drained() noexcept {
         !flush_.idle())
         return;
     if (arriving_.load(std::memory_order_acquire) != 0) return;
+    if (!drain_order_.close() || !retire_order_.close()) return;
     if (!looks_at_disk()) return loop_.stop();
     if (std::exchange(ending_, true)) return;
     for (const auto& each : sites_)
@@ -137,6 +173,7 @@ void worker::stop_if_drained() noexcept {
 }
 
 void connection::drain() noexcept {
+    if (worker_.retiring_ && phase_ != phase::multiplexed) return;  // its next answer is its last
     keep_alive_ = false;
     if (phase_ == phase::multiplexed) return session_->drain();
     if (phase_ == phase::idle) worker_.loop_.cancel(*this);  // ends in on_received, with data if it was there

@@ -250,7 +250,7 @@ result<void> line_writer::state::write_piece(lock& held, std::string_view& left)
 void line_writer::state::open_anew() noexcept {
     looked_at = clock::now();
     if (chosen.path.empty()) return;
-    auto opened = open_log(chosen.path);
+    auto opened = chosen.open ? chosen.open(chosen.path) : open_log(chosen.path);
     if (opened) {
         file = std::move(*opened);
         line_is_open = false;

@@ -18,6 +18,8 @@ namespace naru::http {
 
 class line_writer {
  public:
+    using file_opener = std::function<result<unique_descriptor>(const std::string& path)>;
+
     struct settings {
         /// Where the file is, to be opened anew when it is asked for (reopen) or when the path has come to
         /// name another file. Empty: the descriptor stays what it is.
@@ -32,6 +34,8 @@ class line_writer {
         /// that append and from the destructor; must not wait for anything. Empty: lost lines are told in the
         /// log itself, before the next line that can be written.
         std::function<void(std::string_view)> report;
+        /// Opens the path anew, on the writer's thread. Empty: by open_log.
+        file_opener open = {};
     };
 
     /// Takes over `file`; one that cannot be written, or is none, loses its lines. Throws std::system_error

@@ -7,6 +7,7 @@
 #include <naru/loop/environment.hpp>
 #include <naru/loop/loop.hpp>
 #include <naru/net/loop_group.hpp>
+#include <naru/os/adopted.hpp>
 #include <naru/os/ending_signals.hpp>
 
 #include <algorithm>
@@ -65,6 +66,8 @@ struct bound_address {
     address where;  // with the port that was chosen for port 0
     std::vector<unique_descriptor> sockets;
     std::shared_ptr<tls_credentials> tls = nullptr;
+    bool is_adopted = false;
+    bool outlives_server = false;
 };
 
 address with_port(const address& of, std::uint16_t port) {
@@ -104,6 +107,22 @@ bool is_not_there(const std::error_code& error) {
 // A port that was chosen for one address may be another's for the next: it is chosen anew then, so often.
 constexpr unsigned port_choices = 16;
 
+// What came from outside is closed whatever becomes of it.
+bound_address adopt(const endpoint& given) {
+    bound_address made{given.listen, {}};
+    made.is_adopted = true;
+    made.outlives_server = given.outlives_server;
+    for (const int each : given.adopted)
+        made.sockets.emplace_back(each);
+    for (const unique_descriptor& each : made.sockets) {
+        if (const auto listens = check_adopted(each.get(), socket_use::tcp_listener); !listens)
+            throw std::runtime_error(fmt::format("descriptor {} cannot be listened to: {}", each.get(),
+                                                 listens.error().message()));
+        if (const auto where = environment::current().local_address(each.get())) made.where = *where;
+    }
+    return made;
+}
+
 std::vector<bound_address> bind_all(const std::vector<endpoint>& wanted, const listen_options& listening,
                                     std::size_t count, bool alone) {
     if (wanted.empty()) throw std::runtime_error("there is no address to listen on");
@@ -112,6 +131,12 @@ std::vector<bound_address> bind_all(const std::vector<endpoint>& wanted, const l
     bool has_previous = false;
     for (std::size_t index = 0; index < wanted.size(); ++index) {
         const endpoint& each = wanted[index];
+        if (!each.adopted.empty()) {
+            all.push_back(adopt(each));
+            all.back().tls = each.tls;
+            has_previous = true;
+            continue;
+        }
         const bool follows = each.port_of_previous && each.listen.port() == 0 && has_previous;
         const address where =
             follows ? with_port(each.listen, all.back().where.port()) : address(each.listen);
@@ -131,6 +156,10 @@ std::vector<bound_address> bind_all(const std::vector<endpoint>& wanted, const l
     return all;
 }
 
+std::size_t sockets_each(const server_options& options) {
+    return options.threads > 1 && !options.shared_listener ? options.threads : 1;
+}
+
 address address_of(std::string_view text) {
     const auto where = address::parse(text);
     if (!where)
@@ -142,6 +171,19 @@ address address_of(std::string_view text) {
 }  // namespace
 
 endpoint_address::endpoint_address(std::string_view text) : address(address_of(text)) {}
+
+std::vector<endpoint> bind_endpoints(const std::vector<endpoint>& wanted, const server_options& options) {
+    std::vector<endpoint> all;
+    for (bound_address& each :
+         bind_all(wanted, tcp_options(options), sockets_each(options), options.threads > 1)) {
+        endpoint& made = all.emplace_back(endpoint{each.where});
+        made.tls = each.tls;
+        made.outlives_server = each.outlives_server;
+        for (unique_descriptor& socket : each.sockets)
+            made.adopted.push_back(socket.release());
+    }
+    return all;
+}
 
 struct server::shard {
     naru::loop* own_loop = nullptr;
@@ -163,6 +205,7 @@ struct server::state {
     std::optional<blocking_threads> blocking;  // destroyed first: its work completes in the loops
     std::function<void()> on_failure;
     std::atomic<bool> draining{false};
+    std::atomic<bool> retiring{false};
     std::atomic<bool> failed{false};
     bool started = false;
 
@@ -187,7 +230,7 @@ server::server(http::site site, std::vector<endpoint> endpoints, server_options 
         };
     s.site = std::move(site).take();
     s.endpoints = std::move(endpoints);
-    if (s.options.access_log) s.log.emplace(*s.options.access_log, s.options.report);
+    if (s.options.access_log) s.log.emplace(*s.options.access_log, s.options.report, s.options.open_log);
     s.blocking.emplace();
     s.make_shards();
     s.listen();
@@ -218,16 +261,17 @@ void server::state::make_shards() {
 }
 
 void server::state::listen() {
-    const bool share = shards.size() > 1 && !options.shared_listener;
-    auto bound = bind_all(endpoints, tcp_options(options), share ? shards.size() : 1, shards.size() > 1);
-    for (auto& [where, sockets, tls] : bound) {
-        local.push_back(where);
-        secure.push_back(tls != nullptr);
-        for (std::size_t index = 0; index < sockets.size(); ++index) {
-            const auto attached = shards[index].own_loop->attach(sockets[index].release(),
-                                                                 descriptor_kind::listener, ownership::own);
-            if (!attached) throw std::runtime_error(listen_error(where, attached.error()));
-            shards[index].listeners.push_back({*attached, tls});
+    auto bound = bind_all(endpoints, tcp_options(options), sockets_each(options), shards.size() > 1);
+    for (bound_address& each : bound) {
+        local.push_back(each.where);
+        secure.push_back(each.tls != nullptr);
+        std::size_t turn = 0;
+        for (unique_descriptor& socket : each.sockets) {
+            shard& on = shards[turn++ % shards.size()];
+            const auto attached = on.own_loop->attach(socket.release(), descriptor_kind::listener,
+                                                      each.is_adopted ? ownership::shared : ownership::own);
+            if (!attached) throw std::runtime_error(listen_error(each.where, attached.error()));
+            on.listeners.push_back({*attached, each.tls, each.outlives_server});
         }
     }
     std::vector<http::worker*> others;
@@ -275,6 +319,13 @@ void server::state::drain() noexcept {
     for (shard& each : shards) {
         if (!started || each.listeners.empty()) continue;  // without a listener: by the one that has it
         each.own_worker->drain_soon();
+    }
+}
+
+void server::retire() {
+    if (state_->retiring.exchange(true)) return;
+    for (shard& each : state_->shards) {
+        if (state_->started && !each.listeners.empty()) each.own_worker->retire_soon();
     }
 }
 

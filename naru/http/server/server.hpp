@@ -13,6 +13,12 @@
 
 namespace naru::http {
 
+/// Binds what a server with these options would bind, and no more: the endpoints with what they have
+/// `adopted`, and with the addresses that were chosen for port 0; those that are not there (if_there) are
+/// left out. For who binds in one process and serves in another. Throws std::runtime_error, as the server
+/// does.
+std::vector<endpoint> bind_endpoints(const std::vector<endpoint>& wanted, const server_options& options);
+
 class server {
  public:
     /// Opens the log, makes the engines and binds the listeners: after this the ports are taken and the
@@ -43,6 +49,12 @@ class server {
     /// Stops accepting, once what waits in the listeners' queues has been accepted, and lets what is in
     /// flight finish, for timeouts.drain at most. Thread-safe.
     void drain();
+
+    /// Leaves all that comes from here on to a successor, which listens to the same sockets: nobody is
+    /// refused, and no queue is emptied. Each connection ends behind its next answer (HTTP/2: behind those
+    /// under way), however long that takes; the threads end when the last one has. drain hurries it.
+    /// Thread-safe.
+    void retire();
 
     /// Returns when all threads have ended, but for those that hang in a look at the disk.
     void wait();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <naru/core/chrono.hpp>
+#include <naru/core/result.hpp>
 #include <naru/http/limits.hpp>
 #include <naru/http/server/tls_credentials.hpp>
 #include <naru/loop/engine.hpp>
@@ -65,7 +66,17 @@ struct endpoint {
     bool port_of_previous = false;
     /// TLS, as these certificates have it; nullptr: clear text. Not on Windows.
     std::shared_ptr<tls_credentials> tls = nullptr;
+    /// Listening TCP sockets from outside, in non-blocking mode, instead of ones that are made: one, or those
+    /// that share a port (SO_REUSEPORT). All of them are accepted from, whatever the number of threads. They
+    /// are the server's from its constructor on, also if that throws.
+    std::vector<int> adopted = {};
+    /// Of adopted ones: others listen to them, too, or will after this server (systemd, a successor). Its end
+    /// leaves what waits in their queues to them.
+    bool outlives_server = false;
 };
+
+/// Opens the file of a log to append to it, at first and whenever it is to be opened anew.
+using log_opener = std::function<naru::result<unique_descriptor>(const std::string& path)>;
 
 struct server_options {
     naru::engine engine = naru::engine::automatic;
@@ -95,6 +106,9 @@ struct server_options {
     /// 0: no limit.
     unsigned connections_per_address = 100;
     std::optional<std::string> access_log;  ///< a path, or "-"
+    /// Opens it where the server itself may not. Called from a thread of the log's own, and from the server's
+    /// constructor. Empty: the server opens it.
+    log_opener open_log;
 
     // TCP, as measured to help or asked for (see docs/operations.md).
     int backlog = 4096;

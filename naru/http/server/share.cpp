@@ -73,7 +73,7 @@ void worker::hand_on(handle connection, worker& to, const std::shared_ptr<tls_cr
 
 void worker::drain_others() noexcept {
     for (worker* const each : others_)
-        each->drain_soon();
+        retiring_ ? each->retire_soon() : each->drain_soon();
 }
 
 }  // namespace naru::http

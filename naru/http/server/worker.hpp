@@ -38,10 +38,11 @@ struct tls_service;  // tls.cpp
 
 /// Where a worker listens; `tls`: what stands before the connections' sockets, or nullptr.
 struct listener_at {
-    listener_at(handle at, std::shared_ptr<tls_credentials> by = nullptr) noexcept
-        : listener(at), tls(std::move(by)) {}
+    listener_at(handle at, std::shared_ptr<tls_credentials> by = nullptr, bool outlives = false) noexcept
+        : listener(at), tls(std::move(by)), outlives_server(outlives) {}
     handle listener;
     std::shared_ptr<tls_credentials> tls;
+    bool outlives_server;  ///< others listen there after this server: it refuses nobody
 };
 
 class worker {
@@ -66,7 +67,12 @@ class worker {
     /// drain deadline, then stops the loop; before that, drains those it shares its listeners with.
     void drain() noexcept;
     /// The same soon, from any thread. Allocates nothing.
-    void drain_soon() noexcept;
+    void drain_soon() noexcept { drain_order_.give(); }
+    /// Stops accepting and leaves the listeners' queues as they are; connections end behind their next
+    /// answer, without a deadline. A drain may follow.
+    void retire() noexcept;
+    /// The same soon, from any thread. Allocates nothing.
+    void retire_soon() noexcept { retire_order_.give(); }
     /// After the loop's end: a look at the disk hangs. Its thread may still come back to this worker, its
     /// loop and the threads' pools.
     bool disk_hangs() const noexcept;
@@ -122,12 +128,19 @@ class worker {
         handle listener;
         std::shared_ptr<tls_credentials> tls;
         acceptor accepting;
+        bool outlives_server;
         bool closed = false;
     };
 
-    struct drain_order : posted {
-        explicit drain_order(worker& of) noexcept;
+    // To drain, or to retire: given once, by any thread.
+    struct order : posted {
+        order(worker& of, void (worker::*what)() noexcept) noexcept;
+        void give() noexcept;
+        /// Before the loop ends: it takes none any more. False: one is on its way, and must come first.
+        bool close() noexcept;
+        bool under_way() const noexcept { return given.load() != carried_out; }
         worker& owner;
+        void (worker::*carry_out)() noexcept;
         std::atomic<bool> given{false};
         bool carried_out = false;
     };
@@ -150,6 +163,7 @@ class worker {
     void destroy(connection& ended) noexcept;
     void on_lost(listening& failed, std::error_code why) noexcept;
     void on_stopped(listening& stopped) noexcept;
+    void hurry(instant now) noexcept;
     void settle() noexcept;
     void settle_later(instant now) noexcept;
     bool is_quiet() noexcept;
@@ -246,7 +260,8 @@ class worker {
     std::function<void()> lost_listener_;
     std::deque<listening> listening_;
     drain_timer drain_deadline_{*this};
-    drain_order drain_order_{*this};
+    order drain_order_{*this, &worker::drain};
+    order retire_order_{*this, &worker::retire};
     look_timer look_{*this};
     duration look_interval_;
     instant looked_ = instant::min();
@@ -271,9 +286,10 @@ class worker {
     unsigned accepted_at_stop_ = 0;
     unsigned accepted_before_ = 0;  // of them, when it was last looked
     bool relieving_ = false;        // buffers, and not done with it
-    bool draining_ = false;
-    bool settled_ = false;  // nothing waits to be accepted any more
-    bool ending_ = false;   // nobody waits any more, but a look at the disk is still under way
+    bool draining_ = false;         // or retiring
+    bool retiring_ = false;         // and not in a hurry
+    bool settled_ = false;          // nothing waits to be accepted any more
+    bool ending_ = false;           // nobody waits any more, but a look at the disk is still under way
     instant reported_pause_ = instant::min();
     std::int64_t second_ = 0;
     instant second_ends_ = instant::min();

@@ -1,0 +1,48 @@
+// What a master and its worker say to each other: messages of one size, none of which carries a text or a
+// path.
+#pragma once
+
+#include <naru/core/result.hpp>
+#include <naru/os/socket.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+namespace naru::program {
+
+enum class message_kind : std::uint32_t {
+    // the worker's
+    ready,     ///< it serves
+    reloaded,  ///< behind a reopen
+    drains,    ///< nobody else is to listen any more
+    ends,      ///< by itself, for a reason that it has told
+    alive,
+    open_log,  ///< answered by opened
+    // the master's
+    end,     ///< value: the signal
+    reopen,  ///< logs and certificates
+    retire,  ///< a successor serves
+    is_alive,
+    opened  ///< value: 0 and a descriptor, or an errno
+};
+
+struct message {
+    message_kind kind{};
+    std::int32_t value = 0;
+};
+
+/// Two ends of a SOCK_SEQPACKET connection, both closed by exec. Errors: errno's.
+result<std::pair<unique_descriptor, unique_descriptor>> make_channel() noexcept;
+
+/// False if it cannot be sent at once. `descriptor`: goes with it, if not -1.
+bool send_message(int channel, message what, int descriptor = -1) noexcept;
+
+struct received_message {
+    message what;
+    unique_descriptor descriptor;
+};
+/// The next one, waited for. Nothing: the other end is gone, or says what is no message.
+std::optional<received_message> receive_message(int channel) noexcept;
+
+}  // namespace naru::program

@@ -1,0 +1,204 @@
+#include "listeners.hpp"
+
+#include <naru/http/server/server.hpp>
+#include <naru/loop/environment.hpp>
+#include <naru/os/adopted.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <stdexcept>
+#include <utility>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace naru::program {
+
+namespace {
+
+constexpr int first_from_manager = 3;  // SD_LISTEN_FDS_START
+constexpr int most_from_manager = 1024;
+
+int number_of(std::string_view text, int otherwise) {
+    int value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return error == std::errc() && end == text.data() + text.size() ? value : otherwise;
+}
+
+std::string taken_from_environment(const char* name) {
+    const char* const found = std::getenv(name);
+    std::string text = found == nullptr ? std::string() : std::string(found);
+    ::unsetenv(name);
+    return text;
+}
+
+std::string_view next_word(std::string_view& text, char end) {
+    const std::size_t at = std::min(text.find(end), text.size());
+    const std::string_view word = text.substr(0, at);
+    text.remove_prefix(std::min(at + 1, text.size()));
+    return word;
+}
+
+bool is_ipv6(const http::endpoint& each) { return each.listen.host_text().find(':') != std::string::npos; }
+
+}  // namespace
+
+listeners& own_listeners() {
+    static listeners own;
+    return own;
+}
+
+void listeners::take_from_manager() {
+    const std::string process = taken_from_environment("LISTEN_PID");
+    const std::string count_text = taken_from_environment("LISTEN_FDS");
+    const std::string all_names = taken_from_environment("LISTEN_FDNAMES");
+    const int count = number_of(count_text, 0);
+    if (number_of(process, -1) != ::getpid() || count <= 0) return;  // for the process before us
+    if (count > most_from_manager)
+        throw std::runtime_error(fmt::format("LISTEN_FDS has {} sockets, and more than {} are too many",
+                                             count, most_from_manager));
+    std::string_view names = all_names;
+    for (int socket = first_from_manager; socket < first_from_manager + count; ++socket) {
+        const bool secure = next_word(names, ':').starts_with("https");
+        const auto listens = check_adopted(socket, socket_use::tcp_listener);
+        const auto where = environment::current().local_address(socket);
+        if (!listens || !where)
+            throw std::runtime_error(fmt::format("LISTEN_FDS: descriptor {} cannot be listened to: {}",
+                                                 socket,
+                                                 (listens ? where.error() : listens.error()).message()));
+        (void)::fcntl(socket, F_SETFD, FD_CLOEXEC);
+        (void)::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NONBLOCK);
+        const std::string name = where->text();
+        const auto same = std::ranges::find_if(
+            sets_, [&](const listener_set& each) { return each.name == name && each.secure == secure; });
+        if (same != sets_.end()) {
+            same->sockets.push_back(socket);
+        } else {
+            sets_.push_back({name, {socket}, true, secure});
+        }
+    }
+}
+
+serve_settings listeners::put_into(serve_settings settings) const {
+    std::vector<std::string> plain;
+    std::vector<std::string> secure;
+    for (const listener_set& each : sets_) {
+        if (each.from_outside) (each.secure ? secure : plain).push_back(each.name);
+    }
+    if (plain.empty() && secure.empty()) return settings;
+    settings.listen.reset();
+    settings.listen_tls.reset();
+    if (!plain.empty()) settings.listen = std::move(plain);
+    if (!secure.empty()) settings.listen_tls = std::move(secure);
+    return settings;
+}
+
+listener_set* listeners::unused(const http::endpoint& wanted, std::vector<bool>& used) noexcept {
+    const std::string name = wanted.listen.text();
+    used.resize(sets_.size());
+    for (std::size_t index = 0; index < sets_.size(); ++index) {
+        if (used[index] || sets_[index].name != name) continue;
+        used[index] = true;
+        return &sets_[index];
+    }
+    return nullptr;
+}
+
+void listeners::bind(const std::vector<http::endpoint>& wanted, const http::server_options& options) {
+    std::vector<bool> used;
+    std::vector<http::endpoint> missing;
+    for (const http::endpoint& each : wanted) {
+        if (unused(each, used) == nullptr) missing.push_back(each);
+    }
+    for (std::size_t index = used.size(); index-- > 0;) {
+        if (used[index]) continue;
+        for (const int socket : sets_[index].sockets)
+            ::close(socket);
+        sets_.erase(sets_.begin() + static_cast<std::ptrdiff_t>(index));
+    }
+    for (std::size_t at = 0; at < missing.size();) {
+        std::vector<http::endpoint> chain{missing[at++]};
+        while (at < missing.size() && missing[at].port_of_previous)
+            chain.push_back(missing[at++]);
+        bind_chain(chain, options);
+    }
+}
+
+// Those that have the port of the first.
+void listeners::bind_chain(const std::vector<http::endpoint>& chain, const http::server_options& options) {
+    std::vector<http::endpoint> bound = http::bind_endpoints(chain, options);
+    auto next = chain.begin();
+    for (http::endpoint& each : bound) {
+        while (bound.size() < chain.size() && std::next(next) != chain.end() &&
+               is_ipv6(*next) != is_ipv6(each))
+            ++next;  // it is not there
+        sets_.push_back({next->listen.text(), std::move(each.adopted)});
+        ++next;
+    }
+}
+
+std::vector<http::endpoint> listeners::give(std::vector<http::endpoint> wanted) {
+    std::vector<bool> used;
+    std::vector<http::endpoint> given;
+    for (http::endpoint& each : wanted) {
+        const listener_set* const found = unused(each, used);
+        if (found == nullptr && each.if_there) continue;
+        if (found == nullptr)
+            throw std::runtime_error(
+                fmt::format("cannot listen on {}: the server that runs does not; stop it and start it anew",
+                            each.listen.text()));
+        each.adopted = found->sockets;
+        each.outlives_server = found->from_outside;
+        given.push_back(std::move(each));
+    }
+    for (std::size_t index = 0; index < sets_.size(); ++index) {
+        if (used[index]) sets_[index].sockets.clear();
+    }
+    close();
+    return given;
+}
+
+std::string listeners::text() const {
+    std::string lines;
+    for (const listener_set& each : sets_)
+        lines += fmt::format("listen {} {} {} {}\n", fmt::join(each.sockets, ","), each.from_outside ? 1 : 0,
+                             each.secure ? 1 : 0, each.name);
+    return lines;
+}
+
+void listeners::add(std::string_view line) {
+    if (next_word(line, ' ') != "listen") return;
+    listener_set made;
+    std::string_view numbers = next_word(line, ' ');
+    while (!numbers.empty()) {
+        const int socket = number_of(next_word(numbers, ','), -1);
+        if (!check_adopted(socket, socket_use::tcp_listener)) return;
+        made.sockets.push_back(socket);
+    }
+    made.from_outside = next_word(line, ' ') == "1";
+    made.secure = next_word(line, ' ') == "1";
+    made.name = line;
+    if (!made.sockets.empty()) sets_.push_back(std::move(made));
+}
+
+void listeners::close_on_exec(bool close) const noexcept {
+    for (const listener_set& each : sets_) {
+        for (const int socket : each.sockets)
+            (void)::fcntl(socket, F_SETFD, close ? FD_CLOEXEC : 0);
+    }
+}
+
+void listeners::close() noexcept {
+    for (const listener_set& each : sets_) {
+        for (const int socket : each.sockets)
+            ::close(socket);
+    }
+    sets_.clear();
+}
+
+}  // namespace naru::program

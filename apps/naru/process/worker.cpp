@@ -1,0 +1,108 @@
+#include "worker.hpp"
+
+#include "listeners.hpp"
+
+#include <cerrno>
+#include <csignal>
+#include <stdexcept>
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+namespace naru::program {
+
+namespace {
+
+constexpr const char* has_ended = "";
+
+const char* name_of_signal(int number) noexcept {
+    switch (number) {
+        case SIGINT:
+            return "SIGINT";
+        case SIGQUIT:
+            return "SIGQUIT";
+        default:
+            return "SIGTERM";
+    }
+}
+
+}  // namespace
+
+worker_process::worker_process(unique_descriptor orders, unique_descriptor logs)
+    : orders_(std::move(orders)),
+      logs_(std::make_shared<log_channel>()),
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    logs_->end = std::move(logs);
+    if (!wake_) throw std::runtime_error("there is no descriptor left to begin with");
+}
+
+worker_process::~worker_process() {
+    if (retiring_.joinable()) retiring_.join();
+}
+
+std::vector<http::endpoint> worker_process::adopt(std::vector<http::endpoint> wanted) {
+    return own_listeners().give(std::move(wanted));
+}
+
+// The path is the master's, which has it from the same settings.
+http::log_opener worker_process::log_opener() {
+    return [logs = logs_](const std::string&) -> result<unique_descriptor> {
+        const std::lock_guard one(logs->mutex);
+        if (!send_message(logs->end.get(), {message_kind::open_log})) return fail_errno(EPIPE);
+        auto answer = receive_message(logs->end.get());
+        if (!answer || answer->what.kind != message_kind::opened) return fail_errno(EPIPE);
+        if (answer->what.value != 0) return fail_errno(answer->what.value);
+        if (!answer->descriptor) return fail_errno(EMFILE);
+        return std::move(answer->descriptor);
+    };
+}
+
+void worker_process::is_ready() { (void)send_message(orders_.get(), {message_kind::ready}); }
+
+void worker_process::is_draining() { (void)send_message(orders_.get(), {message_kind::drains}); }
+
+void worker_process::request(const char* why) noexcept {
+    if (*why != '\0') (void)send_message(orders_.get(), {message_kind::ends, 1});
+    own_request_.store(why, std::memory_order_release);
+    const std::uint64_t one = 1;
+    (void)::write(wake_.get(), &one, sizeof one);
+}
+
+std::string worker_process::wait(http::server& serving) {
+    pollfd looked_at[] = {{wake_.get(), POLLIN, 0}, {orders_.get(), POLLIN, 0}};
+    while (true) {
+        if (::poll(looked_at, 2, -1) < 0) continue;
+        if (looked_at[0].revents != 0) return own_request_.load(std::memory_order_acquire);
+        if (looked_at[1].revents == 0) continue;
+        const auto order = receive_message(orders_.get());
+        if (!order) return "the master is gone";
+        switch (order->what.kind) {
+            case message_kind::end:
+                return name_of_signal(order->what.value);
+            case message_kind::reopen:
+                reopen_();
+                (void)send_message(orders_.get(), {message_kind::reloaded});
+                break;
+            case message_kind::is_alive:
+                (void)send_message(orders_.get(), {message_kind::alive});
+                break;
+            case message_kind::retire:
+                if (retiring_.joinable()) break;
+                serving.retire();
+                retiring_ = std::thread([this, &serving] {
+                    serving.wait();
+                    request(has_ended);
+                });
+                break;
+            default:
+                break;
+        }
+    }
+}
+
+void worker_process::wait_for_end(http::server& serving) {
+    retiring_.joinable() ? retiring_.join() : serving.wait();
+}
+
+}  // namespace naru::program

@@ -1,0 +1,44 @@
+// A server that is a master's worker.
+#pragma once
+
+#include "channel.hpp"
+#include "surroundings.hpp"
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+namespace naru::program {
+
+class worker_process : public surroundings {
+ public:
+    /// Its ends of the two channels to the master.
+    worker_process(unique_descriptor orders, unique_descriptor logs);
+    ~worker_process() override;
+
+    void begin(std::function<void()> reopen) override { reopen_ = std::move(reopen); }
+    std::vector<http::endpoint> adopt(std::vector<http::endpoint> wanted) override;
+    http::log_opener log_opener() override;
+    void is_ready() override;
+    std::string wait(http::server& serving) override;
+    void request(const char* why) noexcept override;
+    void delay(std::chrono::milliseconds span) override { std::this_thread::sleep_for(span); }
+    void is_draining() override;
+    void wait_for_end(http::server& serving) override;
+
+ private:
+    struct log_channel {
+        std::mutex mutex;
+        unique_descriptor end;
+    };
+
+    unique_descriptor orders_;
+    std::shared_ptr<log_channel> logs_;
+    unique_descriptor wake_;  // an eventfd
+    std::atomic<const char*> own_request_{nullptr};
+    std::function<void()> reopen_;
+    std::thread retiring_;  // waits for the end of a server that has retired
+};
+
+}  // namespace naru::program

@@ -1,0 +1,316 @@
+#!/usr/bin/env python3
+"""The processes of `naru serve`: sockets that were passed to it, its manager, its worker, and the program that follows it.
+
+    processes_test.py PROGRAM [unittest arguments]
+"""
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import unittest
+
+import program_test
+from operations_test import eventually
+from program_test import PATIENCE, workers_of
+
+REQUEST = b"GET /hello.txt HTTP/1.1\r\nHost: a\r\n%s\r\n"
+ONCE = REQUEST % b"Connection: close\r\n"
+TWICE = REQUEST % b""
+
+
+def read_to_end(one):
+    answer = b""
+    while part := one.recv(65536):
+        answer += part
+    return answer
+
+
+def ask(port):
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as one:
+        one.sendall(ONCE)
+        return read_to_end(one)
+
+
+class Serving:
+    """`naru serve`; its lines on standard error are read as they come."""
+
+    def __init__(self, program, *arguments, **how):
+        self.process = subprocess.Popen([program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **how)
+        self.said = b""
+        self.changed = threading.Condition()
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+        self.line = self.process.stdout.readline().decode()
+        found = re.search(r"https?://[^/]*:(\d+)/", self.line)
+        if not found:
+            self.process.wait(PATIENCE)
+            self.__exit__()
+            raise AssertionError("no address: %r, %r" % (self.line, self.said))
+        self.port = int(found.group(1))
+
+    def read(self):
+        for line in self.process.stderr:
+            with self.changed:
+                self.said += line
+                self.changed.notify_all()
+
+    def says(self, text, times=1):
+        with self.changed:
+            return self.changed.wait_for(lambda: self.said.count(text) >= times, PATIENCE)
+
+    def tell(self, which):
+        self.process.send_signal(which)
+
+    def end(self, which=signal.SIGTERM):
+        self.tell(which)
+        return self.process.wait(PATIENCE)
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+        self.reader.join(PATIENCE)
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+
+class Case(program_test.Case):
+    def serve(self, *arguments, program=None, **how):
+        return Serving(program or program_test.PROGRAM, "serve", self.root, "--listen", "127.0.0.1:0", *arguments, **how)
+
+
+class Manager(Case):
+    """What starts it passes sockets, and is told."""
+
+    def passed(self, listeners, *arguments, names=None):
+        """The server with these as descriptors 3 and following, as systemd has it."""
+        def place():
+            copies = [os.dup(each) if each < 3 + len(listeners) else each for each in (one.fileno() for one in listeners)]
+            high = [os.dup2(each, 100 + number) for number, each in enumerate(copies)]
+            for number, each in enumerate(high):
+                os.dup2(each, 3 + number, inheritable=True)
+        words = " ".join(["LISTEN_PID=$$", "LISTEN_FDS=%d" % len(listeners)] + (["LISTEN_FDNAMES=%s" % names] if names else []))
+        return Serving("/bin/sh", "-c", words + ' exec "$0" "$@"', program_test.PROGRAM, "serve", self.root, *arguments,
+                       close_fds=False, preexec_fn=place)
+
+    def test_sockets_that_are_passed_are_listened_to_and_left_to_the_next(self):
+        for arguments in ((), ("--no-sandbox",), ("--threads", "3")):
+            with self.subTest(arguments=arguments), socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+                ports = [each.getsockname()[1] for each in (one, other)]
+                with self.passed((one, other), *arguments) as server:
+                    for port in ports:
+                        self.assertIn(":%d/" % port, server.line)
+                        self.assertTrue(ask(port).endswith(b"hello\n"))
+                    self.assertEqual(server.end(), 0)
+                with socket.create_connection(("127.0.0.1", ports[0]), PATIENCE) as waiting:
+                    waiting.sendall(ONCE)
+                    with self.passed((one, other), *arguments) as server:
+                        self.assertTrue(read_to_end(waiting).endswith(b"hello\n"))
+                        self.assertEqual(server.end(), 0)
+
+    def test_a_name_that_begins_with_https_is_tls(self):
+        with socket.create_server(("127.0.0.1", 0)) as plain, socket.create_server(("127.0.0.1", 0)) as secure:
+            with self.passed((plain, secure), "--tls-self-signed", names="http:https-public") as server:
+                self.assertIn("http://127.0.0.1:%d/ and https://127.0.0.1:%d/" % (plain.getsockname()[1], secure.getsockname()[1]), server.line)
+                self.assertEqual(server.end(), 0)
+
+    def test_what_does_not_listen_is_refused(self):
+        with socket.socket() as nothing, self.assertRaisesRegex(AssertionError, "LISTEN_FDS: descriptor 3 cannot be listened to"):
+            self.passed((nothing,))
+
+    def test_the_manager_is_told(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(os.path.join(self.scratch, "notify"))
+            manager.settimeout(PATIENCE)
+
+            def hears(begins):
+                while True:
+                    line = manager.recv(200).decode()
+                    if line.startswith(begins):
+                        return line
+                    self.assertEqual(line, "WATCHDOG=1")
+            for arguments in ((), ("--no-sandbox",)):
+                environment = dict(os.environ, NOTIFY_SOCKET=os.path.join(self.scratch, "notify"))
+                if not arguments:
+                    environment["WATCHDOG_USEC"] = "100000"
+                with self.serve(*arguments, env=environment) as server:
+                    hears("READY=1")
+                    if not arguments:
+                        hears("WATCHDOG=1")
+                        server.tell(signal.SIGHUP)
+                        self.assertRegex(hears("RELOADING=1"), r"^RELOADING=1\nMONOTONIC_USEC=\d+$")
+                        hears("READY=1")
+                    self.assertEqual(server.end(), 0)
+                    hears("STOPPING=1")
+
+
+class Worker(Case):
+    def test_one_that_dies_is_started_anew(self):
+        with self.serve("--threads", "2") as server:
+            for times in (1, 2):
+                (worker,) = workers_of(server.process.pid)
+                os.kill(worker, signal.SIGKILL)
+                self.assertTrue(server.says(b"the worker has ended by signal 9", times), server.said)
+                self.assertTrue(ask(server.port).endswith(b"hello\n"))
+                self.assertNotEqual(workers_of(server.process.pid), [worker])
+            self.assertEqual(server.end(), 0)
+
+    def test_it_ends_with_its_master(self):
+        with self.serve() as server:
+            (worker,) = workers_of(server.process.pid)
+            server.kill()
+            self.assertTrue(server.says(b"the master is gone: no new connections"))
+            self.assertTrue(eventually(lambda: not os.path.exists("/proc/%d" % worker) or self.is_zombie(worker)))
+
+    @staticmethod
+    def is_zombie(process):
+        with contextlib.suppress(OSError), open("/proc/%d/stat" % process) as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] == "Z"
+        return True
+
+    def test_a_log_is_not_written_through_a_link(self):
+        target = self.write("target", "")
+        link = os.path.join(self.scratch, "access.log")
+        os.symlink(target, link)
+        self.check_refused("serve", self.root, "--listen", "127.0.0.1:0", "--access-log", link, says="cannot write the access log")
+
+    def test_the_drain_waits_for_the_delay_and_a_second_signal_does_not(self):
+        for arguments in ((), ("--no-sandbox",)):
+            with self.subTest(arguments=arguments), self.serve("--drain-delay", "300", *arguments) as server:
+                server.tell(signal.SIGTERM)
+                self.assertTrue(ask(server.port).endswith(b"hello\n"))
+                self.assertTrue(eventually(lambda: server.tell(signal.SIGTERM) or server.process.poll() is not None))
+                self.assertEqual(server.process.returncode, 128 + signal.SIGTERM)
+        with self.serve("--drain-delay", "0.01") as server:
+            self.assertEqual(server.end(), 0)
+
+    def test_the_file_with_its_number(self):
+        path = os.path.join(self.scratch, "naru.pid")
+        with self.serve("--pid-file", path) as server:
+            with open(path) as file:
+                self.assertEqual(int(file.read()), server.process.pid)
+            self.assertEqual(server.end(), 0)
+        self.assertFalse(os.path.exists(path))
+        self.check_refused("serve", self.root, "--listen", "127.0.0.1:0", "--pid-file", os.path.join(self.scratch, "no/such"), says="cannot write .*no/such")
+
+
+class Upgrade(Case):
+    def setUp(self):
+        super().setUp()
+        self.program = os.path.join(self.scratch, "naru")
+        os.symlink(os.path.abspath(program_test.PROGRAM), self.program)
+
+    def load(self, port, stop, failures, answers):
+        """Connections with one request, and such with several."""
+        def client(requests):
+            while not stop.is_set():
+                try:
+                    with socket.create_connection(("127.0.0.1", port), PATIENCE) as one:
+                        for left in reversed(range(requests)):
+                            one.sendall(TWICE if left else ONCE)
+                            answer = b""
+                            while not answer.endswith(b"\r\n\r\nhello\n"):
+                                part = one.recv(65536)
+                                if not part:
+                                    raise ConnectionError("it ended behind %r" % answer)
+                                answer += part
+                            answers.append(1)
+                            if b"Connection: close" in answer:
+                                break
+                except OSError as failure:
+                    failures.append(repr(failure))
+        clients = [threading.Thread(target=client, args=(each,)) for each in (1, 1, 4)]
+        for each in clients:
+            each.start()
+        return clients
+
+    def test_ten_times_under_load_nobody_is_refused_or_reset(self):
+        pid_file = os.path.join(self.scratch, "naru.pid")
+        config = self.write("naru.toml", "threads = 1\n")
+        with self.serve("--config", config, "--pid-file", pid_file, program=self.program) as server:
+            master = server.process.pid
+            stop, failures, answers = threading.Event(), [], []
+            clients = self.load(server.port, stop, failures, answers)
+            for each in range(10):
+                before = workers_of(master)
+                self.write("naru.toml", "threads = %d\n" % (1 + (each + 1) % 3))
+                done = self.run_program("upgrade", "--pid-file", pid_file)
+                self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+                self.assertRegex(server.process.stdout.readline().decode(), r"serves .* %d thread" % (1 + (each + 1) % 3))
+                self.assertTrue(eventually(lambda: not set(before) & set(workers_of(master))), "the old one has ended")
+                self.assertIsNone(server.process.poll())
+                answered = len(answers)
+                self.assertTrue(eventually(lambda: len(answers) > answered + 5))
+            stop.set()
+            for each in clients:
+                each.join(PATIENCE)
+            self.assertEqual(failures, [])
+            self.assertEqual(len(workers_of(master)), 1)
+            self.assertEqual(server.end(), 0)
+
+    def test_a_program_that_does_not_serve_changes_nothing(self):
+        with self.serve("--threads", "1", program=self.program) as server:
+            workers = workers_of(server.process.pid)
+            os.remove(self.program)
+            for times, text in enumerate(("#!/bin/sh\nexit 3\n", "nothing that runs", None), 1):
+                if text is None:
+                    os.remove(self.program)
+                else:
+                    self.write("naru", text)
+                    os.chmod(self.program, 0o755)
+                server.tell(signal.SIGUSR2)
+                self.assertTrue(server.says(b"the new program has ended with status", times), server.said)
+                self.assertTrue(ask(server.port).endswith(b"hello\n"))
+                self.assertEqual(workers_of(server.process.pid), workers)
+            os.symlink(os.path.abspath(program_test.PROGRAM), self.program)
+            server.tell(signal.SIGUSR2)
+            self.assertIn("serves", server.process.stdout.readline().decode())
+            self.assertTrue(ask(server.port).endswith(b"hello\n"))
+            self.assertEqual(server.end(), 0)
+
+    def test_a_connection_that_is_open_goes_on_with_the_old_one(self):
+        with self.serve("--threads", "1", program=self.program) as server, \
+                socket.create_connection(("127.0.0.1", server.port), PATIENCE) as kept:
+            kept.sendall(TWICE)
+            self.assertTrue(kept.recv(4096).endswith(b"hello\n"))
+            (old,) = workers_of(server.process.pid)
+            server.tell(signal.SIGUSR2)
+            self.assertIn("serves", server.process.stdout.readline().decode())
+            self.assertIn(old, workers_of(server.process.pid))
+            closing = False
+            while not closing:  # it is told to retire in its own time
+                kept.sendall(TWICE)
+                answer = kept.recv(4096)
+                self.assertTrue(answer.endswith(b"hello\n"), answer)
+                closing = b"Connection: close" in answer
+            self.assertEqual(kept.recv(10), b"")
+            self.assertTrue(eventually(lambda: old not in workers_of(server.process.pid)))
+            self.assertEqual(server.end(), 0)
+
+    def test_who_is_no_server(self):
+        other = subprocess.Popen(["sleep", "100"])
+        try:
+            self.check_refused("upgrade", str(other.pid), says="no naru serve")
+            self.assertIsNone(other.poll())
+        finally:
+            other.kill()
+            other.wait()
+        self.check_refused("upgrade", says="which server")
+        self.check_refused("upgrade", "--pid-file", os.path.join(self.scratch, "none"), says="cannot read")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    program_test.PROGRAM = os.path.abspath(sys.argv.pop(1))
+    unittest.main()
