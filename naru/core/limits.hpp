@@ -32,6 +32,10 @@ inline constexpr unsigned buffers_ahead = 4;
 /// Accepted sockets kept for a listener whose owner is not accepting, before multishot accept is stopped.
 inline constexpr unsigned accepts_ahead = 64;
 
+/// Accepts that an acceptor keeps pending: connections taken in one round of a tick. More are left in the
+/// queue for the others who share the listener, and for what else the tick is for.
+inline constexpr std::size_t accepts_at_once = 16;
+
 /// Connections that an io_uring loop takes from the queue of a listener when its last accept is cancelled:
 /// those whom the kernel may have woken it for, and nobody else.
 inline constexpr unsigned accepts_at_stop = 4096;
@@ -95,14 +99,15 @@ inline constexpr std::size_t forward_turn = 256 * 1024;
 
 /// Bytes that one send_file call may move before the loop turns to other connections.
 inline constexpr std::size_t send_file_turn = 1024 * 1024;
+/// Bytes that all of them together may have moved in one tick before the others wait for the next one, and
+/// the calls of those who have waited: who has waited for longest goes first. So thousands of transfers at
+/// once, into send buffers that are empty, delay the rest of the loop no longer than a few do.
+inline constexpr std::size_t send_file_bytes_per_tick = 1024 * 1024;
+inline constexpr std::size_t send_files_per_tick = 16;
 
 /// Bytes that one call moves at most (read(2): Linux' MAX_RW_COUNT; elsewhere the lengths are of 31 bits).
 /// What is longer goes in parts, and an operation that ends with part of its memory used ends with this much.
 inline constexpr std::size_t bytes_per_call = 0x7fff'f000;
-/// Such turns behind the first that are had in one tick, by whoever has waited for longest: thousands of
-/// transfers at once delay the rest of the loop no longer than a few do.
-inline constexpr std::size_t send_files_per_tick = 16;
-
 /// Slices in one gathered send. IOV_MAX is 1,024; nobody has needed more than a few.
 inline constexpr std::size_t slices_per_send = 64;
 

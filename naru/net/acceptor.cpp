@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 namespace naru {
 
@@ -65,23 +66,43 @@ bool concerns_one_connection(std::error_code error) noexcept {
 
 acceptor::accept_operation::accept_operation(acceptor& of) noexcept
     : operation(operation_kind::accept,
-                [](operation& op) noexcept { static_cast<accept_operation&>(op).owner.on_accept(); }),
+                [](operation& op) noexcept {
+                    auto& ended = static_cast<accept_operation&>(op);
+                    ended.owner.on_accept(ended);
+                }),
       owner(of) {}
 
 acceptor::retry_timer::retry_timer(acceptor& of) noexcept
-    : timer([](timer& expired) noexcept {
-          acceptor& again = static_cast<retry_timer&>(expired).owner;
-          again.loop_.submit(again.accept_);
-      }),
+    : timer([](timer& expired) noexcept { static_cast<retry_timer&>(expired).owner.submit_all(); }),
       owner(of) {}
 
 acceptor::acceptor(loop& on, handle listener, const events& callbacks) noexcept
-    : loop_(on), events_(callbacks), accept_(*this), retry_(*this) {
-    accept_.target = listener;
-    accept_.flags = operation_flags::more;
+    : loop_(on),
+      events_(callbacks),
+      accepts_(make_operations(*this, std::make_index_sequence<limits::accepts_at_once>())),
+      retry_(*this) {
+    for (accept_operation& each : accepts_) {
+        each.target = listener;
+        each.flags = operation_flags::more;
+    }
 }
 
-void acceptor::start() noexcept { loop_.submit(accept_); }
+void acceptor::start() noexcept { submit_all(); }
+
+void acceptor::submit_all() noexcept {
+    for (accept_operation& each : accepts_) {
+        if (each.idle()) loop_.submit(each);
+    }
+}
+
+void acceptor::cancel_all() noexcept {
+    for (accept_operation& each : accepts_)
+        loop_.cancel(each);
+}
+
+bool acceptor::is_idle() const noexcept {
+    return std::ranges::all_of(accepts_, [](const accept_operation& each) { return each.idle(); });
+}
 
 void acceptor::stop() noexcept {
     if (stopping_) return;
@@ -89,31 +110,47 @@ void acceptor::stop() noexcept {
     loop_.disarm(retry_);
     // Also when nothing is pending (a pause, or a call from on_connection) the end is an operation's
     // completion: on_stopped never comes from inside stop.
-    if (accept_.idle()) loop_.submit(accept_);
-    loop_.cancel(accept_);
+    if (is_idle()) loop_.submit(accepts_.front());
+    cancel_all();
 }
 
-void acceptor::on_accept() noexcept {
-    if (!accept_.failed()) {
-        pause_ = duration(0);
-        in_vain_ = 0;
-        events_.on_connection(events_.context, handle::unpack(accept_.result));
-        if (!accept_.idle()) return;  // stopped by on_connection
-        loop_.submit(accept_);
-        if (stopping_) loop_.cancel(accept_);
-        return;
-    }
-    const std::error_code why = accept_.error();
-    if (stopping_) {
-        if (events_.on_stopped != nullptr) events_.on_stopped(events_.context);
-    } else if (is_shortage(why) || (concerns_one_connection(why) && ++in_vain_ % accepts_in_vain == 0)) {
+// While it stops an accept is cancelled until it is told that nobody is left (operation.hpp, rule 9).
+void acceptor::submit(accept_operation& each) noexcept {
+    loop_.submit(each);
+    if (stopping_) loop_.cancel(each);
+}
+
+void acceptor::on_accept(accept_operation& each) noexcept {
+    if (each.failed()) return on_failure(each, each.error());
+    pause_ = duration(0);
+    in_vain_ = 0;
+    events_.on_connection(events_.context, handle::unpack(each.result));
+    if (each.idle()) submit(each);  // else stopped by on_connection
+}
+
+void acceptor::on_failure(accept_operation& failed, std::error_code why) noexcept {
+    if (stopping_ || lost_) return end_if_idle();
+    const bool is_short = is_shortage(why);
+    if (is_short || concerns_one_connection(why)) {
+        if (retry_.armed()) return;  // the others' pause is its own, too
+        if (!is_short && ++in_vain_ % accepts_in_vain != 0) return submit(failed);
         pause_ = next_accept_pause(pause_);
         loop_.arm(retry_, saturating_add(clock::now(), pause_));
         if (events_.on_pause != nullptr) events_.on_pause(events_.context, why, pause_);
-    } else if (concerns_one_connection(why)) {
-        loop_.submit(accept_);
-    } else if (events_.on_failure != nullptr) {
-        events_.on_failure(events_.context, why);
+        return;
+    }
+    lost_ = why;
+    loop_.disarm(retry_);
+    cancel_all();
+    end_if_idle();
+}
+
+void acceptor::end_if_idle() noexcept {
+    if (!is_idle()) return;
+    if (stopping_) {
+        if (events_.on_stopped != nullptr) events_.on_stopped(events_.context);
+    } else if (const std::error_code why = std::exchange(lost_, {})) {
+        if (events_.on_failure != nullptr) events_.on_failure(events_.context, why);
     }
 }
 

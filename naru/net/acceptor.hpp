@@ -4,12 +4,18 @@
 #include <naru/core/clock.hpp>
 #include <naru/loop/loop.hpp>
 
+#include <array>
+#include <cstddef>
+#include <system_error>
+#include <utility>
+
 namespace naru {
 
-/// Keeps one accept pending on a listener. When the system is out of descriptors or memory (EMFILE, ENFILE,
-/// ENOBUFS, ENOMEM, or select's own limit) it waits, twice as long each time up to a second, instead of
-/// spinning; connections meanwhile queue in the kernel. A connection that was reset before it could be
-/// accepted (ECONNABORTED) is passed over. Pinned; stop must complete before it is destroyed.
+/// Keeps accepts pending on a listener, so that a burst of connections is taken in few ticks. When the system
+/// is out of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM, or select's own limit) it waits, twice
+/// as long each time up to a second, instead of spinning; connections meanwhile queue in the kernel. A
+/// connection that was reset before it could be accepted (ECONNABORTED) is passed over. Pinned; stop must
+/// complete before it is destroyed.
 class acceptor {
  public:
     struct events {
@@ -17,7 +23,8 @@ class acceptor {
         void (*on_connection)(void* context, handle connection) noexcept;
         /// Accepting pauses for `pause` because of `why`; called once a pause. Optional.
         void (*on_pause)(void* context, std::error_code why, duration pause) noexcept;
-        /// The listener has failed for good (it was closed, or never was one). Optional.
+        /// The listener has failed for good (it was closed, or never was one); nothing is pending any more.
+        /// Optional.
         void (*on_failure)(void* context, std::error_code why) noexcept;
         /// After stop: no more calls will come. Optional.
         void (*on_stopped)(void* context) noexcept;
@@ -38,20 +45,36 @@ class acceptor {
         explicit accept_operation(acceptor& of) noexcept;
         acceptor& owner;
     };
+    using accept_operations = std::array<accept_operation, limits::accepts_at_once>;
+    template <std::size_t>
+    static acceptor& same(acceptor& of) noexcept {
+        return of;
+    }
+    template <std::size_t... Each>
+    static accept_operations make_operations(acceptor& of, std::index_sequence<Each...> /*unused*/) noexcept {
+        return {{accept_operation(same<Each>(of))...}};
+    }
     struct retry_timer : timer {
         explicit retry_timer(acceptor& of) noexcept;
         acceptor& owner;
     };
 
-    void on_accept() noexcept;
+    void submit_all() noexcept;
+    void cancel_all() noexcept;
+    bool is_idle() const noexcept;
+    void submit(accept_operation& each) noexcept;
+    void on_accept(accept_operation& each) noexcept;
+    void on_failure(accept_operation& failed, std::error_code why) noexcept;
+    void end_if_idle() noexcept;
 
     loop& loop_;
     events events_;
-    accept_operation accept_;
+    accept_operations accepts_;
     retry_timer retry_;
     duration pause_{0};
     unsigned in_vain_ = 0;  // accepts that failed since one succeeded
     bool stopping_ = false;
+    std::error_code lost_;  // why the listener has failed for good, until that has been told
 };
 
 /// Whether an accept that failed like this is worth repeating after a pause: the system ran out of something.

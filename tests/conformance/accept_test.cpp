@@ -105,6 +105,33 @@ TEST_P(Accept, EveryConnectionArrivesOnce) {
     EXPECT_TRUE(list.pauses.empty());
 }
 
+// Who connects behind a thousand others waits for them, and not for as many ticks of what they ask for.
+TEST_P(Accept, ABurstIsTakenInFewTicks) {
+    const std::string& name = GetParam().name;
+    if (is_sqpoll(GetParam())) GTEST_SKIP() << "the kernel's thread accepts at its own pace, not by ticks";
+    if (name == "io_uring_single_accept" || name == "io_uring_single_shot" || name == "io_uring_tiny_ring")
+        GTEST_SKIP() << "the kernel is asked for one connection after another, or has room for a few";
+    std::vector<unique_descriptor> clients;
+    for (std::size_t each = 0; each < 4 * limits::accepts_at_once; ++each)
+        clients.push_back(connect_to(where_));
+    accepted_list list;
+    acceptor accepts(loop(), listener_, list.events());
+    accepts.start();
+    unsigned ticks_with_some = 0;
+    std::size_t before = 0;
+    ASSERT_TRUE(run_until([&] {
+        if (list.connections.size() > before) ++ticks_with_some;
+        before = list.connections.size();
+        return before == clients.size();
+    }));
+    EXPECT_LE(ticks_with_some, 8u);
+    for (const handle each : list.connections)
+        loop().close(each);
+    accepts.stop();
+    ASSERT_TRUE(run_until([&] { return list.stopped == 1; }));
+    EXPECT_EQ(list.connections.size(), clients.size());
+}
+
 TEST_P(Accept, SeveralAcceptsCompleteInOrder) {
     std::vector<std::unique_ptr<on_handle>> accepts;
     std::string order;

@@ -1,6 +1,7 @@
 // Sends: short writes continue, gathered slices arrive in order, errors are values and never signals.
 #include "support/conformance.hpp"
 
+#include <array>
 #include <vector>
 
 namespace naru::testing {
@@ -168,8 +169,43 @@ TEST_P(Send, AFileThatNeverHasToWaitHasOneTurnATick) {
     settle();
 }
 
+// Thousands of files that go into empty send buffers at once: a tick is no longer for that.
+TEST_P(Send, ManyFilesShareTheTurnOfATick) {
+    if (on_sim()) GTEST_SKIP() << speaks_to_the_system;
+    if (is_sqpoll(GetParam())) GTEST_SKIP() << "the kernel's thread submits at its own pace, not by ticks";
+    if (is_direct(GetParam())) GTEST_SKIP() << "a copy through a buffer is no turn of sendfile(2)";
+    constexpr std::uint64_t in_a_tick = limits::send_file_bytes_per_tick;
+    constexpr std::size_t count = 8;
+    const unique_descriptor file = file_with("");
+    checked(::ftruncate(file.get(), static_cast<off_t>(64 * in_a_tick)), "ftruncate");
+    std::array<any_send_file, count> sends;
+    for (any_send_file& each : sends) {
+        unique_descriptor sink(checked(::open("/dev/null", O_RDWR | O_NONBLOCK | O_CLOEXEC), "/dev/null"));
+        each.set(adopt(sink), file.get(), 0, 64 * in_a_tick);
+        loop().submit(each);
+    }
+    const auto moved = [&] {
+        std::uint64_t sum = 0;
+        for (const any_send_file& each : sends)
+            sum += each.progress;
+        return sum;
+    };
+    ticks(1);
+    for (std::size_t each = 0; each < 2 * count; ++each) {
+        const std::uint64_t before = moved();
+        ticks(1);
+        EXPECT_EQ(moved() - before, in_a_tick);
+    }
+    for (const any_send_file& each : sends)
+        EXPECT_GE(each.progress, 2 * in_a_tick);  // who has waited for longest goes first
+    for (const any_send_file& each : sends)
+        loop().close(each.target);
+    settle();
+}
+
 #else
 
+TEST_P(Send, ManyFilesShareTheTurnOfATick) { GTEST_SKIP() << "Windows has no sink that is polled"; }
 TEST_P(Send, AFileThatNeverHasToWaitHasOneTurnATick) { GTEST_SKIP() << "Windows has no sink that is polled"; }
 
 #endif

@@ -275,5 +275,71 @@ TEST(Encode, HostsHaveTheirOwn) {
     EXPECT_EQ(asked("none.example").find("Content-Encoding: gzip"), std::string::npos);
 }
 
+// ---------------------------------------------------------------------------------------- prepared answers
+
+TEST(Encode, PreparedAnswersAreEncodedOnce) {
+    http::prepared whole(200, "text/html", page(),
+                         "ETag: \"one\"\r\nVary: Origin\r\nAccept-Ranges: bytes\r\n");
+    whole.encode();
+    const http::prepared copy = whole;
+    http::site made;
+    made.get("/", [&whole](exchange& x) noexcept { x.respond(whole); })
+        .get("/copy", [&copy](exchange& x) -> task<> {
+            x.add("X-More", "yes");
+            x.respond(copy);
+            co_return;
+        });
+    http::test site(std::move(made));
+    for (const char* const path : {"/", "/copy"}) {
+        for (const coding which : codings) {
+            if (!http::can_encode(which)) continue;
+            const std::string name(http::name_of(which));
+            const auto got = site.ask("GET", path, "", accepts(name));
+            EXPECT_EQ(got.field("Content-Encoding"), name);
+            EXPECT_EQ(got.field("Content-Type"), "text/html");
+            EXPECT_EQ(got.field("Content-Length"), std::to_string(got.body.size()));
+            EXPECT_EQ(got.field("ETag"), "W/\"one\"");
+            EXPECT_EQ(got.field("Accept-Ranges"), "");
+            EXPECT_EQ(got.field("X-More"), std::string_view(path) == "/" ? "" : "yes");
+            EXPECT_LT(got.body.size(), page().size());
+            EXPECT_TRUE(decoded(name, got.body) == page());
+            const auto head = site.ask("HEAD", path, "", accepts(name));
+            EXPECT_EQ(head.field("Content-Length"), got.field("Content-Length"));
+        }
+        const auto plain = site.ask("GET", path, "", accepts("gzip;q=0"));
+        EXPECT_TRUE(plain.body == page());
+        EXPECT_EQ(plain.field("Content-Encoding"), "");
+        EXPECT_EQ(plain.field("ETag"), "\"one\"");
+        EXPECT_EQ(plain.field("Accept-Ranges"), "bytes");
+        if (http::can_encode(coding::gzip)) {
+            EXPECT_EQ(
+                std::ranges::count_if(plain.fields, [](const auto& each) { return each.first == "Vary"; }),
+                2);
+        }
+    }
+}
+
+TEST(Encode, PreparedAnswersThatStayAsTheyAre) {
+    http::prepared small(200, "text/html", "small");
+    http::prepared picture(200, "image/png", page());
+    http::prepared kept(200, "text/html", page(), "Cache-Control: no-transform\r\n");
+    http::prepared coded(200, "text/html", page(), "Content-Encoding: x-own\r\n");
+    http::prepared nothing(204, "", "");
+    for (http::prepared* const each : {&small, &picture, &kept, &coded, &nothing}) {
+        const unsigned status = each->status();
+        const std::string body(each->body());
+        each->encode();
+        EXPECT_EQ(each->status(), status);
+        EXPECT_TRUE(each->body() == body);
+        http::site made;
+        made.get("/", [each](exchange& x) noexcept { x.respond(*each); });
+        http::test site(std::move(made));
+        const auto got = site.ask("GET", "/", "", accepts("gzip, br, zstd"));
+        EXPECT_EQ(got.field("Content-Encoding"), each == &coded ? "x-own" : "");
+        EXPECT_EQ(got.field("Vary"), "");
+        EXPECT_TRUE(got.body == body);
+    }
+}
+
 }  // namespace
 }  // namespace naru::testing

@@ -2,6 +2,7 @@
 // leave.
 #include "fixture.hpp"
 
+#include <naru/coro/combine.hpp>
 #include <naru/coro/sleep.hpp>
 #include <naru/http/http.hpp>
 
@@ -130,6 +131,40 @@ TEST_P(handler_life_test, pieces_from_files) {
     other.send(get("/short"));
     (void)other.read_to_end();
     EXPECT_TRUE(other.was_reset());
+}
+#endif
+
+#if !defined(_WIN32)
+// What has ended before it stops the write when the head has gone and the file has not been begun.
+TEST_P(handler_life_test, a_stop_between_the_head_and_the_file) {
+    const std::string content(8'000'000, 'f');
+    files_.write("large", content);
+    const unique_descriptor file(::open((files_.path() / "large").c_str(), O_RDONLY | O_CLOEXEC));
+    const int descriptor = file.get();
+    std::error_code error;
+    std::binary_semaphore ended{0};
+    http::site site;
+    site.get("/stopped", [&, descriptor](exchange& x) -> task<> {
+        auto others = tcp_pair();
+        auto other = tcp_stream::adopt(x.home(), std::move(others.ours));
+        EXPECT_TRUE(other);
+        const auto writes = [&]() -> task<result<void>> {
+            auto wrote = co_await x.write_file(descriptor, 0, content.size());
+            error = wrote ? std::error_code() : wrote.error();
+            co_return wrote;
+        };
+        auto write = writes();
+        (void)co_await when_any(other->send("first"), std::move(write));
+        ended.release();
+    });
+    start(std::move(site));
+    client one = connect();
+    one.send(get("/stopped"));
+    EXPECT_LT(one.read_to_end().size(), content.size());
+    EXPECT_TRUE(one.was_reset());
+    ended.acquire();
+    EXPECT_EQ(error, std::errc::operation_canceled);
+    stop();
 }
 #endif
 

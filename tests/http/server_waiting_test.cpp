@@ -2,6 +2,8 @@
 // and holds none meanwhile. On every engine.
 #include "worker_fixture.hpp"
 
+#include <naru/coro/sync.hpp>
+
 namespace naru::testing {
 namespace {
 
@@ -178,6 +180,77 @@ TEST_P(waiting_test, it_does_not_wait_for_ever) {
     give_buffers_back();
     EXPECT_TRUE(comes_to(0)) << leased() - unused_;
     EXPECT_EQ(ask(get("/hello.txt")).body, hello);
+}
+
+/// Handlers that wait with no buffer, and want one when there is none.
+class waiting_handler_test : public waiting_test {
+ protected:
+    http::site site() const override {
+        http::site made = options_.site();
+        made.get("/silent",
+                 [this](http::exchange&) -> task<> {
+                     ++begun_;
+                     (void)co_await go_on_.wait();
+                 })
+            .post("/upload", [this](http::exchange& x) -> task<> {
+                ++begun_;
+                (void)co_await go_on_.wait();
+                auto body = co_await x.read();
+                x.respond(200, "text/plain", body ? body->text() : std::string_view("no body"));
+            });
+        return made;
+    }
+    /// When its handler waits.
+    void ask_handler(peer& one, std::string_view text) {
+        go_on_.reset();
+        const int before = begun_;
+        one.say(text);
+        ASSERT_TRUE(run_until([&] { return begun_ > before; }) && comes_to(0));
+    }
+    mutable async_event go_on_;
+    mutable int begun_ = 0;
+};
+NARU_ON_EVERY_ENGINE(waiting_handler_test);
+
+TEST_P(waiting_handler_test, one_that_gives_no_answer) {
+    peer one = known();
+    ask_handler(one, get("/silent"));
+    take_buffers(0);
+    go_on_.set();
+    let_it_run();
+    EXPECT_FALSE(has_come(one));
+    one.say(get("/hello.txt"));
+    give_buffers_back();
+    EXPECT_EQ(read(one).status, 500);
+    EXPECT_EQ(read(one).body, hello);
+    EXPECT_TRUE(comes_to(0)) << leased() - unused_;
+}
+
+TEST_P(waiting_handler_test, one_that_gives_no_answer_and_whose_client_leaves) {
+    for (const bool reset : {false, true}) {
+        peer one = known();
+        ask_handler(one, get("/silent"));
+        take_buffers(0);
+        go_on_.set();
+        let_it_run();
+        reset ? reset_connection(one.socket) : one.socket.reset();
+        let_it_run();
+        give_buffers_back();
+        EXPECT_TRUE(comes_to(0)) << leased() - unused_;
+        EXPECT_EQ(ask(get("/hello.txt")).body, hello);
+    }
+}
+
+TEST_P(waiting_handler_test, one_whose_client_waits_to_be_told_to_send) {
+    peer one = known();
+    ask_handler(one, request("POST", "/upload", "Expect: 100-continue\r\nContent-Length: 4\r\n"));
+    take_buffers(0);
+    go_on_.set();
+    EXPECT_EQ(read(one).status, 100);
+    give_buffers_back();
+    one.say("body");
+    EXPECT_EQ(read(one).body, "body");
+    EXPECT_TRUE(comes_to(0)) << leased() - unused_;
 }
 
 }  // namespace

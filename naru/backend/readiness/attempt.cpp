@@ -186,7 +186,7 @@ readiness_backend::attempt readiness_backend::try_send(record& of, operation& op
 readiness_backend::attempt readiness_backend::try_send_file(record& of, operation& op,
                                                             std::int64_t& result) noexcept {
     auto& transfer = static_cast<send_file_operation&>(op);
-    std::uint64_t turn = limits::send_file_turn;
+    std::uint64_t turn = file_bytes_left_ > 0 ? limits::send_file_turn : 0;
     while (transfer.remaining > 0) {
         if (turn == 0) return attempt::paused;
         const std::uint64_t wanted = std::min(transfer.remaining, turn);
@@ -198,8 +198,10 @@ readiness_backend::attempt readiness_backend::try_send_file(record& of, operatio
             return attempt::blocked;
         }
         if (result < 0) return attempt::finished;
-        transfer.advance(static_cast<std::uint64_t>(result));
-        turn -= static_cast<std::uint64_t>(result);
+        const auto sent = static_cast<std::uint64_t>(result);
+        transfer.advance(sent);
+        turn -= sent;
+        file_bytes_left_ -= std::min(file_bytes_left_, sent);
     }
     result = static_cast<std::int64_t>(transfer.progress);
     return attempt::finished;

@@ -131,7 +131,8 @@ class readiness_backend final : public backend {
     // Slots, each at most once in each list, so that with room for all slots no push allocates.
     std::vector<std::uint32_t> changed_;  // whose interest is to be looked at before the wait
     std::vector<std::uint32_t> starved_;
-    std::vector<std::uint32_t> paused_;   // a send_file has had its turn and goes on in the next tick
+    std::vector<std::uint32_t> paused_;  // a send_file has had its turn, or found none left in this tick
+    std::uint64_t file_bytes_left_ = limits::send_file_bytes_per_tick;  // for the send_files of this tick
     std::vector<std::uint32_t> scratch_;  // one of these while it is worked through
     std::vector<handle> knocking_;        // a connect has found the listener's queue full
     std::vector<handle> resumed_;         // knocking_ while it is worked through

@@ -342,7 +342,7 @@ void uring_backend::start(operation& op, operation_queue& done) noexcept {
 
 void uring_backend::wait(instant until, operation_queue& done) noexcept {
     if (!started_) start_ring();
-    if (!paused_.empty()) resume_paused(done);
+    resume_paused(done);
     watch_pool();
     if (!starved_.empty()) resume_starved(done);
     lent_.publish();

@@ -169,7 +169,7 @@ bool uring_backend::step_send_file(record& of, send_file_operation& op, std::int
     }
     if (op.backend_word != 0 && !is_installed(op.backend_word)) return step_copied_file(of, op, result);
     const int socket = op.backend_word != 0 ? installed_in(op.backend_word) : of.descriptor;
-    std::uint64_t turn = limits::send_file_turn;
+    std::uint64_t turn = file_bytes_left_ > 0 ? limits::send_file_turn : 0;
     while (op.remaining > 0) {
         if (turn == 0) {
             push_or_end(paused_, op.target);
@@ -182,8 +182,10 @@ bool uring_backend::step_send_file(record& of, send_file_operation& op, std::int
             return false;
         }
         if (result < 0) return true;
-        op.advance(static_cast<std::uint64_t>(result));
-        turn -= static_cast<std::uint64_t>(result);
+        const auto sent = static_cast<std::uint64_t>(result);
+        op.advance(sent);
+        turn -= sent;
+        file_bytes_left_ -= std::min(file_bytes_left_, sent);
     }
     result = static_cast<std::int64_t>(op.progress);
     return true;
@@ -240,20 +242,19 @@ void uring_backend::end_send_file(send_file_operation& op) noexcept {
     }
 }
 
-// Each send_file that had its turn has the next one.
+// Send_files that had their turn have the next one, who has waited for longest first.
 void uring_backend::resume_paused(operation_queue& done) noexcept {
-    const auto due =
-        paused_.begin() + static_cast<std::ptrdiff_t>(std::min(paused_.size(), limits::send_files_per_tick));
-    resumed_.assign(paused_.begin(), due);
-    paused_.erase(paused_.begin(), due);
-    for (const handle each : resumed_) {
-        record* of = records_.find(each);
+    file_bytes_left_ = limits::send_file_bytes_per_tick;
+    for (std::size_t due = std::min(paused_.size(), limits::send_files_per_tick);
+         due > 0 && file_bytes_left_ > 0; --due) {
+        const handle next = paused_.front();
+        paused_.erase(paused_.begin());
+        record* of = records_.find(next);
         if (of == nullptr || of->closing) continue;
         operation* op = of->writes.front();
         if (op != nullptr && op->kind == operation_kind::send_file && op->backend_bits == waiting)
             start_write(*of, done);
     }
-    resumed_.clear();
 }
 
 }  // namespace naru

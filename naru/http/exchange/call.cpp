@@ -403,10 +403,7 @@ void connection::call_ended() noexcept {
     if (phase_ == phase::closing) return finish_if_quiet();
     if (phase_ == phase::sending) return;  // see wrote_for_call
     worker_.loop_.disarm(*this);
-    if (!turn_->calls->x.answered_ && !output_room(head_room())) {
-        end_call();
-        return flush();
-    }
+    if (!turn_->calls->x.answered_ && !output_room(head_room())) return await_output(turn::step::call);
     go_on(finish_call());
 }
 

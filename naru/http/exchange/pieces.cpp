@@ -71,7 +71,12 @@ void connection::read_begins() noexcept {
     call& calls = *turn_->calls;
     if (std::exchange(calls.asks_continue, false)) {
         calls.continue_on_its_way = true;
-        append("HTTP/1.1 100 Continue\r\n\r\n");
+        constexpr std::string_view line = "HTTP/1.1 100 Continue\r\n\r\n";
+        if (phase_ == phase::serving && turn_->output == nullptr) {
+            add_piece(line);  // it has waited without a buffer, and needs none for this
+        } else {
+            append(line);
+        }
         if (phase_ == phase::serving) flush();
         return;
     }

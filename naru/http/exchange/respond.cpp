@@ -13,7 +13,6 @@
 #include <array>
 #include <cstring>
 #include <new>
-#include <stdexcept>
 #include <utility>
 
 #include <fmt/format.h>
@@ -44,33 +43,6 @@ void put_beginning(text_cursor& to, unsigned status, std::string_view date) noex
 }
 
 }  // namespace
-
-prepared::prepared(unsigned status, std::string_view content_type, std::string_view body,
-                   std::string_view fields)
-    : status_(status) {
-    if (!can_be_final(status)) throw std::invalid_argument("an answer's status is 200 to 599");
-    if (!is_field("Content-Type", content_type)) throw std::invalid_argument("a malformed content type");
-    for (std::string_view left = fields; !left.empty();) {
-        const std::size_t end = left.find("\r\n");
-        const std::string_view line = left.substr(0, end);
-        const std::size_t colon = line.find(':');
-        if (end == std::string_view::npos || colon == std::string_view::npos ||
-            !is_field(line.substr(0, colon), line.substr(colon + 1)))
-            throw std::invalid_argument(
-                "a malformed field in a prepared answer: want lines that end with CRLF");
-        left.remove_prefix(end + 2);
-    }
-    text_ = fmt::format("HTTP/1.1 {} {}{}", status, phrase_of(status), server_line);
-    date_offset_ = static_cast<std::uint32_t>(text_.size());
-    text_.append(date_length, ' ').append("\r\n");
-    if (!has_no_content(status)) {
-        if (!content_type.empty()) text_ += fmt::format("Content-Type: {}\r\n", content_type);
-        text_ += fmt::format("Content-Length: {}\r\n", body.size());
-    }
-    text_.append(fields).append("\r\n");
-    head_size_ = static_cast<std::uint32_t>(text_.size());
-    if (!has_no_content(status)) text_ += body;
-}
 
 // What is left of a body that a coroutine handler has not read is dropped if it is here already; else the
 // connection ends behind the answer.
@@ -188,9 +160,10 @@ void connection::answer_lines_dressed(exchange& x, unsigned status, std::span<co
     append_alone(std::move(text));
 }
 
-void connection::answer_prepared(exchange& x, const prepared& whole) noexcept {
+void connection::answer_prepared(exchange& x, const prepared& of) noexcept {
     turn& t = *turn_;
     const request_head& request = t.parser.head();
+    const prepared& whole = of.for_client(request, t.head);
     const std::string_view text = whole.text_;
     if (settle_body() && keep_alive_ && request.minor_version > 0 && request.method != method::head &&
         phase_ != phase::sending && !t.serves->has_hooks && x.fields_.empty() &&
@@ -203,8 +176,7 @@ void connection::answer_prepared(exchange& x, const prepared& whole) noexcept {
         log(whole.status_, whole.body().size());
         return;
     }
-    const std::size_t fields = whole.date_offset_ + date_length + 2;
-    const std::array lines{text.substr(fields, whole.head_size_ - 2 - fields), std::string_view(x.fields_)};
+    const std::array lines{whole.field_lines(), std::string_view(x.fields_)};
     answer_lines(x, whole.status_, lines, whole.body(), nullptr);
 }
 

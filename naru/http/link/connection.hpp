@@ -93,7 +93,7 @@ struct turn {
     std::uint32_t piece_count = 0;
     std::uint32_t next_piece = 0;
     bool lacks_buffer = false;  // part of the answer could not be written
-    enum class step : std::uint8_t { begin, body, answer, disk } resumes_at = step::begin;  // starved
+    enum class step : std::uint8_t { begin, body, answer, disk, call } resumes_at = step::begin;  // starved
     std::uint64_t sent = 0;           // bytes that sends which have ended have handed over
     std::uint32_t charged = 0;        // heap bytes that the worker counts
     std::size_t leaving = 0;          // of `held`, what the worker has been promised back
@@ -263,7 +263,7 @@ class connection : operation, timer {
     bool settle_body() noexcept;
     void answer_exchange(exchange& x, unsigned status, std::string_view type, std::string_view body,
                          std::string* owned) noexcept;
-    void answer_prepared(exchange& x, const prepared& whole) noexcept;
+    void answer_prepared(exchange& x, const prepared& of) noexcept;
     void answer_lines(exchange& x, unsigned status, std::span<const std::string_view> lines,
                       std::string_view body, std::string* owned) noexcept;
     void answer_lines_dressed(exchange& x, unsigned status, std::span<const std::string_view> lines,

@@ -156,6 +156,10 @@ bool connection::offer_output() noexcept {
             phase_ = phase::handling;
             go_on(handle_file());
             break;
+        case turn::step::call:
+            phase_ = phase::serving;
+            call_ended();
+            break;
     }
     return true;
 }

@@ -6,6 +6,7 @@
 #include <naru/http/server/worker.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -197,11 +198,19 @@ void connection::send_next() noexcept {
 void connection::on_sent(const operation& op) noexcept {
     if (phase_ == phase::closing) return finish_if_quiet();
     turn_->sent += op.progress;
+    call* const calls = turn_->calls;
+    const bool writes = calls != nullptr && calls->writer != nullptr;
+    const bool stopped = writes && calls->write_stopped;
     if (op.failed()) {
-        if (turn_->calls != nullptr && turn_->calls->writer != nullptr)
-            turn_->calls->writer->error = op.error();
+        if (writes) calls->writer->error = op.error();
         // Also a file that has got shorter: the promised length cannot be kept, so the connection must end.
-        if (op.result == outcome::end_of_file) reset_link();
+        if (op.result == outcome::end_of_file || stopped) reset_link();
+        return close();
+    }
+    // The stop came too late for this send: what stands behind it is not begun.
+    if (stopped && turn_->next_piece < turn_->piece_count) {
+        calls->writer->error = std::error_code(ECANCELED, errno_category());
+        reset_link();
         return close();
     }
     send_next();
