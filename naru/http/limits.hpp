@@ -195,6 +195,8 @@ inline constexpr std::size_t operator_log_bytes = 256 * 1024;
 /// it is emptied at most, where new connections cannot be kept out of it.
 inline constexpr auto accept_settle_time = 10ms;
 inline constexpr auto accept_drain_time = 2s;
+/// And how long the first request of a TLS connection is waited for.
+inline constexpr auto first_request_wait = 1000ms;
 
 // HTTP/2: what a connection may hold, and what its client may make us do. Past an allowance the connection
 // ends with GOAWAY(ENHANCE_YOUR_CALM) that says which.

@@ -43,12 +43,12 @@ LISTED = 1500
 
 
 class Server:
-    def __init__(self, program, engine, root, scratch, *arguments):
+    def __init__(self, program, engine, root, scratch, *arguments, threads=1, **how):
         self.errors = open(os.path.join(scratch, "stderr"), "w+b")
         self.process = subprocess.Popen(
-            [program, "serve", root, "--listen", "127.0.0.1:0", "--engine", engine, "--threads", "1", "--h2c",
+            [program, "serve", root, "--listen", "127.0.0.1:0", "--engine", engine, "--threads", str(threads), "--h2c",
              "--listen-tls", "127.0.0.1:0", "--tls-self-signed", *arguments],
-            stdout=subprocess.PIPE, stderr=self.errors)
+            stdout=subprocess.PIPE, stderr=self.errors, **how)
         ready, _, _ = select.select([self.process.stdout], [], [], START_SECONDS)
         line = self.process.stdout.readline().decode() if ready else ""
         found = re.findall(r"https?://127\.0\.0\.1:(\d+)/", line)

@@ -342,6 +342,27 @@ TEST_P(ServerTls, DrainsWithAWord) {
     server_->wait();
 }
 
+// To the client its handshake may have ended before the server has got all of it. It is waited for, for so
+// long; who was not running for that long tries again.
+TEST_P(ServerTls, AFirstRequestBehindADrainIsAnswered) {
+    for (bool answered = false; !answered;) {
+        start();
+        tls_client one = connect_by_tls();
+        const auto begun = std::chrono::steady_clock::now();
+        server_->drain();
+        try {
+            EXPECT_EQ(one.ask(get("/hello.txt")).body, hello);
+            EXPECT_EQ(one.read_to_end(), "");
+            EXPECT_TRUE(one.is_whole());
+            answered = true;
+        } catch (const std::exception& failure) {
+            ASSERT_GE(std::chrono::steady_clock::now() - begun, http::limits::first_request_wait)
+                << failure.what();
+        }
+        stop();
+    }
+}
+
 TEST_P(ServerTls, OnSeveralThreads) {
     for (const bool shared : {false, true}) {
         options_.threads = 2;

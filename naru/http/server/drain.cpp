@@ -176,7 +176,13 @@ void connection::drain() noexcept {
     if (worker_.retiring_ && phase_ != phase::multiplexed) return;  // its next answer is its last
     keep_alive_ = false;
     if (phase_ == phase::multiplexed) return session_->drain();
-    if (phase_ == phase::idle) worker_.loop_.cancel(*this);  // ends in on_received, with data if it was there
+    if (phase_ != phase::idle) return;
+    // To its client a TLS handshake has ended before we have all of it: the first request is on its way.
+    if (!asked_ && is_secure()) {
+        const instant latest = saturating_add(worker_.loop_.now(), limits::first_request_wait);
+        return worker_.loop_.arm(*this, armed() ? std::min(deadline, latest) : latest);
+    }
+    worker_.loop_.cancel(*this);  // ends in on_received, with data if it was there
 }
 
 }  // namespace naru::http
