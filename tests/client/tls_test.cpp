@@ -45,6 +45,8 @@ class ClientTls : public client_conformance {
     }
     void TearDown() override {
         end_client();
+        // A connection that is still there the server would wait for.
+        if (loop_ != nullptr) (void)run_until([this] { return loop().in_flight() == 0; }, 60s);
         server_.reset();
         client_conformance::TearDown();
     }

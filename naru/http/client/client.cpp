@@ -2,6 +2,7 @@
 
 #include <naru/coro/deadline.hpp>
 #include <naru/coro/offload.hpp>
+#include <naru/http/client/http2_stream.hpp>
 #include <naru/os/resolve_name.hpp>
 
 #include <algorithm>
@@ -143,27 +144,48 @@ task<client_result<client_answer>> client::ask(work& job) {
     }
     connection_pool::turn turn = std::move(*got);
     const bool again = job.request.is_idempotent() && !job.request.is_streamed();
-    bool kept = turn.take_kept(again);
-    while (true) {
-        if (!kept) {
-            auto connected = co_await connect(job, turn);
-            if (!connected) co_return std::unexpected(std::move(connected.error()));
-        }
+    bool fresh = false;  // the connection is not to be one that was kept
+    for (unsigned tries = 1;; ++tries) {
+        auto kept = co_await reach(job, turn, again, fresh);
+        if (!kept) co_return std::unexpected(std::move(kept.error()));
         record.peer = turn->peer();
         auto done = co_await exchange(job, *turn.operator->());
         // Between two requests the peer may end a connection whenever it likes, also while the next one is on
         // its way: without a word, or with a 408, which then answers nothing (RFC 9110, section 15.5.9). On a
-        // fresh one that is no excuse.
-        const bool ended_before =
-            kept && (done ? turn->head().status == 408 : !turn->answered() && is_end(done.error().error));
+        // fresh one that is no excuse. With HTTP/2 it says which requests it has not looked at: those are
+        // good for another try, whatever they are (RFC 9113, section 8.7), unless a part of them is gone.
+        const http2_stream* const stream = http2_stream::find(loop_, turn->native());
+        const bool has_ended = !done && !turn->answered() &&
+                               (stream != nullptr ? stream->was_lost() : is_end(done.error().error));
+        const bool ended_before = *kept && !fresh && (has_ended || (done && turn->head().status == 408));
         if (done && !(ended_before && again)) break;
+        const bool was_refused = !done && stream != nullptr && stream->was_refused();
         turn.close();
-        if (!ended_before || !again) co_return std::unexpected(std::move(done.error()));
-        kept = false;
+        if (was_refused) {
+            done.error().maybe_processed = record.maybe_processed = false;
+            if (!job.request.is_streamed() && tries < limits::client_tries) continue;
+        }
+        if (was_refused || !ended_before || !again) co_return std::unexpected(std::move(done.error()));
+        fresh = true;
     }
-    if (job.at.secure()) keep_session(job.at, turn->native());
+    if (job.at.secure()) {
+        const http2_stream* const stream = http2_stream::find(loop_, turn->native());
+        keep_session(job.at, stream != nullptr ? stream->connection() : turn->native());
+    }
     const bool decode = options_.decompress && !job.request.has_field("accept-encoding");
     co_return client_answer(std::move(turn), std::move(record), options_, pool_.strings(), decode);
+}
+
+/// A stream, a connection that was kept, or a fresh one; the result says whether it was there before.
+task<client_result<bool>> client::reach(work& job, connection_pool::turn& turn, bool again, bool fresh) {
+    if (turn.take_stream()) co_return true;
+    auto may_connect = co_await with_deadline(job.record.by(options_.timeouts.wait), turn.wait_to_connect());
+    if (!may_connect) co_return job.record.failure(client_step::wait, may_connect.error());
+    if (turn.take_stream()) co_return true;
+    if (!fresh && turn.take_kept(again)) co_return true;
+    auto connected = co_await connect(job, turn);
+    if (!connected) co_return std::unexpected(std::move(connected.error()));
+    co_return false;
 }
 
 task<client_result<std::vector<address>>> client::addresses(work& job) {
@@ -195,7 +217,12 @@ task<client_result<void>> client::connect(work& job, connection_pool::turn& turn
                 auto secured = co_await secure(job.record, job.at, *stream);
                 if (!secured) co_return std::unexpected(std::move(secured.error()));
             }
-            turn.adopt(client_connection::pointer(new client_connection(std::move(*stream), each)));
+            if (job.at.secure() && chose_http2(stream->native())) {
+                const auto adopted = turn.adopt_link(std::move(*stream), each);
+                if (!adopted) co_return job.record.failure(client_step::connect, adopted.error());
+            } else {
+                turn.adopt(client_connection::pointer(new client_connection(std::move(*stream), each)));
+            }
             co_return client_result<void>();
         }
         last = stream.error();
@@ -226,6 +253,8 @@ task<client_result<void>> client::exchange(work& job, client_connection& on) {
     }
     if (on.has_head()) co_return client_result<void>();
     if (on.head_is_bad()) co_return record.failure(client_step::head, EBADMSG, on.problem());
+    if (const http2_stream* const stream = http2_stream::find(loop_, on.native()); stream != nullptr)
+        co_return record.failure(client_step::head, on.end(), words_of(*stream, on.end()));
     const bool quietly = on.end() == errc::end_of_stream;
     co_return record.failure(client_step::head, on.end(),
                              quietly ? "the connection was ended without an answer" : "");
@@ -280,11 +309,16 @@ task<result<void>> client::send_stream(work& job, client_connection& on, stop_sc
             co_return fail_errno(EMSGSIZE);
         }
         if (piece->empty()) break;
-        const std::string line = size ? std::string() : chunk_line(piece->size());
-        auto sent = co_await send_bytes(job, on, sending, line, *piece, size ? "" : "\r\n");
+        const bool chunked = !size && !on.carries_one();
+        const std::string line = chunked ? chunk_line(piece->size()) : std::string();
+        auto sent = co_await send_bytes(job, on, sending, line, *piece, chunked ? "\r\n" : "");
         if (!sent) co_return sent;
     }
     if (size) co_return result<void>();
+    if (on.carries_one()) {
+        on.end_body();
+        co_return result<void>();
+    }
     co_return co_await send_bytes(job, on, sending, "0\r\n\r\n", {}, {});
 }
 

@@ -6,7 +6,8 @@
 //     auto whole = co_await answer->for_each([&](naru::bytes_view piece) { use(piece); });
 //     if (!whole) report(whole.error().text());  // half a body is never taken for a whole one
 //
-// Speaks HTTP/1.1, in clear text and over TLS. See docs/http-client.md.
+// Speaks HTTP/1.1, in clear text and over TLS, and HTTP/2 over TLS where the server chooses it. See
+// docs/http-client.md.
 #pragma once
 
 #include <naru/coro/task.hpp>
@@ -55,10 +56,12 @@ class client {
     task<client_result<client_answer>> follow(work& job);
     client_result<bool> redirect(work& job, const client_answer& answer);
     task<client_result<client_answer>> ask(work& job);
+    task<client_result<bool>> reach(work& job, connection_pool::turn& turn, bool again, bool fresh);
     task<client_result<void>> connect(work& job, connection_pool::turn& turn);
     task<client_result<std::vector<address>>> addresses(work& job);
     // client_tls.cpp
     task<client_result<void>> secure(const request_record& record, const http::url& at, tcp_stream& stream);
+    bool chose_http2(handle connection) const noexcept;
     void keep_session(const http::url& at, handle connection);
     task<client_result<void>> exchange(work& job, client_connection& on);
     task<result<void>> send(work& job, client_connection& on, stop_scope& sending);

@@ -1,6 +1,7 @@
 #include <naru/http/client/client_answer.hpp>
 
 #include <naru/coro/deadline.hpp>
+#include <naru/http/client/http2_stream.hpp>
 #include <naru/http/message/fields.hpp>
 
 #include <algorithm>
@@ -44,6 +45,12 @@ bool append(std::string& whole, std::string_view piece) noexcept {
     } catch (const std::bad_alloc&) {
         return false;
     }
+}
+
+std::string why_cut(const client_connection& on, std::error_code end) {
+    if (const http2_stream* const stream = http2_stream::find(on.home(), on.native()); stream != nullptr)
+        return words_of(*stream, end);
+    return end == errc::end_of_stream ? "the connection was ended in the middle of the body" : "";
 }
 
 }  // namespace
@@ -134,9 +141,7 @@ task<client_result<std::string_view>> client_answer::read_raw() {
             whole_ = turn_->end_of_body();
             if (!whole_) {
                 const std::error_code end = turn_->end();
-                co_return fails(end, end == errc::end_of_stream
-                                         ? "the connection was ended in the middle of the body"
-                                         : "");
+                co_return fails(end, why_cut(*turn_.operator->(), end));
             }
         }
         if (whole_) {

@@ -6,8 +6,8 @@ namespace naru::http {
 
 using outcome = response_reader::outcome;
 
-client_connection::client_connection(tcp_stream stream, const address& peer) noexcept
-    : loop_(stream.home()), stream_(std::move(stream)), peer_(peer) {}
+client_connection::client_connection(tcp_stream stream, const address& peer, bool carries_one) noexcept
+    : loop_(stream.home()), stream_(std::move(stream)), peer_(peer), carries_one_(carries_one) {}
 
 void client_connection::retire_now() noexcept {
     loop_.disarm(idle_deadline_);
@@ -25,7 +25,7 @@ void client_connection::receive() noexcept {
 }
 
 bool client_connection::can_be_kept() const noexcept {
-    return body_ended_ && sent_whole_ && reader_.keep_alive() && input_.empty() && !ended_;
+    return !carries_one_ && body_ended_ && sent_whole_ && reader_.keep_alive() && input_.empty() && !ended_;
 }
 
 void client_connection::idle(void* owner, ended_function on_end, instant until) noexcept {

@@ -25,7 +25,7 @@ namespace naru::http {
 class client_connection {
  public:
     /// Takes a connected stream over. Lives on the heap, in a `pointer`.
-    client_connection(tcp_stream stream, const address& peer) noexcept;
+    client_connection(tcp_stream stream, const address& peer, bool carries_one = false) noexcept;
 
     /// Closes, and frees the memory when its receive has ended.
     struct retire {
@@ -34,8 +34,13 @@ class client_connection {
     using pointer = std::unique_ptr<client_connection, retire>;
 
     const address& peer() const noexcept { return peer_; }
+    loop& home() const noexcept { return loop_; }
     /// For what stands before its socket.
     handle native() const noexcept { return stream_.native(); }
+    /// An HTTP/2 stream: it carries one request, and a body of unknown length without chunks.
+    bool carries_one() const noexcept { return carries_one_; }
+    /// Of such: the body has ended.
+    void end_body() noexcept { (void)stream_.shutdown_send(); }
     /// Whether it has carried an answer: then the peer may be about to close it.
     bool reused() const noexcept { return answers_ > 0; }
 
@@ -156,6 +161,7 @@ class client_connection {
     bool sent_whole_ = false;
     bool keep_alive_said_ = false;
     bool body_ended_ = false;
+    const bool carries_one_;
 };
 
 class [[nodiscard]] client_connection::arrival_request : public request<arrival_request> {

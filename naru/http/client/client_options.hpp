@@ -37,6 +37,8 @@ struct client_options {
     client_timeouts timeouts;
     std::size_t connections = limits::client_connections;
     std::size_t connections_per_origin = limits::connections_per_origin;
+    bool http2 = true;  ///< with https, where the server chooses it (ALPN)
+    std::size_t streams_per_origin = limits::client_streams;  ///< requests at once on an HTTP/2 connection
     std::size_t waiting_requests = limits::waiting_requests;
     duration idle_time = limits::client_idle_time;  ///< a connection is kept so long between two requests;
                                                     ///< 0: each request has a connection of its own

@@ -23,8 +23,10 @@ task<client_result<void>> client::secure(const request_record& record, const htt
     if (tls_ == nullptr) tls_ = std::make_shared<tls_state>();
     if (!tls_->context) {
         using made_context = std::expected<tls_context, std::string>;
-        auto make = [how = options_.tls]() mutable -> result<std::shared_ptr<made_context>> {
+        auto make = [how = options_.tls,
+                     http2 = options_.http2]() mutable -> result<std::shared_ptr<made_context>> {
             how.protocols = {"http/1.1"};
+            if (http2) how.protocols.insert(how.protocols.begin(), "h2");
             return std::make_shared<made_context>(tls_context::client(how));  // reads the system's roots
         };
         auto made =
@@ -46,6 +48,11 @@ task<client_result<void>> client::secure(const request_record& record, const htt
     if (done) co_return client_result<void>();
     const std::error_code why = tls_layer::find(loop_, *layered)->failure();
     co_return record.failure(client_step::tls, why ? why : done.error());
+}
+
+bool client::chose_http2(handle connection) const noexcept {
+    const tls_layer* const layer = tls_layer::find(loop_, connection);
+    return layer != nullptr && layer->engine().protocol() == "h2";
 }
 
 /// With TLS 1.3 the server has sent it by the time of its first answer.

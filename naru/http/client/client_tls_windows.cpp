@@ -13,6 +13,7 @@ task<client_result<void>> client::secure(const request_record& record, const htt
                              "https is not built into this client; use http");
 }
 
+bool client::chose_http2(handle /*connection*/) const noexcept { return false; }
 void client::keep_session(const http::url& /*at*/, handle /*connection*/) {}
 
 }  // namespace naru::http
