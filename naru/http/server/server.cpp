@@ -2,6 +2,7 @@
 
 #include <naru/coro/sleep.hpp>
 #include <naru/http/server/access_log.hpp>
+#include <naru/http/server/local_listener.hpp>
 #include <naru/http/server/worker.hpp>
 #include <naru/http/site/site_data.hpp>
 #include <naru/loop/environment.hpp>
@@ -64,7 +65,8 @@ listen_options tcp_options(const server_options& options) {
 struct bound_address {
     address where;  // with the port that was chosen for port 0
     std::vector<unique_descriptor> sockets;
-    std::shared_ptr<tls_credentials> tls = nullptr;
+    connection_terms terms = {};
+    std::optional<local_listener> local = std::nullopt;  // in place of all of that
 };
 
 address with_port(const address& of, std::uint16_t port) {
@@ -112,13 +114,21 @@ std::vector<bound_address> bind_all(const std::vector<endpoint>& wanted, const l
     bool has_previous = false;
     for (std::size_t index = 0; index < wanted.size(); ++index) {
         const endpoint& each = wanted[index];
+        if (each.listen.local) {
+            auto local = listen_locally(*each.listen.local, each.mode, listening.backlog, count);
+            if (!local) throw std::runtime_error(describe_local_refusal(*each.listen.local, local.error()));
+            has_previous = false;
+            std::vector<unique_descriptor> sockets = std::move(local->sockets);
+            all.push_back({{}, std::move(sockets), {each.tls, each.proxy_protocol}, std::move(*local)});
+            continue;
+        }
         const bool follows = each.port_of_previous && each.listen.port() == 0 && has_previous;
         const address where =
             follows ? with_port(each.listen, all.back().where.port()) : address(each.listen);
         auto bound = bind_one(where, listening, count, alone);
         has_previous = bound.has_value();
         if (bound) {
-            bound->tls = each.tls;
+            bound->terms = {each.tls, each.proxy_protocol};
             all.push_back(std::move(*bound));
         } else if (follows && bound.error() == std::errc::address_in_use && ++choices < port_choices) {
             all.pop_back();
@@ -131,17 +141,30 @@ std::vector<bound_address> bind_all(const std::vector<endpoint>& wanted, const l
     return all;
 }
 
+unix_address local_address_of(std::string_view text) {
+    const auto where = unix_address::parse(text);
+    if (!where)
+        throw std::invalid_argument(
+            fmt::format("cannot listen on unix:{}: want unix:PATH or unix:@NAME, of {} bytes at most", text,
+                        unix_address::longest));
+    return *where;
+}
+
 address address_of(std::string_view text) {
     const auto where = address::parse(text);
     if (!where)
         throw std::invalid_argument(fmt::format(
-            "cannot listen on {}: want ADDRESS:PORT, such as 127.0.0.1:8080 or [::1]:8080", text));
+            "cannot listen on {}: want ADDRESS:PORT, such as 127.0.0.1:8080 or [::1]:8080, or unix:PATH",
+            text));
     return *where;
 }
 
 }  // namespace
 
-endpoint_address::endpoint_address(std::string_view text) : address(address_of(text)) {}
+endpoint_address::endpoint_address(std::string_view text)
+    : address(text.starts_with("unix:") ? address() : address_of(text)) {
+    if (text.starts_with("unix:")) local = local_address_of(text.substr(5));
+}
 
 struct server::shard {
     naru::loop* own_loop = nullptr;
@@ -157,6 +180,8 @@ struct server::state {
     naru::engine engine = naru::engine::automatic;
     std::string engine_reason;
     std::vector<address> local;
+    std::vector<naru::endpoint> local_endpoints;
+    std::vector<socket_file> socket_files;  // removed when nobody is to connect any more
     std::vector<bool> secure;
     std::optional<loop_group> loops;  // destroyed after the connections, which end in them
     std::deque<shard> shards;
@@ -187,6 +212,12 @@ server::server(http::site site, std::vector<endpoint> endpoints, server_options 
         };
     s.site = std::move(site).take();
     s.endpoints = std::move(endpoints);
+    for (const endpoint& each : s.endpoints) {
+        if (each.proxy_protocol && s.options.trusted_proxies == nullptr)
+            throw std::runtime_error(
+                "the PROXY protocol is taken from trusted proxies alone: say who they are "
+                "(--trusted-proxy, server_options::trusted_proxies)");
+    }
     if (s.options.access_log) s.log.emplace(*s.options.access_log, s.options.report);
     s.blocking.emplace();
     s.make_shards();
@@ -220,14 +251,16 @@ void server::state::make_shards() {
 void server::state::listen() {
     const bool share = shards.size() > 1 && !options.shared_listener;
     auto bound = bind_all(endpoints, tcp_options(options), share ? shards.size() : 1, shards.size() > 1);
-    for (auto& [where, sockets, tls] : bound) {
+    for (auto& [where, sockets, terms, of_the_host] : bound) {
         local.push_back(where);
-        secure.push_back(tls != nullptr);
+        local_endpoints.push_back(of_the_host ? naru::endpoint(of_the_host->where) : naru::endpoint(where));
+        if (of_the_host && of_the_host->file) socket_files.push_back(std::move(*of_the_host->file));
+        secure.push_back(terms.tls != nullptr);
         for (std::size_t index = 0; index < sockets.size(); ++index) {
             const auto attached = shards[index].own_loop->attach(sockets[index].release(),
                                                                  descriptor_kind::listener, ownership::own);
             if (!attached) throw std::runtime_error(listen_error(where, attached.error()));
-            shards[index].listeners.push_back({*attached, tls});
+            shards[index].listeners.push_back({*attached, terms});
         }
     }
     std::vector<http::worker*> others;
@@ -272,6 +305,8 @@ void server::drain() { state_->drain(); }
 
 void server::state::drain() noexcept {
     if (draining.exchange(true)) return;
+    for (socket_file& each : socket_files)
+        each.remove();
     for (shard& each : shards) {
         if (!started || each.listeners.empty()) continue;  // without a listener: by the one that has it
         each.own_worker->drain_soon();
@@ -318,6 +353,9 @@ bool server::has_failed() const noexcept { return state_->failed; }
 naru::engine server::engine() const noexcept { return state_->engine; }
 const std::string& server::engine_reason() const noexcept { return state_->engine_reason; }
 const std::vector<address>& server::addresses() const noexcept { return state_->local; }
+const std::vector<naru::endpoint>& server::local_endpoints() const noexcept {
+    return state_->local_endpoints;
+}
 bool server::is_secure(std::size_t which) const noexcept { return state_->secure[which]; }
 address server::local_address() const noexcept { return state_->local.front(); }
 
