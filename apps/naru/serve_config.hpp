@@ -2,7 +2,9 @@
 #pragma once
 
 #include <naru/http/handlers/files.hpp>
+#include <naru/http/middleware/password_auth.hpp>
 #include <naru/http/server/server_options.hpp>
+#include <naru/os/network.hpp>
 #include <naru/stream/tls/tls_context.hpp>
 
 #include <chrono>
@@ -50,6 +52,14 @@ struct serve_settings {
     std::optional<int> user_timeout;
     std::optional<int> send_buffer;
     std::optional<int> receive_buffer;
+    std::optional<std::vector<std::string>> trusted_proxy;
+    std::optional<std::string> forwarded_by;
+    std::optional<std::vector<std::string>> allow;
+    std::optional<std::vector<std::string>> deny;
+    std::optional<std::string> basic_auth;
+    std::optional<std::string> basic_auth_realm;
+    std::optional<std::string> request_rate;
+    std::optional<std::string> connection_rate;
 };
 
 /// Reads a TOML file with the flags' names as keys. Throws std::runtime_error that names file, line and key.
@@ -68,6 +78,11 @@ struct serve_plan {
     bool redirect_http = false;  ///< what comes in clear text is sent to the first of tls_endpoints
     std::optional<unsigned> hsts;
     http::server_options options;
+    std::vector<network> allowed;
+    std::vector<network> denied;
+    std::optional<http::rate> request_rate;
+    std::optional<http::password_file> passwords;
+    http::password_options password;
 };
 
 /// Throws std::runtime_error with one sentence for a value that cannot be.
