@@ -32,6 +32,10 @@ naru_http_library(nghttp2 nghttp2/nghttp2.h libnghttp2 libnghttp2-dev naru_has_n
 if(NOT naru_has_nghttp2)
   message(FATAL_ERROR "nghttp2 is missing, which HTTP/2 (naru/http/h2) is made of: apt-get install libnghttp2-dev")
 endif()
+naru_http_library(crypt crypt.h libcrypt libcrypt-dev naru_has_crypt)
+if(NOT naru_has_crypt)
+  message(FATAL_ERROR "crypt(3) is missing, by which passwords are checked: apt-get install libcrypt-dev")
+endif()
 # Content codings on the fly beside gzip, where their libraries are (naru/http/coding).
 naru_http_library(brotlienc brotli/encode.h libbrotlienc libbrotli-dev naru_has_brotli)
 if(naru_has_brotli)

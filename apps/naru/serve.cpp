@@ -1,5 +1,6 @@
 // naru serve: a directory on the network, until a signal says that it is enough.
 #include "certificates.hpp"
+#include "client_rules.hpp"
 #include "commands.hpp"
 #include "serve_config.hpp"
 #include "service.hpp"
@@ -76,9 +77,12 @@ class operator_lines {
 std::string urls_of(const http::server& server) {
     std::string all;
     std::size_t which = 0;
-    for (const address& each : server.addresses())
-        all += fmt::format("{}http{}://{}/", all.empty() ? "" : " and ", server.is_secure(which++) ? "s" : "",
-                           each.text());
+    for (const endpoint& each : server.local_endpoints()) {
+        all += all.empty() ? "" : " and ";
+        const bool secure = server.is_secure(which++);
+        all += each.local() != nullptr ? fmt::format("unix:{}{}", each.text(), secure ? " (TLS)" : "")
+                                       : fmt::format("http{}://{}/", secure ? "s" : "", each.text());
+    }
     return all;
 }
 
@@ -101,10 +105,12 @@ void redirect_to(std::uint16_t port, http::exchange& x) noexcept try {
 http::site site_of(const serve_plan& plan, const std::shared_ptr<std::atomic<std::uint16_t>>& tls_port) {
     http::site site;
     site.mount("/", http::files(plan.root, plan.files));
+    add_client_rules(site, plan);
     if (plan.redirect_http)
         site.before([tls_port](http::exchange& x) noexcept {
             if (!x.is_secure()) redirect_to(*tls_port, x);
         });
+    add_passwords(site, plan);
     if (plan.hsts)
         site.on_head(
             [line = fmt::format("max-age={}", *plan.hsts)](const http::exchange& x, http::answer_head& head) {
@@ -134,7 +140,7 @@ int serve(const serve_plan& plan, surroundings& around) {
     const auto tls_port = std::make_shared<std::atomic<std::uint16_t>>(std::uint16_t{443});
     http::server server(site_of(plan, tls_port), around.adopt(std::move(endpoints)), options);
     for (std::size_t each = 0; each < server.addresses().size(); ++each) {
-        if (!server.is_secure(each)) continue;
+        if (!server.is_secure(each) || server.local_endpoints()[each].internet() == nullptr) continue;
         *tls_port = server.addresses()[each].port();
         break;
     }
@@ -210,7 +216,9 @@ void add_serve(CLI::App& program, action& chosen) {
         .add_option_function<std::vector<std::string>>(
             "-l,--listen", [given](const std::vector<std::string>& all) { given->listen = all; },
             "ADDRESS:PORT; may be given several times. *:PORT is every address, localhost both of IPv4 and "
-            "IPv6; port 0 takes a free one (default: 127.0.0.1:8080)")
+            "IPv6; port 0 takes a free one; unix:PATH and unix:@NAME are in the UNIX domain. Behind it "
+            "\",proxy\" wants the PROXY protocol, and \",mode=0660\" is of a socket's file (default: "
+            "127.0.0.1:8080)")
         ->allow_extra_args(false);
     command
         .add_option_function<std::vector<std::string>>(
@@ -262,6 +270,7 @@ void add_serve(CLI::App& program, action& chosen) {
         "--no-sandbox", [given] { given->no_sandbox = true; },
         "One process that may do what its user may, instead of a master and its worker");
     add_service_flag(command, *as_service);
+    add_client_flags(command, given);
     CLI::Option_group& times = *command.add_option_group("Deadlines", "In seconds");
     times.add_option("--head-timeout", given->head_timeout, "For a request's head (default: 20)");
     times.add_option("--body-timeout", given->body_timeout,

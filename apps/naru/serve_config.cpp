@@ -1,5 +1,6 @@
 #include "serve_config.hpp"
 
+#include "client_rules.hpp"
 #include "system.hpp"
 
 #include <load/text_file.hpp>
@@ -66,7 +67,13 @@ constexpr auto settings_table = std::make_tuple(
     std::pair{"tcp-keep-alive", &serve_settings::tcp_keep_alive},
     std::pair{"user-timeout", &serve_settings::user_timeout},
     std::pair{"send-buffer", &serve_settings::send_buffer},
-    std::pair{"receive-buffer", &serve_settings::receive_buffer});
+    std::pair{"receive-buffer", &serve_settings::receive_buffer},
+    std::pair{"trusted-proxy", &serve_settings::trusted_proxy},
+    std::pair{"forwarded-by", &serve_settings::forwarded_by}, std::pair{"allow", &serve_settings::allow},
+    std::pair{"deny", &serve_settings::deny}, std::pair{"basic-auth", &serve_settings::basic_auth},
+    std::pair{"basic-auth-realm", &serve_settings::basic_auth_realm},
+    std::pair{"request-rate", &serve_settings::request_rate},
+    std::pair{"connection-rate", &serve_settings::connection_rate});
 
 template <class Visit>
 void for_each_setting(Visit visit) {
@@ -157,35 +164,6 @@ void set_shares(http::server_options& options, const serve_settings& settings) {
         check("connections-per-address", *settings.connections_per_address, 0, 1 << 30);
         options.connections_per_address = static_cast<unsigned>(*settings.connections_per_address);
     }
-}
-
-address to_address(const std::string& where) {
-    const auto parsed = address::parse(where);
-    if (!parsed) {
-        throw std::runtime_error(fmt::format(
-            "cannot listen on {}: want ADDRESS:PORT, such as 127.0.0.1:8080, [::1]:8080 or *:8080", where));
-    }
-    return *parsed;
-}
-
-std::vector<http::endpoint> to_endpoints(std::string_view flag, const std::vector<std::string>& given) {
-    constexpr std::string_view localhost = "localhost:";
-    std::vector<http::endpoint> to;
-    for (const std::string& each : given) {
-        const bool both = each.starts_with(localhost);
-        http::endpoint first{to_address(each)};
-        const bool twice = std::any_of(to.begin(), to.end(), [&](const http::endpoint& other) {
-            return first.listen.port() != 0 && other.listen.text() == first.listen.text();
-        });
-        if (twice) throw std::runtime_error(fmt::format("--{} {} is given twice", flag, each));
-        first.if_there = both;
-        to.push_back(first);
-        if (!both) continue;
-        http::endpoint second{to_address("[::1]:" + each.substr(localhost.size()))};
-        second.if_there = second.port_of_previous = true;
-        to.push_back(second);
-    }
-    return to;
 }
 
 // "CERT,KEY", or "CERT,KEY,STAPLE"
@@ -317,6 +295,7 @@ serve_plan to_plan(const serve_settings& settings) {
         plan.endpoints =
             to_endpoints("listen", settings.listen.value_or(std::vector<std::string>{"127.0.0.1:8080"}));
     set_tls(plan, settings);
+    set_client_rules(plan, settings);
     const std::string engine_name = settings.engine.value_or("auto");
     const auto engine = engine_named(engine_name);
     if (!engine) {

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <naru/http/handlers/files.hpp>
+#include <naru/http/middleware/password_auth.hpp>
 #include <naru/http/server/server_options.hpp>
+#include <naru/os/network.hpp>
 #include <naru/stream/tls/tls_context.hpp>
 
 #include <chrono>
@@ -53,6 +55,14 @@ struct serve_settings {
     std::optional<int> user_timeout;
     std::optional<int> send_buffer;
     std::optional<int> receive_buffer;
+    std::optional<std::vector<std::string>> trusted_proxy;
+    std::optional<std::string> forwarded_by;
+    std::optional<std::vector<std::string>> allow;
+    std::optional<std::vector<std::string>> deny;
+    std::optional<std::string> basic_auth;
+    std::optional<std::string> basic_auth_realm;
+    std::optional<std::string> request_rate;
+    std::optional<std::string> connection_rate;
 };
 
 /// Reads a TOML file with the flags' names as keys. Throws std::runtime_error that names file, line and key.
@@ -74,6 +84,11 @@ struct serve_plan {
     std::optional<std::string> pid_file;
     bool one_process = false;                  ///< no master and no sandbox
     std::chrono::milliseconds drain_delay{0};  ///< between the request to end and the drain
+    std::vector<network> allowed;
+    std::vector<network> denied;
+    std::optional<http::rate> request_rate;
+    std::optional<http::password_file> passwords;
+    http::password_options password;
 };
 
 /// Throws std::runtime_error with one sentence for a value that cannot be.

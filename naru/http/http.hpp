@@ -12,7 +12,9 @@
 #include <naru/http/exchange/upgraded_stream.hpp>
 #include <naru/http/handlers/files.hpp>
 #include <naru/http/message/form.hpp>
+#include <naru/http/middleware/client_rules.hpp>
 #include <naru/http/middleware/middleware.hpp>
+#include <naru/http/middleware/password_auth.hpp>
 #include <naru/http/server/server.hpp>
 #include <naru/http/server/test.hpp>
 #include <naru/http/site/site.hpp>

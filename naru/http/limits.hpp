@@ -71,6 +71,13 @@ inline constexpr std::size_t kept_encoded_bytes = 256 * 1024;
 /// Files up to this size are encoded when they are loaded (files_options::encode).
 inline constexpr std::size_t encoded_file_bytes = 1024 * 1024;
 
+/// Elements of X-Forwarded-For and Forwarded that are looked at, from the right.
+inline constexpr std::size_t forwarded_hops = 32;
+/// The longest header of the PROXY protocol, with what stands behind the addresses.
+inline constexpr std::size_t proxy_header_bytes = 4 * 1024;
+/// Clients whose rates are known at a time (client_rates), 16 bytes each.
+inline constexpr std::size_t rated_clients = 65'536;
+
 /// Sites of one loop that still have requests under way after they have been replaced; past it the requests
 /// of the oldest are ended.
 inline constexpr std::size_t site_generations = 8;

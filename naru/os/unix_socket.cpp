@@ -4,6 +4,7 @@
 
 #include <cerrno>
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -50,6 +51,27 @@ result<unique_descriptor> listen_on(const unix_address& where, const unix_listen
     if (has_mode && ::chmod(path_of(where), static_cast<mode_t>(*options.mode)) != 0)
         return fail_errno(errno);
     if (::listen(socket, options.backlog) != 0) return fail_errno(errno);
+    return made;
+}
+
+std::optional<socket_file> socket_file::at(const unix_address& where) noexcept {
+    if (where.is_unnamed() || where.is_abstract()) return std::nullopt;
+    struct stat about{};
+    if (::lstat(path_of(where), &about) != 0 || !S_ISSOCK(about.st_mode)) return std::nullopt;
+    return socket_file(where, about.st_dev, about.st_ino);
+}
+
+void socket_file::remove() noexcept {
+    if (!std::exchange(mine_, false)) return;
+    struct stat about{};
+    if (::lstat(path_of(where_), &about) != 0) return;
+    if (S_ISSOCK(about.st_mode) && about.st_dev == device_ && about.st_ino == inode_)
+        (void)::unlink(path_of(where_));
+}
+
+result<unique_descriptor> duplicate(const unique_descriptor& of) noexcept {
+    unique_descriptor made(::fcntl(of.get(), F_DUPFD_CLOEXEC, 0));
+    if (!made) return fail_errno(errno);
     return made;
 }
 

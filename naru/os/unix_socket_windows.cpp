@@ -8,6 +8,12 @@ result<unique_descriptor> listen_on(const unix_address&, const unix_listen_optio
     return fail_errno(ENOTSUP);
 }
 
+std::optional<socket_file> socket_file::at(const unix_address&) noexcept { return std::nullopt; }
+
+void socket_file::remove() noexcept {}
+
+result<unique_descriptor> duplicate(const unique_descriptor&) noexcept { return fail_errno(ENOTSUP); }
+
 result<unique_descriptor> unix_stream_socket(const unix_address&) noexcept { return fail_errno(ENOTSUP); }
 
 result<std::pair<unique_descriptor, unique_descriptor>> unix_socket_pair() noexcept {

@@ -130,6 +130,24 @@ TEST_P(allocation_http_test, cached_files_cost_none) {
         EXPECT_EQ(allocations_for(text), 0u) << text;
 }
 
+TEST_P(allocation_http_test, rules_and_rates_for_clients_of_a_proxy_cost_none) {
+    const std::string_view from[] = {"127.0.0.0/8"};
+    options_.trusted_proxies = std::make_shared<const http::trusted_proxies>(from);
+    http::site site = options_.site();
+    site.before(http::address_rules({}, std::vector{network::parse("10.0.0.0/8").value()}))
+        .before(http::rate_limit({.per_second = 1e6, .burst = 1'000'000}))
+        .get("/hello", [](http::exchange& x) noexcept {
+            x.respond(x.is_secure() ? 200 : 500, "text/plain", "Hello!");
+        });
+    start(std::move(site));
+    for (const char* path : {"/hello.txt", "/hello"})
+        EXPECT_EQ(allocations_for(get(path,
+                                      "X-Forwarded-For: 6.6.6.6, 192.0.2.1, 127.0.0.1\r\n"
+                                      "X-Forwarded-Proto: http, https, http\r\n")),
+                  0u)
+            << path;
+}
+
 // Bodies that are not copied behind their heads but sent from the cache or the file.
 TEST_P(allocation_http_test, larger_ones_cost_none) {
     files_.write("medium.bin", pattern(20'000));

@@ -104,6 +104,8 @@ class client {
     explicit client(const address& where, int receive_buffer = 0)
         : socket_(connect_to(where, true, receive_buffer)) {}
 
+    explicit client(unique_descriptor connected) : socket_(std::move(connected)) {}
+
     int descriptor() const { return socket_.get(); }
     const std::string& unread() const { return input_.data; }
 

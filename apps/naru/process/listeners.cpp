@@ -3,6 +3,7 @@
 #include <naru/http/server/server.hpp>
 #include <naru/loop/environment.hpp>
 #include <naru/os/adopted.hpp>
+#include <naru/os/unix_socket.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -44,6 +45,31 @@ std::string_view next_word(std::string_view& text, char end) {
     return word;
 }
 
+constexpr std::string_view local_prefix = "unix:";
+
+std::string name_of(const http::endpoint& each) {
+    return each.listen.local ? std::string(local_prefix) + each.listen.local->text() : each.listen.text();
+}
+
+// By its name.
+socket_use use_of(std::string_view name) {
+    return name.starts_with(local_prefix) ? socket_use::unix_listener : socket_use::tcp_listener;
+}
+
+// What a socket that came from outside is called.
+result<std::string> name_of(int socket) {
+    if (check_adopted(socket, socket_use::unix_listener)) {
+        const auto where = unix_address::local_of(socket);
+        if (!where) return fail(where.error());
+        return std::string(local_prefix) + where->text();
+    }
+    if (const auto listens = check_adopted(socket, socket_use::tcp_listener); !listens)
+        return fail(listens.error());
+    const auto where = environment::current().local_address(socket);
+    if (!where) return fail(where.error());
+    return where->text();
+}
+
 bool is_ipv6(const http::endpoint& each) { return each.listen.host_text().find(':') != std::string::npos; }
 
 }  // namespace
@@ -65,15 +91,13 @@ void listeners::take_from_manager() {
     std::string_view names = all_names;
     for (int socket = first_from_manager; socket < first_from_manager + count; ++socket) {
         const bool secure = next_word(names, ':').starts_with("https");
-        const auto listens = check_adopted(socket, socket_use::tcp_listener);
-        const auto where = environment::current().local_address(socket);
-        if (!listens || !where)
+        const auto named = name_of(socket);
+        if (!named)
             throw std::runtime_error(fmt::format("LISTEN_FDS: descriptor {} cannot be listened to: {}",
-                                                 socket,
-                                                 (listens ? where.error() : listens.error()).message()));
+                                                 socket, named.error().message()));
         (void)::fcntl(socket, F_SETFD, FD_CLOEXEC);
         (void)::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NONBLOCK);
-        const std::string name = where->text();
+        const std::string& name = *named;
         const auto same = std::ranges::find_if(
             sets_, [&](const listener_set& each) { return each.name == name && each.secure == secure; });
         if (same != sets_.end()) {
@@ -99,7 +123,7 @@ serve_settings listeners::put_into(serve_settings settings) const {
 }
 
 listener_set* listeners::unused(const http::endpoint& wanted, std::vector<bool>& used) noexcept {
-    const std::string name = wanted.listen.text();
+    const std::string name = name_of(wanted);
     used.resize(sets_.size());
     for (std::size_t index = 0; index < sets_.size(); ++index) {
         if (used[index] || sets_[index].name != name) continue;
@@ -137,7 +161,7 @@ void listeners::bind_chain(const std::vector<http::endpoint>& chain, const http:
         while (bound.size() < chain.size() && std::next(next) != chain.end() &&
                is_ipv6(*next) != is_ipv6(each))
             ++next;  // it is not there
-        sets_.push_back({next->listen.text(), std::move(each.adopted)});
+        sets_.push_back({name_of(*next), std::move(each.adopted), false, false, std::move(each.file)});
         ++next;
     }
 }
@@ -151,13 +175,14 @@ std::vector<http::endpoint> listeners::give(std::vector<http::endpoint> wanted) 
         if (found == nullptr)
             throw std::runtime_error(
                 fmt::format("cannot listen on {}: the server that runs does not; stop it and start it anew",
-                            each.listen.text()));
+                            name_of(each)));
         each.adopted = found->sockets;
         each.outlives_server = found->from_outside;
         given.push_back(std::move(each));
     }
     for (std::size_t index = 0; index < sets_.size(); ++index) {
         if (used[index]) sets_[index].sockets.clear();
+        if (sets_[index].file) sets_[index].file->keep();  // it is the master's to remove
     }
     close();
     return given;
@@ -175,14 +200,19 @@ void listeners::add(std::string_view line) {
     if (next_word(line, ' ') != "listen") return;
     listener_set made;
     std::string_view numbers = next_word(line, ' ');
-    while (!numbers.empty()) {
-        const int socket = number_of(next_word(numbers, ','), -1);
-        if (!check_adopted(socket, socket_use::tcp_listener)) return;
-        made.sockets.push_back(socket);
-    }
     made.from_outside = next_word(line, ' ') == "1";
     made.secure = next_word(line, ' ') == "1";
     made.name = line;
+    while (!numbers.empty()) {
+        const int socket = number_of(next_word(numbers, ','), -1);
+        if (!check_adopted(socket, use_of(made.name))) return;
+        made.sockets.push_back(socket);
+    }
+    if (!made.from_outside && line.starts_with(local_prefix)) {
+        const auto where = unix_address::parse(line.substr(local_prefix.size()));
+        auto file = where ? socket_file::at(*where) : std::nullopt;
+        if (file) made.file = std::make_shared<socket_file>(std::move(*file));
+    }
     if (!made.sockets.empty()) sets_.push_back(std::move(made));
 }
 

@@ -6,6 +6,7 @@
 
 #include <naru/http/server/server_options.hpp>
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,8 +17,9 @@ namespace naru::program {
 struct listener_set {
     std::string name;
     std::vector<int> sockets;
-    bool from_outside = false;  ///< who started us listens, too, and will after us
-    bool secure = false;        ///< of those from outside: TLS
+    bool from_outside = false;                    ///< who started us listens, too, and will after us
+    bool secure = false;                          ///< of those from outside: TLS
+    std::shared_ptr<socket_file> file = nullptr;  ///< of a path that was bound here: removed with this
 };
 
 class listeners {

@@ -121,12 +121,12 @@ connection_facts exchange::from() const noexcept {
     connection_facts facts;
     if (const auto peer = link_->worker_.loop_.peer_address(link_->socket())) facts.peer = *peer;
     facts.minor_version = head().minor_version;
-    facts.tls = is_secure();
+    facts.client = client();
+    facts.tls = link_->is_secure();
     facts.http2 = link_->is_stream_;
     return facts;
 }
 
-bool exchange::is_secure() const noexcept { return link_->is_secure(); }
 std::string_view exchange::tls_name() const noexcept { return link_->negotiated_name(); }
 
 std::optional<std::uint64_t> exchange::content_length() const noexcept {

@@ -39,8 +39,10 @@ struct route;
 
 /// Who asks, and how.
 struct connection_facts {
-    std::optional<address> peer;  ///< none if the system does not tell any more
-    unsigned minor_version = 1;   ///< of HTTP/1
+    std::optional<address> peer;  ///< the socket's; none in the UNIX domain, or if the system does not tell
+    /// Who is behind it: see exchange::client.
+    std::optional<address> client;
+    unsigned minor_version = 1;  ///< of HTTP/1
     bool http2 = false;
     bool tls = false;
 };
@@ -212,7 +214,11 @@ class exchange {
     std::string_view path_in_mount() const noexcept;
     /// Asks the system for the peer's address.
     connection_facts from() const noexcept;
-    /// Whether it came by TLS; and the name that the handshake was for (SNI), empty if none.
+    /// Whom the request comes from: what trusted proxies say by the PROXY protocol, and then by the request's
+    /// fields (server_options::trusted_proxies); else the peer. None if nobody tells an Internet address.
+    std::optional<address> client() const noexcept;
+    /// Whether the client came by TLS, to us or as a trusted proxy says; and the name that the handshake was
+    /// for (SNI), empty if none.
     bool is_secure() const noexcept;
     std::string_view tls_name() const noexcept;
     /// The body's length, if the client says so; 0 if there is no body.

@@ -1,6 +1,7 @@
 // Handle: from a request to whoever answers it; and the answers that are the library's own.
 #include <naru/http/exchange/answer_head.hpp>
 #include <naru/http/exchange/call.hpp>
+#include <naru/http/exchange/forwarded.hpp>
 #include <naru/http/limits.hpp>
 #include <naru/http/link/head_writer.hpp>
 #include <naru/http/message/path.hpp>
@@ -276,8 +277,8 @@ void connection::log(unsigned status, std::uint64_t bytes) noexcept try {
     const std::string_view text = turn_->head;
     access_entry entry;
     std::string line_of_stream;
-    const auto peer = worker_.loop_.peer_address(socket());
-    const std::string host = peer ? peer->host_text() : std::string();
+    const auto client = forwarded().client;
+    const std::string host = client ? client->host_text() : std::string();
     entry.host = host;
     entry.unix_seconds = worker_.unix_seconds();
     if (!text.empty()) {  // else it was refused, and what is known of it points nowhere

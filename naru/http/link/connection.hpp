@@ -30,6 +30,9 @@ class connection;
 struct route_match;
 struct served_site;
 struct file_service;
+namespace detail {
+struct forwarded_facts;
+}
 
 namespace h2 {
 class session;
@@ -48,6 +51,9 @@ enum class shed_reason : std::uint8_t {
     idle,
     address,
     handshakes,
+    connection_rate,
+    proxy_untrusted,
+    proxy_header,
     h2_resets,
     h2_made_resets,
     h2_continuations,
@@ -181,6 +187,9 @@ class connection : operation, timer {
     /// The name that the client has asked for in the handshake (SNI); empty if none.
     std::string_view negotiated_name() const noexcept;
     bool is_misdirected(std::string_view authority) const noexcept;
+    // proxy.cpp
+    /// Whom the request in hand comes from, as far as it is known.
+    detail::forwarded_facts forwarded() const noexcept;
 
     // For the turn's operations: what happens when they complete.
     void on_sent(const operation& op) noexcept;              // write.cpp
@@ -392,6 +401,7 @@ class connection : operation, timer {
     bool handed_over_ : 1 = false;                  // its socket is another protocol's
     bool is_stream_ : 1 = false;                    // an h2::stream
     bool is_multiplexed_ : 1 = false;               // it has a session
+    bool is_proxied_ : 1 = false;                   // worker::proxied_ has its client
     std::uint32_t address_ = address_counts::none;  // its place among the counts, once they matter
 };
 

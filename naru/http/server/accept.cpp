@@ -31,7 +31,7 @@ worker::worker(loop& on, const server_options& options, const std::shared_ptr<co
 }
 
 worker::~worker() {
-    NARU_ASSERT(connections_.live() == 0 && upgrades_.running == 0);
+    NARU_ASSERT(connections_.live() == 0 && upgrades_.running == 0 && proxy_readers_.live() == 0);
     if (sweep_.queued || drain_order_.under_way() || retire_order_.under_way())
         loop_.run_for_one_tick(duration(0));
     const frame_pool::use frames(frames_);  // what handlers keep for the loop may have some
@@ -44,11 +44,11 @@ worker::~worker() {
 worker::listening::listening(worker& of, const listener_at& at) noexcept
     : owner(of),
       listener(at.listener),
-      tls(at.tls),
+      terms(at.terms),
       accepting(of.loop_, at.listener,
                 {[](void* self, handle accepted) noexcept {
                      auto& on = *static_cast<listening*>(self);
-                     on.owner.on_connection(accepted, on.tls);
+                     on.owner.on_connection(accepted, on.terms);
                  },
                  [](void* self, std::error_code why, duration) noexcept {
                      static_cast<listening*>(self)->owner.on_pause(why);
@@ -69,14 +69,26 @@ void worker::serve(const std::vector<listener_at>& listeners) {
         listening_.emplace_back(*this, each).accepting.start();
 }
 
-void worker::on_connection(handle accepted, const std::shared_ptr<tls_credentials>& tls) noexcept {
+void worker::on_connection(handle accepted, const connection_terms& under) noexcept {
     if (draining_) ++accepted_at_stop_;
-    if (worker* const other = next_share()) return hand_on(accepted, *other, tls);
-    take(accepted, tls);
+    if (worker* const other = next_share()) return hand_on(accepted, *other, under);
+    take(accepted, under);
+}
+
+void worker::take(handle accepted, const connection_terms& under) noexcept {
+    if (under.proxy_protocol) return begin_proxied(accepted, under);
+    admit(accepted, under.tls, nullptr);
 }
 
 // Without the memory for one, this connection is refused and the others are served.
-void worker::take(handle accepted, const std::shared_ptr<tls_credentials>& tls) noexcept {
+void worker::admit(handle accepted, const std::shared_ptr<tls_credentials>& tls,
+                   const std::optional<address>* of_proxy) noexcept {
+    if (options_.connection_rate != nullptr &&
+        comes_too_often(of_proxy != nullptr ? *of_proxy : peer_of(accepted).where)) {
+        loop_.reset_on_close(accepted);
+        loop_.close(accepted);
+        return count_shed(shed_reason::connection_rate);
+    }
     if (tls) {
         const auto secured = begin_tls(accepted, *tls);
         if (!secured) {
@@ -90,7 +102,12 @@ void worker::take(handle accepted, const std::shared_ptr<tls_credentials>& tls) 
     connection* made = nullptr;
     try {
         made = &connections_.make(*this, accepted);
+        if (of_proxy != nullptr) {
+            proxied_.emplace(made, *of_proxy);
+            made->is_proxied_ = true;
+        }
     } catch (const std::bad_alloc&) {
+        if (made != nullptr) connections_.destroy(*made);
         loop_.close(accepted);
         return on_pause(std::error_code(ENOMEM, errno_category()));
     }
@@ -125,6 +142,7 @@ void worker::on_lost(listening& failed, std::error_code why) noexcept {
 void worker::destroy(connection& ended) noexcept {
     if (ended.is_stream_) return ended.as_stream().end();
     addresses_.remove(ended.address_);
+    if (ended.is_proxied_) proxied_.erase(&ended);
     connections_.destroy(ended);
     stop_if_drained();
 }

@@ -14,6 +14,7 @@ worker::drain_timer::drain_timer(worker& of) noexcept
           if (late.ending_) return late.loop_.stop();
           late.root_.scope().stop();
           late.connections_.for_each([](connection& each) { each.close(); });
+          late.end_proxy_headers();
           late.stop_if_drained();
       }),
       owner(of) {}
@@ -105,9 +106,11 @@ void worker::settle_later(instant now) noexcept {
 // A thread of the kernel (io_uring's SQPOLL) may have accepted what we have not been told of yet.
 bool worker::flush() noexcept {
     if (!listens()) return false;
-    const auto first = std::ranges::find_if(listening_, [](const listening& each) { return !each.closed; });
+    const auto first = std::ranges::find_if(listening_, [this](const listening& each) {
+        return !each.closed && loop_.local_address(each.listener);
+    });
+    if (first == listening_.end()) return false;  // but of the UNIX domain
     const auto where = loop_.local_address(first->listener);
-    if (!where) return false;
     const auto nothing = loop_.open_stream(*where, {});
     if (!nothing) return false;
     flush_.target = *nothing;
@@ -156,12 +159,13 @@ bool worker::listens() const noexcept {
 }
 
 void worker::end_idle() noexcept {
+    end_proxy_headers();
     connections_.for_each([](connection& each) { each.drain(); });
 }
 
 void worker::stop_if_drained() noexcept {
-    if (!draining_ || listens() || connections_.live() > 0 || upgrades_.running > 0 || leaving_ > 0 ||
-        !flush_.idle())
+    if (!draining_ || listens() || connections_.live() > 0 || proxy_readers_.live() > 0 ||
+        upgrades_.running > 0 || leaving_ > 0 || !flush_.idle())
         return;
     if (arriving_.load(std::memory_order_acquire) != 0) return;
     if (!drain_order_.close() || !retire_order_.close()) return;

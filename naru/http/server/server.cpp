@@ -2,6 +2,7 @@
 
 #include <naru/coro/sleep.hpp>
 #include <naru/http/server/access_log.hpp>
+#include <naru/http/server/local_listener.hpp>
 #include <naru/http/server/worker.hpp>
 #include <naru/http/site/site_data.hpp>
 #include <naru/loop/environment.hpp>
@@ -65,7 +66,8 @@ listen_options tcp_options(const server_options& options) {
 struct bound_address {
     address where;  // with the port that was chosen for port 0
     std::vector<unique_descriptor> sockets;
-    std::shared_ptr<tls_credentials> tls = nullptr;
+    connection_terms terms = {};
+    std::optional<local_listener> local = std::nullopt;  // in place of all of that
     bool is_adopted = false;
     bool outlives_server = false;
 };
@@ -109,15 +111,18 @@ constexpr unsigned port_choices = 16;
 
 // What came from outside is closed whatever becomes of it.
 bound_address adopt(const endpoint& given) {
-    bound_address made{given.listen, {}};
+    bound_address made{given.listen, {}, {given.tls, given.proxy_protocol}};
     made.is_adopted = true;
+    if (given.listen.local) made.local = local_listener{*given.listen.local, {}, std::nullopt};
     made.outlives_server = given.outlives_server;
     for (const int each : given.adopted)
         made.sockets.emplace_back(each);
+    const socket_use use = made.local ? socket_use::unix_listener : socket_use::tcp_listener;
     for (const unique_descriptor& each : made.sockets) {
-        if (const auto listens = check_adopted(each.get(), socket_use::tcp_listener); !listens)
+        if (const auto listens = check_adopted(each.get(), use); !listens)
             throw std::runtime_error(fmt::format("descriptor {} cannot be listened to: {}", each.get(),
                                                  listens.error().message()));
+        if (made.local) continue;
         if (const auto where = environment::current().local_address(each.get())) made.where = *where;
     }
     return made;
@@ -133,8 +138,15 @@ std::vector<bound_address> bind_all(const std::vector<endpoint>& wanted, const l
         const endpoint& each = wanted[index];
         if (!each.adopted.empty()) {
             all.push_back(adopt(each));
-            all.back().tls = each.tls;
-            has_previous = true;
+            has_previous = !each.listen.local;
+            continue;
+        }
+        if (each.listen.local) {
+            auto local = listen_locally(*each.listen.local, each.mode, listening.backlog, count);
+            if (!local) throw std::runtime_error(describe_local_refusal(*each.listen.local, local.error()));
+            has_previous = false;
+            std::vector<unique_descriptor> sockets = std::move(local->sockets);
+            all.push_back({{}, std::move(sockets), {each.tls, each.proxy_protocol}, std::move(*local)});
             continue;
         }
         const bool follows = each.port_of_previous && each.listen.port() == 0 && has_previous;
@@ -143,7 +155,7 @@ std::vector<bound_address> bind_all(const std::vector<endpoint>& wanted, const l
         auto bound = bind_one(where, listening, count, alone);
         has_previous = bound.has_value();
         if (bound) {
-            bound->tls = each.tls;
+            bound->terms = {each.tls, each.proxy_protocol};
             all.push_back(std::move(*bound));
         } else if (follows && bound.error() == std::errc::address_in_use && ++choices < port_choices) {
             all.pop_back();
@@ -160,24 +172,42 @@ std::size_t sockets_each(const server_options& options) {
     return options.threads > 1 && !options.shared_listener ? options.threads : 1;
 }
 
+unix_address local_address_of(std::string_view text) {
+    const auto where = unix_address::parse(text);
+    if (!where)
+        throw std::invalid_argument(
+            fmt::format("cannot listen on unix:{}: want unix:PATH or unix:@NAME, of {} bytes at most", text,
+                        unix_address::longest));
+    return *where;
+}
+
 address address_of(std::string_view text) {
     const auto where = address::parse(text);
     if (!where)
         throw std::invalid_argument(fmt::format(
-            "cannot listen on {}: want ADDRESS:PORT, such as 127.0.0.1:8080 or [::1]:8080", text));
+            "cannot listen on {}: want ADDRESS:PORT, such as 127.0.0.1:8080 or [::1]:8080, or unix:PATH",
+            text));
     return *where;
 }
 
 }  // namespace
 
-endpoint_address::endpoint_address(std::string_view text) : address(address_of(text)) {}
+endpoint_address::endpoint_address(std::string_view text)
+    : address(text.starts_with("unix:") ? address() : address_of(text)) {
+    if (text.starts_with("unix:")) local = local_address_of(text.substr(5));
+}
 
 std::vector<endpoint> bind_endpoints(const std::vector<endpoint>& wanted, const server_options& options) {
     std::vector<endpoint> all;
     for (bound_address& each :
          bind_all(wanted, tcp_options(options), sockets_each(options), options.threads > 1)) {
         endpoint& made = all.emplace_back(endpoint{each.where});
-        made.tls = each.tls;
+        if (each.local) {
+            made.listen = each.local->where;
+            if (each.local->file) made.file = std::make_shared<socket_file>(std::move(*each.local->file));
+        }
+        made.tls = each.terms.tls;
+        made.proxy_protocol = each.terms.proxy_protocol;
         made.outlives_server = each.outlives_server;
         for (unique_descriptor& socket : each.sockets)
             made.adopted.push_back(socket.release());
@@ -199,6 +229,8 @@ struct server::state {
     naru::engine engine = naru::engine::automatic;
     std::string engine_reason;
     std::vector<address> local;
+    std::vector<naru::endpoint> local_endpoints;
+    std::vector<socket_file> socket_files;  // removed when nobody is to connect any more
     std::vector<bool> secure;
     std::optional<loop_group> loops;  // destroyed after the connections, which end in them
     std::deque<shard> shards;
@@ -230,6 +262,12 @@ server::server(http::site site, std::vector<endpoint> endpoints, server_options 
         };
     s.site = std::move(site).take();
     s.endpoints = std::move(endpoints);
+    for (const endpoint& each : s.endpoints) {
+        if (each.proxy_protocol && s.options.trusted_proxies == nullptr)
+            throw std::runtime_error(
+                "the PROXY protocol is taken from trusted proxies alone: say who they are "
+                "(--trusted-proxy, server_options::trusted_proxies)");
+    }
     if (s.options.access_log) s.log.emplace(*s.options.access_log, s.options.report, s.options.open_log);
     s.blocking.emplace();
     s.make_shards();
@@ -264,14 +302,17 @@ void server::state::listen() {
     auto bound = bind_all(endpoints, tcp_options(options), sockets_each(options), shards.size() > 1);
     for (bound_address& each : bound) {
         local.push_back(each.where);
-        secure.push_back(each.tls != nullptr);
+        local_endpoints.push_back(each.local ? naru::endpoint(each.local->where)
+                                             : naru::endpoint(each.where));
+        if (each.local && each.local->file) socket_files.push_back(std::move(*each.local->file));
+        secure.push_back(each.terms.tls != nullptr);
         std::size_t turn = 0;
         for (unique_descriptor& socket : each.sockets) {
             shard& on = shards[turn++ % shards.size()];
             const auto attached = on.own_loop->attach(socket.release(), descriptor_kind::listener,
                                                       each.is_adopted ? ownership::shared : ownership::own);
             if (!attached) throw std::runtime_error(listen_error(each.where, attached.error()));
-            on.listeners.push_back({*attached, each.tls, each.outlives_server});
+            on.listeners.push_back({*attached, each.terms, each.outlives_server});
         }
     }
     std::vector<http::worker*> others;
@@ -316,6 +357,8 @@ void server::drain() { state_->drain(); }
 
 void server::state::drain() noexcept {
     if (draining.exchange(true)) return;
+    for (socket_file& each : socket_files)
+        each.remove();
     for (shard& each : shards) {
         if (!started || each.listeners.empty()) continue;  // without a listener: by the one that has it
         each.own_worker->drain_soon();
@@ -369,6 +412,9 @@ bool server::has_failed() const noexcept { return state_->failed; }
 naru::engine server::engine() const noexcept { return state_->engine; }
 const std::string& server::engine_reason() const noexcept { return state_->engine_reason; }
 const std::vector<address>& server::addresses() const noexcept { return state_->local; }
+const std::vector<naru::endpoint>& server::local_endpoints() const noexcept {
+    return state_->local_endpoints;
+}
 bool server::is_secure(std::size_t which) const noexcept { return state_->secure[which]; }
 address server::local_address() const noexcept { return state_->local.front(); }
 

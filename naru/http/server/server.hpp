@@ -3,6 +3,7 @@
 
 #include <naru/http/server/server_options.hpp>
 #include <naru/http/site/site.hpp>
+#include <naru/os/endpoint.hpp>
 
 #include <cstddef>
 #include <functional>
@@ -70,6 +71,8 @@ class server {
     naru::engine engine() const noexcept;
     const std::string& engine_reason() const noexcept;
     const std::vector<address>& addresses() const noexcept;
+    /// The same with those of the UNIX domain, which are default-made ones in addresses().
+    const std::vector<naru::endpoint>& local_endpoints() const noexcept;
     address local_address() const noexcept;
     /// Whether TLS is spoken at addresses()[which].
     bool is_secure(std::size_t which) const noexcept;

@@ -4,11 +4,14 @@
 #include <naru/core/chrono.hpp>
 #include <naru/core/result.hpp>
 #include <naru/http/limits.hpp>
+#include <naru/http/server/client_rates.hpp>
 #include <naru/http/server/tls_credentials.hpp>
+#include <naru/http/server/trusted_proxies.hpp>
 #include <naru/loop/engine.hpp>
 #include <naru/os/address.hpp>
 #include <naru/os/socket.hpp>
 #include <naru/os/socket_options.hpp>
+#include <naru/os/unix_address.hpp>
 
 #include <cstdint>
 #include <functional>
@@ -17,6 +20,10 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+namespace naru {
+class socket_file;  // os/unix_socket.hpp
+}
 
 namespace naru::http {
 
@@ -48,13 +55,18 @@ struct least_rates {
     std::chrono::milliseconds over{60'000};
 };
 
-/// An address, or the text of one: "127.0.0.1:8080", "[::1]:0", "*:80". A text that is none throws
+/// An address, or the text of one: "127.0.0.1:8080", "[::1]:0", "*:80"; "unix:/run/naru.sock" and
+/// "unix:@name" (abstract, Linux) are addresses of the UNIX domain. A text that is none throws
 /// std::invalid_argument.
 struct endpoint_address : address {
     endpoint_address(const address& where) noexcept : address(where) {}
+    endpoint_address(const unix_address& where) noexcept : local(where) {}
     endpoint_address(std::string_view text);
     endpoint_address(const char* text) : endpoint_address(std::string_view(text)) {}
     endpoint_address(const std::string& text) : endpoint_address(std::string_view(text)) {}
+
+    /// Instead of an Internet address, which is a default-made one then.
+    std::optional<unix_address> local;
 };
 
 /// Where a server listens.
@@ -73,6 +85,14 @@ struct endpoint {
     /// Of adopted ones: others listen to them, too, or will after this server (systemd, a successor). Its end
     /// leaves what waits in their queues to them.
     bool outlives_server = false;
+    /// Of a path that bind_endpoints has bound: removed when nobody has it any more.
+    std::shared_ptr<socket_file> file = nullptr;
+    /// Of a path in the UNIX domain: its permissions, which say who may connect; else the umask decides. A
+    /// path that nobody listens on any more is replaced, and it is removed when the server stops.
+    std::optional<unsigned> mode = std::nullopt;
+    /// Each connection begins with the PROXY protocol's header, version 1 or 2, before TLS. It is taken from
+    /// server_options::trusted_proxies alone; a connection of others, or without one, is closed.
+    bool proxy_protocol = false;
 };
 
 /// Opens the file of a log to append to it, at first and whenever it is to be opened anew.
@@ -105,6 +125,10 @@ struct server_options {
     /// shared among the threads (with io_uring's direct descriptors as many for each), 1,023 with select.
     /// 0: no limit.
     unsigned connections_per_address = 100;
+    /// New connections of one client (IPv6: of one /64), shared by all loops; more are reset. nullptr: any.
+    std::shared_ptr<client_rates> connection_rate;
+    /// Who may say on whose behalf a connection or a request comes. nullptr: nobody.
+    std::shared_ptr<const http::trusted_proxies> trusted_proxies;
     std::optional<std::string> access_log;  ///< a path, or "-"
     /// Opens it where the server itself may not. Called from a thread of the log's own, and from the server's
     /// constructor. Empty: the server opens it.

@@ -12,13 +12,13 @@ namespace naru::http {
 // A connection between two loops. `arriving_` of its destination counts it from the beginning, so that a
 // destination that is being drained waits for it; `leaving_` of its origin until it has left.
 struct worker::transfer : operation, posted {
-    transfer(worker& of, worker& to, handle connection, std::shared_ptr<tls_credentials> by) noexcept
+    transfer(worker& of, worker& to, handle connection, connection_terms under) noexcept
         : operation(operation_kind::release,
                     [](operation& op) noexcept { static_cast<transfer&>(op).on_released(); }),
           posted([](posted& self) noexcept { static_cast<transfer&>(self).on_arrived(); }),
           origin(of),
           destination(to),
-          tls(std::move(by)) {
+          terms(std::move(under)) {
         target = connection;
     }
 
@@ -36,7 +36,7 @@ struct worker::transfer : operation, posted {
             const auto attached =
                 taking.loop_.attach(static_cast<int>(result), descriptor_kind::stream, ownership::own);
             if (attached) {
-                taking.take(*attached, tls);
+                taking.take(*attached, terms);
             } else {
                 taking.on_pause(attached.error());  // it has been closed
             }
@@ -47,7 +47,7 @@ struct worker::transfer : operation, posted {
 
     worker& origin;
     worker& destination;
-    std::shared_ptr<tls_credentials> tls;
+    connection_terms terms;
 };
 
 void worker::share_with(std::vector<worker*> others) { others_ = std::move(others); }
@@ -60,8 +60,8 @@ worker* worker::next_share() noexcept {
     return turn == 0 ? nullptr : others_[turn - 1];
 }
 
-void worker::hand_on(handle connection, worker& to, const std::shared_ptr<tls_credentials>& tls) noexcept {
-    auto* const moving = new (std::nothrow) transfer(*this, to, connection, tls);
+void worker::hand_on(handle connection, worker& to, const connection_terms& under) noexcept {
+    auto* const moving = new (std::nothrow) transfer(*this, to, connection, under);
     if (moving == nullptr) {
         loop_.close(connection);
         return on_pause(std::error_code(ENOMEM, errno_category()));

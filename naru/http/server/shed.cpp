@@ -69,6 +69,9 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(shed_reason::cou
     "idle when descriptors were needed",
     "refused for their address had too many connections",
     "refused because too many TLS handshakes were under way",
+    "refused because they came too often",
+    "refused because they are no trusted proxies",
+    "closed for want of a good header of the PROXY protocol",
     "resetting HTTP/2 streams too often",
     "making us reset HTTP/2 streams too often",
     "sending HTTP/2 heads in too many CONTINUATION frames",
@@ -374,8 +377,8 @@ void worker::close_idle() noexcept {
 
 void worker::count_address(connection& of) noexcept {
     if (of.address_ != address_counts::none || of.is_closing()) return;
-    const auto peer = loop_.peer_address(of.target);
-    if (peer) of.address_ = addresses_.add(peer->network());
+    const auto client = client_of(of).where;
+    if (client && !is_of_many(client)) of.address_ = addresses_.add(client->network());
 }
 
 bool worker::has_too_many(connection& fresh) noexcept {

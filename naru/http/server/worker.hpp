@@ -11,7 +11,9 @@
 #include <naru/http/link/connection.hpp>
 #include <naru/http/message/date.hpp>
 #include <naru/http/server/access_log.hpp>
+#include <naru/http/server/connection_terms.hpp>
 #include <naru/http/server/frames.hpp>
+#include <naru/http/server/proxy_reader.hpp>
 #include <naru/http/server/served_site.hpp>
 #include <naru/http/server/server_options.hpp>
 #include <naru/http/server/tls_credentials.hpp>
@@ -26,9 +28,11 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -36,12 +40,12 @@ namespace naru::http {
 
 struct tls_service;  // tls.cpp
 
-/// Where a worker listens; `tls`: what stands before the connections' sockets, or nullptr.
+/// Where a worker listens, and what holds for the connections.
 struct listener_at {
-    listener_at(handle at, std::shared_ptr<tls_credentials> by = nullptr, bool outlives = false) noexcept
-        : listener(at), tls(std::move(by)), outlives_server(outlives) {}
+    listener_at(handle at, connection_terms under = {}, bool outlives = false) noexcept
+        : listener(at), terms(std::move(under)), outlives_server(outlives) {}
     handle listener;
-    std::shared_ptr<tls_credentials> tls;
+    connection_terms terms;
     bool outlives_server;  ///< others listen there after this server: it refuses nobody
 };
 
@@ -78,7 +82,7 @@ class worker {
     bool disk_hangs() const noexcept;
 
     /// A connection from outside, as if it had been accepted.
-    void take(handle accepted, const std::shared_ptr<tls_credentials>& tls = nullptr) noexcept;
+    void take(handle accepted, const connection_terms& under = {}) noexcept;
     /// Requests that begin from here on are this site's.
     /// Past limits::site_generations the requests of the oldest are ended.
     void replace_or_report(const std::shared_ptr<const detail::site_data>& by) noexcept;
@@ -96,6 +100,7 @@ class worker {
     friend class h2::session;
     friend class h2::stream;
     friend struct call;
+    friend struct proxy_reader;
     friend class read_request::awaiter;
     friend class write_request::awaiter;
     friend worker_pool& detail::blocking_pool(const exchange& of) noexcept;
@@ -126,7 +131,7 @@ class worker {
         listening(worker& of, const listener_at& at) noexcept;
         worker& owner;
         handle listener;
-        std::shared_ptr<tls_credentials> tls;
+        connection_terms terms;
         acceptor accepting;
         bool outlives_server;
         bool closed = false;
@@ -154,9 +159,12 @@ class worker {
     struct transfer;
 
     worker* next_share() noexcept;
-    void hand_on(handle connection, worker& to, const std::shared_ptr<tls_credentials>& tls) noexcept;
+    void hand_on(handle connection, worker& to, const connection_terms& under) noexcept;
     void drain_others() noexcept;
-    void on_connection(handle accepted, const std::shared_ptr<tls_credentials>& tls) noexcept;
+    void on_connection(handle accepted, const connection_terms& under) noexcept;
+    /// `of_proxy`: the client, if the connection's peer is not.
+    void admit(handle accepted, const std::shared_ptr<tls_credentials>& tls,
+               const std::optional<address>* of_proxy) noexcept;
     /// A handle for TLS before an accepted connection. Errors: EAGAIN (too many handshakes), ENOMEM.
     naru::result<handle> begin_tls(handle accepted, const tls_credentials& by) noexcept;
     void on_pause(std::error_code why) noexcept;
@@ -172,6 +180,24 @@ class worker {
     void stop_accepting() noexcept;
     void end_idle() noexcept;
     bool listens() const noexcept;
+
+    // proxy.cpp
+    /// `where`: none of a peer of the UNIX domain (`local`), and of one that the system does not tell any
+    /// more.
+    struct peer_facts {
+        std::optional<address> where;
+        bool local;
+    };
+    peer_facts peer_of(handle socket) noexcept;
+    /// Of the PROXY protocol's header, or else the peer.
+    peer_facts client_of(const connection& of) noexcept;
+    bool is_of_many(const std::optional<address>& client) const noexcept;
+    bool comes_too_often(const std::optional<address>& client) noexcept;
+    void begin_proxied(handle accepted, const connection_terms& under) noexcept;
+    void read_proxy_header(proxy_reader& of) noexcept;
+    void on_proxy_header(proxy_reader& of) noexcept;
+    void proxy_header_is_there(proxy_reader& of) noexcept;
+    void end_proxy_headers() noexcept;
 
     // sites.cpp
     void leave_site(served_site& of) noexcept {
@@ -254,6 +280,8 @@ class worker {
     };
     std::unique_ptr<tls_service, tls_end> tls_;  // once there is a connection with TLS
     object_pool<connection> connections_;
+    object_pool<proxy_reader> proxy_readers_;
+    std::unordered_map<const connection*, std::optional<address>> proxied_;  // whom they come for
     object_pool<turn> turns_;
     object_pool<h2::session> sessions_;
     object_pool<h2::stream> streams_;

@@ -1,0 +1,31 @@
+// What `naru serve` is told of clients and of proxies: its flags, and what they come to.
+#pragma once
+
+#include "serve_config.hpp"
+
+#include <naru/http/site/site.hpp>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+namespace naru::program {
+
+void add_client_flags(CLI::App& command, const std::shared_ptr<serve_settings>& given);
+
+/// "ADDRESS:PORT", "unix:PATH" or "unix:@NAME", with ",proxy" and ",mode=0660" behind it. Throws
+/// std::runtime_error.
+std::vector<http::endpoint> to_endpoints(std::string_view flag, const std::vector<std::string>& given);
+
+/// Throws std::runtime_error with one sentence for a value that cannot be.
+void set_client_rules(serve_plan& plan, const serve_settings& settings);
+
+/// What stands before all else on the site: rules, then rates.
+void add_client_rules(http::site& site, const serve_plan& plan);
+/// What stands behind a redirect, which wants no password: one that is sent in clear text is known to all.
+void add_passwords(http::site& site, const serve_plan& plan);
+
+}  // namespace naru::program

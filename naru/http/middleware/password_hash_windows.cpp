@@ -1,0 +1,9 @@
+#include <naru/http/middleware/password_hash.hpp>
+
+namespace naru::http {
+
+bool can_check_hash(const std::string&) { return false; }
+
+bool hash_matches(const std::string&, const std::string&) { return false; }
+
+}  // namespace naru::http

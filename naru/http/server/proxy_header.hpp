@@ -1,0 +1,47 @@
+// The header of the PROXY protocol, versions 1 and 2 (HAProxy's proxy-protocol.txt), before a connection's
+// first byte: on whose behalf it comes.
+#pragma once
+
+#include <naru/os/address.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace naru::http {
+
+/// Takes a header apart as it comes, in pieces of any size, and never a byte more: what follows is TLS' or
+/// HTTP's. Allocates nothing.
+class proxy_header {
+ public:
+    enum class state : std::uint8_t { need_more, complete, malformed };
+
+    /// How many bytes are the header's for certain; at least 1 while it needs more.
+    std::size_t wants() const noexcept;
+    /// `bytes`: at most so many.
+    state take(std::string_view bytes) noexcept;
+
+    bool begun() const noexcept { return size_ > 0; }
+    /// Once complete: the proxy speaks for itself (LOCAL: a look at our health; UNKNOWN), so that the client
+    /// is the connection's peer.
+    bool is_of_the_proxy() const noexcept { return of_the_proxy_; }
+    /// Else the client; nothing if it is none of the Internet (a socket of the UNIX domain).
+    const std::optional<address>& client() const noexcept { return client_; }
+
+ private:
+    state read_1() noexcept;
+    state read_2() noexcept;
+    bool is_2() const noexcept;
+    std::string_view text() const noexcept { return {kept_.data(), kept_size()}; }
+    std::size_t kept_size() const noexcept { return size_ < kept_.size() ? size_ : kept_.size(); }
+    std::size_t size_of_2() const noexcept;
+
+    std::array<char, 107> kept_{};  // all of version 1, or the addresses of version 2
+    std::size_t size_ = 0;          // what has come of it
+    std::optional<address> client_;
+    bool of_the_proxy_ = false;
+};
+
+}  // namespace naru::http
