@@ -182,7 +182,6 @@ std::vector<http::endpoint> listeners::give(std::vector<http::endpoint> wanted) 
     }
     for (std::size_t index = 0; index < sets_.size(); ++index) {
         if (used[index]) sets_[index].sockets.clear();
-        if (sets_[index].file) sets_[index].file->keep();  // it is the master's to remove
     }
     close();
     return given;
@@ -220,6 +219,12 @@ void listeners::close_on_exec(bool close) const noexcept {
     for (const listener_set& each : sets_) {
         for (const int socket : each.sockets)
             (void)::fcntl(socket, F_SETFD, close ? FD_CLOEXEC : 0);
+    }
+}
+
+void listeners::leave_files() noexcept {
+    for (const listener_set& each : sets_) {
+        if (each.file) each.file->keep();
     }
 }
 

@@ -52,6 +52,9 @@ class listeners {
     /// Whether the sockets are closed by exec.
     void close_on_exec(bool close) const noexcept;
 
+    /// In a worker's process: what it closes, and its end, leave sockets' files to the master.
+    void leave_files() noexcept;
+
     void close() noexcept;
     bool empty() const noexcept { return sets_.empty(); }
 

@@ -112,6 +112,7 @@ bool master::start_worker() {
     auto logs = make_channel();
     const pid_t id = orders && logs ? ::fork() : -1;
     if (id == 0) {
+        own_listeners().leave_files();
         child_.emplace(std::move(orders->second), std::move(logs->second));
         workers_.clear();
         signal_descriptor_.reset();

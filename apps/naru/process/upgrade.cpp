@@ -92,6 +92,7 @@ inheritance inheritance::take() {
         }
     }
     own_listeners().close_on_exec(true);
+    if (found.as == role::worker) own_listeners().leave_files();
     for (const process& each : found.workers) {
         for (const int channel : {each.orders, each.logs})
             (void)::fcntl(channel, F_SETFD, FD_CLOEXEC);
