@@ -2,6 +2,7 @@
 #include "certificates.hpp"
 #include "commands.hpp"
 #include "serve_config.hpp"
+#include "serve_status.hpp"
 #include "service.hpp"
 #include "system.hpp"
 
@@ -9,6 +10,7 @@
 #include <naru/backend/choose_backend.hpp>
 #include <naru/fs/files.hpp>
 #include <naru/http/limits.hpp>
+#include <naru/http/middleware/middleware.hpp>
 #include <naru/http/server/line_writer.hpp>
 #include <naru/http/server/server.hpp>
 
@@ -99,6 +101,7 @@ void redirect_to(std::uint16_t port, http::exchange& x) noexcept try {
 http::site site_of(const serve_plan& plan, const std::shared_ptr<std::atomic<std::uint16_t>>& tls_port) {
     http::site site;
     site.mount("/", http::files(plan.root, plan.files));
+    if (plan.request_id) site.before(http::request_ids());
     if (plan.redirect_http)
         site.before([tls_port](http::exchange& x) noexcept {
             if (!x.is_secure()) redirect_to(*tls_port, x);
@@ -141,6 +144,7 @@ int serve(const serve_plan& plan) {
         if (shown) shown->read_again();
         if (has_log_file) lines.say("the access log is opened anew");
     };
+    serve_status status(plan, server, options.report);
     server.start([&request_to_end] { request_to_end.request(listener_failed); });
     service_is_running(options.timeouts.drain + service_margin);
     const std::string reason = server.engine_reason();
@@ -148,8 +152,10 @@ int serve(const serve_plan& plan) {
                           urls_of(server), name_of(server.engine()),
                           reason.empty() ? std::string() : " (" + reason + ")", options.threads,
                           options.threads == 1 ? "" : "s"));
+    if (plan.status) lines.put(status.line());
 
     const std::string why = request_to_end.wait();
+    status.not_ready();
     lines.say(
         fmt::format("{}: no new connections; what is in flight has {} s to finish (again to end at once)",
                     why, static_cast<double>(options.timeouts.drain.count()) / 1000));
@@ -242,8 +248,19 @@ void add_serve(CLI::App& program, action& chosen) {
                        "Bytes of a file whose ETag is a hash of its content, and not its size and time; "
                        "0: of none (default: 1048576)");
     command.add_option("--access-log", given->access_log,
-                       "Write the combined format to a file; - is standard output. SIGHUP and SIGUSR1 open "
-                       "it anew");
+                       "Write a line for each answer to a file; - is standard output. SIGHUP and SIGUSR1 "
+                       "open it anew");
+    command.add_option("--log-format", given->log_format,
+                       "combined, or json: an object a line, which tells more (default: combined)");
+    command.add_flag_callback(
+        "--request-id", [given] { given->request_id = true; },
+        "Say in each answer which request it is for: X-Request-Id, the client's or one that is made");
+    command.add_option("--status", given->status,
+                       "ADDRESS:PORT where it is told what goes on: /metrics for Prometheus, /healthz, "
+                       "/readyz, and a page; of this machine alone");
+    command.add_flag_callback(
+        "--status-anywhere", [given] { given->status_anywhere = true; },
+        "Let --status be an address that others can reach");
     add_service_flag(command, *as_service);
     CLI::Option_group& times = *command.add_option_group("Deadlines", "In seconds");
     times.add_option("--head-timeout", given->head_timeout, "For a request's head (default: 20)");

@@ -27,6 +27,10 @@ struct serve_settings {
     std::optional<bool> dotfiles;
     std::optional<bool> h2c;
     std::optional<std::string> access_log;
+    std::optional<std::string> log_format;
+    std::optional<bool> request_id;
+    std::optional<std::string> status;
+    std::optional<bool> status_anywhere;
     std::optional<int> hash_up_to;
     std::optional<double> head_timeout;
     std::optional<double> body_timeout;
@@ -66,6 +70,8 @@ struct serve_plan {
     tls_server_options tls;
     bool redirect_http = false;  ///< what comes in clear text is sent to the first of tls_endpoints
     std::optional<unsigned> hsts;
+    bool request_id = false;               ///< in answers
+    std::optional<http::endpoint> status;  ///< where it is told what goes on
     http::server_options options;
 };
 

@@ -14,6 +14,7 @@
 #include <naru/http/message/form.hpp>
 #include <naru/http/middleware/middleware.hpp>
 #include <naru/http/server/server.hpp>
+#include <naru/http/server/status_site.hpp>
 #include <naru/http/server/test.hpp>
 #include <naru/http/site/site.hpp>
 #include <naru/http/websocket/client.hpp>

@@ -146,6 +146,7 @@ void connection::flush() noexcept {
     if (x.lacks_buffer || (x.filled == 0 && x.piece_count == 0 && !is_stream_)) {  // the pool is exhausted
         return refuse_for_want_of_a_buffer();
     }
+    note_queued();
     phase_ = phase::sending;
     x.next_piece = 0;
     x.pace.moved = worker_.loop_.now();
@@ -195,8 +196,9 @@ void connection::send_next() noexcept {
 }
 
 void connection::on_sent(const operation& op) noexcept {
-    if (phase_ == phase::closing) return finish_if_quiet();
     turn_->sent += op.progress;
+    worker_.counts_.bytes_out += op.progress;
+    if (phase_ == phase::closing) return finish_if_quiet();
     if (op.failed()) {
         if (turn_->calls != nullptr && turn_->calls->writer != nullptr)
             turn_->calls->writer->error = op.error();
@@ -209,6 +211,7 @@ void connection::on_sent(const operation& op) noexcept {
 
 void connection::answer_sent() noexcept {
     turn& x = *turn_;
+    end_records(true);
     let_go();
     x.piece_count = 0;
     if (!x.text.empty()) {
@@ -226,6 +229,7 @@ void connection::answer_sent() noexcept {
 
 // Everything has been answered that has been asked.
 void connection::turn_over() noexcept {
+    end_records(true);
     if (!keep_alive_ || is_stream_) return linger();
     phase_ = phase::idle;
     if (has_input()) return process();
@@ -237,6 +241,7 @@ void connection::turn_over() noexcept {
 void connection::release_turn() noexcept {
     turn& x = *turn_;
     if (x.waiting.in != nullptr) x.files->looks.leave(x.waiting);
+    end_records(false);
     let_go();
     if (x.calls != nullptr) end_call();
     release_input();
@@ -266,7 +271,10 @@ void connection::linger() noexcept {
 // Stop, join, release: the loop cancels what is pending, and the last of it destroys the connection.
 void connection::close() noexcept {
     if (phase_ == phase::closing) return;
-    if (has_turn_) leave();
+    if (has_turn_) {
+        log_unanswered();
+        leave();
+    }
     phase_ = phase::closing;
     worker_.loop_.disarm(*this);
     if (is_stream_) {

@@ -67,6 +67,9 @@ struct endpoint {
     std::shared_ptr<tls_credentials> tls = nullptr;
 };
 
+/// Of the access log: as httpd and nginx write it, or objects of JSON, one a line.
+enum class log_format : std::uint8_t { combined, json };
+
 struct server_options {
     naru::engine engine = naru::engine::automatic;
     /// What there is to choose of it: backend_options, or those of one engine (uring_options). Never nullptr.
@@ -95,6 +98,7 @@ struct server_options {
     /// 0: no limit.
     unsigned connections_per_address = 100;
     std::optional<std::string> access_log;  ///< a path, or "-"
+    http::log_format log_format = http::log_format::combined;
 
     // TCP, as measured to help or asked for (see docs/operations.md).
     int backlog = 4096;
