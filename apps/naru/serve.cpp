@@ -3,6 +3,7 @@
 #include "client_rules.hpp"
 #include "commands.hpp"
 #include "serve_config.hpp"
+#include "serve_status.hpp"
 #include "service.hpp"
 #include "system.hpp"
 
@@ -12,6 +13,7 @@
 #include <naru/backend/choose_backend.hpp>
 #include <naru/fs/files.hpp>
 #include <naru/http/limits.hpp>
+#include <naru/http/middleware/middleware.hpp>
 #include <naru/http/server/line_writer.hpp>
 #include <naru/http/server/server.hpp>
 
@@ -105,6 +107,7 @@ void redirect_to(std::uint16_t port, http::exchange& x) noexcept try {
 http::site site_of(const serve_plan& plan, const std::shared_ptr<std::atomic<std::uint16_t>>& tls_port) {
     http::site site;
     site.mount("/", http::files(plan.root, plan.files));
+    if (plan.request_id) site.before(http::request_ids());
     add_client_rules(site, plan);
     if (plan.redirect_http)
         site.before([tls_port](http::exchange& x) noexcept {
@@ -138,7 +141,14 @@ int serve(const serve_plan& plan, surroundings& around) {
     options.report = [&lines](std::string_view line) { lines.say(line); };
     options.open_log = around.log_opener();
     const auto tls_port = std::make_shared<std::atomic<std::uint16_t>>(std::uint16_t{443});
-    http::server server(site_of(plan, tls_port), around.adopt(std::move(endpoints)), options);
+    if (plan.status) endpoints.push_back(*plan.status);
+    endpoints = around.adopt(std::move(endpoints));
+    std::optional<http::endpoint> status_at;
+    if (plan.status) {
+        status_at = std::move(endpoints.back());
+        endpoints.pop_back();
+    }
+    http::server server(site_of(plan, tls_port), std::move(endpoints), options);
     for (std::size_t each = 0; each < server.addresses().size(); ++each) {
         if (!server.is_secure(each) || server.local_endpoints()[each].internet() == nullptr) continue;
         *tls_port = server.addresses()[each].port();
@@ -150,6 +160,7 @@ int serve(const serve_plan& plan, surroundings& around) {
         if (shown) shown->read_again();
         if (has_log_file) lines.say("the access log is opened anew");
     };
+    serve_status status(status_at, server, options.report);
     server.start([&around] { around.request(listener_failed); });
     service_is_running(options.timeouts.drain + service_margin);
     const std::string reason = server.engine_reason();
@@ -158,9 +169,11 @@ int serve(const serve_plan& plan, surroundings& around) {
                           urls_of(server), name_of(server.engine()),
                           reason.empty() ? std::string() : " (" + reason + ")", options.threads,
                           options.threads == 1 ? "" : "s"));
+    if (plan.status) lines.put(status.line());
 
-    const std::string why = around.wait(server);
+    const std::string why = around.wait(server, [&status] { status.retire(); });
     if (!why.empty()) {
+        status.not_ready();
         around.delay(plan.drain_delay);
         lines.say(
             fmt::format("{}: no new connections; what is in flight has {} s to finish (again to end at once)",
@@ -262,13 +275,24 @@ void add_serve(CLI::App& program, action& chosen) {
             "EXTENSION=TYPE, before the built-in table of content types; may be given several times")
         ->allow_extra_args(false);
     command.add_option("--access-log", given->access_log,
-                       "Write the combined format to a file; - is standard output. SIGHUP and SIGUSR1 open "
-                       "it anew");
+                       "Write a line for each answer to a file; - is standard output. SIGHUP and SIGUSR1 "
+                       "open it anew");
     command.add_option("--pid-file", given->pid_file,
                        "Write the process's number to this file (naru upgrade)");
     command.add_flag_callback(
         "--no-sandbox", [given] { given->no_sandbox = true; },
         "One process that may do what its user may, instead of a master and its worker");
+    command.add_option("--log-format", given->log_format,
+                       "combined, or json: an object a line, which tells more (default: combined)");
+    command.add_flag_callback(
+        "--request-id", [given] { given->request_id = true; },
+        "Say in each answer which request it is for: X-Request-Id, the client's or one that is made");
+    command.add_option("--status", given->status,
+                       "ADDRESS:PORT where it is told what goes on: /metrics for Prometheus, /healthz, "
+                       "/readyz, and a page; of this machine alone");
+    command.add_flag_callback(
+        "--status-anywhere", [given] { given->status_anywhere = true; },
+        "Let --status be an address that others can reach");
     add_service_flag(command, *as_service);
     add_client_flags(command, given);
     CLI::Option_group& times = *command.add_option_group("Deadlines", "In seconds");

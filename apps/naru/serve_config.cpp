@@ -48,6 +48,9 @@ constexpr auto settings_table = std::make_tuple(
     std::pair{"hash-up-to", &serve_settings::hash_up_to}, std::pair{"type", &serve_settings::type},
     std::pair{"pid-file", &serve_settings::pid_file}, std::pair{"no-sandbox", &serve_settings::no_sandbox},
     std::pair{"drain-delay", &serve_settings::drain_delay},
+    std::pair{"log-format", &serve_settings::log_format},
+    std::pair{"request-id", &serve_settings::request_id}, std::pair{"status", &serve_settings::status},
+    std::pair{"status-anywhere", &serve_settings::status_anywhere},
     std::pair{"head-timeout", &serve_settings::head_timeout},
     std::pair{"body-timeout", &serve_settings::body_timeout},
     std::pair{"write-timeout", &serve_settings::write_timeout},
@@ -209,6 +212,25 @@ void set_tls(serve_plan& plan, const serve_settings& settings) {
         plan.tls.certificates.push_back(to_certificate(each));
 }
 
+// What is told from within is for those alone who may know: its address is one of this machine's own.
+void set_watching(serve_plan& plan, const serve_settings& settings) {
+    const std::string format = settings.log_format.value_or("combined");
+    if (format != "combined" && format != "json")
+        throw std::runtime_error(fmt::format("--log-format wants combined or json, not {}", format));
+    plan.options.log_format = format == "json" ? http::log_format::json : http::log_format::combined;
+    plan.request_id = settings.request_id.value_or(false);
+    if (!settings.status) return;
+    const http::endpoint where{to_address(*settings.status)};
+    const std::string host = where.listen.host_text();
+    const bool near = host.starts_with("127.") || host == "::1" || host.starts_with("::ffff:127.");
+    if (!near && !settings.status_anywhere.value_or(false))
+        throw std::runtime_error(fmt::format(
+            "--status {}: others could read there what goes on here; want an address of this machine's own, "
+            "such as 127.0.0.1:9100, or say --status-anywhere",
+            *settings.status));
+    plan.status = where;
+}
+
 uring_options to_uring(const serve_settings& settings, unsigned threads) {
     uring_options options;
     using direct = uring_options::direct;
@@ -325,6 +347,7 @@ serve_plan to_plan(const serve_settings& settings) {
     plan.one_process = settings.no_sandbox.value_or(false);
     if (settings.drain_delay && *settings.drain_delay != 0)
         plan.drain_delay = to_time("drain-delay", *settings.drain_delay);
+    set_watching(plan, settings);
     http::timeouts& limits = options.timeouts;
     if (settings.head_timeout) limits.head = to_time("head-timeout", *settings.head_timeout);
     if (settings.body_timeout) limits.body = to_time("body-timeout", *settings.body_timeout);

@@ -32,6 +32,10 @@ struct serve_settings {
     std::optional<std::string> pid_file;
     std::optional<bool> no_sandbox;
     std::optional<double> drain_delay;
+    std::optional<std::string> log_format;
+    std::optional<bool> request_id;
+    std::optional<std::string> status;
+    std::optional<bool> status_anywhere;
     std::optional<int> hash_up_to;
     std::optional<std::vector<std::string>> type;
     std::optional<double> head_timeout;
@@ -80,6 +84,8 @@ struct serve_plan {
     tls_server_options tls;
     bool redirect_http = false;  ///< what comes in clear text is sent to the first of tls_endpoints
     std::optional<unsigned> hsts;
+    bool request_id = false;               ///< in answers
+    std::optional<http::endpoint> status;  ///< where it is told what goes on
     http::server_options options;
     std::optional<std::string> pid_file;
     bool one_process = false;                  ///< no master and no sandbox

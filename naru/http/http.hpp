@@ -16,6 +16,7 @@
 #include <naru/http/middleware/middleware.hpp>
 #include <naru/http/middleware/password_auth.hpp>
 #include <naru/http/server/server.hpp>
+#include <naru/http/server/status_site.hpp>
 #include <naru/http/server/test.hpp>
 #include <naru/http/site/site.hpp>
 #include <naru/http/websocket/client.hpp>

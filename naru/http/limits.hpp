@@ -190,6 +190,14 @@ inline constexpr auto shed_report_interval = 10s;
 /// Access log lines that wait to be written; more are dropped, counted, and reported so often at most.
 inline constexpr std::size_t access_log_bytes = 4 * 1024 * 1024;
 inline constexpr auto access_log_report_interval = 10s;
+/// Lines that a loop gathers before it hands them over: bytes, and for how long.
+inline constexpr std::size_t loop_log_bytes = 32 * 1024;
+inline constexpr auto log_hand_over_time = 20ms;
+/// Bytes of a request that could not be read which its line shows, and of an X-Request-Id that is taken over.
+inline constexpr std::size_t unreadable_bytes = 1024;
+inline constexpr std::size_t request_id_bytes = 128;
+/// Patterns of routes whose latency is counted apart; those behind them share one place.
+inline constexpr std::size_t counted_routes = 64;
 /// Bytes of a log in one write (PIPE_BUF: all of them or none, and never within another's line); how often
 /// its path is looked at for another file; how long what is left may stand still at the end.
 inline constexpr std::size_t log_write_bytes = 4096;

@@ -1,7 +1,7 @@
-// node check.mjs SITE LISTING OUT
+// node check.mjs SITE LISTING STATUS OUT
 import { chromium } from 'playwright-core';
 
-const [site, listing, out] = process.argv.slice(2);
+const [site, listing, status, out] = process.argv.slice(2);
 const browser = await chromium.launch({
   executablePath: '/usr/bin/chromium',
   args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
@@ -37,6 +37,10 @@ for (const [suffix, view] of Object.entries({ desktop: { width: 1280 }, phone: {
   for (const wanted of [`<b>&"'.txt`, 'big.bin', '2.9 MiB']) {
     if (!text.includes(wanted)) problems.push(`listing-${suffix}: no ${wanted}`);
   }
+  const { text: told } = await look(`status-${suffix}`, status, view);
+  for (const wanted of ['Answers', 'Connections', 'Routes', 'ready', '99 % below']) {
+    if (!told.includes(wanted)) problems.push(`status-${suffix}: no ${wanted}`);
+  }
 }
 await look('missing', new URL('nowhere', site).href, { width: 1280, status: 404 });
 
@@ -49,5 +53,5 @@ await page.waitForURL((url) => url.pathname.includes('a%20directory'));
 await browser.close();
 
 for (const each of problems) console.error(each);
-console.log(problems.length ? `${problems.length} problems` : `10 pages looked at, nothing wrong; screenshots in ${out}`);
+console.log(problems.length ? `${problems.length} problems` : `13 pages looked at, nothing wrong; screenshots in ${out}`);
 process.exit(problems.length ? 1 : 0);

@@ -199,6 +199,20 @@ TEST_P(allocation_http_test, handlers_cost_none) {
     }
 }
 
+TEST_P(allocation_http_test, the_access_log_costs_none) {
+    const temporary_directory logs;
+    options_.access_log = (logs.path() / "log").string();
+    for (const http::log_format each : {http::log_format::combined, http::log_format::json}) {
+        options_.log_format = each;
+        start();
+        for (const std::string& text :
+             {get("/hello.txt", "User-Agent: a name that is longer than a small string\r\n"),
+              get("/missing")})
+            EXPECT_EQ(allocations_for(text), 0u) << text;
+        stop();
+    }
+}
+
 TEST_P(allocation_http_test, the_counter_counts) {
     start();
     (void)connect().ask(get("/hello.txt"));

@@ -72,7 +72,8 @@ TEST_P(log_test, refused_requests_are_logged_whatever_they_hold) {
     for (std::size_t each = 0; each < got.size(); ++each) {
         EXPECT_NE(got[each].find("\" " + std::to_string(statuses[each]) + " "), std::string::npos)
             << got[each];
-        EXPECT_EQ(std::count(got[each].begin(), got[each].end(), '"'), 6) << got[each];
+        EXPECT_EQ(std::count(got[each].begin(), got[each].end(), '"'), 8) << got[each];
+        EXPECT_TRUE(got[each].ends_with(".\"")) << "the reason: " << got[each];
     }
     EXPECT_NE(got[3].find("\"http://a/\" \"b\""), std::string::npos) << got[3];
 }

@@ -5,7 +5,7 @@
 #include <naru/http/message/conditions.hpp>
 #include <naru/http/message/date.hpp>
 #include <naru/http/message/path.hpp>
-#include <naru/http/server/access_log.hpp>
+#include <naru/http/server/access_line.hpp>
 
 #include <gtest/gtest.h>
 

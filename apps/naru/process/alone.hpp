@@ -16,7 +16,9 @@ class alone : public surroundings {
     void begin(std::function<void()> reopen) override { ending_.emplace(std::move(reopen)); }
     std::vector<http::endpoint> adopt(std::vector<http::endpoint> wanted) override { return wanted; }
     void is_ready() override {}
-    std::string wait(http::server& /*serving*/) override { return ending_->wait(); }
+    std::string wait(http::server& /*serving*/, const std::function<void()>& /*on_retire*/) override {
+        return ending_->wait();
+    }
     void request(const char* why) noexcept override { ending_->request(why); }
     void delay(std::chrono::milliseconds span) override {
         ending_->end_at_once_next_time();

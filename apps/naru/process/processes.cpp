@@ -33,6 +33,7 @@ serve_settings with_sockets(serve_settings read) { return own_listeners().put_in
 std::vector<http::endpoint> endpoints_of(const serve_plan& plan) {
     std::vector<http::endpoint> all = plan.endpoints;
     all.insert(all.end(), plan.tls_endpoints.begin(), plan.tls_endpoints.end());
+    if (plan.status) all.push_back(*plan.status);
     return all;
 }
 

@@ -34,8 +34,9 @@ class surroundings {
     /// The server answers from here on.
     virtual void is_ready() = 0;
 
-    /// Returns the request to end by its name. Empty: the server was told to retire, and has ended.
-    virtual std::string wait(http::server& serving) = 0;
+    /// Returns the request to end by its name. Empty: the server was told to retire, `on_retire` was called, and
+    /// it has ended.
+    virtual std::string wait(http::server& serving, const std::function<void()>& on_retire) = 0;
 
     /// A request of the server's own, which wait returns. `why` is a literal. Any thread.
     virtual void request(const char* why) noexcept = 0;

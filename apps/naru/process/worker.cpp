@@ -69,7 +69,7 @@ void worker_process::request(const char* why) noexcept {
     (void)::write(wake_.get(), &one, sizeof one);
 }
 
-std::string worker_process::wait(http::server& serving) {
+std::string worker_process::wait(http::server& serving, const std::function<void()>& on_retire) {
     pollfd looked_at[] = {{wake_.get(), POLLIN, 0}, {orders_.get(), POLLIN, 0}};
     while (true) {
         if (::poll(looked_at, 2, -1) < 0) continue;
@@ -89,6 +89,7 @@ std::string worker_process::wait(http::server& serving) {
                 break;
             case message_kind::retire:
                 if (retiring_.joinable()) break;
+                on_retire();
                 serving.retire();
                 retiring_ = std::thread([this, &serving] {
                     serving.wait();

@@ -21,7 +21,7 @@ class worker_process : public surroundings {
     std::vector<http::endpoint> adopt(std::vector<http::endpoint> wanted) override;
     http::log_opener log_opener() override;
     void is_ready() override;
-    std::string wait(http::server& serving) override;
+    std::string wait(http::server& serving, const std::function<void()>& on_retire) override;
     void request(const char* why) noexcept override;
     void delay(std::chrono::milliseconds span) override { std::this_thread::sleep_for(span); }
     void is_draining() override;

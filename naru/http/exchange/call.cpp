@@ -216,6 +216,7 @@ connection::next_step connection::begin_call(const route_match& found, std::stri
         made.ended = true;
         made.thrown = std::current_exception();
     }
+    note_step_of(made);
     if (made.ended) return finish_call();
     if (phase_ == phase::sending) park_input(2 * naru::limits::buffer_bytes);
     if (phase_ != phase::serving) return next_step::wait;

@@ -221,6 +221,9 @@ class exchange {
     /// for (SNI), empty if none.
     bool is_secure() const noexcept;
     std::string_view tls_name() const noexcept;
+    /// The value of its X-Request-Id, if that is short and plain (limits::request_id_bytes of letters, digits
+    /// and -._~+/=:), else one that is made: the access log has the same. Valid until the exchange ends.
+    std::string_view request_id() const noexcept;
     /// The body's length, if the client says so; 0 if there is no body.
     std::optional<std::uint64_t> content_length() const noexcept;
 

@@ -221,7 +221,7 @@ bool connection::begin_pieces(exchange& x) noexcept try {
     }
     x.fields_.clear();  // what is added from here on is a trailer
     x.answered_ = true;
-    log(status, 0);
+    log_pieces(status, calls.head.size());
     return true;
 } catch (const std::bad_alloc&) {
     end_encoding(*x.call_);
@@ -297,6 +297,7 @@ void connection::resume_call(detail::exchange_wait& who) noexcept {
     calls.starting = true;
     who.resume();
     calls.starting = false;
+    note_step_of(calls);
     if (calls.ended) return calls.handler_ended();
     if (phase_ == phase::closing) return finish_if_quiet();
     if (phase_ != phase::serving) return;

@@ -169,11 +169,11 @@ void connection::answer_prepared(exchange& x, const prepared& of) noexcept {
         phase_ != phase::sending && !t.serves->has_hooks && x.fields_.empty() &&
         text.size() <= limits::output_bytes && output_room(text.size())) {
         const std::size_t begin = t.filled;
+        log(whole.status_, whole.body().size());
         append(text);
         const std::string_view date = worker_.date();
         std::memcpy(t.output + begin + whole.date_offset_, date.data(), date.size());
         x.answered_ = x.ended_ = true;
-        log(whole.status_, whole.body().size());
         return;
     }
     const std::array lines{whole.field_lines(), std::string_view(x.fields_)};

@@ -76,6 +76,7 @@ void connection::hand_over() noexcept {
     upgraded_stream stream(tcp_stream(home.loop_, target), std::move(received));
     target = {};
     release_turn();
+    ++home.counts_.upgrades;
     ++home.upgrades_.running;  // the connection's end must not be the loop's
     home.destroy(*this);
     try {

@@ -334,6 +334,9 @@ parse_status request_parser::take_field(std::string_view name, std::string_view 
             if (equals_lower(name, "connection")) return take_connection(value);
             if (equals_lower(name, "user-agent")) remember(field::user_agent, value);
             break;
+        case 12:
+            if (equals_lower(name, "x-request-id")) remember(field::x_request_id, value);
+            break;
         case 13:
             if (equals_lower(name, "if-none-match")) remember(field::if_none_match, value);
             break;

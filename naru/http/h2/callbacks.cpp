@@ -273,6 +273,7 @@ int session::begin_head(nghttp2_session* of, std::int32_t id, bool is_request) n
     }
     try {
         current_ = &worker_.streams_.make(worker_, *this, id);
+        ++worker_.counts_.http2_streams;
     } catch (const std::bad_alloc&) {
         (void)nghttp2_submit_rst_stream(of, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
         return 0;

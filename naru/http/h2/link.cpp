@@ -31,6 +31,7 @@ bool connection::speak_http2(std::string_view received) noexcept {
         return true;
     }
     if (has_turn_) release_turn();
+    ++worker_.counts_.http2_connections;
     session_ = made;
     is_multiplexed_ = true;
     phase_ = phase::multiplexed;
@@ -69,11 +70,13 @@ bool connection::begin_stream_request() noexcept {
     if (why.status != 0) {
         x.head = {};
         dirty_close_ = true;
+        worker_.unreadable_ = x.kept_head;
         (void)refuse(why);
         flush();
         return false;
     }
     x.head = x.kept_head;
+    x.begins(worker_.loop_.now());
     if (as_stream().has_body_) x.parser.expect_carried_body();
     if (!x.parser.head().has_body()) {
         phase_ = phase::handling;

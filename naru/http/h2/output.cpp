@@ -241,6 +241,7 @@ void session::submit() noexcept {
 void session::on_sent() noexcept {
     const at_work working(*this);
     is_sending_ = false;
+    worker_.counts_.bytes_out += sending_.progress;
     filled_ = run_ = slice_count_ = 0;
     while (list_node* const next = lent_.pop_front())
         static_cast<stream::place*>(next)->owner.returned();

@@ -97,7 +97,9 @@ disk::~disk() { NARU_ASSERT(idle()); }
 disk_answer disk::find(std::string_view path, disk_waiter& who) noexcept try {
     const instant now = loop_.now();
     if (now - root_checked_ > limits::cache_age && !knows_root(now)) return wait(*following_, who);
-    if (cached_document* const known = cache_.find(path)) {
+    cached_document* const known = cache_.find(path);
+    cache_.note_look(known != nullptr);
+    if (known != nullptr) {
         if (now - known->checked <= limits::cache_age) {
             cache_.hold(*known);
             return {disk_answer::kind::found, known, {}};

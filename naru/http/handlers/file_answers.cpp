@@ -141,9 +141,9 @@ connection::next_step connection::answer_listing(cached_document& from) noexcept
     head.add("Content-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\nCache-Control: no-cache\r\n",
              what.text.size());
     head.end(keep_alive_, turn_->parser.head().minor_version);
-    append_head(head.text());
     const bool only_head = turn_->parser.head().method == method::head;
     log(200, only_head ? 0 : what.text.size());
+    append_head(head.text());
     if (only_head) return next_step::go_on;
     add_piece(what.text);
     hold(from);
@@ -209,9 +209,9 @@ connection::next_step connection::answer_made(cached_document& from, const repre
     }
     add_description(head, file, what, in);
     head.end(keep_alive_, request.minor_version);
-    append_head(head.text());
     const bool has_body = status != 304 && request.method == method::get;
     log(status, has_body ? sent.size() : 0);
+    append_head(head.text());
     if (has_body) append_representation(from, what, sent.first, sent.size());
     return turn_->piece_count == 0 ? next_step::go_on : next_step::flush;
 }
@@ -228,7 +228,7 @@ connection::next_step connection::answer_unsatisfiable(std::uint64_t size) noexc
 
 // The hot path: a head prepared when the file was read, and the content behind it.
 connection::next_step connection::answer_ready(cached_document& from, const representation& what) noexcept {
-    if (worker_.log_ != nullptr) log(200, what.status.size);
+    log(200, what.status.size);
     if (!is_stream_ && what.ready_has_content() &&
         turn_->filled + what.ready.size() <= limits::output_bytes) {
         append_ready(what, what.ready.size());
@@ -275,8 +275,8 @@ connection::next_step connection::answer_parts(cached_document& from, const repr
         boundary, length);
     add_description(head, *from.content, what, in);
     head.end(keep_alive_, x.parser.head().minor_version);
-    append_head(head.text());
     log(206, length);
+    append_head(head.text());
 
     const auto push_text = [&](std::size_t begin, std::size_t end) {
         add_piece(std::string_view(x.text).substr(begin, end - begin));

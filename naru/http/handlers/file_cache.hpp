@@ -39,6 +39,8 @@ struct cache_totals {
         std::size_t bytes = 0;
         std::size_t descriptors = 0;
     };
+    std::uint64_t hits = 0;  ///< looks for a document
+    std::uint64_t misses = 0;
     amount cached;
     amount loose;      ///< documents that are held but in no cache (any more); their entries are not counted
     list_head by_use;  ///< cached_documents, those used last at the back
@@ -54,6 +56,9 @@ class file_cache {
 
     /// The entry for a decoded path, or nullptr. Marks it as used.
     cached_document* find(std::string_view path) noexcept;
+
+    /// A request was answered from what find has found, or not.
+    void note_look(bool found) noexcept { ++(found ? totals_->hits : totals_->misses); }
 
     /// Takes a document in, held once by the caller. Others may be dropped for it.
     cached_document& insert(std::string_view path, std::unique_ptr<document> content, instant now);

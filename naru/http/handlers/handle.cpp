@@ -101,6 +101,7 @@ connection::next_step connection::handle_match(exchange& x, const route_match& f
 connection::next_step connection::handle_function(exchange& x) noexcept {
     const detail::handler& handles = x.route_->handles;
     handles.call(handles.object.get(), x);
+    worker_.note_step(turn_->serves->counted_as[x.route_->number]);
     if (!x.answered_) {
         worker_.report([&] { return fmt::format("the handler of {} gave no answer", x.route_->pattern); });
         return answer_status(500, "The server has no answer to this.");
@@ -133,8 +134,8 @@ connection::next_step connection::answer_allowed(std::string_view allow_line) no
     head_writer head(204, worker_.date());
     head.add("{}", allow_line);
     head.end(keep_alive_, turn_->parser.head().minor_version);
-    append_head(head.text());
     log(204, 0);
+    append_head(head.text());
     return next_step::go_on;
 }
 
@@ -239,9 +240,9 @@ connection::next_step connection::answer_status(unsigned status, std::string_vie
     head_writer head(status, worker_.date());
     head.add("Content-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\n{}", body.size(), extra_fields);
     head.end(keep_alive_, request.minor_version);
-    append_head(head.text());
     const bool has_body = request.method != method::head;
-    log(status, has_body ? body.size() : 0);
+    log(status, has_body ? body.size() : 0, explanation);
+    append_head(head.text());
     if (has_body) {
         if (phase_ != phase::sending && turn_->filled + body.size() > limits::output_bytes) {
             turn_->text = std::move(own);
@@ -268,34 +269,8 @@ connection::next_step connection::refuse(const refusal& why) noexcept {
     std::array<char, 256> sentence;
     const auto [end, size] =
         fmt::format_to_n(sentence.data(), sentence.size(), "The request was refused: {}.", why.reason);
+    worker_.refuses_ = true;
     return answer_status(why.status, {sentence.data(), static_cast<std::size_t>(end - sentence.data())});
-}
-
-void connection::log(unsigned status, std::uint64_t bytes) noexcept try {
-    if (worker_.log_ == nullptr) return;
-    const request_head& request = turn_->parser.head();
-    const std::string_view text = turn_->head;
-    access_entry entry;
-    std::string line_of_stream;
-    const auto client = forwarded().client;
-    const std::string host = client ? client->host_text() : std::string();
-    entry.host = host;
-    entry.unix_seconds = worker_.unix_seconds();
-    if (!text.empty()) {  // else it was refused, and what is known of it points nowhere
-        const std::size_t line = request.method_name.offset;  // behind empty lines
-        entry.request_line = text.substr(line, text.find("\r\n", line) - line);
-        if (is_stream_) {
-            line_of_stream = entry.request_line.substr(0, entry.request_line.rfind('/'));
-            entry.request_line = line_of_stream += "/2.0";
-        }
-        entry.referer = request.value(field::referer, text);
-        entry.user_agent = request.value(field::user_agent, text);
-    }
-    entry.status = status;
-    entry.bytes = bytes;
-    worker_.log_->append(combined_line(entry));
-} catch (const std::bad_alloc&) {
-    worker_.log_->lose();
 }
 
 }  // namespace naru::http

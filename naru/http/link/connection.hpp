@@ -27,6 +27,7 @@ namespace naru::http {
 
 class worker;
 class connection;
+struct answer_record;
 struct route_match;
 struct served_site;
 struct file_service;
@@ -65,6 +66,8 @@ enum class shed_reason : std::uint8_t {
     h2_header_lists,
     count
 };
+/// As the operator is told.
+std::string_view describe(shed_reason why) noexcept;
 
 /// A piece of an answer that is sent from where it lies: in memory, or in an open file.
 struct body_piece {
@@ -107,13 +110,29 @@ struct turn {
     std::string text;                 // generated: part heads, long redirects, contents of handlers' answers
 
     // Who answers.
-    served_site* serves = nullptr;                // counted there
-    file_service* files = nullptr;                // whose document is held, or waited for
-    const route* mounted = nullptr;               // by which those files were found
-    call* calls = nullptr;                        // a coroutine handler
-    exchange* speaks = nullptr;                   // of a handler that runs now
-    std::uint64_t body_limit = 0;                 // for the body that is read and dropped
-    std::string added_fields;                     // by middleware, for an answer of ours
+    served_site* serves = nullptr;   // counted there
+    file_service* files = nullptr;   // whose document is held, or waited for
+    const route* mounted = nullptr;  // by which those files were found
+    call* calls = nullptr;           // a coroutine handler
+    exchange* speaks = nullptr;      // of a handler that runs now
+    std::uint64_t body_limit = 0;    // for the body that is read and dropped
+    std::string added_fields;        // by middleware, for an answer of ours
+
+    // What the log and the counts are told (record.cpp).
+    answer_record* records = nullptr;  // answers that have not left yet, in their order
+    answer_record* last_record = nullptr;
+    instant began;                   // the request in hand
+    bool is_asked = false;           // it has no answer yet
+    bool has_id = false;             // made_id is its
+    std::uint8_t cut_by = 0;         // a shed_reason and one more
+    std::uint64_t queued = 0;        // bytes that were sent or are to be, at the last flush
+    std::array<char, 32> made_id{};  // of a request that brings none
+    void begins(instant now) noexcept {
+        began = now;
+        is_asked = true;
+        has_id = false;
+    }
+
     std::unique_ptr<detail::upgrade_start> then;  // behind a 101
 
     struct send_step : send_operation {
@@ -186,10 +205,13 @@ class connection : operation, timer {
     std::string_view negotiated_protocol() const noexcept;
     /// The name that the client has asked for in the handshake (SNI); empty if none.
     std::string_view negotiated_name() const noexcept;
+    /// "TLSv1.3"; empty without TLS.
+    std::string_view tls_version() const noexcept;
     bool is_misdirected(std::string_view authority) const noexcept;
     // proxy.cpp
     /// Whom the request in hand comes from, as far as it is known.
     detail::forwarded_facts forwarded() const noexcept;
+    std::string client_host() const noexcept;
 
     // For the turn's operations: what happens when they complete.
     void on_sent(const operation& op) noexcept;              // write.cpp
@@ -240,6 +262,7 @@ class connection : operation, timer {
     void forget_head() noexcept;
     void put_aside() noexcept;
     void drop_aside() noexcept;
+    std::string_view text_aside() const noexcept;
     void release_input() noexcept;
     void charge() noexcept;
 
@@ -260,7 +283,6 @@ class connection : operation, timer {
     bool make_error_page(unsigned status, std::string_view explanation, std::string& into) noexcept;
     next_step answer_allowed(std::string_view allow_line) noexcept;
     next_step refuse(const refusal& why) noexcept;
-    void log(unsigned status, std::uint64_t bytes) noexcept;
     void go_on(next_step after_answer) noexcept;
     std::size_t head_room() const noexcept;
     bool is_dressed() const noexcept;
@@ -322,6 +344,18 @@ class connection : operation, timer {
     next_step answer_unsatisfiable(std::uint64_t size) noexcept;
     next_step answer_redirect(std::string_view path) noexcept;
     next_step failed(const std::error_code& error) noexcept;
+
+    // record.cpp
+    void log(unsigned status, std::uint64_t bytes, std::string_view reason = {}) noexcept;
+    void log_request(answer_record& into, std::string_view reason) noexcept;
+    void log_pieces(unsigned status, std::size_t head_bytes) noexcept;
+    void log_unanswered() noexcept;
+    void note_queued() noexcept;
+    void end_records(bool all_went) noexcept;
+    void end_record(answer_record& ended, bool all_went, instant now) noexcept;
+    const route* route_in_hand() const noexcept;
+    void note_step_of(const call& at_work) noexcept;
+    std::string_view request_id() noexcept;
 
     // write.cpp
     bool output_room(std::size_t bytes) noexcept;

@@ -210,6 +210,9 @@ void connection::put_aside() noexcept {
     receive();
 }
 
+// Of a request that timed out its line in the log still shows the beginning.
+std::string_view connection::text_aside() const noexcept { return {aside_->bytes(), aside_->size}; }
+
 void connection::drop_aside() noexcept {
     if (!is_aside_) return;
     worker_.aside_bytes_ -= aside_->cost();

@@ -29,7 +29,11 @@ void connection::cancel_receive() noexcept {
     worker_.loop_.cancel(*this);
 }
 
-void connection::received(operation& op) noexcept { static_cast<connection&>(op).on_received(); }
+void connection::received(operation& op) noexcept {
+    auto& of = static_cast<connection&>(op);
+    if (of.result > 0) of.worker_.counts_.bytes_in += static_cast<std::uint64_t>(of.result);
+    of.on_received();
+}
 
 void connection::on_received() noexcept {
     if (phase_ == phase::closing) {
@@ -206,12 +210,14 @@ bool connection::begin_request() noexcept {
         keep_alive_ = false;
         dirty_close_ = true;
         x.head = {};
+        worker_.unreadable_ = bytes;
         (void)refuse(x.parser.refusal());
         flush();
         return false;
     }
     const request_head& request = x.parser.head();
     x.head = bytes.substr(0, request.size);
+    x.begins(worker_.loop_.now());
     x.begin += request.size;
     keep_alive_ = request.keep_alive && !worker_.draining_;
     if (!request.has_body()) {
@@ -310,6 +316,7 @@ void connection::wait_for_more() noexcept {
 
 // A request that timed out gets an answer, so it needs a turn again; its bytes do not matter any more.
 bool connection::take_back() noexcept {
+    worker_.keep_unreadable(text_aside());
     drop_aside();
     return make_turn();
 }

@@ -23,6 +23,15 @@ naru::result<handle> worker::begin_tls(handle accepted, const tls_credentials& b
     return tls_layer::accept(loop_, accepted, by.current(), tls_->handshakes);
 }
 
+void worker::measure_handshakes(server_metrics& into) const noexcept {
+    if (!tls_) return;
+    const tls_handshakes& of = tls_->handshakes;
+    into.handshakes = of.under_way();
+    into.handshakes_done = of.done();
+    into.handshakes_resumed = of.resumed();
+    into.handshakes_failed = of.failed();
+}
+
 bool connection::is_secure() const noexcept { return worker_.loop_.layer_of(socket()) != nullptr; }
 
 std::string_view connection::negotiated_protocol() const noexcept {
@@ -40,6 +49,11 @@ bool connection::is_misdirected(std::string_view authority) const noexcept try {
            tls->context().policy_of(tls->engine().server_name());
 } catch (const std::bad_alloc&) {
     return true;
+}
+
+std::string_view connection::tls_version() const noexcept {
+    const tls_layer* const tls = tls_layer::find(worker_.loop_, socket());
+    return tls != nullptr && tls->established() ? tls->engine().version() : std::string_view();
 }
 
 std::string_view connection::negotiated_name() const noexcept {

@@ -11,9 +11,12 @@ naru::result<handle> worker::begin_tls(handle /*accepted*/, const tls_credential
     return fail_errno(ENOTSUP);
 }
 
+void worker::measure_handshakes(server_metrics& /*into*/) const noexcept {}
+
 bool connection::is_secure() const noexcept { return false; }
 bool connection::is_misdirected(std::string_view /*authority*/) const noexcept { return false; }
 std::string_view connection::negotiated_protocol() const noexcept { return {}; }
+std::string_view connection::tls_version() const noexcept { return {}; }
 std::string_view connection::negotiated_name() const noexcept { return {}; }
 
 }  // namespace naru::http

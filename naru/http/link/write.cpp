@@ -147,6 +147,7 @@ void connection::flush() noexcept {
     if (x.lacks_buffer || (x.filled == 0 && x.piece_count == 0 && !is_stream_)) {  // the pool is exhausted
         return refuse_for_want_of_a_buffer();
     }
+    note_queued();
     phase_ = phase::sending;
     x.next_piece = 0;
     x.pace.moved = worker_.loop_.now();
@@ -196,8 +197,9 @@ void connection::send_next() noexcept {
 }
 
 void connection::on_sent(const operation& op) noexcept {
-    if (phase_ == phase::closing) return finish_if_quiet();
     turn_->sent += op.progress;
+    worker_.counts_.bytes_out += op.progress;
+    if (phase_ == phase::closing) return finish_if_quiet();
     call* const calls = turn_->calls;
     const bool writes = calls != nullptr && calls->writer != nullptr;
     const bool stopped = writes && calls->write_stopped;
@@ -218,6 +220,7 @@ void connection::on_sent(const operation& op) noexcept {
 
 void connection::answer_sent() noexcept {
     turn& x = *turn_;
+    end_records(true);
     let_go();
     x.piece_count = 0;
     if (!x.text.empty()) {
@@ -235,6 +238,7 @@ void connection::answer_sent() noexcept {
 
 // Everything has been answered that has been asked.
 void connection::turn_over() noexcept {
+    end_records(true);
     if (!keep_alive_ || is_stream_) return linger();
     phase_ = phase::idle;
     if (has_input()) return process();
@@ -246,6 +250,7 @@ void connection::turn_over() noexcept {
 void connection::release_turn() noexcept {
     turn& x = *turn_;
     if (x.waiting.in != nullptr) x.files->looks.leave(x.waiting);
+    end_records(false);
     let_go();
     if (x.calls != nullptr) end_call();
     release_input();
@@ -275,7 +280,10 @@ void connection::linger() noexcept {
 // Stop, join, release: the loop cancels what is pending, and the last of it destroys the connection.
 void connection::close() noexcept {
     if (phase_ == phase::closing) return;
-    if (has_turn_) leave();
+    if (has_turn_) {
+        log_unanswered();
+        leave();
+    }
     phase_ = phase::closing;
     worker_.loop_.disarm(*this);
     if (is_stream_) {

@@ -30,6 +30,7 @@ enum class field : std::uint8_t {
     accept_encoding,
     user_agent,
     referer,
+    x_request_id,
     count
 };
 

@@ -97,6 +97,12 @@ class basic_auth {
     std::string prefix_;
 };
 
+/// For before: an answer says which request it is for (X-Request-Id; see exchange::request_id), as the access
+/// log does.
+struct request_ids {
+    void operator()(exchange& x) const noexcept { x.add("X-Request-Id", x.request_id()); }
+};
+
 /// Whether two secrets are the same, in a time that depends on the length of `given` alone.
 bool same_secret(std::string_view given, std::string_view expected) noexcept;
 

@@ -16,9 +16,10 @@ worker::worker(loop& on, const server_options& options, const std::shared_ptr<co
                blocking_threads& threads, access_log* log, std::function<void(std::string_view)> report)
     : loop_(on),
       options_(options),
-      log_(log),
       report_(std::move(report)),
       threads_(threads),
+      log_(on, log, options.log_format),
+      id_prefix_(environment::current().entropy()),
       root_(on),
       frames_(on),
       upgrades_{.scope = &root_.scope(), .ended = [this] { stop_if_drained(); }},
@@ -98,7 +99,10 @@ void worker::admit(handle accepted, const std::shared_ptr<tls_credentials>& tls,
             return on_pause(secured.error());
         }
         accepted = *secured;
+        ++counts_.secure_connections;
     }
+    ++counts_.connections;
+    if (log_.is_on()) name_client(accepted);
     connection* made = nullptr;
     try {
         made = &connections_.make(*this, accepted);

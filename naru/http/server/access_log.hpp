@@ -18,9 +18,9 @@ class access_log {
     access_log(const std::string& path, std::function<void(std::string_view)> report,
                line_writer::file_opener opener = {});
 
-    /// Adds a line (with its line feed). Any thread; never waits for the disk. Past
+    /// Adds lines (with their line feeds). Any thread; never waits for the disk. Past
     /// limits::access_log_bytes waiting, lines are dropped and counted.
-    void append(std::string_view line) noexcept { lines_.append(line); }
+    void append(std::string_view lines) noexcept { lines_.append(lines); }
 
     /// Counts a line that could not be made. Any thread.
     void lose() noexcept { lines_.lose(); }
@@ -28,22 +28,11 @@ class access_log {
     /// Opens the path anew. Any thread.
     void reopen() noexcept { lines_.reopen(); }
 
+    /// Lines that were lost since the beginning. Any thread.
+    std::uint64_t lost() const noexcept { return lines_.lost(); }
+
  private:
     line_writer lines_;
 };
-
-/// What a line of the combined format says.
-struct access_entry {
-    std::string_view host;
-    std::int64_t unix_seconds = 0;
-    std::string_view request_line;
-    unsigned status = 0;
-    std::uint64_t bytes = 0;
-    std::string_view referer;
-    std::string_view user_agent;
-};
-
-/// `host - - [time] "request" status bytes "referer" "user agent"`, quotes and control characters escaped.
-std::string combined_line(const access_entry& entry);
 
 }  // namespace naru::http

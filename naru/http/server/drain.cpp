@@ -12,6 +12,7 @@ worker::drain_timer::drain_timer(worker& of) noexcept
     : timer([](timer& expired) noexcept {
           worker& late = static_cast<drain_timer&>(expired).owner;
           if (late.ending_) return late.loop_.stop();
+          late.ends_all_ = true;
           late.root_.scope().stop();
           late.connections_.for_each([](connection& each) { each.close(); });
           late.end_proxy_headers();

@@ -47,14 +47,17 @@ class line_writer {
     line_writer(const line_writer&) = delete;
     line_writer& operator=(const line_writer&) = delete;
 
-    /// Adds a line (with its line feed). Any thread; waits for nobody.
-    void append(std::string_view line) noexcept;
+    /// Adds lines (with their line feeds), all of them or none. Any thread; waits for nobody.
+    void append(std::string_view lines) noexcept;
 
     /// Counts a line that could not be made. Any thread; waits for nobody.
     void lose() noexcept;
 
     /// Opens the path anew before the next line is written. Any thread.
     void reopen() noexcept;
+
+    /// Lines that were lost since the beginning. Any thread.
+    std::uint64_t lost() const noexcept;
 
  private:
     struct state;

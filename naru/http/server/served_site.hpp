@@ -5,6 +5,7 @@
 #include <naru/http/handlers/file_cache.hpp>
 #include <naru/http/site/site_data.hpp>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -58,11 +59,12 @@ struct served_site {
 
     const std::shared_ptr<const detail::site_data> site;
     const route* only_files;
-    bool has_hooks = false;  ///< site::on_head, here or for a host
-    bool encodes = false;    ///< site::encode, here or for a host
-    bool dresses = false;    ///< there are hooks, or steps before handlers that may add fields
-    bool plain = false;      ///< those files are all there is, and nothing stands before them
-    std::size_t uses = 0;    ///< turns of connections
+    bool has_hooks = false;                 ///< site::on_head, here or for a host
+    bool encodes = false;                   ///< site::encode, here or for a host
+    bool dresses = false;                   ///< there are hooks, or steps before handlers that may add fields
+    bool plain = false;                     ///< those files are all there is, and nothing stands before them
+    std::size_t uses = 0;                   ///< turns of connections
+    std::vector<std::uint16_t> counted_as;  ///< its routes, by their numbers, among loop_counts::routes
     std::vector<std::unique_ptr<file_service>> files;
     std::vector<std::pair<const void*, std::shared_ptr<void>>> locals;
 };

@@ -3,6 +3,7 @@
 #include <naru/coro/sleep.hpp>
 #include <naru/http/server/access_log.hpp>
 #include <naru/http/server/local_listener.hpp>
+#include <naru/http/server/measuring.hpp>
 #include <naru/http/server/worker.hpp>
 #include <naru/http/site/site_data.hpp>
 #include <naru/loop/environment.hpp>
@@ -218,6 +219,7 @@ std::vector<endpoint> bind_endpoints(const std::vector<endpoint>& wanted, const 
 struct server::shard {
     naru::loop* own_loop = nullptr;
     std::optional<http::worker> own_worker;
+    std::shared_ptr<measured_loop> measured;
     std::vector<listener_at> listeners;
 };
 
@@ -236,6 +238,7 @@ struct server::state {
     std::deque<shard> shards;
     std::optional<blocking_threads> blocking;  // destroyed first: its work completes in the loops
     std::function<void()> on_failure;
+    std::atomic<std::uint64_t> reloads{0};
     std::atomic<bool> draining{false};
     std::atomic<bool> retiring{false};
     std::atomic<bool> failed{false};
@@ -295,6 +298,7 @@ void server::state::make_shards() {
         each.own_worker.emplace(*each.own_loop, options, site, *blocking, log ? &*log : nullptr,
                                 options.report);
         each.own_worker->on_lost_listener([this] { fail(); });
+        each.measured = std::make_shared<measured_loop>(*each.own_loop, *each.own_worker);
     }
 }
 
@@ -341,6 +345,7 @@ void server::start(std::function<void()> on_failure) {
             // A thread's; where loops have their turns on one, it would be everybody's.
             std::optional<frame_pool::use> frames;
             if (environment::other_than_the_systems() == nullptr) frames.emplace(own.own_worker->frames());
+            const measured_loop::running counted(*own.measured);
             own.own_worker->serve(own.listeners);
             (void)co_await sleep_until(never);  // until the worker stops the loop
         });
@@ -402,12 +407,27 @@ void server::run() {
 
 void server::replace(http::site site) {
     const std::shared_ptr<const detail::site_data> fresh = std::move(site).take();
+    ++state_->reloads;
     for (shard& each : state_->shards) {
         http::worker* const changing = &*each.own_worker;
         each.own_loop->post([changing, fresh] { changing->replace_or_report(fresh); });
     }
 }
 
+server_metrics server::metrics(std::chrono::milliseconds patience, bool anew) {
+    state& s = *state_;
+    std::vector<std::shared_ptr<measured_loop>> all;
+    for (const shard& each : s.shards)
+        all.push_back(each.measured);
+    server_metrics sum = measure_all(all, patience, anew);
+    if (s.log) sum.log_lines_lost = s.log->lost();
+    sum.reloads = s.reloads;
+    sum.draining = s.draining;
+    sum.engine = name_of(s.engine);
+    return sum;
+}
+
+bool server::is_draining() const noexcept { return state_->draining; }
 bool server::has_failed() const noexcept { return state_->failed; }
 naru::engine server::engine() const noexcept { return state_->engine; }
 const std::string& server::engine_reason() const noexcept { return state_->engine_reason; }

@@ -1,10 +1,12 @@
 // The web server: one loop per thread, each with its own listener (SO_REUSEPORT).
 #pragma once
 
+#include <naru/http/server/metrics.hpp>
 #include <naru/http/server/server_options.hpp>
 #include <naru/http/site/site.hpp>
 #include <naru/os/endpoint.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -62,6 +64,15 @@ class server {
 
     /// Opens the access log anew, as after it has been renamed. Any thread.
     void reopen_logs() noexcept;
+
+    /// What goes on: each loop is asked, and adds up what it has counted. Waits for them, so it is for
+    /// threads other than theirs (handlers: `blocking`); whose answer does not come within `patience`,
+    /// because a handler holds its thread up, is missing. `anew`: the longest tick is looked for from here
+    /// on. Any other thread, at any time until the server's end.
+    server_metrics metrics(std::chrono::milliseconds patience = std::chrono::seconds(1), bool anew = false);
+
+    /// Whether it has begun to drain. Any thread.
+    bool is_draining() const noexcept;
 
     /// Whether a listener has failed. Any thread.
     bool has_failed() const noexcept;

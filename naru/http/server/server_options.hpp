@@ -97,6 +97,8 @@ struct endpoint {
 
 /// Opens the file of a log to append to it, at first and whenever it is to be opened anew.
 using log_opener = std::function<naru::result<unique_descriptor>(const std::string& path)>;
+/// Of the access log: as httpd and nginx write it, or objects of JSON, one a line.
+enum class log_format : std::uint8_t { combined, json };
 
 struct server_options {
     naru::engine engine = naru::engine::automatic;
@@ -133,6 +135,7 @@ struct server_options {
     /// Opens it where the server itself may not. Called from a thread of the log's own, and from the server's
     /// constructor. Empty: the server opens it.
     log_opener open_log;
+    http::log_format log_format = http::log_format::combined;
 
     // TCP, as measured to help or asked for (see docs/operations.md).
     int backlog = 4096;

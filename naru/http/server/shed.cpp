@@ -85,6 +85,8 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(shed_reason::cou
 
 }  // namespace
 
+std::string_view describe(shed_reason why) noexcept { return reasons[static_cast<std::size_t>(why)]; }
+
 // ---------------------------------------------------------------------------------------- one client
 
 std::uint64_t connection::handed_over() const noexcept {
@@ -121,6 +123,7 @@ std::size_t connection::loose_bytes() const noexcept {
 }
 
 void connection::shed(shed_reason why) noexcept {
+    if (has_turn_) turn_->cut_by = static_cast<std::uint8_t>(1 + static_cast<unsigned>(why));
     worker_.count_shed(why);
     reset_link();
     close();
@@ -399,6 +402,7 @@ bool worker::has_too_many(connection& fresh) noexcept {
 
 void worker::count_shed(shed_reason why) noexcept {
     ++shed_[static_cast<std::size_t>(why)];
+    ++counts_.shed[static_cast<std::size_t>(why)];
     if (!look_.armed()) loop_.arm(look_, loop_.now());
 }
 

@@ -22,6 +22,8 @@ void worker::replace(const std::shared_ptr<const detail::site_data>& by) {
         sweep_soon();
         stop_if_drained();
     });
+    for (const std::string& each : by->patterns)
+        made->counted_as.push_back(counts_.place_of(each));
     sites_.push_back(std::move(made));
     site_ = sites_.back().get();
     sweep_soon();

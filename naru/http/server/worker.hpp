@@ -11,8 +11,11 @@
 #include <naru/http/link/connection.hpp>
 #include <naru/http/message/date.hpp>
 #include <naru/http/server/access_log.hpp>
+#include <naru/http/server/answer_record.hpp>
 #include <naru/http/server/connection_terms.hpp>
 #include <naru/http/server/frames.hpp>
+#include <naru/http/server/loop_counts.hpp>
+#include <naru/http/server/loop_log.hpp>
 #include <naru/http/server/proxy_reader.hpp>
 #include <naru/http/server/served_site.hpp>
 #include <naru/http/server/server_options.hpp>
@@ -86,6 +89,13 @@ class worker {
     /// Requests that begin from here on are this site's.
     /// Past limits::site_generations the requests of the oldest are ended.
     void replace_or_report(const std::shared_ptr<const detail::site_data>& by) noexcept;
+    // measure.cpp
+    /// What this loop has counted, and what it holds. `anew`: the longest tick is looked for from here on.
+    /// Throws std::bad_alloc.
+    void measure(server_metrics& into, bool anew);
+    /// Lines of the log that have gathered leave. At the loop's end, too.
+    void hand_over_log() noexcept { log_.hand_over(); }
+
     /// For the frames of this loop's coroutines: see frame_pool::use.
     frame_pool& frames() noexcept { return frames_; }
 
@@ -254,15 +264,39 @@ class worker {
         return false;
     }
     void report_shed(instant now) noexcept;
+    // record.cpp
+    /// What was read of a request that is given up, until its line is made.
+    void keep_unreadable(std::string_view text) noexcept;
+    void make_id(std::array<char, 32>& into) noexcept;
+    void name_client(handle of) noexcept;
+    unsigned milliseconds() noexcept;
+    instant note_step(std::uint16_t route) noexcept;
+    void measure_handshakes(server_metrics& into) const noexcept;  // tls.cpp
+
     void stop_if_drained() noexcept;
     std::int64_t unix_seconds() noexcept;
     std::string_view date() noexcept;
 
     loop& loop_;
     const server_options& options_;
-    access_log* log_;
     std::function<void(std::string_view)> report_;
     blocking_threads& threads_;
+    loop_counts counts_;
+    loop_log log_;
+    answer_records records_;
+    // Of the request that is being refused.
+    std::string_view unreadable_;
+    std::array<char, limits::unreadable_bytes> unreadable_text_{};
+    bool refuses_ = false;
+    bool ends_all_ = false;          // the time for what was in flight is over
+    instant tick_ = instant::min();  // the last in which something was noted
+    instant step_begun_;
+    duration longest_in_tick_{};
+    duration longest_tick_{};  // since somebody asked
+    std::uint16_t route_of_longest_ = 0;
+    std::uint16_t route_of_tick_ = 0;
+    std::uint64_t id_prefix_;
+    std::uint64_t next_id_ = 0;
     cache_totals caches_;
     std::list<std::unique_ptr<served_site>> sites_;  // the newest last
     served_site* site_ = nullptr;

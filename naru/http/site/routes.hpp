@@ -23,6 +23,7 @@ struct route {
     route_options options;
     bool is_mount = false;
     std::size_t files_index = 0;  ///< of a mount of files: which of its site's
+    std::size_t number = 0;       ///< among all of its site, those of hosts included
 };
 
 /// The methods that a site can have routes for.

@@ -82,12 +82,20 @@ site& site::encode(encode_options options) {
 std::shared_ptr<const detail::site_data> site::take() && {
     std::shared_ptr<detail::site_data> taken(std::move(data_));
     data_ = std::make_unique<detail::site_data>();
+    const auto number = [&patterns = taken->patterns](const route_table& routes) {
+        for (const auto& each : routes.all()) {
+            each->number = patterns.size();
+            patterns.push_back(each->pattern);
+        }
+    };
+    number(taken->routes);
     for (auto& [name, own] : taken->hosts) {
         std::shared_ptr<detail::site_data> inner(std::move(own->data_));
         if (!inner->hosts.empty()) throw std::invalid_argument("a host of a site has no hosts of its own");
         for (const auto& each : inner->routes.all()) {
             if (each->handles.files) each->files_index += taken->files.size();
         }
+        number(inner->routes);
         taken->files.insert(taken->files.end(), inner->files.begin(), inner->files.end());
         taken->locals.insert(taken->locals.end(), inner->locals.begin(), inner->locals.end());
         inner->before.insert(inner->before.begin(), taken->before.begin(), taken->before.end());

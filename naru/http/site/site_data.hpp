@@ -22,6 +22,7 @@ struct site_data {
     page_maker error_page;
     std::shared_ptr<const encode_options> encoding;
     bool has_coroutine_before = false;
+    std::vector<std::string> patterns;  // of all routes, by their numbers
 
     /// Of the host that an authority names, or this.
     const site_data& for_host(std::string_view authority) const noexcept;

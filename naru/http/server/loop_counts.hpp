@@ -1,0 +1,45 @@
+// What one loop counts, in plain integers of its own thread.
+#pragma once
+
+#include <naru/core/clock.hpp>
+#include <naru/http/limits.hpp>
+#include <naru/http/server/metrics.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace naru::http {
+
+struct loop_counts {
+    std::uint64_t connections = 0;
+    std::uint64_t secure_connections = 0;
+    std::uint64_t bytes_in = 0;
+    std::uint64_t bytes_out = 0;
+    std::array<std::uint64_t, 500> answers{};
+    std::array<std::uint64_t, 3> protocols{};
+    std::uint64_t cut_answers = 0;
+    std::array<std::uint64_t, shed_names.size()> shed{};
+    std::uint64_t http2_connections = 0;
+    std::uint64_t http2_streams = 0;
+    std::uint64_t upgrades = 0;
+    std::vector<std::unique_ptr<route_latency>> routes;
+
+    loop_counts();
+    /// Where answers by this pattern are counted. 0: those without. Throws std::bad_alloc.
+    std::uint16_t place_of(std::string_view pattern);
+    /// An answer has ended. `protocol`: the minor version of HTTP/1, or 2.
+    void count(unsigned status, std::uint16_t route, std::chrono::microseconds took, unsigned protocol,
+               bool cut) noexcept {
+        if (status - 100 < answers.size()) ++answers[status - 100];
+        ++protocols[protocol < protocols.size() ? protocol : 1];
+        if (cut) ++cut_answers;
+        routes[route]->latency.add(took);
+    }
+    void copy_to(server_metrics& into) const;
+};
+
+}  // namespace naru::http

@@ -1,0 +1,64 @@
+#include <naru/http/server/loop_log.hpp>
+
+#include <naru/http/limits.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+namespace naru::http {
+
+loop_log::hand_over_timer::hand_over_timer(loop_log& of) noexcept
+    : timer([](timer& expired) noexcept { static_cast<hand_over_timer&>(expired).owner.hand_over(); }),
+      owner(of) {}
+
+loop_log::loop_log(loop& on, access_log* to, log_format as) noexcept : loop_(on), to_(to), as_(as) {}
+
+loop_log::~loop_log() {
+    hand_over();
+    loop_.disarm(due_);
+}
+
+void loop_log::name_client(handle connection, std::string_view client) noexcept try {
+    auto& names = clients_[(connection.slot & layer_slots) != 0 ? 1 : 0];
+    const std::size_t slot = connection.slot & ~layer_slots;
+    if (names.size() <= slot) names.resize(std::max<std::size_t>(slot + 1, 2 * names.size()));
+    client_name& name = names[slot];
+    name.generation = connection.generation;
+    name.size = static_cast<std::uint8_t>(std::min(client.size(), name.text.size()));
+    std::memcpy(name.text.data(), client.data(), name.size);
+} catch (const std::bad_alloc&) {  // the lines say "-"
+}
+
+std::string_view loop_log::client_of(handle connection) const noexcept {
+    const auto& names = clients_[(connection.slot & layer_slots) != 0 ? 1 : 0];
+    const std::size_t slot = connection.slot & ~layer_slots;
+    if (slot >= names.size() || names[slot].generation != connection.generation) return {};
+    return {names[slot].text.data(), names[slot].size};
+}
+
+void loop_log::begin(const access_entry& entry, answer_record& into) noexcept try {
+    into.line = line_.begin(as_, entry, into.split);
+} catch (const std::bad_alloc&) {
+    into.line.clear();
+}
+
+void loop_log::end(const access_entry& entry, const answer_record& begun) noexcept try {
+    if (begun.line.empty()) return to_->lose();
+    const std::string_view line = line_.end(as_, entry, begun.line, begun.split);
+    if (lines_.size() + line.size() > limits::loop_log_bytes) hand_over();
+    if (line.size() > limits::loop_log_bytes) return to_->append(line);
+    if (lines_.capacity() < limits::loop_log_bytes) lines_.reserve(limits::loop_log_bytes);
+    lines_ += line;
+    if (!due_.armed()) loop_.arm(due_, saturating_add(loop_.now(), limits::log_hand_over_time));
+} catch (const std::bad_alloc&) {
+    to_->lose();
+}
+
+void loop_log::hand_over() noexcept {
+    if (lines_.empty()) return;
+    to_->append(lines_);
+    lines_.clear();
+}
+
+}  // namespace naru::http

@@ -1,0 +1,260 @@
+// Records: what the access log and the counts are told of each answer, once it has ended.
+#include <naru/http/exchange/call.hpp>
+#include <naru/http/h2/stream.hpp>
+#include <naru/http/server/served_site.hpp>
+#include <naru/http/server/worker.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <new>
+
+namespace naru::http {
+
+namespace {
+
+// As nginx says it of a client that has left before there was an answer.
+constexpr unsigned client_closed = 499;
+
+// Sixteen hexadecimal digits, eight at a time: each byte of a word becomes one.
+void put_digits(char* into, std::uint64_t number) noexcept {
+    constexpr std::uint64_t ones = 0x0101010101010101u;
+    for (const unsigned half : {32u, 0u}) {
+        std::uint64_t word = number >> half & 0xffffffff;
+        word = (word | word << 16) & 0x0000ffff0000ffff;
+        word = (word | word << 8) & 0x00ff00ff00ff00ff;
+        word = (word | word << 4) & 0x0f0f0f0f0f0f0f0f;
+        const std::uint64_t letters = (word + ones * 6) >> 4 & ones;  // of digits from 10 on
+        word += ones * '0' + letters * ('a' - '0' - 10);
+        for (std::size_t each = 0; each < 8; ++each)  // the highest first
+            *into++ = static_cast<char>(word >> (56 - 8 * each));
+    }
+}
+
+bool is_id(std::string_view text) noexcept {
+    if (text.empty() || text.size() > limits::request_id_bytes) return false;
+    return std::ranges::all_of(text, [](char each) {
+        return (each >= '0' && each <= '9') || (each >= 'a' && each <= 'z') || (each >= 'A' && each <= 'Z') ||
+               std::string_view("-._~+/=:").contains(each);
+    });
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------------------------------- one answer
+
+/// The answer to the request in hand is about to be written: `bytes` of body, if it is whole at once. Before
+/// its head is.
+void connection::log(unsigned status, std::uint64_t bytes, std::string_view reason) noexcept {
+    turn& x = *turn_;
+    worker& home = worker_;
+    answer_record* const made = home.records_.take();
+    if (made == nullptr) {
+        if (home.log_.is_on()) home.log_.lose();
+    } else {
+        made->began = x.is_asked ? x.began : home.loop_.now();
+        made->from = is_stream_ ? x.sent : phase_ == phase::sending ? x.queued : x.sent + x.filled;
+        made->body = bytes;
+        made->status = static_cast<std::uint16_t>(status);
+        made->minor_version = x.parser.head().minor_version;
+        const route* const by = route_in_hand();
+        made->route = by != nullptr ? x.serves->counted_as[by->number] : 0;
+        if (x.last_record != nullptr) {
+            if (x.last_record->to == answer_record::unknown) x.last_record->to = made->from;
+            x.last_record->next = made;
+        } else {
+            x.records = made;
+        }
+        x.last_record = made;
+        if (home.log_.is_on()) log_request(*made, reason);
+    }
+    x.is_asked = false;
+    home.unreadable_ = {};
+    home.refuses_ = false;
+}
+
+/// The same for one in pieces.
+void connection::log_pieces(unsigned status, std::size_t head_bytes) noexcept {
+    const answer_record* const before = turn_->last_record;
+    log(status, 0);
+    if (turn_->last_record == before) return;
+    turn_->last_record->head = head_bytes;
+    turn_->last_record->in_pieces = true;
+}
+
+void connection::log_request(answer_record& into, std::string_view reason) noexcept {
+    turn& x = *turn_;
+    const request_head& request = x.parser.head();
+    access_entry entry;
+    entry.host = worker_.log_.client_of(socket());
+    std::string said_host;
+    if (worker_.options_.trusted_proxies != nullptr) entry.host = said_host = client_host();
+    entry.unix_seconds = worker_.unix_seconds();
+    entry.refused = worker_.refuses_ || x.head.empty();
+    entry.reason = reason;
+    if (x.head.empty()) {  // it was refused: what is known of it may point nowhere
+        const std::string_view seen = worker_.unreadable_.substr(0, limits::unreadable_bytes);
+        const std::size_t begin = std::min(seen.find_first_not_of("\r\n"), seen.size());
+        entry.request_line =
+            seen.substr(begin, std::min(seen.find_first_of("\r\n", begin), seen.size()) - begin);
+    } else {
+        const std::size_t line = request.method_name.offset;  // behind empty lines
+        entry.request_line = x.head.substr(line, x.head.find("\r\n", line) - line);
+        entry.referer = request.value(field::referer, x.head);
+        entry.user_agent = request.value(field::user_agent, x.head);
+        entry.asked_host = request.value(field::host, x.head);
+    }
+    if (is_stream_ && entry.request_line.contains('/')) {
+        entry.request_line = entry.request_line.substr(0, entry.request_line.rfind('/'));
+        entry.request_line_end = "/2.0";
+    }
+    if (worker_.log_.wants_everything()) {
+        entry.milliseconds = worker_.milliseconds();
+        entry.id = request_id();
+        entry.tls = tls_version();
+        if (const route* const by = route_in_hand()) entry.route = by->pattern;
+    }
+    worker_.log_.begin(entry, into);
+}
+
+/// Who a trusted proxy says that this request is of, else the connection's peer. Empty without memory.
+std::string connection::client_host() const noexcept try {
+    const auto client = forwarded().client;
+    return client ? client->host_text() : std::string();
+} catch (const std::bad_alloc&) {
+    return {};
+}
+
+/// The client has left, or is made to, and there is no answer yet.
+void connection::log_unanswered() noexcept {
+    turn& x = *turn_;
+    if (!x.is_asked) return;
+    note_queued();
+    log(client_closed, 0);
+}
+
+/// What waits is to be sent: now it is known where the last answer ends.
+void connection::note_queued() noexcept {
+    turn& x = *turn_;
+    if (phase_ == phase::sending) return;
+    x.queued = x.sent + x.filled;
+    for (std::uint32_t each = 0; each < x.piece_count; ++each)
+        x.queued += x.pieces[each].size;
+    if (x.last_record != nullptr && !x.last_record->in_pieces) x.last_record->to = x.queued;
+}
+
+const route* connection::route_in_hand() const noexcept {
+    const turn& x = *turn_;
+    if (!x.is_asked) return nullptr;
+    if (x.calls != nullptr) return x.calls->x.route_;
+    return x.speaks != nullptr ? x.speaks->route_ : x.mounted;
+}
+
+/// A coroutine handler has run until it waits, or ended.
+void connection::note_step_of(const call& at_work) noexcept {
+    const route* const by = at_work.x.route_;
+    worker_.note_step(by != nullptr ? turn_->serves->counted_as[by->number] : std::uint16_t{0});
+}
+
+/// `all_went`: what was queued has been taken. One in pieces goes on until its last piece.
+void connection::end_records(bool all_went) noexcept {
+    turn& x = *turn_;
+    if (x.records == nullptr) return;
+    const instant now = worker_.note_step(x.records->route);
+    while (answer_record* const first = x.records) {
+        const bool goes_on = all_went && first->in_pieces && first == x.last_record && x.calls != nullptr &&
+                             (!x.calls->is_whole() || x.calls->write_waits);
+        if (goes_on) return;
+        x.records = first->next;
+        if (x.records == nullptr) x.last_record = nullptr;
+        end_record(*first, all_went, now);
+        worker_.records_.give_back(*first);
+    }
+}
+
+void connection::end_record(answer_record& ended, bool all_went, instant now) noexcept {
+    turn& x = *turn_;
+    worker& home = worker_;
+    const std::uint64_t to = ended.to != answer_record::unknown ? ended.to : std::max(x.queued, x.sent);
+    const bool whole =
+        all_went || (!is_stream_ && !ended.in_pieces && ended.status != client_closed && x.sent >= to);
+    const std::uint64_t sent = std::min(x.sent, std::max(to, ended.from)) - std::min(x.sent, ended.from);
+    std::uint64_t head = 0;  // of a stream it is no part of what is counted
+    if (!is_stream_) head = ended.in_pieces ? ended.head : to - std::min(to, ended.from + ended.body);
+    const auto took = std::chrono::duration_cast<std::chrono::microseconds>(now - ended.began);
+    home.counts_.count(ended.status, ended.route, took, is_stream_ ? 2 : ended.minor_version, !whole);
+    if (!home.log_.is_on()) return;
+    access_entry entry;
+    entry.status = ended.status;
+    entry.bytes = whole && !ended.in_pieces ? ended.body : sent - std::min(sent, head);
+    entry.sent = sent;
+    entry.microseconds = took.count();
+    if (!whole)
+        entry.cut = x.cut_by != 0    ? describe(static_cast<shed_reason>(x.cut_by - 1))
+                    : home.ends_all_ ? std::string_view("the server ended")
+                                     : std::string_view("the client left");
+    home.log_.end(entry, ended);
+}
+
+/// What the client has called its request, if that is fit to be told on; else one of ours.
+std::string_view connection::request_id() noexcept {
+    turn& x = *turn_;
+    if (!x.head.empty()) {
+        const std::string_view given = x.parser.head().value(field::x_request_id, x.head);
+        if (is_id(given)) return given;
+    }
+    if (!std::exchange(x.has_id, true)) worker_.make_id(x.made_id);
+    return {x.made_id.data(), x.made_id.size()};
+}
+
+std::string_view exchange::request_id() const noexcept { return link_->request_id(); }
+
+// ---------------------------------------------------------------------------------------- a worker's
+
+void worker::keep_unreadable(std::string_view text) noexcept {
+    const std::size_t size = std::min(text.size(), unreadable_text_.size());
+    std::memcpy(unreadable_text_.data(), text.data(), size);
+    unreadable_ = {unreadable_text_.data(), size};
+}
+
+// No two of a worker are the same, and which comes next cannot be seen at a glance.
+void worker::make_id(std::array<char, 32>& into) noexcept {
+    std::uint64_t mixed = id_prefix_ + ++next_id_ * 0x9e3779b97f4a7c15u;
+    mixed = (mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9u;
+    mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111ebu;
+    mixed ^= mixed >> 31;
+    put_digits(into.data(), id_prefix_);
+    put_digits(into.data() + 16, mixed);
+}
+
+void worker::name_client(handle of) noexcept try {
+    if (const auto peer = loop_.peer_address(of)) log_.name_client(of, peer->host_text());
+} catch (const std::bad_alloc&) {  // the lines say "-"
+}
+
+// What a loop's thread has done since this was called last, or its tick began, was for this route.
+instant worker::note_step(std::uint16_t route) noexcept {
+    const instant now = clock::now();
+    if (loop_.now() != tick_) {
+        tick_ = step_begun_ = loop_.now();
+        longest_in_tick_ = duration(0);
+    }
+    if (now - step_begun_ > longest_in_tick_) {
+        longest_in_tick_ = now - step_begun_;
+        route_of_longest_ = route;
+    }
+    step_begun_ = now;
+    if (now - tick_ > longest_tick_) {
+        longest_tick_ = now - tick_;
+        route_of_tick_ = route_of_longest_;
+    }
+    return now;
+}
+
+unsigned worker::milliseconds() noexcept {
+    (void)unix_seconds();
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(second_ends_ - loop_.now());
+    return 999 - static_cast<unsigned>(std::clamp<std::int64_t>(left.count(), 0, 999));
+}
+
+}  // namespace naru::http
