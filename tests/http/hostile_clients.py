@@ -43,11 +43,12 @@ LISTED = 1500
 
 
 class Server:
-    def __init__(self, program, engine, root, scratch, *arguments, threads=1, **how):
+    def __init__(self, program, engine, root, scratch, *arguments, threads=1,
+                 tls=("--tls-self-signed",), **how):
         self.errors = open(os.path.join(scratch, "stderr"), "w+b")
         self.process = subprocess.Popen(
             [program, "serve", root, "--listen", "127.0.0.1:0", "--engine", engine, "--threads", str(threads), "--h2c",
-             "--listen-tls", "127.0.0.1:0", "--tls-self-signed", *arguments],
+             "--listen-tls", "127.0.0.1:0", *tls, *arguments],
             stdout=subprocess.PIPE, stderr=self.errors, **how)
         ready, _, _ = select.select([self.process.stdout], [], [], START_SECONDS)
         line = self.process.stdout.readline().decode() if ready else ""
