@@ -4,11 +4,20 @@
 
 namespace naru::campaign {
 
-std::string content_of_file(std::size_t which) {
+namespace {
+
+std::string make_content(std::size_t which) {
     std::string made(file_sizes[which], ' ');
     for (std::size_t at = 0; at < made.size(); ++at)
         made[at] = static_cast<char>('a' + (at * 7 + at / 251 + which) % 26);
     return made;
+}
+
+}  // namespace
+
+const std::string& content_of_file(std::size_t which) {
+    static const std::string made[] = {make_content(0), make_content(1), make_content(2), make_content(3)};
+    return made[which];
 }
 
 namespace {

@@ -57,6 +57,6 @@ bool matches(const reply& got, const reply& expected);
 
 /// The files of the server's disk.
 inline constexpr std::uint64_t file_sizes[] = {0, 100, 5'000, 70'000};
-std::string content_of_file(std::size_t which);
+const std::string& content_of_file(std::size_t which);
 
 }  // namespace naru::campaign
