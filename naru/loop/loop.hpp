@@ -112,7 +112,7 @@ class loop {
         timers_.disarm(each);
     }
 
-    /// The time of this tick: read once after the wait, good to about a millisecond.
+    /// The time of this tick: read once after the wait, and where a run begins; good to about a millisecond.
     instant now() const noexcept { return now_; }
 
     /// Runs `task` on the loop's thread, in the order of posting. Thread-safe, never blocks, never allocates;
@@ -199,7 +199,9 @@ class loop {
     // While it exists the loop belongs to this thread, whatever thread made it or ran it before.
     struct running_here {
         explicit running_here(loop& on) noexcept
-            : of(on), before(on.runs_on_.exchange(std::this_thread::get_id(), std::memory_order_relaxed)) {}
+            : of(on), before(on.runs_on_.exchange(std::this_thread::get_id(), std::memory_order_relaxed)) {
+            on.now_ = clock::now();  // it may not have run for long: no deadline is counted from then
+        }
         ~running_here() { of.runs_on_.store(before, std::memory_order_relaxed); }
         running_here(const running_here&) = delete;
         running_here& operator=(const running_here&) = delete;

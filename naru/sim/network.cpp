@@ -406,6 +406,7 @@ bool network::is_hung_up(const socket& of) noexcept {
 
 void network::close(socket& what) noexcept {
     what.closed = true;
+    if (what.kind != socket_kind::file) world_.step("close", what, 0);
     forget_name(what);
     for (const socket_ref& each : what.queue) {
         each->reset_on_close = true;

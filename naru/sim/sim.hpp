@@ -5,4 +5,6 @@
 
 #include <naru/sim/faults.hpp>
 #include <naru/sim/host.hpp>
+#include <naru/sim/process.hpp>
+#include <naru/sim/seeds.hpp>
 #include <naru/sim/world.hpp>

@@ -125,6 +125,11 @@ class world final : public environment {
     std::vector<std::string_view> missed() const;
     /// Says of a rare state that it must be reached in some run or other; `name` outlives the world.
     void sometimes(bool reached, std::string_view name) { sometimes_[name] += reached ? 1 : 0; }
+    /// What must hold. The first that does not is what failed (run_seeds).
+    void require(bool holds, std::string_view what) {
+        if (!holds && first_failure_.empty()) first_failure_ = what;
+    }
+    const std::string& first_failure() const noexcept { return first_failure_; }
     /// How often each was.
     const std::map<std::string_view, std::uint64_t>& sometimes() const noexcept { return sometimes_; }
     /// From here on nothing goes from one to the other, either way: it waits until they are healed.
@@ -228,6 +233,7 @@ class world final : public environment {
     link_table links_;
     fault_table happened_;
     std::map<std::string_view, std::uint64_t> sometimes_;
+    std::string first_failure_;
     std::uint64_t trace_hash_ = 0xcbf29ce484222325u;
     std::size_t trace_length_ = 0;
     std::vector<std::string> trace_;

@@ -100,6 +100,19 @@ TEST(World, WhoLooksAtTheClockUntilItMovesSeesItMove) {
     EXPECT_GE(clock::now(), until);
 }
 
+// Who is posted to a loop counts its deadlines from when that runs, and not from its last tick.
+TEST(World, ALoopThatHasNotRunForLongTellsTheTime) {
+    sim::world simulated;
+    const auto on = simulated.here().make_loop();
+    on->run_for_one_tick(0ms);
+    simulated.pass_time(1h);
+    instant told{};
+    on->post([&] { told = on->now(); });
+    const instant begun = clock::now();
+    simulated.run();
+    EXPECT_GE(told, begun);
+}
+
 TEST(World, HostsReachEachOtherByAddressAndTheirOwnLoopbackOnly) {
     sim::world simulated;
     sim::host& server = simulated.add_host("server");

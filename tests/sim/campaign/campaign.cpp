@@ -1,0 +1,238 @@
+#include "sim/campaign/campaign.hpp"
+
+#include "sim/campaign/clients.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <utility>
+
+namespace naru::campaign {
+
+namespace {
+
+using namespace std::chrono_literals;
+using sim::fault;
+
+std::chrono::milliseconds milliseconds(std::uint64_t count) {
+    return std::chrono::milliseconds(static_cast<std::int64_t>(count));
+}
+
+sim::world_options draw_world(dice& from, const run_options& of) {
+    sim::world_options options;
+    options.seed = of.seed;
+    options.keep_trace = of.keep_trace;
+    if (!from.one_in(4)) {
+        options.least_latency = std::chrono::microseconds(from.below(2'000));
+        options.most_latency = options.least_latency + std::chrono::microseconds(from.below(30'000));
+    }
+    options.connection_buffer = from.one_in(3) ? from.between(2'000, 20'000) : 256 * 1024;
+    options.backends = from.one_in(2) ? sim::manner::completion : sim::manner::readiness;
+    if (from.one_in(3)) options.pool_buffers = from.between(64, 512);
+    if (!from.one_in(8)) options.faults = sim::faults_of_all_kinds(from.between(50, 1'000));
+    options.faults.one_in[fault::datagram_lost] = 0;  // nobody sends any
+    for (const fault each : of.without)
+        options.faults.one_in[each] = 0;
+    return options;
+}
+
+http::server_options draw_server(dice& from, std::vector<std::string>& reports) {
+    http::server_options options;
+    options.threads = static_cast<unsigned>(from.between(1, 3));
+    options.shared_listener = from.one_in(4);
+    options.backlog = from.one_in(3) ? static_cast<int>(from.between(1, 8)) : 4096;
+    if (from.one_in(2)) options.access_log = "/var/log/access";
+    if (from.one_in(3)) {
+        backend_options few;
+        few.pool_buffers = from.between(16, 64);
+        options.engine_options = std::make_shared<const backend_options>(few);
+    }
+    options.report = [&reports](std::string_view line) {
+        sim::world::current()->note("server reports: " + std::string(line));
+        reports.emplace_back(line);
+    };
+    return options;
+}
+
+/// One seed's world, and all that is in it.
+class campaign_run {
+ public:
+    explicit campaign_run(const run_options& of)
+        : options_(of), from_(of.seed * 2 + 1), world_(draw_world(from_, of)) {
+        write_files(server_host_);
+        for (sim::host* each : {&honest_host_, &calm_host_})
+            each->spare();
+        const sim::world::visit there(server_host_);
+        server_.emplace(make_site(book_), std::vector<http::endpoint>{{"*:80"}},
+                        draw_server(from_, reports_));
+        server_->start();
+    }
+
+    outcome_of_run go() {
+        begin_clients();
+        if (from_.one_in(3)) drain_at_ = from_.between(1, 3'000);
+        started_task<> misfortunes(*control_, be_unkind());
+        const auto over = [&] {
+            return std::ranges::all_of(clients_, [](auto& each) { return each.ended(); });
+        };
+        const bool ended = world_.run_until(over, 100h);
+        misfortunes.stop();
+        if (!ended) {
+            book_.fail("clients wait for what never comes");
+            for (auto& each : clients_)
+                each.stop();
+            (void)world_.run_until(over, 1h);
+        }
+        world_.heal();
+        if (!book_.draining) server_->drain();
+        server_->wait();
+        server_.reset();
+        clients_.clear();
+        client_.reset();
+        harmed_client_.reset();
+        world_.run();
+        look_for_leftovers();
+        return outcome();
+    }
+
+ private:
+    void begin_clients() {
+        const std::string where = server_host_.at_port(80);
+        http::client_options patient;
+        patient.connections_per_origin = from_.between(2, 16);
+        client_.emplace(*calm_, patient);
+        harmed_client_.emplace(*harmed_, patient);
+        const std::uint64_t each = options_.requests / 20 + 1;
+        for (int of = 0; of < 10; ++of)
+            clients_.emplace_back(*honest_,
+                                  ask_by_hand(book_, {honest_.get(), where, from_.roll(), each, true}));
+        for (int of = 0; of < 4; ++of)
+            clients_.emplace_back(
+                *calm_, ask_by_client(book_, *client_, {calm_.get(), where, from_.roll(), each, true}));
+        for (int of = 0; of < 2; ++of)
+            clients_.emplace_back(*harmed_, ask_by_client(book_, *harmed_client_,
+                                                          {harmed_.get(), where, from_.roll(), each, false}));
+        for (int of = 0; of < 2; ++of)
+            clients_.emplace_back(*harmed_,
+                                  ask_by_hand(book_, {harmed_.get(), where, from_.roll(), each, false}));
+        for (int of = 0; of < 4; ++of)
+            clients_.emplace_back(
+                *hostile_, be_hostile(book_, {hostile_.get(), where, from_.roll(), each / 4 + 1, false}));
+    }
+
+    // What the world does beside the rates.
+    task<> be_unkind() {
+        dice from(from_.roll());
+        std::uint64_t passed = 0;
+        while (true) {
+            const std::uint64_t pause = from.between(1, 3'000);
+            const bool drains = drain_at_ > passed && drain_at_ <= passed + pause;
+            auto slept = co_await sleep_for(milliseconds(drains ? drain_at_ - passed : pause));
+            if (!slept) break;
+            passed += pause;
+            if (drains && !book_.draining) {
+                book_.draining = true;
+                world_.note("the server drains");
+                world_.sometimes(!book_.begun.empty(), "a drain while requests are under way");
+                server_->drain();
+            }
+            misfortune(from);
+        }
+        world_.heal();
+        if (harmed_host_.is_down()) harmed_host_.restart();
+    }
+
+    void misfortune(dice& from) {
+        sim::host* const others[] = {&honest_host_, &calm_host_, &harmed_host_, &hostile_host_};
+        switch (from.below(6)) {
+            case 0:
+                if (allows(fault::partition) && !book_.draining)
+                    world_.partition(server_host_, *others[from.below(4)],
+                                     milliseconds(from.between(1, 2'000)));
+                break;
+            case 1:
+                if (allows(fault::clock_jump))
+                    server_host_.jump_clock(
+                        std::chrono::seconds(static_cast<std::int64_t>(from.below(7'200)) - 3'600));
+                break;
+            case 2:
+                if (harmed_host_.is_down()) {
+                    harmed_host_.restart();
+                } else if (allows(fault::crash)) {
+                    harmed_host_.crash();
+                }
+                break;
+            case 3:
+                world_.set_link(server_host_, *others[from.below(4)], milliseconds(from.below(100)), 0);
+                break;
+            default:
+                break;
+        }
+    }
+    bool allows(fault which) const {
+        return std::ranges::find(options_.without, which) == options_.without.end();
+    }
+
+    void look_for_leftovers() {
+        if (book_.handlers != 0) book_.fail(std::to_string(book_.handlers) + " handlers have not ended");
+        if (world_.open_descriptors() != 0)
+            book_.fail(std::to_string(world_.open_descriptors()) + " descriptors are left");
+        for (loop* each : {honest_.get(), calm_.get(), harmed_.get(), hostile_.get(), control_.get()}) {
+            if (each->buffers().leased() != 0)
+                book_.fail(std::to_string(each->buffers().leased()) + " buffers are leased");
+            if (each->next_due() != never) book_.fail("a timer is left");
+        }
+        if (world_.events_ahead() != 0) book_.fail("something is still to happen");
+    }
+
+    outcome_of_run outcome() {
+        outcome_of_run made;
+        world_.sometimes(book_.cut > 0, "a connection is cut");
+        world_.sometimes(!reports_.empty(), "the server has something to report");
+        made.requests = book_.asked;
+        made.events = world_.trace_length();
+        made.served = book_.served;
+        made.cut = book_.cut;
+        made.happened = world_.happened();
+        made.rated = world_.options().faults.one_in;
+        for (const auto& [name, count] : world_.sometimes())
+            made.sometimes[std::string(name)] += count;
+        made.failures = std::move(book_.failures);
+        made.trace = world_.trace();
+        made.reports = std::move(reports_);
+        made.trace_hash = world_.trace_hash();
+        made.longest_ms = static_cast<std::uint64_t>(
+            std::chrono::duration_cast<std::chrono::milliseconds>(book_.longest).count());
+        return made;
+    }
+
+    const run_options& options_;
+    dice from_;
+    ledger book_;
+    std::vector<std::string> reports_;
+    std::uint64_t drain_at_ = 0;  // milliseconds; 0: at the end
+    sim::world world_;
+    sim::host& server_host_ = world_.add_host("server");
+    sim::host& honest_host_ = world_.add_host("honest");
+    sim::host& calm_host_ = world_.add_host("calm");
+    sim::host& harmed_host_ = world_.add_host("harmed");
+    sim::host& hostile_host_ = world_.add_host("hostile");
+    sim::host& control_host_ = world_.add_host("control");
+    std::unique_ptr<loop> honest_ = honest_host_.make_loop();
+    std::unique_ptr<loop> calm_ = calm_host_.make_loop();
+    std::unique_ptr<loop> harmed_ = harmed_host_.make_loop();
+    std::unique_ptr<loop> hostile_ = hostile_host_.make_loop();
+    std::unique_ptr<loop> control_ = control_host_.make_loop();
+    std::optional<http::server> server_;
+    std::optional<http::client> client_;
+    std::optional<http::client> harmed_client_;
+    std::deque<started_task<>> clients_;
+};
+
+}  // namespace
+
+outcome_of_run run_seed(const run_options& options) { return campaign_run(options).go(); }
+
+}  // namespace naru::campaign

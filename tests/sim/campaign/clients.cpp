@@ -1,0 +1,284 @@
+#include "sim/campaign/clients.hpp"
+
+#include "sim/campaign/plain_reader.hpp"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace naru::campaign {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+std::string short_text(const std::string& text) {
+    return text.size() <= 60 ? text : text.substr(0, 60) + "... (" + std::to_string(text.size()) + " bytes)";
+}
+
+std::string difference(const question& of, const reply& got) {
+    const reply wanted = expected_of(of);
+    return of.method + " " + of.target + (of.range.empty() ? "" : " " + of.range) + ": got " +
+           std::to_string(got.status) + " \"" + short_text(got.body) + "\", not " +
+           std::to_string(wanted.status) + " \"" + short_text(wanted.body) + "\"";
+}
+
+struct conversation {
+    ledger& book;
+    const errand& of;
+    std::vector<question> questions;
+    std::string text;
+    std::size_t answered = 0;
+    bool gave_up = false;  // with half a request sent, perhaps
+    instant begun = clock::now();
+};
+
+// In pieces of any size, now and then with a pause.
+task<> send_pieces(conversation& of, tcp_stream& to, dice from) {
+    const std::string_view all = of.text;
+    for (std::size_t at = 0; at < all.size();) {
+        const std::size_t most = from.one_in(3) ? 7 : from.one_in(2) ? 300 : 20'000;
+        const std::string_view piece = all.substr(at, from.between(1, most));
+        auto sent = co_await to.send(piece);
+        if (!sent) {
+            of.gave_up = true;
+            co_return;
+        }
+        at += piece.size();
+        if (!from.one_in(40)) continue;
+        auto slept = co_await sleep_for(std::chrono::milliseconds(static_cast<std::int64_t>(from.below(30))));
+        if (!slept) co_return;
+    }
+}
+
+void judge(conversation& of, const reply& got) {
+    const question& asked = of.questions[of.answered];
+    ledger& book = of.book;
+    book.answered(asked.id);
+    ++of.answered;
+    if (of.gave_up && !of.of.spared && got.status == 408) return;
+    if (!matches(got, expected_of(asked))) return book.fail(difference(asked, got));
+    if (!of.of.spared) return;
+    ++book.served;
+    const duration took = clock::now() - of.begun;
+    book.longest = std::max(book.longest, took);
+    if (took > bound)
+        book.fail(asked.target + " was answered after " +
+                  std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(took).count()) +
+                  " ms");
+}
+
+task<> read_answers(conversation& of, tcp_stream& from) {
+    plain_reader reader;
+    std::error_code why;
+    while (of.answered < of.questions.size()) {
+        auto data = co_await from.receive();
+        if (data) {
+            reader.take(data->text());
+        } else {
+            why = data.error();
+            reader.end();
+        }
+        while (of.answered < of.questions.size()) {
+            const auto got = reader.next(of.questions[of.answered].method == "HEAD");
+            if (!got) break;
+            judge(of, *got);
+        }
+        if (reader.malformed()) of.book.fail("an answer on port 80 is none");
+        if (reader.malformed() || !data) break;
+    }
+    if (of.answered == of.questions.size()) co_return;
+    if (!of.of.spared) {
+        ++of.book.cut;
+        co_return;
+    }
+    // Whose handler has been called gets its answer, also when the server ends.
+    for (std::size_t each = of.answered; each < of.questions.size(); ++each) {
+        const question& asked = of.questions[each];
+        const bool begun = of.book.begun.contains(asked.id);
+        if (begun || !of.book.draining)
+            of.book.fail(asked.target + (begun ? " was begun and not" : " was not") + " answered: " +
+                         why.message() + (of.book.draining ? ", while the server drains" : ""));
+        if (begun) break;
+    }
+}
+
+}  // namespace
+
+task<> ask_by_hand(ledger& book, errand of) {
+    dice from(of.seed);
+    for (std::uint64_t left = of.requests; left > 0 && !book.draining;) {
+        auto stream = co_await tcp_stream::connect(*of.on, of.where);
+        if (!stream) {
+            if (of.spared && !book.draining) book.fail("connect: " + stream.error().message());
+            if (of.spared || book.draining) co_return;
+            ++book.cut;
+            auto slept = co_await sleep_for(100ms);
+            if (!slept) co_return;
+            left -= std::min<std::uint64_t>(left, 1);
+            continue;
+        }
+        const std::uint64_t rounds = from.between(1, 4);
+        for (std::uint64_t round = 1; round <= rounds && left > 0; ++round) {
+            conversation talk{book, of, {}, {}};
+            const std::uint64_t most = from.one_in(8) ? 150 : from.one_in(2) ? 20 : 3;
+            const std::uint64_t count = std::min(left, from.between(1, most));
+            for (std::uint64_t each = 1; each <= count; ++each) {
+                question next = draw_question(from, book.next_id++);
+                next.last = each == count && round == rounds;
+                talk.text += text_of(next);
+                talk.questions.push_back(std::move(next));
+            }
+            left -= count;
+            book.asked += count;
+            co_await when_all(send_pieces(talk, *stream, dice(from.roll())), read_answers(talk, *stream));
+            if (talk.answered < talk.questions.size()) break;
+        }
+    }
+}
+
+task<> ask_by_client(ledger& book, http::client& by, errand of) {
+    dice from(of.seed);
+    for (std::uint64_t left = of.requests; left > 0 && !book.draining; --left) {
+        const question next = draw_question(from, book.next_id++);
+        http::client_request request(next.method, "http://" + of.where + next.target);
+        if (!next.range.empty()) request.add("Range", next.range);
+        if (next.method == "POST") request.body(next.body, "text/plain");
+        ++book.asked;
+        const instant begun = clock::now();
+        auto answer = co_await by.request(std::move(request));
+        reply got;
+        std::string failure;
+        if (answer) {
+            got.status = answer->status();
+            auto body = co_await answer->text();
+            if (body) {
+                got.body = std::move(*body);
+            } else {
+                failure = body.error().text();
+            }
+        } else {
+            failure = answer.error().text();
+        }
+        const bool handled = book.begun.contains(next.id);
+        book.answered(next.id);
+        if (!failure.empty()) {
+            if (!of.spared) ++book.cut;
+            if (of.spared && (!book.draining || handled))
+                book.fail((book.draining ? "while the server drains: " : "") + failure);
+        } else if (!matches(got, expected_of(next))) {
+            book.fail(difference(next, got));
+        } else if (of.spared) {
+            ++book.served;
+            book.longest = std::max<duration>(book.longest, clock::now() - begun);
+            if (clock::now() - begun > bound) book.fail(next.target + " was answered late");
+        }
+        if (from.one_in(200)) {
+            auto slept =
+                co_await sleep_for(std::chrono::milliseconds(static_cast<std::int64_t>(from.below(70'000))));
+            if (!slept) co_return;
+        }
+    }
+}
+
+namespace {
+
+std::string mischief(dice& from, ledger& book) {
+    const std::string name = std::to_string(book.next_id++);
+    switch (from.below(12)) {
+        case 0: {
+            std::string garbage;
+            for (std::uint64_t left = from.between(1, 300); left > 0; --left)
+                garbage += static_cast<char>(from.below(256));
+            return garbage;
+        }
+        case 1:
+            return "GET /n/" + name +
+                   " HTTP/1.1\r\nHost: server\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n";
+        case 2:
+            return "POST /echo/" + name +
+                   " HTTP/1.1\r\nHost: server\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcdeX\r\n";
+        case 3:
+            return "GET /n/" + name + " HTTP/1.1\r\nHost: server\r\nX: " + std::string(20'000, 'x') +
+                   "\r\n\r\n";
+        case 4:
+            return "GET /n/" + name + " HTTP/1.1\r\n\r\n";
+        case 5:
+            return "POST /sum/" + name + " HTTP/1.1\r\nHost: server\r\nContent-Length: 99999999\r\n\r\nabc";
+        case 6:
+            return "GET http:// HTTP/1.1\r\nHost: server\r\n\r\n";
+        case 7:
+            return "GET /files/../../etc/passwd HTTP/1.1\r\nHost: server\r\n\r\n";
+        case 8:
+            return "GET /" + std::string(9'000, 'y') + " HTTP/1.1\r\nHost: server\r\n\r\n";
+        case 9:
+            return "GET /n/" + name + " HTTP/1.1\nHost: server\n\n";
+        case 10:
+            return "POST /echo/" + name + " HTTP/1.1\r\nHost: server\r\nContent-Length: -1\r\n\r\n";
+        default:
+            return "GET /n/" + name + " HTTP/1.1\r\nHost: server\r\nHost: other\r\n\r\n";
+    }
+}
+
+// Reads until the end, or for so long.
+task<std::string> read_for(tcp_stream& from, duration span) {
+    std::string all;
+    const instant end = saturating_add(clock::now(), span);
+    while (true) {
+        auto data = co_await with_deadline(end, from.receive());
+        if (!data) break;
+        all += data->text();
+    }
+    co_return all;
+}
+
+}  // namespace
+
+task<> be_hostile(ledger& book, errand of) {
+    dice from(of.seed);
+    for (std::uint64_t left = of.requests; left > 0 && !book.draining; --left) {
+        auto stream = co_await tcp_stream::connect(*of.on, of.where);
+        if (!stream) {
+            ++book.cut;
+            auto slept = co_await sleep_for(50ms);
+            if (!slept) co_return;
+            continue;
+        }
+        ++book.asked;
+        const std::uint64_t what = from.below(8);
+        std::string text;
+        std::vector<question> before;
+        for (std::uint64_t well = what < 4 ? from.below(4) : from.below(40); well > 0; --well) {
+            before.push_back(draw_question(from, book.next_id++));
+            if (what == 5) before.back().target = "/files/3";  // large, and never read
+            text += text_of(before.back());
+        }
+        if (what < 4) text += mischief(from, book);
+        if (what == 4) text = text.substr(0, from.below(text.size() + 1));  // within a request
+        auto sent = co_await with_deadline(20s, stream->send(text));
+        (void)sent;
+        if (what == 5) {
+            auto slept = co_await sleep_for(std::chrono::seconds(static_cast<std::int64_t>(from.below(30))));
+            if (!slept) co_return;
+        }
+        if (what == 6) (void)stream->shutdown_send();
+        if (what == 7) stream->home().reset_on_close(stream->native());
+        if (what >= 5 && what != 6) continue;  // gone
+        const std::string got = co_await read_for(*stream, from.one_in(4) ? 100s : 2s);
+        plain_reader reader;
+        reader.take(got);
+        reader.end();
+        for (const question& each : before) {
+            const auto answer = reader.next(each.method == "HEAD");
+            if (!answer) break;
+            // What came behind it was seen first, or the rest of it never came.
+            if (answer->status >= 400 && (each.what != kind::absent || answer->status != 404)) break;
+            if (!matches(*answer, expected_of(each)))
+                book.fail("to a hostile client: " + difference(each, *answer));
+        }
+        if (reader.malformed()) book.fail("to a hostile client: an answer is none: " + short_text(got));
+    }
+}
+
+}  // namespace naru::campaign

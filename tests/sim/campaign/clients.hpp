@@ -1,0 +1,34 @@
+// Who asks: honest clients whose every answer is checked, and hostile ones.
+#pragma once
+
+#include "sim/campaign/service.hpp"
+
+#include <naru/http/client/client.hpp>
+#include <naru/naru.hpp>
+
+#include <cstdint>
+#include <string>
+
+namespace naru::campaign {
+
+/// Where and how much a client asks.
+struct errand {
+    loop* on;
+    std::string where;  ///< "10.0.0.1:80"
+    std::uint64_t seed;
+    std::uint64_t requests;
+    /// Nothing of the world's may harm it: it gets every answer.
+    bool spared;
+};
+
+/// Streams made by hand: many requests at once, in pieces of any size, against the plain reader.
+task<> ask_by_hand(ledger& book, errand of);
+/// naru's client, one request after another.
+task<> ask_by_client(ledger& book, http::client& by, errand of);
+/// Everything that one should not do to a server; only that its answers are answers is checked.
+task<> be_hostile(ledger& book, errand of);
+
+/// The longest that an honest client may wait for an answer.
+inline constexpr duration bound = std::chrono::seconds(60);
+
+}  // namespace naru::campaign
