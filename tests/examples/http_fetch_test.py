@@ -4,11 +4,13 @@ import gzip
 import http.server
 import os
 import pathlib
+import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 program = sys.argv.pop(1)
@@ -126,6 +128,42 @@ class Fetch(unittest.TestCase):
                               ("no-url", "does not begin with http://"), ("https://127.0.0.1:1/", "Connection refused")):
                 self.assertTrue(any(line.startswith("http_fetch: " + url) and what in line for line in told), (url, errors))
             self.assertEqual(os.listdir(directory), ["6"])
+
+    def test_http2_of_nghttpd(self) -> None:
+        if shutil.which("nghttpd") is None or shutil.which("openssl") is None:
+            self.skipTest("nghttpd or openssl is not installed")
+        with tempfile.TemporaryDirectory() as directory:
+            key, certificate = (os.path.join(directory, name) for name in ("key.pem", "certificate.pem"))
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                            "-keyout", key, "-out", certificate, "-subj", "/CN=localhost", "-addext",
+                            "subjectAltName=DNS:localhost", "-days", "3"], check=True, capture_output=True)
+            pathlib.Path(directory, "large").write_bytes(LARGE)
+            port = self.start_nghttpd(directory, key, certificate)
+            urls = [f"https://localhost:{port}/large"] * 12
+            output = os.path.join(directory, "output")
+            os.mkdir(output)
+            done = subprocess.run([program, "--output", output, *urls], capture_output=True, text=True, timeout=120,
+                                  env={**os.environ, "SSL_CERT_FILE": certificate})
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            for each in range(1, 13):
+                self.assertEqual(pathlib.Path(output, str(each)).read_bytes(), LARGE)
+
+    def start_nghttpd(self, root: str, key: str, certificate: str) -> int:
+        """It does not say which port it has taken: another is tried if that has been taken meanwhile."""
+        for _ in range(20):
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                port = free.getsockname()[1]
+            server = subprocess.Popen(["nghttpd", "-a", "127.0.0.1", "-d", root, str(port), key, certificate],
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self.addCleanup(server.wait)
+            self.addCleanup(server.kill)
+            while server.poll() is None:
+                with socket.socket() as trial:
+                    if trial.connect_ex(("127.0.0.1", port)) == 0:
+                        return port
+                time.sleep(0.02)
+        self.fail("nghttpd does not start")
 
     def test_a_deadline(self) -> None:
         status, lines, errors = fetch("--timeout", "1", self.base + "/never", self.base + "/hello")

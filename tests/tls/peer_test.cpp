@@ -140,6 +140,27 @@ TEST(TlsPeer, OldVersionsAndWeakCiphersAreRefused) {
     ERR_clear_error();
 }
 
+TEST(TlsPeer, TheServersOrderOfCiphersDecidesButForChaCha20) {
+    const tls_context context = server_context();
+    const auto chosen = [&](int version, const char* old, const char* fresh) {
+        tls_side server;
+        EXPECT_TRUE(server.engine.accept(context));
+        const raw_client client(version);
+        EXPECT_EQ(SSL_set_cipher_list(client.ssl(), old), 1);
+        EXPECT_EQ(SSL_set_ciphersuites(client.ssl(), fresh), 1);
+        EXPECT_TRUE(client.handshake(server));
+        return std::string(server.engine.cipher());
+    };
+    const char* const old = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256";
+    const char* const fresh = "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256";
+    EXPECT_EQ(chosen(TLS1_2_VERSION, old, fresh), "ECDHE-ECDSA-AES128-GCM-SHA256");
+    EXPECT_EQ(chosen(TLS1_3_VERSION, old, fresh), "TLS_AES_128_GCM_SHA256");
+    const char* const old_weak = "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-GCM-SHA256";
+    const char* const weak = "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256";
+    EXPECT_EQ(chosen(TLS1_2_VERSION, old_weak, weak), "ECDHE-ECDSA-CHACHA20-POLY1305");
+    EXPECT_EQ(chosen(TLS1_3_VERSION, old_weak, weak), "TLS_CHACHA20_POLY1305_SHA256");
+}
+
 TEST(TlsPeer, TicketsOfTls12AreResumed) {
     const tls_context context = server_context();
     SSL_SESSION* session = nullptr;

@@ -30,10 +30,12 @@ using refusal = std::unexpected<std::string>;
 using outcome_text = std::expected<void, std::string>;
 
 // Mozilla's "intermediate" for TLS 1.2 without DHE, whose key exchange costs the server more than the client.
-// The client's order decides: it knows whether it has AES in hardware.
+// The server's order decides, but for a client that puts ChaCha20 first, as those without AES in hardware do.
 constexpr const char* ciphers =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+constexpr const char* ciphers_of_1_3 =
+    "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 constexpr const char* groups = "X25519:P-256:P-384";
 
 tls_state& state_of(const SSL* ssl) noexcept {
@@ -188,12 +190,15 @@ std::shared_ptr<tls_state> make_state(bool client) {
     SSL_CTX_set_app_data(context, state.get());
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                     SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     // What was received goes into OpenSSL's memory at once, and its pool buffer back to the pool.
     SSL_CTX_set_read_ahead(context, 1);
     if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
-        SSL_CTX_set_cipher_list(context, ciphers) != 1 || SSL_CTX_set1_groups_list(context, groups) != 1)
+        SSL_CTX_set_cipher_list(context, ciphers) != 1 ||
+        SSL_CTX_set_ciphersuites(context, ciphers_of_1_3) != 1 ||
+        SSL_CTX_set1_groups_list(context, groups) != 1)
         throw std::runtime_error("this OpenSSL lacks what TLS 1.2 needs: " + last_error());
     return state;
 }
