@@ -26,7 +26,7 @@ naru::task<> serve(naru::tcp_stream client, key_value::store& values) {
         if (!valid) answers += "ERROR\n";
         if (!begun.empty()) {
             begun.erase(0, begun.size() - input.size());
-        } else {
+        } else if (!input.empty()) {
             begun = input;
         }
         data->reset();

@@ -99,9 +99,10 @@ inline constexpr std::size_t forward_turn = 256 * 1024;
 
 /// Bytes that one send_file call may move before the loop turns to other connections.
 inline constexpr std::size_t send_file_turn = 1024 * 1024;
-/// Bytes that all of them together may have moved in one tick before the others wait for the next one, and
-/// the calls of those who have waited: who has waited for longest goes first. So thousands of transfers at
-/// once, into send buffers that are empty, delay the rest of the loop no longer than a few do.
+/// Bytes that all of them, and all sends of more memory than a pool buffer, may have moved together in one
+/// tick before the others wait for the next one, and those who have waited that are tried in it: who has
+/// waited for longest goes first. So thousands of transfers at once, into send buffers that are empty, delay
+/// the rest of the loop no longer than a few do.
 inline constexpr std::size_t send_file_bytes_per_tick = 1024 * 1024;
 inline constexpr std::size_t send_files_per_tick = 16;
 

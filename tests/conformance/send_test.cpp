@@ -1,11 +1,19 @@
 // Sends: short writes continue, gathered slices arrive in order, errors are values and never signals.
 #include "support/conformance.hpp"
 
+#include <algorithm>
 #include <array>
+#include <memory>
 #include <vector>
 
 namespace naru::testing {
 namespace {
+
+#if defined(_WIN32)
+constexpr bool is_posix = false;  // iocp hands sends over to the system
+#else
+constexpr bool is_posix = true;
+#endif
 
 class Send : public conformance {};
 NARU_ON_EVERY_BACKEND(Send);
@@ -209,6 +217,91 @@ TEST_P(Send, ManyFilesShareTheTurnOfATick) { GTEST_SKIP() << "Windows has no sin
 TEST_P(Send, AFileThatNeverHasToWaitHasOneTurnATick) { GTEST_SKIP() << "Windows has no sink that is polled"; }
 
 #endif
+
+// The same of memory: hundreds of answers of some size at once are sent in several ticks, and all of them
+// are.
+TEST_P(Send, ManyLargeSendsShareTheTurnOfATick) {
+    constexpr std::size_t count = 96;
+    const std::string content = pattern(60'000);
+    struct one {
+        socket_pair sockets;
+        handle ours;
+        std::unique_ptr<a_send> send;
+        received_text got;
+    };
+    std::vector<one> all(count);
+    for (one& each : all) {
+        each.sockets = tcp_pair();
+        each.ours = adopt(each.sockets.ours);
+        each.send = std::make_unique<a_send>(each.ours, content);
+        loop().submit(*each.send);
+    }
+    ASSERT_GT(count * content.size(), 2 * limits::send_file_bytes_per_tick);
+    const auto moved = [&] {
+        std::uint64_t sum = 0;
+        for (const one& each : all)
+            sum += each.send->progress;
+        return sum;
+    };
+    // A tick may begin with the turn that the one before has left, a turn may be one send too long, and the
+    // last bytes of a send need none. When the kernel sends (io_uring) or the peer has room (sim), ticks do
+    // not tell.
+    const std::uint64_t most =
+        2 * (limits::send_file_bytes_per_tick + content.size()) + count * limits::buffer_bytes;
+    const bool ticks_tell = !on_uring() && !on_sim() && is_posix;
+    std::uint64_t before = 0;
+    ASSERT_TRUE(run_until([&] {
+        if (ticks_tell) {
+            EXPECT_LE(moved() - before, most);
+        }
+        before = moved();
+        bool whole = true;
+        for (one& each : all) {
+            each.got.read_from(each.sockets.peer.get());
+            whole = whole && each.got.data.size() == content.size() && each.send->done();
+        }
+        return whole;
+    }));
+    for (const one& each : all) {
+        EXPECT_TRUE(each.got.data == content);
+        loop().close(each.ours);
+    }
+}
+
+// What waits for its turn is cancelled, closed and sent behind like all that waits.
+TEST_P(Send, ALargeSendThatWaitsForItsTurnEndsLikeAny) {
+    constexpr std::size_t count = 48;
+    const std::string content = pattern(60'000);
+    std::vector<socket_pair> sockets;
+    std::vector<handle> ours;
+    std::vector<std::unique_ptr<a_send>> sends;
+    for (std::size_t each = 0; each < count; ++each) {
+        sockets.push_back(tcp_pair());
+        ours.push_back(adopt(sockets.back().ours));
+        sends.push_back(std::make_unique<a_send>(ours.back(), content));
+        loop().submit(*sends.back());
+    }
+    a_send behind(ours.back(), "behind");
+    a_send cancelled(ours[count - 2], "never");
+    loop().submit(behind);
+    loop().submit(cancelled);
+    ticks(1);
+    loop().cancel(cancelled);
+    loop().cancel(*sends[count - 2]);
+    loop().close(ours[count - 3]);
+    received_text got;
+    ASSERT_TRUE(run_until([&] {
+        got.read_from(sockets.back().peer.get());
+        return behind.done() && got.data.size() == content.size() + 6 && cancelled.done() &&
+               sends[count - 2]->done() && sends[count - 3]->done();
+    }));
+    EXPECT_TRUE(got.data == content + "behind");
+    ours.erase(ours.end() - 3);
+    for (const handle each : ours)
+        loop().close(each);
+    ASSERT_TRUE(
+        run_until([&] { return std::ranges::all_of(sends, [](const auto& each) { return each->done(); }); }));
+}
 
 TEST_P(Send, APeerThatGoesInTheMiddleEndsTheSend) {
     auto sockets = tcp_pair(8192, 8192);

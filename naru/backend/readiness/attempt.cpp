@@ -52,19 +52,17 @@ readiness_backend::attempt readiness_backend::try_now(std::uint32_t slot, record
             return attempt::finished;
         case operation_kind::connect:
             return try_connect(of, op, result);
-        case operation_kind::send:
+        case operation_kind::send: {
+            const auto whole = [&op] { return total_size(std::span<const slice>(op.slices, op.count)); };
             // One that has nothing to send needs no room.
-            return of.write_ready || total_size(std::span<const slice>(op.slices, op.count)) == 0
-                       ? try_send(of, op, result)
-                       : attempt::blocked;
+            if (!of.write_ready && whole() != 0) return attempt::blocked;
+            if (bytes_left_ == 0 && whole() > limits::buffer_bytes) return pause(slot, of);
+            return try_send(of, op, result);
+        }
         case operation_kind::send_file: {
             if (!of.write_ready) return attempt::blocked;
             const attempt outcome = try_send_file(of, op, result);
-            if (outcome == attempt::paused && !of.paused) {
-                of.paused = true;
-                paused_.push_back(slot);
-            }
-            return outcome;
+            return outcome == attempt::paused ? pause(slot, of) : outcome;
         }
         case operation_kind::receive_from:
             return of.read_ready ? try_receive_from(of, op, result) : attempt::blocked;
@@ -78,6 +76,13 @@ readiness_backend::attempt readiness_backend::try_now(std::uint32_t slot, record
     }
     result = outcome::from_errno(EINVAL);
     return attempt::finished;
+}
+
+// The rest is the next tick's.
+readiness_backend::attempt readiness_backend::pause(std::uint32_t slot, record& of) noexcept {
+    if (!of.paused) paused_.push_back(slot);
+    of.paused = true;
+    return attempt::paused;
 }
 
 readiness_backend::attempt readiness_backend::try_accept(record& of, std::int64_t& result) noexcept {
@@ -171,6 +176,7 @@ readiness_backend::attempt readiness_backend::try_send(record& of, operation& op
         const auto sent = static_cast<std::uint64_t>(result);
         op.progress += sent;
         naru::advance(left, sent);
+        if (sent > limits::buffer_bytes) bytes_left_ -= std::min(bytes_left_, sent);
         if (sent == wanted || (op.flags & operation_flags::some) != 0) {
             result = static_cast<std::int64_t>(op.progress);
             return attempt::finished;
@@ -186,7 +192,7 @@ readiness_backend::attempt readiness_backend::try_send(record& of, operation& op
 readiness_backend::attempt readiness_backend::try_send_file(record& of, operation& op,
                                                             std::int64_t& result) noexcept {
     auto& transfer = static_cast<send_file_operation&>(op);
-    std::uint64_t turn = file_bytes_left_ > 0 ? limits::send_file_turn : 0;
+    std::uint64_t turn = bytes_left_ > 0 ? limits::send_file_turn : 0;
     while (transfer.remaining > 0) {
         if (turn == 0) return attempt::paused;
         const std::uint64_t wanted = std::min(transfer.remaining, turn);
@@ -201,7 +207,7 @@ readiness_backend::attempt readiness_backend::try_send_file(record& of, operatio
         const auto sent = static_cast<std::uint64_t>(result);
         transfer.advance(sent);
         turn -= sent;
-        file_bytes_left_ -= std::min(file_bytes_left_, sent);
+        bytes_left_ -= std::min(bytes_left_, sent);
     }
     result = static_cast<std::int64_t>(transfer.progress);
     return attempt::finished;

@@ -92,6 +92,7 @@ class readiness_backend final : public backend {
     static void end(record& of, operation& op, std::int64_t result, operation_queue& done) noexcept;
     attempt try_now(std::uint32_t slot, record& of, operation& op, std::int64_t& result) noexcept;
     attempt try_recv(record& of, operation& op, std::int64_t& result) noexcept;
+    attempt pause(std::uint32_t slot, record& of) noexcept;
     attempt try_accept(record& of, std::int64_t& result) noexcept;
     attempt try_send(record& of, operation& op, std::int64_t& result) noexcept;
     attempt try_send_file(record& of, operation& op, std::int64_t& result) noexcept;
@@ -132,10 +133,10 @@ class readiness_backend final : public backend {
     std::vector<std::uint32_t> changed_;  // whose interest is to be looked at before the wait
     std::vector<std::uint32_t> starved_;
     std::vector<std::uint32_t> paused_;  // a send_file has had its turn, or found none left in this tick
-    std::uint64_t file_bytes_left_ = limits::send_file_bytes_per_tick;  // for the send_files of this tick
-    std::vector<std::uint32_t> scratch_;  // one of these while it is worked through
-    std::vector<handle> knocking_;        // a connect has found the listener's queue full
-    std::vector<handle> resumed_;         // knocking_ while it is worked through
+    std::uint64_t bytes_left_ = limits::send_file_bytes_per_tick;  // for large sends in this tick
+    std::vector<std::uint32_t> scratch_;                           // one of these while it is worked through
+    std::vector<handle> knocking_;  // a connect has found the listener's queue full
+    std::vector<handle> resumed_;   // knocking_ while it is worked through
     instant next_knock_{};
     duration knock_pause_{};
     int wake_descriptor_;

@@ -251,8 +251,8 @@ class uring_backend final : public backend {
     std::vector<io_uring_cqe> set_aside_;  // completions read while something else was waited for
     std::vector<handle> starved_;
     unsigned refused_ = 0;        // receives that met no buffer since more were lent
-    std::vector<handle> paused_;  // a send_file has had its turn, or found none left
-    std::uint64_t file_bytes_left_ = limits::send_file_bytes_per_tick;  // for the send_files of this tick
+    std::vector<handle> paused_;  // a large send has had its turn, or found none left
+    std::uint64_t bytes_left_ = limits::send_file_bytes_per_tick;  // for large sends in this tick
     std::vector<handle> resumed_;
     std::vector<std::uint16_t> free_files_;  // places of the table for files that are opened by name
     int wake_descriptor_;

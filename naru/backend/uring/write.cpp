@@ -52,6 +52,13 @@ bool uring_backend::put_write(record& of, operation& op, std::int64_t& result) n
     switch (op.kind) {
         case operation_kind::send:
             of.copies_first = false;
+            if (const std::uint64_t whole = total_size(unsent(op)); whole > limits::buffer_bytes) {
+                if (bytes_left_ == 0) {
+                    push_or_end(paused_, op.target);
+                    return false;
+                }
+                bytes_left_ -= std::min<std::uint64_t>(bytes_left_, whole);
+            }
             if (put_send(of, op)) return false;
             result = static_cast<std::int64_t>(op.progress);
             return true;
@@ -169,7 +176,7 @@ bool uring_backend::step_send_file(record& of, send_file_operation& op, std::int
     }
     if (op.backend_word != 0 && !is_installed(op.backend_word)) return step_copied_file(of, op, result);
     const int socket = op.backend_word != 0 ? installed_in(op.backend_word) : of.descriptor;
-    std::uint64_t turn = file_bytes_left_ > 0 ? limits::send_file_turn : 0;
+    std::uint64_t turn = bytes_left_ > 0 ? limits::send_file_turn : 0;
     while (op.remaining > 0) {
         if (turn == 0) {
             push_or_end(paused_, op.target);
@@ -185,7 +192,7 @@ bool uring_backend::step_send_file(record& of, send_file_operation& op, std::int
         const auto sent = static_cast<std::uint64_t>(result);
         op.advance(sent);
         turn -= sent;
-        file_bytes_left_ -= std::min(file_bytes_left_, sent);
+        bytes_left_ -= std::min(bytes_left_, sent);
     }
     result = static_cast<std::int64_t>(op.progress);
     return true;
@@ -242,18 +249,19 @@ void uring_backend::end_send_file(send_file_operation& op) noexcept {
     }
 }
 
-// Send_files that had their turn have the next one, who has waited for longest first.
+// Large sends that had their turn, or none, have the next one, who has waited for longest first.
 void uring_backend::resume_paused(operation_queue& done) noexcept {
-    file_bytes_left_ = limits::send_file_bytes_per_tick;
-    for (std::size_t due = std::min(paused_.size(), limits::send_files_per_tick);
-         due > 0 && file_bytes_left_ > 0; --due) {
+    bytes_left_ = limits::send_file_bytes_per_tick;
+    for (std::size_t due = std::min(paused_.size(), limits::send_files_per_tick); due > 0 && bytes_left_ > 0;
+         --due) {
         const handle next = paused_.front();
         paused_.erase(paused_.begin());
         record* of = records_.find(next);
         if (of == nullptr || of->closing) continue;
         operation* op = of->writes.front();
-        if (op != nullptr && op->kind == operation_kind::send_file && op->backend_bits == waiting)
-            start_write(*of, done);
+        const bool is_paused = op != nullptr && op->backend_bits == waiting &&
+                               (op->kind == operation_kind::send_file || op->kind == operation_kind::send);
+        if (is_paused) start_write(*of, done);
     }
 }
 
