@@ -113,7 +113,7 @@ void access_line::put_padded(std::uint64_t number, std::size_t digits) noexcept 
 
 // As httpd does: \xHH, and "-" for nothing.
 void access_line::put_escaped(std::string_view text) noexcept {
-    if (text.empty()) return put("-");
+    if (text.empty()) return put_word("-");
     while (true) {
         const std::size_t plain = plain_bytes(text);
         put(text.substr(0, plain));
@@ -161,13 +161,6 @@ void access_line::put_json(std::string_view text) noexcept {
     }
 }
 
-void access_line::put_json_field(std::string_view name, std::string_view text) noexcept {
-    if (text.empty()) return;
-    put(name);
-    put_json(text);
-    *at_++ = '"';
-}
-
 // Once a second.
 void access_line::look_at_time(std::int64_t unix_seconds) noexcept {
     if (unix_seconds == second_) return;
@@ -183,65 +176,65 @@ void access_line::look_at_time(std::int64_t unix_seconds) noexcept {
     char* const before = at_;
     const auto put_time = [&] {
         put_padded(static_cast<std::uint64_t>(time.hours().count()), 2);
-        put(":");
+        put_word(":");
         put_padded(static_cast<std::uint64_t>(time.minutes().count()), 2);
-        put(":");
+        put_word(":");
         put_padded(static_cast<std::uint64_t>(time.seconds().count()), 2);
     };
     at_ = combined_time_.data();
     put_padded(static_cast<unsigned>(date.day()), 2);
-    put("/");
+    put_word("/");
     put(months.substr(std::size_t{3} * (month - 1), 3));
-    put("/");
+    put_word("/");
     put_padded(year, 4);
-    put(":");
+    put_word(":");
     put_time();
-    put(" +0000");
+    put_word(" +0000");
     at_ = json_time_.data();
     put_padded(year, 4);
-    put("-");
+    put_word("-");
     put_padded(month, 2);
-    put("-");
+    put_word("-");
     put_padded(static_cast<unsigned>(date.day()), 2);
-    put("T");
+    put_word("T");
     put_time();
     at_ = before;
 }
 
 void access_line::begin_combined(const access_entry& entry, std::size_t& split) {
     put(entry.host.empty() ? std::string_view("-") : entry.host);
-    put(" - - [");
+    put_word(" - - [");
     put({combined_time_.data(), combined_time_.size()});
-    put("] \"");
+    put_word("] \"");
     put_escaped(entry.request_line);
     put(entry.request_line_end);
-    put("\"");
+    put_word("\"");
     split = static_cast<std::size_t>(at_ - memory_.get());
-    put(" \"");
+    put_word(" \"");
     put_escaped(entry.referer);
-    put("\" \"");
+    put_word("\" \"");
     put_escaped(entry.user_agent);
-    put("\"");
+    put_word("\"");
     if (!entry.refused) return;
-    put(" \"");
+    put_word(" \"");
     put_escaped(entry.reason);
-    put("\"");
+    put_word("\"");
 }
 
 void access_line::begin_json(const access_entry& entry) {
-    put("{\"time\":\"");
+    put_word("{\"time\":\"");
     put({json_time_.data(), json_time_.size()});
-    put(".");
+    put_word(".");
     put_padded(entry.milliseconds, 3);
-    put("Z\"");
-    put_json_field(",\"client\":\"", entry.host);
-    put_json_field(",\"id\":\"", entry.id);
-    put_json_field(",\"tls\":\"", entry.tls);
+    put_word("Z\"");
+    put_plain_field(",\"client\":\"", entry.host);
+    put_plain_field(",\"id\":\"", entry.id);
+    put_plain_field(",\"tls\":\"", entry.tls);
     put_json_field(",\"host\":\"", entry.asked_host);
-    put(",\"request\":\"");
+    put_word(",\"request\":\"");
     put_json(entry.request_line);
     put(entry.request_line_end);
-    put("\"");
+    put_word("\"");
     put_json_field(",\"route\":\"", entry.route);
     put_json_field(",\"referer\":\"", entry.referer);
     put_json_field(",\"user_agent\":\"", entry.user_agent);
@@ -268,27 +261,27 @@ std::string_view access_line::end(log_format as, const access_entry& entry, std:
     make_room(fixed_bytes + begun.size() + most_per_byte * entry.cut.size());
     if (as == log_format::combined) {
         put(begun.substr(0, split));
-        put(" ");
+        put_word(" ");
         put_number(entry.status);
-        put(" ");
+        put_word(" ");
         put_number(entry.bytes);
         put(begun.substr(split));
-        put("\n");
+        put_word("\n");
     } else {
         const auto time = static_cast<std::uint64_t>(std::max<std::int64_t>(entry.microseconds, 0));
         put(begun);
-        put(",\"status\":");
+        put_word(",\"status\":");
         put_number(entry.status);
-        put(",\"bytes\":");
+        put_word(",\"bytes\":");
         put_number(entry.bytes);
-        put(",\"sent\":");
+        put_word(",\"sent\":");
         put_number(entry.sent);
-        put(",\"seconds\":");
+        put_word(",\"seconds\":");
         put_number(time / 1'000'000);
-        put(".");
+        put_word(".");
         put_padded(time % 1'000'000, 6);
         put_json_field(",\"cut\":\"", entry.cut);
-        put("}\n");
+        put_word("}\n");
     }
     return {memory_.get(), static_cast<std::size_t>(at_ - memory_.get())};
 }

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -52,10 +53,29 @@ class access_line {
     void begin_combined(const access_entry& entry, std::size_t& split);
     void begin_json(const access_entry& entry);
     void put(std::string_view text) noexcept;
+    template <std::size_t Size>
+    void put_word(const char (&text)[Size]) noexcept {
+        std::memcpy(at_, text, Size - 1);  // of a size that is known: no call
+        at_ += Size - 1;
+    }
     void put_number(std::uint64_t number) noexcept;
     void put_escaped(std::string_view text) noexcept;
     void put_json(std::string_view text) noexcept;
-    void put_json_field(std::string_view name, std::string_view text) noexcept;
+    template <std::size_t Size>
+    void put_json_field(const char (&name)[Size], std::string_view text) noexcept {
+        if (text.empty()) return;
+        put_word(name);
+        put_json(text);
+        *at_++ = '"';
+    }
+    /// The same for what is known to be plain.
+    template <std::size_t Size>
+    void put_plain_field(const char (&name)[Size], std::string_view text) noexcept {
+        if (text.empty()) return;
+        put_word(name);
+        put(text);
+        *at_++ = '"';
+    }
     void put_padded(std::uint64_t number, std::size_t digits) noexcept;
     void look_at_time(std::int64_t unix_seconds) noexcept;
 

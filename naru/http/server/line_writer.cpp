@@ -14,6 +14,13 @@
 
 namespace naru::http {
 
+namespace {
+
+// A file takes more at once: whoever else appends to it has his turn between two writes.
+constexpr std::size_t file_write_bytes = 16 * limits::log_write_bytes;
+
+}  // namespace
+
 // Shared with the thread, which may outlive the object: a write that never returns.
 struct line_writer::state : std::enable_shared_from_this<state> {
     state(unique_descriptor to, settings given) : chosen(std::move(given)), file(std::move(to)) {}
@@ -41,6 +48,7 @@ struct line_writer::state : std::enable_shared_from_this<state> {
     unique_descriptor file;
     std::string batch;
     bool line_is_open = false;  // a write failed within a line
+    std::size_t write_bytes = limits::log_write_bytes;
     clock::time_point looked_at;
 
     using lock = std::unique_lock<std::mutex>;
@@ -193,6 +201,8 @@ void line_writer::state::take_turn(lock& held) noexcept {
     const std::uint64_t told = begin_with_loss();
     held.unlock();
     anew ? open_anew() : look_at_path();
+    const auto seen = status_of(file.get());
+    write_bytes = seen && seen->kind == file_kind::regular ? file_write_bytes : limits::log_write_bytes;
     held.lock();
     if (!abandoned) write(held, told);
     if (abandoned) return;
@@ -244,7 +254,7 @@ void line_writer::state::write(lock& held, std::uint64_t told) noexcept {
 // In pieces of whole lines, so that the end sees whether anything moves, and what was written is known.
 result<void> line_writer::state::write_piece(lock& held, std::string_view& left) noexcept {
     while (!left.empty() && !abandoned) {
-        std::string_view piece = left.substr(0, limits::log_write_bytes);
+        std::string_view piece = left.substr(0, write_bytes);
         if (const std::size_t last = piece.rfind('\n'); last != std::string_view::npos)
             piece = piece.substr(0, last + 1);
         const std::size_t size = piece.size();

@@ -5,6 +5,7 @@
 #include <naru/http/server/worker.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <cstring>
 #include <new>
@@ -26,8 +27,10 @@ void put_digits(char* into, std::uint64_t number) noexcept {
         word = (word | word << 4) & 0x0f0f0f0f0f0f0f0f;
         const std::uint64_t letters = (word + ones * 6) >> 4 & ones;  // of digits from 10 on
         word += ones * '0' + letters * ('a' - '0' - 10);
-        for (std::size_t each = 0; each < 8; ++each)  // the highest first
-            *into++ = static_cast<char>(word >> (56 - 8 * each));
+        if constexpr (std::endian::native == std::endian::little)
+            word = std::byteswap(word);  // highest first
+        std::memcpy(into, &word, sizeof word);
+        into += sizeof word;
     }
 }
 
