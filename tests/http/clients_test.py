@@ -3,6 +3,7 @@
 
     clients_test.py PROGRAM [unittest arguments]
 """
+import http.client
 import os
 import re
 import shutil
@@ -38,6 +39,38 @@ def refuses(path):
 
 
 class Clients(Case):
+    def asked(self, server, path, *fields):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+        try:
+            connection.request("GET", path, headers=dict(fields))
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    def test_a_proxy_that_ends_tls_is_not_redirected(self):
+        with Server(self.root, "--listen", "127.0.0.1:0", "--listen-tls", "127.0.0.1:0", "--tls-self-signed", "--redirect-http", "--trusted-proxy", "127.0.0.1") as server:
+            self.assertEqual(self.asked(server, "/hello.txt"), 308)
+            self.assertEqual(self.asked(server, "/hello.txt", ("X-Forwarded-Proto", "http")), 308)
+            self.assertEqual(self.asked(server, "/hello.txt", ("X-Forwarded-Proto", "https")), 200)
+
+    def test_passwords(self):
+        passwords = self.write("passwords", "Aladdin:$2b$04$abcdefghijklmnopqrstuu/LVz6MZlItEy42I2juLihZ66HnQx/cy\n")
+        with Server(self.root, "--listen", "127.0.0.1:0", "--basic-auth", passwords, "--basic-auth-realm", "vault") as server:
+            self.assertEqual(self.asked(server, "/hello.txt"), 401)
+            self.assertEqual(self.asked(server, "/hello.txt", ("Authorization", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==")), 200)
+            self.assertEqual(self.asked(server, "/hello.txt", ("Authorization", "Basic QWxhZGRpbjp4")), 401)
+        self.check_refused("serve", self.root, "--listen", "127.0.0.1:0", "--basic-auth", self.write("plain", "a:b\n"), says="plain:1: this hash cannot be checked")
+        self.check_refused("serve", self.root, "--listen", "127.0.0.1:0", "--basic-auth", "/missing", says="cannot read the passwords in /missing")
+
+    def test_types(self):
+        self.write("root/a.ferry", "x")
+        with Server(self.root, "--listen", "127.0.0.1:0", "--type", "ferry=application/x-ferry") as server:
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+            connection.request("GET", "/a.ferry")
+            self.assertEqual(connection.getresponse().getheader("Content-Type"), "application/x-ferry")
+            connection.close()
+        self.check_refused("serve", self.root, "--type", "ferry", says="--type wants EXTENSION=TYPE")
+
     @unittest.skipUnless(shutil.which("curl"), "curl is not here")
     def test_in_the_unix_domain(self):
         path = os.path.join(self.scratch, "naru.sock")

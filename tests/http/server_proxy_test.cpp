@@ -217,6 +217,7 @@ TEST_P(proxy_test, connections_have_a_rate_too) {
     third.send(std::string(first_version) + get("/facts"));
     EXPECT_EQ(third.read_to_end(), "");
     EXPECT_EQ(connect().ask(version_2('\x21', block) + get("/facts")).status, 200) << "another client";
+    stop();  // which says what is to be said at once
     EXPECT_TRUE(reported("1 refused because they came too often"));
 }
 

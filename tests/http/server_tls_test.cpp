@@ -13,8 +13,9 @@ namespace {
 class tls_client {
  public:
     tls_client(const address& where, const tls_context& context, std::string_view name = "localhost",
-               const tls_session& resumed = {}, int receive_buffer = 0)
+               const tls_session& resumed = {}, int receive_buffer = 0, std::string_view first = {})
         : over_(where, receive_buffer) {
+        over_.send(first);
         if (!side_.engine.connect(context, name, resumed)) throw std::runtime_error("no TLS client");
         step();
         while (!*side_.established && take()) {
@@ -224,6 +225,25 @@ TEST_P(ServerTls, ClearTextBesideIt) {
     client plain(server_->addresses()[1]);
     EXPECT_EQ(plain.ask(get("/facts")).body, "clear ");
     EXPECT_EQ(connect_by_tls().ask(get("/quick")).body, "secure");
+}
+
+TEST_P(ServerTls, BehindAProxyThatSaysForWhom) {
+    const std::string_view from[] = {"127.0.0.0/8"};
+    options_.trusted_proxies = std::make_shared<const http::trusted_proxies>(from);
+    options_.listen[0].proxy_protocol = true;
+    http::site site;
+    site.get("/facts", [](http::exchange& x) noexcept {
+        const auto client = x.client();
+        x.respond(200, "text/plain",
+                  (client ? client->host_text() : "nobody") + (x.is_secure() ? " tls" : ""));
+    });
+    start(std::move(site));
+    tls_client one(server_->local_address(), trusting(), "localhost", {}, 0,
+                   "PROXY TCP4 192.0.2.1 127.0.0.1 4711 443\r\n");
+    EXPECT_EQ(one.ask(get("/facts")).body, "192.0.2.1 tls");
+    EXPECT_EQ(one.ask(get("/facts", "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: http\r\n")).body,
+              "192.0.2.1 tls")
+        << "that client is no proxy";
 }
 
 // Clear text, garbage, and those who stop in the middle cost nothing that lasts.

@@ -15,7 +15,7 @@ namespace {
 
 // The listener of a process that was killed lives for as long as the kernel ends its rings: some tens of
 // milliseconds.
-constexpr unsigned looks_at_a_dead_one = 10;
+constexpr unsigned looks_at_a_dead_one = 5;
 constexpr std::chrono::milliseconds between_looks{20};
 
 }  // namespace
