@@ -133,6 +133,7 @@ int serve(const serve_plan& plan, surroundings& around) {
     options.open_log = around.log_opener();
     const auto tls_port = std::make_shared<std::atomic<std::uint16_t>>(std::uint16_t{443});
     http::server server(site_of(plan, tls_port), around.adopt(std::move(endpoints)), options);
+    around.before_start();
     for (std::size_t each = 0; each < server.addresses().size(); ++each) {
         if (!server.is_secure(each)) continue;
         *tls_port = server.addresses()[each].port();
@@ -253,6 +254,8 @@ void add_serve(CLI::App& program, action& chosen) {
                        "it anew");
     command.add_option("--pid-file", given->pid_file,
                        "Write the process's number to this file (naru upgrade)");
+    command.add_option("--user", given->user,
+                       "Who the process that serves becomes; the log is opened as that user, too");
     command.add_flag_callback(
         "--no-sandbox", [given] { given->no_sandbox = true; },
         "One process that may do what its user may, instead of a master and its worker");
@@ -303,7 +306,9 @@ void add_serve(CLI::App& program, action& chosen) {
             return *as_service ? serve_as_service(*given, *config)
                                : serve_in_processes(
                                      [given, config](const settings_filter& filter) {
-                                         return to_plan(filter(read_settings(*given, *config)));
+                                         serve_plan plan = to_plan(filter(read_settings(*given, *config)));
+                                         if (!config->empty()) plan.readable.push_back(*config);
+                                         return plan;
                                      },
                                      serve);
         };
