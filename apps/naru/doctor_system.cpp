@@ -1,6 +1,8 @@
 // naru doctor on Linux: io_uring's features, and the kernel's limits.
 #include "doctor.hpp"
 
+#include "process/sandbox.hpp"
+
 #include <naru/backend/uring/backend.hpp>
 #include <naru/backend/uring/quirks.hpp>
 #include <naru/backend/uring/trial.hpp>
@@ -181,6 +183,6 @@ section examine_limits() {
 
 }  // namespace
 
-std::vector<section> examine_system() { return {examine_io_uring(), examine_limits()}; }
+std::vector<section> examine_system() { return {examine_io_uring(), examine_sandbox(), examine_limits()}; }
 
 }  // namespace naru::program

@@ -149,6 +149,8 @@ int serve(const serve_plan& plan, surroundings& around) {
         endpoints.pop_back();
     }
     http::server server(site_of(plan, tls_port), std::move(endpoints), options);
+    serve_status status(status_at, server, options.report);
+    around.before_start();
     for (std::size_t each = 0; each < server.addresses().size(); ++each) {
         if (!server.is_secure(each) || server.local_endpoints()[each].internet() == nullptr) continue;
         *tls_port = server.addresses()[each].port();
@@ -160,7 +162,6 @@ int serve(const serve_plan& plan, surroundings& around) {
         if (shown) shown->read_again();
         if (has_log_file) lines.say("the access log is opened anew");
     };
-    serve_status status(status_at, server, options.report);
     server.start([&around] { around.request(listener_failed); });
     service_is_running(options.timeouts.drain + service_margin);
     const std::string reason = server.engine_reason();
@@ -279,6 +280,8 @@ void add_serve(CLI::App& program, action& chosen) {
                        "open it anew");
     command.add_option("--pid-file", given->pid_file,
                        "Write the process's number to this file (naru upgrade)");
+    command.add_option("--user", given->user,
+                       "Who the process that serves becomes; the log is opened as that user, too");
     command.add_flag_callback(
         "--no-sandbox", [given] { given->no_sandbox = true; },
         "One process that may do what its user may, instead of a master and its worker");
@@ -341,7 +344,9 @@ void add_serve(CLI::App& program, action& chosen) {
             return *as_service ? serve_as_service(*given, *config)
                                : serve_in_processes(
                                      [given, config](const settings_filter& filter) {
-                                         return to_plan(filter(read_settings(*given, *config)));
+                                         serve_plan plan = to_plan(filter(read_settings(*given, *config)));
+                                         if (!config->empty()) plan.readable.push_back(*config);
+                                         return plan;
                                      },
                                      serve);
         };

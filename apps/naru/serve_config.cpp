@@ -46,7 +46,8 @@ constexpr auto settings_table = std::make_tuple(
     std::pair{"listings", &serve_settings::listings}, std::pair{"dotfiles", &serve_settings::dotfiles},
     std::pair{"h2c", &serve_settings::h2c}, std::pair{"access-log", &serve_settings::access_log},
     std::pair{"hash-up-to", &serve_settings::hash_up_to}, std::pair{"type", &serve_settings::type},
-    std::pair{"pid-file", &serve_settings::pid_file}, std::pair{"no-sandbox", &serve_settings::no_sandbox},
+    std::pair{"pid-file", &serve_settings::pid_file}, std::pair{"user", &serve_settings::user},
+    std::pair{"no-sandbox", &serve_settings::no_sandbox},
     std::pair{"drain-delay", &serve_settings::drain_delay},
     std::pair{"log-format", &serve_settings::log_format},
     std::pair{"request-id", &serve_settings::request_id}, std::pair{"status", &serve_settings::status},
@@ -233,6 +234,7 @@ void set_watching(serve_plan& plan, const serve_settings& settings) {
 
 uring_options to_uring(const serve_settings& settings, unsigned threads) {
     uring_options options;
+    options.connects = false;
     using direct = uring_options::direct;
     const std::string mode = settings.direct_descriptors.value_or("auto");
     if (mode != "auto" && mode != "on" && mode != "off")
@@ -344,7 +346,10 @@ serve_plan to_plan(const serve_settings& settings) {
     }
     options.access_log = settings.access_log;
     plan.pid_file = settings.pid_file;
+    plan.user = settings.user;
     plan.one_process = settings.no_sandbox.value_or(false);
+    if (plan.user && plan.one_process)
+        throw std::runtime_error("--user is whom the worker becomes, and with --no-sandbox there is none");
     if (settings.drain_delay && *settings.drain_delay != 0)
         plan.drain_delay = to_time("drain-delay", *settings.drain_delay);
     set_watching(plan, settings);

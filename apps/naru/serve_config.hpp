@@ -30,6 +30,7 @@ struct serve_settings {
     std::optional<bool> h2c;
     std::optional<std::string> access_log;
     std::optional<std::string> pid_file;
+    std::optional<std::string> user;
     std::optional<bool> no_sandbox;
     std::optional<double> drain_delay;
     std::optional<std::string> log_format;
@@ -88,7 +89,9 @@ struct serve_plan {
     std::optional<http::endpoint> status;  ///< where it is told what goes on
     http::server_options options;
     std::optional<std::string> pid_file;
-    bool one_process = false;                  ///< no master and no sandbox
+    std::optional<std::string> user;    ///< who the worker becomes
+    std::vector<std::string> readable;  ///< to be read while it serves, beside the root and certificates
+    bool one_process = false;           ///< no master and no sandbox
     std::chrono::milliseconds drain_delay{0};  ///< between the request to end and the drain
     std::vector<network> allowed;
     std::vector<network> denied;

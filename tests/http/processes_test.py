@@ -5,6 +5,7 @@
 """
 import contextlib
 import os
+import pwd
 import re
 import signal
 import socket
@@ -202,6 +203,56 @@ class Worker(Case):
             self.assertEqual(server.end(), 0)
         self.assertFalse(os.path.exists(path))
         self.check_refused("serve", self.root, "--listen", "127.0.0.1:0", "--pid-file", os.path.join(self.scratch, "no/such"), says="cannot write .*no/such")
+
+
+def status_of(process):
+    with open("/proc/%d/status" % process) as status:
+        return {key: value.split() for key, value in (line.split(":", 1) for line in status)}
+
+
+class Sandbox(Case):
+    def test_the_worker_has_no_way_back(self):
+        with self.serve() as server:
+            for each in workers_of(server.process.pid):
+                self.assertEqual(status_of(each)["NoNewPrivs"], ["1"])
+            self.assertEqual(server.end(), 0)
+        with self.serve("--no-sandbox") as server:
+            self.assertEqual(workers_of(server.process.pid), [])
+            self.assertEqual(status_of(server.process.pid)["NoNewPrivs"], ["0"])
+            self.assertEqual(server.end(), 0)
+
+    def test_a_root_that_was_replaced_is_served_by_a_fresh_worker(self):
+        with self.serve() as server:
+            self.assertTrue(ask(server.port).endswith(b"hello\n"))
+            os.rename(self.root, self.root + ".old")
+            os.mkdir(self.root)
+            self.write("root/hello.txt", "another\n")
+            self.assertTrue(eventually(lambda: ask(server.port).endswith(b"another\n")))
+            self.assertEqual(server.end(), 0)
+
+    def test_who_it_becomes(self):
+        self.check_refused("serve", self.root, "--listen", "127.0.0.1:0", "--user", "no-such-user", says="there is no such user")
+        self.check_refused("serve", self.root, "--listen", "127.0.0.1:0", "--user", "nobody", "--no-sandbox", says="--user")
+        if os.geteuid() != 0:
+            self.skipTest("wants to become another user")
+        nobody = pwd.getpwnam("nobody")
+        logs = os.path.join(self.scratch, "logs")
+        os.mkdir(logs)
+        os.chown(logs, nobody.pw_uid, nobody.pw_gid)
+        for each in (self.scratch, self.root):
+            os.chmod(each, 0o755)
+        log = os.path.join(logs, "access.log")
+        with self.serve("--user", "nobody", "--access-log", log) as server:
+            (worker,) = workers_of(server.process.pid)
+            self.assertEqual(set(status_of(worker)["Uid"]), {str(nobody.pw_uid)})
+            self.assertEqual(set(status_of(worker)["Gid"]), {str(nobody.pw_gid)})
+            self.assertEqual(status_of(server.process.pid)["Uid"][0], "0")
+            self.assertTrue(ask(server.port).endswith(b"hello\n"))
+            self.assertEqual(os.stat(log).st_uid, nobody.pw_uid)
+            os.rename(log, log + ".1")
+            server.tell(signal.SIGHUP)
+            self.assertTrue(eventually(lambda: os.path.exists(log)))
+            self.assertEqual(server.end(), 0)
 
 
 class Upgrade(Case):

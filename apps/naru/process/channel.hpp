@@ -15,6 +15,7 @@ enum class message_kind : std::uint32_t {
     // the worker's
     ready,     ///< it serves
     reloaded,  ///< behind a reopen
+    renew,     ///< it may not read what is the root by now
     drains,    ///< nobody else is to listen any more
     ends,      ///< by itself, for a reason that it has told
     alive,

@@ -14,6 +14,8 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pwd.h>
+#include <sys/fsuid.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,10 +29,24 @@ namespace {
 using clock_type = std::chrono::steady_clock;
 
 // No link at the end of the path: who may write in the directory does not choose which file is written.
-int open_log_file(const std::string& path) noexcept {
+int open_log_file(const std::string& path, const std::optional<std::string>& user) noexcept {
     const int links = path.starts_with("/dev/") ? 0 : O_NOFOLLOW;
-    return ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | links,
-                  0644);
+    const passwd* const found = user ? ::getpwnam(user->c_str()) : nullptr;
+    const uid_t own_user = ::geteuid();
+    const gid_t own_group = ::getegid();
+    if (found != nullptr) {
+        ::setfsgid(found->pw_gid);
+        ::setfsuid(found->pw_uid);
+    }
+    const int opened =
+        ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | links, 0644);
+    const int error = errno;
+    if (found != nullptr) {
+        ::setfsuid(own_user);
+        ::setfsgid(own_group);
+    }
+    errno = error;
+    return opened;
 }
 
 }  // namespace
@@ -139,7 +155,15 @@ std::optional<int> master::run() {
         watch();
         check_trial();
         if (start_at_ && clock_type::now() >= *start_at_ && start_worker()) return std::nullopt;
+        if (std::exchange(renewing_, false) && may_renew() && start_worker()) return std::nullopt;
     }
+}
+
+// One at a time, and not over and over.
+bool master::may_renew() const noexcept {
+    return clock_type::now() >= renew_not_before_ && std::ranges::none_of(workers_, [](const worker& each) {
+               return each.is == state::starting || each.is == state::on_trial;
+           });
 }
 
 void master::wait_for_events() {
@@ -263,6 +287,13 @@ void master::on_end(worker& ended, int status) {
             say_or_lose(fmt::format("a worker that had retired has ended {}", how_it_ended(status)));
         return;
     }
+    if (ended.is == state::starting && current() != nullptr) {
+        renew_not_before_ = clock_type::now() + limits::longest_restart;
+        if (ending_ == 0)
+            say_or_lose(
+                fmt::format("a fresh worker has ended {}; the one before goes on", how_it_ended(status)));
+        return;
+    }
     if (ending_ != 0 || ended.ends || !was_ready_) {
         status_ = code;
         if (ending_ == 0) begin_end(SIGTERM);
@@ -281,9 +312,13 @@ void master::on_order(worker& from, const message& what) {
             if (from.is == state::on_trial) return finish_upgrade(from);
             if (from.is == state::starting) from.is = state::serving;
             was_ready_ = true;
+            retire_others(from);
             return notify_manager("READY=1");
         case message_kind::reloaded:
             if (std::exchange(reloading_, false)) notify_manager("READY=1");
+            return;
+        case message_kind::renew:
+            renewing_ = from.is == state::serving && ending_ == 0;
             return;
         case message_kind::drains:
             if (from.is == state::serving && (ending_ != 0 || from.ends)) own_listeners().close();
@@ -300,7 +335,8 @@ void master::on_order(worker& from, const message& what) {
 }
 
 void master::give_log(worker& to) {
-    const unique_descriptor opened(settings_.access_log ? open_log_file(*settings_.access_log) : -1);
+    const unique_descriptor opened(settings_.access_log ? open_log_file(*settings_.access_log, settings_.user)
+                                                        : -1);
     const int error = opened ? 0 : settings_.access_log ? errno : ENOENT;
     (void)send_message(to.logs.get(), {message_kind::opened, error}, opened.get());
 }

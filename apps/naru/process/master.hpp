@@ -39,6 +39,7 @@ class master {
     struct settings {
         std::optional<std::string> access_log;
         std::optional<std::string> pid_file;
+        std::optional<std::string> user;  ///< whose the log is
     };
 
     explicit master(settings given);
@@ -69,6 +70,7 @@ class master {
 
     worker* current() noexcept;
     bool start_worker();
+    bool may_renew() const noexcept;
     void write_pid_file();
     void wait_for_events();
     void on_signal(int which);
@@ -98,6 +100,8 @@ class master {
     int ending_ = 0;  // the signal
     std::optional<int> status_;
     std::optional<time_point> start_at_;
+    bool renewing_ = false;
+    time_point renew_not_before_{};
     std::chrono::milliseconds restart_delay_;
     std::optional<std::chrono::microseconds> watchdog_;
     time_point watch_at_{};

@@ -40,7 +40,9 @@ std::vector<http::endpoint> endpoints_of(const serve_plan& plan) {
 int serve_as_worker(std::pair<unique_descriptor, unique_descriptor> channels, const plan_reader& read,
                     const serve_body& serve) {
     worker_process here(std::move(channels.first), std::move(channels.second));
-    return serve(read(with_sockets), here);
+    const serve_plan plan = read(with_sockets);
+    here.confine(plan);
+    return serve(plan, here);
 }
 
 }  // namespace
@@ -62,7 +64,7 @@ int serve_in_processes(const plan_reader& read, const serve_body& serve) {
         master::settings settings;
         try {
             const serve_plan plan = read(with_sockets);
-            settings = {plan.options.access_log, plan.pid_file};
+            settings = {plan.options.access_log, plan.pid_file, plan.user};
             own_listeners().bind(endpoints_of(plan), plan.options);
         } catch (const std::exception& wrong) {
             say_or_lose(wrong.what());
@@ -74,7 +76,7 @@ int serve_in_processes(const plan_reader& read, const serve_body& serve) {
         const serve_plan plan = read(with_sockets);
         if (plan.one_process) return serve_alone(plan, serve);
         own_listeners().bind(endpoints_of(plan), plan.options);
-        watching.emplace(master::settings{plan.options.access_log, plan.pid_file});
+        watching.emplace(master::settings{plan.options.access_log, plan.pid_file, plan.user});
     }
     if (const auto status = watching->run()) return *status;
     auto channels = watching->take_channels();

@@ -31,6 +31,9 @@ class surroundings {
     /// Who opens the access log, if it is not the server itself: for server_options::open_log.
     virtual http::log_opener log_opener() { return {}; }
 
+    /// The server has its engines, and nobody from outside has been listened to yet.
+    virtual void before_start() {}
+
     /// The server answers from here on.
     virtual void is_ready() = 0;
 

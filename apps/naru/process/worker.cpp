@@ -1,14 +1,20 @@
 #include "worker.hpp"
 
 #include "listeners.hpp"
+#include "master.hpp"
+#include "sandbox.hpp"
 
 #include <cerrno>
 #include <csignal>
+#include <filesystem>
 #include <stdexcept>
 
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include <fmt/format.h>
 
 namespace naru::program {
 
@@ -27,7 +33,58 @@ const char* name_of_signal(int number) noexcept {
     }
 }
 
+constexpr int look_milliseconds = 1000;
+
+std::string directory_seen(const std::string& path) noexcept try {
+    struct stat found{};
+    if (::stat(path.c_str(), &found) != 0 || !S_ISDIR(found.st_mode)) return {};
+    return fmt::format("{}.{}", found.st_dev, found.st_ino);
+} catch (const std::bad_alloc&) {
+    return {};
+}
+
+// A file is replaced by another in its directory, or in that of what a link leads to.
+void add_file(std::vector<std::string>& readable, const std::string& path) {
+    if (path.empty()) return;
+    std::error_code refusal;
+    const std::filesystem::path absolute = std::filesystem::absolute(path, refusal);
+    readable.push_back(absolute.parent_path().string());
+    const std::filesystem::path target = std::filesystem::canonical(absolute, refusal);
+    if (!refusal) readable.push_back(target.parent_path().string());
+}
+
+sandbox_rules rules_of(const serve_plan& plan) {
+    sandbox_rules rules;
+    rules.user = plan.user;
+    rules.readable.push_back(plan.root);
+    for (const std::string& each : plan.readable)
+        add_file(rules.readable, each);
+    for (const tls_certificate& each : plan.tls.certificates) {
+        for (const std::string& file : {each.chain_file, each.key_file, each.staple_file})
+            add_file(rules.readable, file);
+    }
+    return rules;
+}
+
 }  // namespace
+
+void worker_process::confine(const serve_plan& plan) {
+    root_ = plan.root;
+    root_seen_ = directory_seen(root_);
+    for (const std::string& each : enter_sandbox(rules_of(plan)))
+        say_or_lose(each);
+}
+
+void worker_process::before_start() {
+    for (const std::string& each : confine_calls())
+        say_or_lose(each);
+}
+
+// Another directory may stand there by now, which this process cannot read: a fresh worker can.
+void worker_process::look_at_root() noexcept {
+    const std::string now = directory_seen(root_);
+    if (!now.empty() && now != root_seen_) (void)send_message(orders_.get(), {message_kind::renew});
+}
 
 worker_process::worker_process(unique_descriptor orders, unique_descriptor logs)
     : orders_(std::move(orders)),
@@ -72,7 +129,9 @@ void worker_process::request(const char* why) noexcept {
 std::string worker_process::wait(http::server& serving, const std::function<void()>& on_retire) {
     pollfd looked_at[] = {{wake_.get(), POLLIN, 0}, {orders_.get(), POLLIN, 0}};
     while (true) {
-        if (::poll(looked_at, 2, -1) < 0) continue;
+        const int seen = ::poll(looked_at, 2, retiring_.joinable() ? -1 : look_milliseconds);
+        if (seen == 0) look_at_root();
+        if (seen <= 0) continue;
         if (looked_at[0].revents != 0) return own_request_.load(std::memory_order_acquire);
         if (looked_at[1].revents == 0) continue;
         const auto order = receive_message(orders_.get());

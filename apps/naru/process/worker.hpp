@@ -15,11 +15,14 @@ class worker_process : public surroundings {
  public:
     /// Its ends of the two channels to the master.
     worker_process(unique_descriptor orders, unique_descriptor logs);
+    /// Gives up what serving this does not need. Throws std::runtime_error.
+    void confine(const serve_plan& plan);
     ~worker_process() override;
 
     void begin(std::function<void()> reopen) override { reopen_ = std::move(reopen); }
     std::vector<http::endpoint> adopt(std::vector<http::endpoint> wanted) override;
     http::log_opener log_opener() override;
+    void before_start() override;
     void is_ready() override;
     std::string wait(http::server& serving, const std::function<void()>& on_retire) override;
     void request(const char* why) noexcept override;
@@ -28,6 +31,7 @@ class worker_process : public surroundings {
     void wait_for_end(http::server& serving) override;
 
  private:
+    void look_at_root() noexcept;
     struct log_channel {
         std::mutex mutex;
         unique_descriptor end;
@@ -38,7 +42,9 @@ class worker_process : public surroundings {
     unique_descriptor wake_;  // an eventfd
     std::atomic<const char*> own_request_{nullptr};
     std::function<void()> reopen_;
-    std::thread retiring_;  // waits for the end of a server that has retired
+    std::string root_;
+    std::string root_seen_;  // which directory it is
+    std::thread retiring_;   // waits for the end of a server that has retired
 };
 
 }  // namespace naru::program

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <new>
+#include <span>
 #include <system_error>
 
 #include <poll.h>
@@ -23,15 +24,19 @@ namespace naru {
 
 namespace {
 
-// All that is ever submitted: the ring takes nothing else (IORING_REGISTER_RESTRICTIONS).
+// All that is ever submitted: the ring takes nothing else (IORING_REGISTER_RESTRICTIONS). Connecting, which
+// is not for every ring, stands at the end.
 constexpr std::uint8_t used_operations[] = {
-    IORING_OP_ACCEPT,       IORING_OP_RECV,     IORING_OP_SEND,
-    IORING_OP_SENDMSG,      IORING_OP_SEND_ZC,  IORING_OP_SENDMSG_ZC,
-    IORING_OP_CONNECT,      IORING_OP_POLL_ADD, IORING_OP_CLOSE,
-    IORING_OP_OPENAT,       IORING_OP_READ,     IORING_OP_FILES_UPDATE,
-    IORING_OP_ASYNC_CANCEL, IORING_OP_RECVMSG,  uring_abi::op_fixed_fd_install,
-    IORING_OP_NOP,          IORING_OP_TIMEOUT,  IORING_OP_WRITE,
-    IORING_OP_WRITEV,       IORING_OP_FSYNC,
+    IORING_OP_ACCEPT,       IORING_OP_RECV,
+    IORING_OP_SEND,         IORING_OP_SENDMSG,
+    IORING_OP_SEND_ZC,      IORING_OP_SENDMSG_ZC,
+    IORING_OP_POLL_ADD,     IORING_OP_CLOSE,
+    IORING_OP_OPENAT,       IORING_OP_READ,
+    IORING_OP_FILES_UPDATE, IORING_OP_ASYNC_CANCEL,
+    IORING_OP_RECVMSG,      uring_abi::op_fixed_fd_install,
+    IORING_OP_NOP,          IORING_OP_TIMEOUT,
+    IORING_OP_WRITE,        IORING_OP_WRITEV,
+    IORING_OP_FSYNC,        IORING_OP_CONNECT,
 };
 
 }  // namespace
@@ -80,7 +85,8 @@ void uring_backend::open_ring() {
     if (!ring_.knows(IORING_OP_SENDMSG_ZC)) options_.zero_copy_from = limits::never_zero_copy;
     open_table();
     if (options_.restrictions) {
-        if (const std::error_code error = ring_.restrict_to(used_operations)) {
+        const std::size_t used = std::size(used_operations) - (options_.connects ? 0 : 1);
+        if (const std::error_code error = ring_.restrict_to(std::span(used_operations).first(used))) {
             do_without("no restrictions on the ring: " + error.message());
         }
     }

@@ -18,7 +18,8 @@ struct uring_options : backend_options {
     bool single_issuer = true;
     bool message_wakes = true;
     bool restrictions = true;
-    bool links = true;  ///< chains are linked by the kernel, where their operations allow it
+    bool connects = true;  ///< false: with restrictions, the kernel refuses to connect, whoever asks the ring
+    bool links = true;     ///< chains are linked by the kernel, where their operations allow it
     /// Several buffers in one receive completion: a seventh less for messages of many buffers, more for small
     /// ones (measured in docs/io_uring.md). So a connection gets them when it has filled a whole buffer.
     bool bundles = true;

@@ -30,9 +30,9 @@ worker::flush_operation::flush_operation(worker& of) noexcept
 
 worker::order::order(worker& of, void (worker::*what)() noexcept) noexcept
     : posted([](posted& self) noexcept {
-          auto& given = static_cast<order&>(self);
-          given.carried_out = true;
-          (given.owner.*given.carry_out)();
+          auto& what_is_asked = static_cast<order&>(self);
+          what_is_asked.carried_out = true;
+          (what_is_asked.owner.*what_is_asked.carry_out)();
       }),
       owner(of),
       carry_out(what) {}
