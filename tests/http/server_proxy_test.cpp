@@ -2,6 +2,7 @@
 // engine.
 #include "fixture.hpp"
 
+#include <naru/coro/sleep.hpp>
 #include <naru/http/http.hpp>
 #include <naru/http/middleware/client_rules.hpp>
 
