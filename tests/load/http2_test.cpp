@@ -98,8 +98,8 @@ TEST_P(http2_load_test, against_naru_in_clear_text_and_over_tls) {
     settings.h2c = true;
     settings.report = [](std::string_view) {};
     http::endpoint secure{"127.0.0.1:0"};
-    secure.tls = std::make_shared<http::tls_credentials>(testing::server_context(
-        [](tls_server_options& how) { how.protocols = {"h2", "http/1.1"}; }));
+    secure.tls = std::make_shared<http::tls_credentials>(
+        testing::server_context([](tls_server_options& how) { how.protocols = {"h2", "http/1.1"}; }));
     http::server server(std::move(site), {{"127.0.0.1:0"}, secure}, settings);
     server.start();
 
