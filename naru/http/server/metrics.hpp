@@ -41,10 +41,28 @@ struct route_latency {
 
 /// Why connections were closed, or answers refused, for others' sake: the words for labels, in the order in
 /// which server_metrics::shed counts.
-inline constexpr std::array<std::string_view, 19> shed_names = {
-    "slow_answer",      "slow_body",   "buffers",  "no_buffer",       "aside",         "loose",
-    "no_loose",         "idle",        "address",  "handshakes",      "h2_resets",     "h2_made_resets",
-    "h2_continuations", "h2_settings", "h2_pings", "h2_empty_frames", "h2_priorities", "h2_window_updates",
+inline constexpr std::array<std::string_view, 22> shed_names = {
+    "slow_answer",
+    "slow_body",
+    "buffers",
+    "no_buffer",
+    "aside",
+    "loose",
+    "no_loose",
+    "idle",
+    "address",
+    "handshakes",
+    "connection_rate",
+    "proxy_untrusted",
+    "proxy_header",
+    "h2_resets",
+    "h2_made_resets",
+    "h2_continuations",
+    "h2_settings",
+    "h2_pings",
+    "h2_empty_frames",
+    "h2_priorities",
+    "h2_window_updates",
     "h2_header_lists",
 };
 

@@ -1,5 +1,6 @@
 // Records: what the access log and the counts are told of each answer, once it has ended.
 #include <naru/http/exchange/call.hpp>
+#include <naru/http/exchange/forwarded.hpp>
 #include <naru/http/h2/stream.hpp>
 #include <naru/http/server/served_site.hpp>
 #include <naru/http/server/worker.hpp>

@@ -114,7 +114,7 @@ constexpr unsigned port_choices = 16;
 bound_address adopt(const endpoint& given) {
     bound_address made{given.listen, {}, {given.tls, given.proxy_protocol}};
     made.is_adopted = true;
-    if (given.listen.local) made.local = local_listener{*given.listen.local, {}, std::nullopt};
+    if (given.listen.local) made.local.emplace(*given.listen.local);
     made.outlives_server = given.outlives_server;
     for (const int each : given.adopted)
         made.sockets.emplace_back(each);
