@@ -71,9 +71,12 @@ inline constexpr std::size_t kept_encoded_bytes = 256 * 1024;
 /// Files up to this size are encoded when they are loaded (files_options::encode).
 inline constexpr std::size_t encoded_file_bytes = 1024 * 1024;
 
+/// Of a host's name (RFC 1035, section 2.3.4, with a dot at its end).
+inline constexpr std::size_t host_name_bytes = 255;
+
 /// Sites of one loop that still have requests under way after they have been replaced; past it the requests
 /// of the oldest are ended.
-inline constexpr std::size_t site_generations = 8;
+inline constexpr std::size_t site_generations = 256;
 
 /// Ranges answered in one request; with more, the whole file is sent (RFC 9110, section 14.2).
 inline constexpr unsigned ranges = 16;

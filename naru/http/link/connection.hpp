@@ -151,6 +151,11 @@ class connection : operation, timer {
     void start() noexcept;
     /// The server stops: close now if nothing is under way, else after the answer.
     void drain() noexcept;
+    /// The same for this one alone.
+    void retire() noexcept {
+        retired_ = true;
+        drain();
+    }
     /// Now, whatever is under way: stop, join, release.
     void close() noexcept;
 
@@ -180,6 +185,8 @@ class connection : operation, timer {
     std::string_view negotiated_protocol() const noexcept;
     /// The name that the client has asked for in the handshake (SNI); empty if none.
     std::string_view negotiated_name() const noexcept;
+    /// Whether the handshake has not been made yet.
+    bool is_shaking_hands() const noexcept;
     bool is_misdirected(std::string_view authority) const noexcept;
 
     // For the turn's operations: what happens when they complete.
@@ -392,6 +399,7 @@ class connection : operation, timer {
     bool handed_over_ : 1 = false;                  // its socket is another protocol's
     bool is_stream_ : 1 = false;                    // an h2::stream
     bool is_multiplexed_ : 1 = false;               // it has a session
+    bool retired_ : 1 = false;                      // its answer in hand is the last
     std::uint32_t address_ = address_counts::none;  // its place among the counts, once they matter
 };
 

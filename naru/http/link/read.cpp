@@ -209,7 +209,7 @@ bool connection::begin_request() noexcept {
     const request_head& request = x.parser.head();
     x.head = bytes.substr(0, request.size);
     x.begin += request.size;
-    keep_alive_ = request.keep_alive && !worker_.draining_;
+    keep_alive_ = request.keep_alive && !retired_ && !worker_.draining_;
     if (!request.has_body()) {
         phase_ = phase::handling;
         return true;

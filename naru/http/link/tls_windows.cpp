@@ -15,5 +15,6 @@ bool connection::is_secure() const noexcept { return false; }
 bool connection::is_misdirected(std::string_view /*authority*/) const noexcept { return false; }
 std::string_view connection::negotiated_protocol() const noexcept { return {}; }
 std::string_view connection::negotiated_name() const noexcept { return {}; }
+bool connection::is_shaking_hands() const noexcept { return false; }
 
 }  // namespace naru::http

@@ -314,6 +314,14 @@ void server::replace(http::site site) {
     }
 }
 
+void server::end_connections(std::function<bool(std::string_view)> which) {
+    const auto shared = std::make_shared<const std::function<bool(std::string_view)>>(std::move(which));
+    for (shard& each : state_->shards) {
+        http::worker* const of = &*each.own_worker;
+        each.own_loop->post([of, shared] { of->end_connections(*shared); });
+    }
+}
+
 bool server::has_failed() const noexcept { return state_->failed; }
 naru::engine server::engine() const noexcept { return state_->engine; }
 const std::string& server::engine_reason() const noexcept { return state_->engine_reason; }

@@ -76,6 +76,8 @@ class worker {
     /// Requests that begin from here on are this site's.
     /// Past limits::site_generations the requests of the oldest are ended.
     void replace_or_report(const std::shared_ptr<const detail::site_data>& by) noexcept;
+    /// See server::end_connections.
+    void end_connections(const std::function<bool(std::string_view)>& which) noexcept;
     /// For the frames of this loop's coroutines: see frame_pool::use.
     frame_pool& frames() noexcept { return frames_; }
 
