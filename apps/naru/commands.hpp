@@ -12,6 +12,7 @@ namespace naru::program {
 using action = std::function<int()>;
 
 void add_serve(CLI::App& program, action& chosen);
+void add_check(CLI::App& program, action& chosen);
 void add_load(CLI::App& program, action& chosen);
 void add_lab(CLI::App& program, action& chosen);
 void add_lab_server(CLI::App& program, action& chosen);

@@ -35,6 +35,7 @@ int run(int argc, char** argv) {
     });
     action chosen;
     add_serve(program, chosen);
+    add_check(program, chosen);
     add_load(program, chosen);
     add_lab(program, chosen);
     add_lab_server(program, chosen);

@@ -1,6 +1,8 @@
 // naru serve: a directory on the network, until a signal says that it is enough.
 #include "certificates.hpp"
 #include "commands.hpp"
+#include "config/make_site.hpp"
+#include "config/reload.hpp"
 #include "serve_config.hpp"
 #include "service.hpp"
 #include "system.hpp"
@@ -80,35 +82,12 @@ std::string urls_of(const http::server& server) {
     return all;
 }
 
-/// What comes in clear text goes where TLS is spoken: the same name, another port.
-void redirect_to(std::uint16_t port, http::exchange& x) noexcept try {
-    const std::string_view authority = x.authority();
-    const std::size_t colon = authority.find(':', authority.starts_with('[') ? authority.find(']') : 0);
-    const std::string_view host = authority.substr(0, colon);
-    if (host.empty())
-        return x.respond(400, "text/plain; charset=utf-8",
-                         "This server speaks TLS, and the request does not say of which host.\n");
-    x.redirect(308,
-               fmt::format("https://{}{}{}", host, port == 443 ? std::string() : fmt::format(":{}", port),
-                           x.raw_target().starts_with('/') ? x.raw_target() : "/"));
-} catch (const std::bad_alloc&) {
-    x.respond(503);
-}
-
-/// `tls_port`: of the first address with TLS, known when the server listens.
-http::site site_of(const serve_plan& plan, const std::shared_ptr<std::atomic<std::uint16_t>>& tls_port) {
-    http::site site;
-    site.mount("/", http::files(plan.root, plan.files));
-    if (plan.redirect_http)
-        site.before([tls_port](http::exchange& x) noexcept {
-            if (!x.is_secure()) redirect_to(*tls_port, x);
-        });
-    if (plan.hsts)
-        site.on_head(
-            [line = fmt::format("max-age={}", *plan.hsts)](const http::exchange& x, http::answer_head& head) {
-                if (x.is_secure()) head.set("Strict-Transport-Security", line);
-            });
-    return site;
+/// What stands in the start-up line.
+std::string served_by(const serve_plan& plan) {
+    const std::size_t hosts = plan.sites->hosts.size();
+    if (hosts == 0) return plan.root.empty() ? "its routes" : plan.root;
+    return fmt::format("{}{} host{}", plan.root.empty() ? "" : plan.root + " and ", hosts,
+                       hosts == 1 ? "" : "s");
 }
 
 int serve(const serve_plan& plan) {
@@ -119,7 +98,8 @@ int serve(const serve_plan& plan) {
     operator_lines lines;
     std::optional<certificates> shown;
     if (!plan.tls_endpoints.empty())
-        shown.emplace(plan.tls, [&lines](std::string_view line) { lines.say(line); });
+        shown.emplace(plan.tls, !plan.acme_webroot.empty(),
+                      [&lines](std::string_view line) { lines.say(line); });
     std::vector<http::endpoint> endpoints = plan.endpoints;
     for (http::endpoint each : plan.tls_endpoints) {
         each.tls = shown->credentials();
@@ -128,11 +108,11 @@ int serve(const serve_plan& plan) {
 
     http::server_options options = plan.options;
     options.report = [&lines](std::string_view line) { lines.say(line); };
-    const auto tls_port = std::make_shared<std::atomic<std::uint16_t>>(std::uint16_t{443});
-    http::server server(site_of(plan, tls_port), std::move(endpoints), options);
+    site_maker sites;
+    http::server server(sites.make(plan), std::move(endpoints), options);
     for (std::size_t each = 0; each < server.addresses().size(); ++each) {
         if (!server.is_secure(each)) continue;
-        *tls_port = server.addresses()[each].port();
+        sites.set_tls_port(server.addresses()[each].port());
         break;
     }
     const bool has_log_file = options.access_log && *options.access_log != "-";
@@ -141,10 +121,19 @@ int serve(const serve_plan& plan) {
         if (shown) shown->read_again();
         if (has_log_file) lines.say("the access log is opened anew");
     };
+    std::optional<reloader> reloads;
+    if (plan.read_again) {
+        reloads.emplace(plan, sites, server, shown ? &*shown : nullptr,
+                        [&lines](std::string_view line) { lines.say(line); });
+        request_to_end.on_reload([&server, &reloads] {
+            server.reopen_logs();
+            reloads->reload();
+        });
+    }
     server.start([&request_to_end] { request_to_end.request(listener_failed); });
     service_is_running(options.timeouts.drain + service_margin);
     const std::string reason = server.engine_reason();
-    lines.put(fmt::format("naru {} serves {} on {} with {}{}, {} thread{}\n", NARU_VERSION, plan.root,
+    lines.put(fmt::format("naru {} serves {} on {} with {}{}, {} thread{}\n", NARU_VERSION, served_by(plan),
                           urls_of(server), name_of(server.engine()),
                           reason.empty() ? std::string() : " (" + reason + ")", options.threads,
                           options.threads == 1 ? "" : "s"));
@@ -161,6 +150,12 @@ int serve(const serve_plan& plan) {
 
 serve_settings read_settings(const serve_settings& given, const std::string& config) {
     return config.empty() ? given : merged(given, read_config(config));
+}
+
+serve_plan plan_of(const serve_settings& given, const std::string& config) {
+    serve_plan plan = to_plan(read_settings(given, config));
+    if (!config.empty()) plan.read_again = [given, config] { return read_settings(given, config); };
+    return plan;
 }
 
 void require_absolute(std::string_view what, const std::string& path) {
@@ -235,6 +230,18 @@ void add_serve(CLI::App& program, action& chosen) {
     command.add_flag_callback(
         "--dotfiles", [given] { given->dotfiles = true; },
         "Serve and show names that begin with a dot (always: .well-known at the top)");
+    command.add_option(
+        "--symlinks", given->symlinks,
+        "inside, any or never: which symbolic links are followed (default: inside, those that lead "
+        "to what is beneath the directory)");
+    command
+        .add_option_function<std::vector<std::string>>(
+            "--symlink-target", [given](const std::vector<std::string>& all) { given->symlink_target = all; },
+            "A directory that symbolic links may lead beneath, too; may be given several times")
+        ->allow_extra_args(false);
+    command.add_option("--acme-webroot", given->acme_webroot,
+                       "A directory for certbot --webroot and the like: its .well-known/acme-challenge is "
+                       "served on all hosts, and certificates that are not there yet are waited for");
     command.add_flag_callback(
         "--h2c", [given] { given->h2c = true; },
         "Speak HTTP/2 in clear text, too, with clients that begin with it");
@@ -286,8 +293,7 @@ void add_serve(CLI::App& program, action& chosen) {
     tcp.add_option("--receive-buffer", given->receive_buffer, "Bytes (SO_RCVBUF)");
     command.callback([&chosen, given, config, as_service] {
         chosen = [given, config, as_service] {
-            return *as_service ? serve_as_service(*given, *config)
-                               : serve(to_plan(read_settings(*given, *config)));
+            return *as_service ? serve_as_service(*given, *config) : serve(plan_of(*given, *config));
         };
     });
 }

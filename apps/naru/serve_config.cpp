@@ -1,12 +1,14 @@
 #include "serve_config.hpp"
 
+#include "config/configuration.hpp"
+#include "config/read_value.hpp"
 #include "system.hpp"
 
-#include <load/text_file.hpp>
 #include <naru/backend/choose_backend.hpp>
 #include <naru/backend/uring/options.hpp>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <stdexcept>
@@ -15,15 +17,6 @@
 #include <vector>
 
 #include <fmt/format.h>
-
-#define TOML_EXCEPTIONS 1
-#define TOML_ENABLE_FORMATTERS 0
-// toml++ 3.3 assumes in parse_key what it then checks, and a file with "[[[" breaks the assumption: an abort,
-// or with NDEBUG undefined behaviour. Without it the check gives the error.
-#include <toml++/impl/preprocessor.h>
-#undef TOML_ASSERT_ASSUME
-#define TOML_ASSERT_ASSUME(condition) static_assert(true)
-#include <toml++/toml.h>
 
 namespace naru::program {
 
@@ -37,7 +30,10 @@ constexpr auto settings_table = std::make_tuple(
     std::pair{"redirect-http", &serve_settings::redirect_http}, std::pair{"hsts", &serve_settings::hsts},
     std::pair{"engine", &serve_settings::engine}, std::pair{"threads", &serve_settings::threads},
     std::pair{"listings", &serve_settings::listings}, std::pair{"dotfiles", &serve_settings::dotfiles},
-    std::pair{"h2c", &serve_settings::h2c}, std::pair{"access-log", &serve_settings::access_log},
+    std::pair{"symlinks", &serve_settings::symlinks},
+    std::pair{"symlink-target", &serve_settings::symlink_target},
+    std::pair{"acme-webroot", &serve_settings::acme_webroot}, std::pair{"h2c", &serve_settings::h2c},
+    std::pair{"access-log", &serve_settings::access_log},
     std::pair{"hash-up-to", &serve_settings::hash_up_to},
     std::pair{"head-timeout", &serve_settings::head_timeout},
     std::pair{"body-timeout", &serve_settings::body_timeout},
@@ -63,42 +59,6 @@ constexpr auto settings_table = std::make_tuple(
 template <class Visit>
 void for_each_setting(Visit visit) {
     std::apply([&](const auto&... each) { (visit(each.first, each.second), ...); }, settings_table);
-}
-
-template <class T>
-constexpr std::string_view kind_of() {
-    if constexpr (std::is_same_v<T, bool>) return "true or false";
-    if constexpr (std::is_same_v<T, std::string>) return "text in quotes";
-    if constexpr (std::is_same_v<T, std::vector<std::string>>)
-        return "text in quotes, or several in brackets";
-    return "a number";
-}
-
-// Nothing if it is of another kind. toml++ would also take 1 for true, and true for 1.
-template <class T>
-std::optional<T> read_value(const toml::node& node) {
-    if constexpr (std::is_same_v<T, std::vector<std::string>>) {
-        if (const auto one = read_value<std::string>(node)) return T{*one};
-        if (!node.is_array() || node.as_array()->empty()) return std::nullopt;
-        T all;
-        for (const toml::node& each : *node.as_array()) {
-            const auto one = read_value<std::string>(each);
-            if (!one) return std::nullopt;
-            all.push_back(*one);
-        }
-        return all;
-    } else {
-        constexpr bool whole = std::is_integral_v<T> && !std::is_same_v<T, bool>;
-        using read_type = std::conditional_t<whole, std::int64_t, T>;
-        const auto value = node.value<read_type>();
-        if (!value || node.is_string() != std::is_same_v<T, std::string> ||
-            node.is_boolean() != std::is_same_v<T, bool>)
-            return std::nullopt;
-        if constexpr (whole) {
-            if (*value < 0 || *value > 0x7fffffff) return std::nullopt;
-        }
-        return static_cast<T>(*value);
-    }
 }
 
 std::chrono::milliseconds to_time(const char* flag, double seconds) {
@@ -191,15 +151,62 @@ tls_certificate to_certificate(const std::string& text) {
             second < text.size() ? text.substr(second + 1) : std::string()};
 }
 
+// Those of hosts behind those of all, whose first is shown to who asks for none of them.
+std::vector<std::string> certificates_of(const serve_settings& settings, const site_settings& sites) {
+    std::vector<std::string> all = settings.tls.value_or(std::vector<std::string>());
+    for (const host_settings& each : sites.hosts) {
+        if (each.tls) all.insert(all.end(), each.tls->begin(), each.tls->end());
+    }
+    return all;
+}
+
+[[noreturn]] void complain(const config_place& where, std::string_view what) {
+    complaints one;
+    one.add(where, what);
+    throw std::runtime_error(one.lines().front());
+}
+
+/// Nothing if the host says nothing of it.
+std::optional<tls_client_certificates> client_certificates_of(const host_settings& of) {
+    if (!of.client_certificates && !of.client_ca) return std::nullopt;
+    const std::string asked = of.client_certificates.value_or("required");
+    const bool known = asked == "required" || asked == "optional" || asked == "none";
+    if (!known)
+        complain(of.where,
+                 fmt::format("client-certificates wants none, optional or required, not {}", asked));
+    if ((asked == "none") == of.client_ca.has_value())
+        complain(of.where, asked == "none"
+                               ? "client-certificates is none, and there is a client-ca: leave one out"
+                               : "client-certificates wants a client-ca: who may issue them");
+    return asked == "required"   ? tls_client_certificates::required
+           : asked == "optional" ? tls_client_certificates::optional
+                                 : tls_client_certificates::none;
+}
+
+void set_client_certificates(tls_server_options& tls, const site_settings& sites) {
+    if (const auto asked = client_certificates_of(sites.others)) {
+        tls.client_certificates = *asked;
+        tls.client_ca_file = sites.others.client_ca.value_or(std::string());
+    }
+    for (const host_settings& each : sites.hosts) {
+        const auto asked = client_certificates_of(each);
+        if (!asked) continue;
+        for (const std::string& name : each.names.value_or(std::vector<std::string>()))
+            tls.hosts.emplace_back(name, each.client_ca.value_or(std::string()), *asked);
+    }
+}
+
 void set_tls(serve_plan& plan, const serve_settings& settings) {
     const bool self_signed = settings.tls_self_signed.value_or(false);
+    const std::vector<std::string> certificates = certificates_of(settings, *plan.sites);
+    const bool has_certificates = !certificates.empty();
     plan.redirect_http = settings.redirect_http.value_or(false);
     if (settings.hsts) {
         check("hsts", *settings.hsts, 0, 0x7fffffff);
         plan.hsts = static_cast<unsigned>(*settings.hsts);
     }
     if (!settings.listen_tls) {
-        const char* const alone = settings.tls         ? "tls"
+        const char* const alone = has_certificates     ? "tls"
                                   : self_signed        ? "tls-self-signed"
                                   : plan.redirect_http ? "redirect-http"
                                   : plan.hsts          ? "hsts"
@@ -208,10 +215,10 @@ void set_tls(serve_plan& plan, const serve_settings& settings) {
         throw std::runtime_error(fmt::format("--{} is for TLS: say where with --listen-tls", alone));
     }
     plan.tls_endpoints = to_endpoints("listen-tls", *settings.listen_tls);
-    if (!settings.tls && !self_signed)
+    if (!has_certificates && !self_signed)
         throw std::runtime_error(
             "--listen-tls wants a certificate: --tls CERT,KEY, or --tls-self-signed to try it");
-    if (settings.tls && self_signed)
+    if (has_certificates && self_signed)
         throw std::runtime_error(
             "--tls-self-signed makes a certificate, and --tls has one: give one of them");
     if (plan.redirect_http && plan.endpoints.empty())
@@ -219,8 +226,9 @@ void set_tls(serve_plan& plan, const serve_settings& settings) {
     plan.tls.protocols = {"http/1.1"};
     if (http::speaks_http2) plan.tls.protocols.insert(plan.tls.protocols.begin(), "h2");
     if (self_signed) plan.tls.self_signed = {"localhost", "127.0.0.1", "::1"};
-    for (const std::string& each : settings.tls.value_or(std::vector<std::string>()))
+    for (const std::string& each : certificates)
         plan.tls.certificates.push_back(to_certificate(each));
+    set_client_certificates(plan.tls, *plan.sites);
 }
 
 uring_options to_uring(const serve_settings& settings, unsigned threads) {
@@ -256,55 +264,50 @@ uring_options to_uring(const serve_settings& settings, unsigned threads) {
 
 }  // namespace
 
+key_outcome read_setting(serve_settings& settings, std::string_view key, const toml::node& value,
+                         std::string_view& wants) {
+    return read_key(settings, settings_table, key, value, wants);
+}
+
+std::vector<std::string_view> setting_names() { return names_of(settings_table); }
+
 serve_settings read_config(const std::string& path) {
-    const auto text = load::read_file(path);
-    if (!text)
-        throw std::runtime_error(
-            fmt::format("cannot read the configuration {}: {}", path, text.error().message()));
-    toml::table file;
-    try {
-        file = toml::parse(*text, path);
-    } catch (const toml::parse_error& error) {
-        throw std::runtime_error(fmt::format("cannot read the configuration {}{}: {}", path,
-                                             error.source().begin.line > 0
-                                                 ? fmt::format(", line {}", error.source().begin.line)
-                                                 : std::string(),
-                                             error.description()));
-    }
-    serve_settings settings;
-    for (const auto& [key, node] : file) {
-        bool known = false;
-        for_each_setting([&](std::string_view name, auto member) {
-            if (key.str() != name) return;
-            known = true;
-            auto& field = settings.*member;
-            using value_type = typename std::remove_reference_t<decltype(field)>::value_type;
-            field = read_value<value_type>(node);
-            if (!field) {
-                throw std::runtime_error(fmt::format("{}, line {}: {} wants {}", path,
-                                                     node.source().begin.line, name, kind_of<value_type>()));
-            }
-        });
-        if (!known) {
-            throw std::runtime_error(fmt::format("{}, line {}: there is no setting {}", path,
-                                                 node.source().begin.line, key.str()));
-        }
-    }
+    complaints wrong;
+    serve_settings settings = read_configuration(path, wrong);
+    if (!wrong.empty()) throw std::runtime_error(wrong.lines().front());
     return settings;
 }
 
 serve_settings merged(const serve_settings& first, const serve_settings& second) {
     serve_settings both = first;
-    for_each_setting([&](const char*, auto member) {
-        if (!(both.*member)) both.*member = second.*member;
+    auto sites = std::make_shared<site_settings>(second.sites ? *second.sites : site_settings());
+    for_each_setting([&](const char* name, auto member) {
+        if (both.*member) {
+            sites->places.erase(name);  // what is wrong with it stands on the command line
+        } else {
+            both.*member = second.*member;
+        }
     });
+    both.sites = std::move(sites);
     return both;
 }
 
-serve_plan to_plan(const serve_settings& settings) {
+directory_root::links to_links(std::string_view name) {
+    if (name == "inside") return directory_root::links::inside;
+    if (name == "any") return directory_root::links::any;
+    if (name == "never") return directory_root::links::none;
+    throw std::runtime_error(fmt::format("--symlinks wants inside, any or never, not {}", name));
+}
+
+namespace {
+
+serve_plan plan_of(const serve_settings& settings) {
     serve_plan plan;
     http::server_options& options = plan.options;
-    plan.root = settings.root.value_or(".");
+    plan.settings = std::make_shared<const serve_settings>(settings);
+    plan.sites = settings.sites ? settings.sites : std::make_shared<const site_settings>();
+    const bool has_sites = !plan.sites->hosts.empty() || !plan.sites->others.routes.empty();
+    plan.root = settings.root.value_or(has_sites ? "" : ".");
     if (settings.listen || !settings.listen_tls)
         plan.endpoints =
             to_endpoints("listen", settings.listen.value_or(std::vector<std::string>{"127.0.0.1:8080"}));
@@ -319,6 +322,9 @@ serve_plan to_plan(const serve_settings& settings) {
     check("threads", static_cast<int>(options.threads), 1, 1024);
     plan.files.listings = settings.listings.value_or(false);
     plan.files.dotfiles = settings.dotfiles.value_or(false);
+    if (settings.symlinks) plan.files.links = to_links(*settings.symlinks);
+    plan.files.link_targets = settings.symlink_target.value_or(std::vector<std::string>());
+    plan.acme_webroot = settings.acme_webroot.value_or(std::string());
     options.h2c = settings.h2c.value_or(false);
     if (options.h2c && !http::speaks_http2)
         throw std::runtime_error("h2c: HTTP/2 is not part of this build: there is no nghttp2 for Windows");
@@ -352,6 +358,42 @@ serve_plan to_plan(const serve_settings& settings) {
     if (settings.receive_buffer)
         check("receive-buffer", options.receive_buffer = *settings.receive_buffer, 0, 1 << 30);
     return plan;
+}
+
+}  // namespace
+
+namespace {
+
+// Of the settings that are flags, too: what only the site and the certificates are made of.
+bool is_changed_in_place(std::string_view name) {
+    constexpr std::array<std::string_view, 10> names = {
+        "root",     "tls",        "redirect-http", "hsts",     "listings",
+        "dotfiles", "hash-up-to", "disk-timeout",  "symlinks", "symlink-target"};
+    return std::ranges::find(names, name) != names.end();
+}
+
+}  // namespace
+
+std::vector<std::string> differing_settings(const serve_settings& running, const serve_settings& fresh) {
+    std::vector<std::string> names;
+    for_each_setting([&](const char* name, auto member) {
+        if (!is_changed_in_place(name) && running.*member != fresh.*member) names.emplace_back(name);
+    });
+    return names;
+}
+
+serve_settings with_fixed_settings_of(const serve_settings& running, const serve_settings& fresh) {
+    serve_settings both = fresh;
+    for_each_setting([&](const char* name, auto member) {
+        if (!is_changed_in_place(name)) both.*member = running.*member;
+    });
+    return both;
+}
+
+serve_plan to_plan(const serve_settings& settings) try {
+    return plan_of(settings);
+} catch (const std::runtime_error& error) {
+    throw std::runtime_error(settings.sites ? located(error.what(), *settings.sites) : error.what());
 }
 
 }  // namespace naru::program
