@@ -190,6 +190,7 @@ server::server(http::site site, std::vector<endpoint> endpoints, server_options 
     if (s.options.access_log) s.log.emplace(*s.options.access_log, s.options.report);
     s.blocking.emplace();
     s.make_shards();
+    s.site.reset();  // it is the workers', and ends with the last that serves it
     s.listen();
 }
 
