@@ -223,8 +223,11 @@ void add_client_rules(http::site& site, const serve_plan& plan) {
         site.before(http::rate_limit(std::make_shared<http::client_rates>(*plan.request_rate)));
 }
 
-void add_passwords(http::site& site, const serve_plan& plan) {
-    if (plan.passwords) site.before(http::password_auth(*plan.passwords, plan.password));
+void add_passwords(http::site& site, const serve_plan& plan, std::string_view open_beneath) {
+    if (!plan.passwords) return;
+    http::password_options options = plan.password;
+    options.open_beneath = open_beneath;
+    site.before(http::password_auth(*plan.passwords, std::move(options)));
 }
 
 }  // namespace naru::program

@@ -26,6 +26,7 @@ void set_client_rules(serve_plan& plan, const serve_settings& settings);
 /// What stands before all else on the site: rules, then rates.
 void add_client_rules(http::site& site, const serve_plan& plan);
 /// What stands behind a redirect, which wants no password: one that is sent in clear text is known to all.
-void add_passwords(http::site& site, const serve_plan& plan);
+/// `open_beneath`: a path beneath which none is wanted; empty: nowhere.
+void add_passwords(http::site& site, const serve_plan& plan, std::string_view open_beneath);
 
 }  // namespace naru::program

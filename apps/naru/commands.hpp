@@ -14,6 +14,7 @@ using action = std::function<int()>;
 void add_serve(CLI::App& program, action& chosen);
 /// Where servers have masters: not on Windows.
 void add_upgrade(CLI::App& program, action& chosen);
+void add_check(CLI::App& program, action& chosen);
 void add_load(CLI::App& program, action& chosen);
 void add_lab(CLI::App& program, action& chosen);
 void add_lab_server(CLI::App& program, action& chosen);

@@ -36,6 +36,7 @@ int run(int argc, char** argv) {
     action chosen;
     add_serve(program, chosen);
     add_upgrade(program, chosen);
+    add_check(program, chosen);
     add_load(program, chosen);
     add_lab(program, chosen);
     add_lab_server(program, chosen);

@@ -2,6 +2,8 @@
 #include "certificates.hpp"
 #include "client_rules.hpp"
 #include "commands.hpp"
+#include "config/make_site.hpp"
+#include "config/reload.hpp"
 #include "serve_config.hpp"
 #include "serve_status.hpp"
 #include "service.hpp"
@@ -88,38 +90,12 @@ std::string urls_of(const http::server& server) {
     return all;
 }
 
-/// What comes in clear text goes where TLS is spoken: the same name, another port.
-void redirect_to(std::uint16_t port, http::exchange& x) noexcept try {
-    const std::string_view authority = x.authority();
-    const std::size_t colon = authority.find(':', authority.starts_with('[') ? authority.find(']') : 0);
-    const std::string_view host = authority.substr(0, colon);
-    if (host.empty())
-        return x.respond(400, "text/plain; charset=utf-8",
-                         "This server speaks TLS, and the request does not say of which host.\n");
-    x.redirect(308,
-               fmt::format("https://{}{}{}", host, port == 443 ? std::string() : fmt::format(":{}", port),
-                           x.raw_target().starts_with('/') ? x.raw_target() : "/"));
-} catch (const std::bad_alloc&) {
-    x.respond(503);
-}
-
-/// `tls_port`: of the first address with TLS, known when the server listens.
-http::site site_of(const serve_plan& plan, const std::shared_ptr<std::atomic<std::uint16_t>>& tls_port) {
-    http::site site;
-    site.mount("/", http::files(plan.root, plan.files));
-    if (plan.request_id) site.before(http::request_ids());
-    add_client_rules(site, plan);
-    if (plan.redirect_http)
-        site.before([tls_port](http::exchange& x) noexcept {
-            if (!x.is_secure()) redirect_to(*tls_port, x);
-        });
-    add_passwords(site, plan);
-    if (plan.hsts)
-        site.on_head(
-            [line = fmt::format("max-age={}", *plan.hsts)](const http::exchange& x, http::answer_head& head) {
-                if (x.is_secure()) head.set("Strict-Transport-Security", line);
-            });
-    return site;
+/// What stands in the start-up line.
+std::string served_by(const serve_plan& plan) {
+    const std::size_t hosts = plan.sites->hosts.size();
+    if (hosts == 0) return plan.root.empty() ? "its routes" : plan.root;
+    return fmt::format("{}{} host{}", plan.root.empty() ? "" : plan.root + " and ", hosts,
+                       hosts == 1 ? "" : "s");
 }
 
 int serve(const serve_plan& plan, surroundings& around) {
@@ -130,7 +106,8 @@ int serve(const serve_plan& plan, surroundings& around) {
     operator_lines lines;
     std::optional<certificates> shown;
     if (!plan.tls_endpoints.empty())
-        shown.emplace(plan.tls, [&lines](std::string_view line) { lines.say(line); });
+        shown.emplace(plan.tls, !plan.acme_webroot.empty(),
+                      [&lines](std::string_view line) { lines.say(line); });
     std::vector<http::endpoint> endpoints = plan.endpoints;
     for (http::endpoint each : plan.tls_endpoints) {
         each.tls = shown->credentials();
@@ -140,7 +117,6 @@ int serve(const serve_plan& plan, surroundings& around) {
     http::server_options options = plan.options;
     options.report = [&lines](std::string_view line) { lines.say(line); };
     options.open_log = around.log_opener();
-    const auto tls_port = std::make_shared<std::atomic<std::uint16_t>>(std::uint16_t{443});
     if (plan.status) endpoints.push_back(*plan.status);
     endpoints = around.adopt(std::move(endpoints));
     std::optional<http::endpoint> status_at;
@@ -148,12 +124,13 @@ int serve(const serve_plan& plan, surroundings& around) {
         status_at = std::move(endpoints.back());
         endpoints.pop_back();
     }
-    http::server server(site_of(plan, tls_port), std::move(endpoints), options);
+    site_maker sites;
+    http::server server(sites.make(plan), std::move(endpoints), options);
     serve_status status(status_at, server, options.report);
     around.before_start();
     for (std::size_t each = 0; each < server.addresses().size(); ++each) {
         if (!server.is_secure(each) || server.local_endpoints()[each].internet() == nullptr) continue;
-        *tls_port = server.addresses()[each].port();
+        sites.set_tls_port(server.addresses()[each].port());
         break;
     }
     const bool has_log_file = options.access_log && *options.access_log != "-";
@@ -162,11 +139,22 @@ int serve(const serve_plan& plan, surroundings& around) {
         if (shown) shown->read_again();
         if (has_log_file) lines.say("the access log is opened anew");
     };
+    std::optional<reloader> reloads;
+    if (plan.read_again) {
+        reloads.emplace(
+            plan, sites, server, shown ? &*shown : nullptr,
+            [&lines](std::string_view line) { lines.say(line); },
+            [&around](const serve_plan& next) { return around.serves_elsewhere(next); });
+        around.on_reload([&server, &reloads] {
+            server.reopen_logs();
+            reloads->reload();
+        });
+    }
     server.start([&around] { around.request(listener_failed); });
     service_is_running(options.timeouts.drain + service_margin);
     const std::string reason = server.engine_reason();
     around.is_ready();  // before it says so
-    lines.put(fmt::format("naru {} serves {} on {} with {}{}, {} thread{}\n", NARU_VERSION, plan.root,
+    lines.put(fmt::format("naru {} serves {} on {} with {}{}, {} thread{}\n", NARU_VERSION, served_by(plan),
                           urls_of(server), name_of(server.engine()),
                           reason.empty() ? std::string() : " (" + reason + ")", options.threads,
                           options.threads == 1 ? "" : "s"));
@@ -188,6 +176,33 @@ int serve(const serve_plan& plan, surroundings& around) {
 
 serve_settings read_settings(const serve_settings& given, const std::string& config) {
     return config.empty() ? given : merged(given, read_config(config));
+}
+
+/// `filter`: see settings_filter.
+serve_plan plan_of(const serve_settings& given, const std::string& config,
+                   const settings_filter& filter = {}) {
+    const serve_settings read = read_settings(given, config);
+    const serve_settings filtered = filter ? filter(read) : read;
+    serve_plan plan = to_plan(filtered);
+    if (filtered.basic_auth) plan.readable.push_back(*filtered.basic_auth);
+    // Here, because a worker may not make one.
+    std::error_code ignored;  // who serves it says why it is not there
+    if (!plan.acme_webroot.empty())
+        std::filesystem::create_directories(plan.acme_webroot + "/.well-known/acme-challenge", ignored);
+    if (config.empty()) return plan;
+    plan.readable.push_back(config);
+    // Sockets from outside stay in the place of those of the file.
+    const bool has_sockets = filtered.listen != read.listen || filtered.listen_tls != read.listen_tls;
+    plan.read_again = [given, config, has_sockets, listen = filtered.listen,
+                       listen_tls = filtered.listen_tls] {
+        serve_settings fresh = read_settings(given, config);
+        if (has_sockets) {
+            fresh.listen = listen;
+            fresh.listen_tls = listen_tls;
+        }
+        return fresh;
+    };
+    return plan;
 }
 
 void require_absolute(std::string_view what, const std::string& path) {
@@ -264,6 +279,18 @@ void add_serve(CLI::App& program, action& chosen) {
     command.add_flag_callback(
         "--dotfiles", [given] { given->dotfiles = true; },
         "Serve and show names that begin with a dot (always: .well-known at the top)");
+    command.add_option(
+        "--symlinks", given->symlinks,
+        "inside, any or never: which symbolic links are followed (default: inside, those that lead "
+        "to what is beneath the directory)");
+    command
+        .add_option_function<std::vector<std::string>>(
+            "--symlink-target", [given](const std::vector<std::string>& all) { given->symlink_target = all; },
+            "A directory that symbolic links may lead beneath, too; may be given several times")
+        ->allow_extra_args(false);
+    command.add_option("--acme-webroot", given->acme_webroot,
+                       "A directory for certbot --webroot and the like: its .well-known/acme-challenge is "
+                       "served on all hosts, and certificates that are not there yet are waited for");
     command.add_flag_callback(
         "--h2c", [given] { given->h2c = true; },
         "Speak HTTP/2 in clear text, too, with clients that begin with it");
@@ -344,9 +371,7 @@ void add_serve(CLI::App& program, action& chosen) {
             return *as_service ? serve_as_service(*given, *config)
                                : serve_in_processes(
                                      [given, config](const settings_filter& filter) {
-                                         serve_plan plan = to_plan(filter(read_settings(*given, *config)));
-                                         if (!config->empty()) plan.readable.push_back(*config);
-                                         return plan;
+                                         return plan_of(*given, *config, filter);
                                      },
                                      serve);
         };

@@ -1,6 +1,8 @@
 // The settings of `naru serve`: from its flags, and from a file.
 #pragma once
 
+#include "config/site_settings.hpp"
+
 #include <naru/http/handlers/files.hpp>
 #include <naru/http/middleware/password_auth.hpp>
 #include <naru/http/server/server_options.hpp>
@@ -8,8 +10,11 @@
 #include <naru/stream/tls/tls_context.hpp>
 
 #include <chrono>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace naru::program {
@@ -27,6 +32,9 @@ struct serve_settings {
     std::optional<unsigned> threads;
     std::optional<bool> listings;
     std::optional<bool> dotfiles;
+    std::optional<std::string> symlinks;
+    std::optional<std::vector<std::string>> symlink_target;
+    std::optional<std::string> acme_webroot;
     std::optional<bool> h2c;
     std::optional<std::string> access_log;
     std::optional<std::string> pid_file;
@@ -68,9 +76,11 @@ struct serve_settings {
     std::optional<std::string> basic_auth_realm;
     std::optional<std::string> request_rate;
     std::optional<std::string> connection_rate;
+    std::shared_ptr<const site_settings> sites;  ///< of the file
 };
 
-/// Reads a TOML file with the flags' names as keys. Throws std::runtime_error that names file, line and key.
+/// Reads a TOML file: the flags' names as keys, hosts and routes. Throws std::runtime_error with the first
+/// complaint: FILE:LINE: what is wrong.
 serve_settings read_config(const std::string& path);
 
 /// `first` where it is set, else `second`.
@@ -78,11 +88,15 @@ serve_settings merged(const serve_settings& first, const serve_settings& second)
 
 /// What a server is made of.
 struct serve_plan {
-    std::string root;
+    std::string root;  ///< empty: of no host but those of `sites`
     http::files_options files;
+    std::shared_ptr<const site_settings> sites;  ///< never nullptr
     std::vector<http::endpoint> endpoints;
     std::vector<http::endpoint> tls_endpoints;  ///< still without credentials
     tls_server_options tls;
+    std::shared_ptr<const serve_settings> settings;  ///< that it was made of; never nullptr
+    std::function<serve_settings()> read_again;      ///< to be made into a plan; empty: there is no file
+    std::string acme_webroot;                        ///< empty: none
     bool redirect_http = false;  ///< what comes in clear text is sent to the first of tls_endpoints
     std::optional<unsigned> hsts;
     bool request_id = false;               ///< in answers
@@ -99,6 +113,15 @@ struct serve_plan {
     std::optional<http::password_file> passwords;
     http::password_options password;
 };
+
+/// "inside", "any" or "never". Throws std::runtime_error for another.
+directory_root::links to_links(std::string_view name);
+
+/// The names of the settings that differ and cannot be changed while a server runs (listeners, engine,
+/// threads, deadlines).
+std::vector<std::string> differing_settings(const serve_settings& running, const serve_settings& fresh);
+/// `fresh`, but for those: they are as they run.
+serve_settings with_fixed_settings_of(const serve_settings& running, const serve_settings& fresh);
 
 /// Throws std::runtime_error with one sentence for a value that cannot be.
 serve_plan to_plan(const serve_settings& settings);

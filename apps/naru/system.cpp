@@ -125,7 +125,11 @@ std::string ending::wait_for(std::chrono::milliseconds at_most) {
     const named_signal* const found = find_signal(which);
     if (found == nullptr) return {};
     if (!found->ends) {
-        if (which == SIGHUP || which == SIGUSR1) reopen_();
+        if (which == SIGHUP && reload_) {
+            reload_();
+        } else if (which == SIGHUP || which == SIGUSR1) {
+            reopen_();
+        }
         return {};
     }
     exit_status_ = 128 + which;
@@ -151,9 +155,9 @@ void ending::end_at_once_next_time() {
 
 const char* signals_text() noexcept {
     return "SIGTERM, SIGINT and SIGQUIT: finish what is in flight and end; a second one: end at once.\n"
-           "SIGHUP and SIGUSR1: open the access log anew. SIGUSR2: the program that is at its place by now "
-           "takes "
-           "over, with its sockets (naru upgrade); with --no-sandbox: nothing.";
+           "SIGHUP: read the configuration again, and open the access log anew. SIGUSR1: the log alone. "
+           "SIGUSR2: the program that is at its place by now takes over, with its sockets (naru upgrade); "
+           "with --no-sandbox: nothing.";
 }
 
 }  // namespace naru::program

@@ -35,6 +35,8 @@ class ending {
     /// `reopen` is called within wait, on its thread. SIGUSR2 is nothing, nor does the terminal stop a
     /// process in the background that writes to it.
     explicit ending(std::function<void()> reopen);
+    /// Before the first wait: SIGHUP calls `reload` instead.
+    void on_reload(std::function<void()> reload) { reload_ = std::move(reload); }
     ~ending();
     ending(const ending&) = delete;
     ending& operator=(const ending&) = delete;
@@ -52,6 +54,7 @@ class ending {
 
  private:
     std::function<void()> reopen_;  // empty: not for a server
+    std::function<void()> reload_;
     std::atomic<const char*> own_request_{nullptr};
     int exit_status_ = 0;
 };

@@ -2,6 +2,9 @@
 
 #include <naru/loop/environment.hpp>
 
+#include <cerrno>
+#include <memory>
+#include <new>
 #include <utility>
 
 namespace naru {
@@ -15,16 +18,30 @@ file_system& disk_of(int file) noexcept {
 
 }  // namespace
 
-result<directory_root> directory_root::open(const std::string& path) noexcept {
+result<directory_root> directory_root::open(const std::string& path, links followed,
+                                            const std::vector<std::string>& targets) noexcept try {
     file_system& disk = environment::current().files();
     auto opened = disk.open_root(path);
     if (!opened) return fail(opened.error());
+    opened->follows = followed;
+    std::vector<file_system::root> others;
+    for (const std::string& each : targets) {
+        auto target = disk.open_root(each);
+        if (!target) return fail(target.error());
+        others.push_back(std::move(*target));
+    }
+    if (!others.empty())
+        opened->targets = std::make_shared<const std::vector<file_system::root>>(std::move(others));
     return directory_root(disk, std::move(*opened));
+} catch (const std::bad_alloc&) {
+    return fail_errno(ENOMEM);
 }
 
 result<directory_root> directory_root::reopen() const noexcept {
     auto opened = disk_->open_root(root_.path);
     if (!opened) return fail(opened.error());
+    opened->follows = root_.follows;
+    opened->targets = root_.targets;
     return directory_root(*disk_, std::move(*opened));
 }
 

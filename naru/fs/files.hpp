@@ -13,15 +13,19 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace naru {
 
 class directory_root {
  public:
+    using links = file_system::links;
+
     /// A relative path is taken from the current directory as it is now. The directory must be one that may
-    /// be searched; whether it may be read matters to read_directory alone. Errors: ENOENT, ENOTDIR, EACCES.
-    /// Blocks.
-    static result<directory_root> open(const std::string& path) noexcept;
+    /// be searched; whether it may be read matters to read_directory alone. `targets`: other directories that
+    /// links may lead beneath. Errors: ENOENT, ENOTDIR, EACCES. Blocks.
+    static result<directory_root> open(const std::string& path, links followed = links::inside,
+                                       const std::vector<std::string>& targets = {}) noexcept;
 
     /// Whether a call may wait for a disk. `no`: it fails with EAGAIN instead, and always does so where the
     /// system cannot promise: beneath a mount of its own or of a network's file system (their opening asks a
@@ -33,10 +37,12 @@ class directory_root {
     using purpose = file_system::purpose;
 
     /// Opens a relative path, without following it out of this directory by `..`, absolute paths, symbolic
-    /// links or /proc's magic links: those fail with EXDEV (openat2(2), RESOLVE_BENEATH; on kernels without
-    /// it, and on Windows, symbolic links are refused altogether). On Windows names that it would take for
-    /// another file's are refused with ENOENT (see reserved_names.hpp). Never waits for a FIFO's other end.
-    /// An empty path is the directory itself. Thread-safe.
+    /// links or /proc's magic links: those fail with EXDEV. A link that says where it leads from the
+    /// system's root on, or by way of what is outside, is followed if that is beneath this directory (or a
+    /// target) as its path names it; no mount stands in for another. With links::any they are followed
+    /// anywhere, with links::none none is. On Windows and in a simulated world all are refused. On Windows
+    /// names that it would take for another file's are refused with ENOENT (see reserved_names.hpp). Never
+    /// waits for a FIFO's other end. An empty path is the directory itself. Thread-safe.
     result<unique_descriptor> open_beneath(const std::string& path, blocking may_block,
                                            purpose what_for = purpose::read) const noexcept;
 

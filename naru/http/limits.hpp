@@ -77,10 +77,12 @@ inline constexpr std::size_t forwarded_hops = 32;
 inline constexpr std::size_t proxy_header_bytes = 4 * 1024;
 /// Clients whose rates are known at a time (client_rates), 16 bytes each.
 inline constexpr std::size_t rated_clients = 65'536;
+/// Of a host's name (RFC 1035, section 2.3.4, with a dot at its end).
+inline constexpr std::size_t host_name_bytes = 255;
 
 /// Sites of one loop that still have requests under way after they have been replaced; past it the requests
 /// of the oldest are ended.
-inline constexpr std::size_t site_generations = 8;
+inline constexpr std::size_t site_generations = 256;
 
 /// Ranges answered in one request; with more, the whole file is sent (RFC 9110, section 14.2).
 inline constexpr unsigned ranges = 16;

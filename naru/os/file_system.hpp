@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -59,9 +60,18 @@ class file_system {
     enum class blocking : std::uint8_t { no, yes };
     enum class purpose : std::uint8_t { read, look };
 
+    /// Which symbolic links are followed beneath a root: those which lead to what is beneath it (or beneath
+    /// one of its targets), also absolute ones; all; none.
+    enum class links : std::uint8_t { inside, any, none };
+    /// Followed on the way to one file, as by the system itself (path_resolution(7)).
+    static constexpr unsigned most_links = 40;
+
     /// A directory that paths are taken beneath.
     struct root {
-        std::string path;  ///< absolute, where the system has such
+        std::string path;       ///< absolute, where the system has such
+        std::string real_path;  ///< without symbolic links; empty where there are none
+        links follows = links::inside;
+        std::shared_ptr<const std::vector<root>> targets;  ///< where links may lead, too; or nullptr
         unique_descriptor directory;
         file_status identity;
         bool answers_at_once = false;  ///< whether it can be told not to wait

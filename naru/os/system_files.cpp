@@ -2,6 +2,7 @@
 
 #include <naru/core/limits.hpp>
 #include <naru/os/first_entries.hpp>
+#include <naru/os/link_follower.hpp>
 #include <naru/os/system_calls.hpp>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <cstdlib>
 #include <memory>
 #include <new>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -29,18 +31,6 @@
 namespace naru {
 
 namespace {
-
-// O_NONBLOCK: opening a FIFO or a device must not wait; it means nothing for regular files.
-constexpr int read_flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-#if defined(O_PATH)
-constexpr int look_flags = O_PATH | O_CLOEXEC;  // asks for permission to search what leads there, no more
-#else
-constexpr int look_flags = read_flags;
-#endif
-
-constexpr int flags_for(file_system::purpose what_for) noexcept {
-    return what_for == file_system::purpose::look ? look_flags : read_flags;
-}
 
 #if defined(__linux__)
 // Those that open and stat from their own disk or memory. What is not known to is not asked on a loop.
@@ -131,6 +121,9 @@ result<file_system::root> system_file_system::open_root(const std::string& path)
     const auto status = status_of(made.directory.get());
     if (!status) return fail(status.error());
     made.identity = *status;
+    const auto release = [](char* text) { std::free(text); };
+    const std::unique_ptr<char, decltype(release)> real(::realpath(made.path.c_str(), nullptr), release);
+    if (real != nullptr) made.real_path = real.get();
 #if defined(__linux__)
     made.answers_at_once = is_local(made.directory.get());
 #endif
@@ -139,58 +132,39 @@ result<file_system::root> system_file_system::open_root(const std::string& path)
     return fail_errno(ENOMEM);
 }
 
-namespace {
-
-// Component by component, no symbolic links: what can be had without openat2.
-result<unique_descriptor> walk(int from, const std::string& path, file_system::purpose what_for) noexcept {
-    unique_descriptor at;
-    std::string_view left(path);
-    do {
-        const std::size_t slash = left.find('/');
-        const std::string_view component = left.substr(0, slash);
-        left = slash == std::string_view::npos ? std::string_view() : left.substr(slash + 1);
-        if (component == "..") return fail_errno(EXDEV);
-        char name[256] = ".";
-        if (component.size() >= sizeof name) return fail_errno(ENAMETOOLONG);
-        component.copy(name, component.size());
-        const int flags = (left.empty() ? flags_for(what_for) : look_flags) | O_NOFOLLOW |
-                          (slash != std::string_view::npos ? O_DIRECTORY : 0);
-        const int next = ::openat(at ? at.get() : from, name, flags);
-        if (next < 0) return fail_errno(errno == ELOOP ? EXDEV : errno);
-        at.reset(next);
-    } while (!left.empty());
-    if (what_for == file_system::purpose::look) {  // O_PATH opens a link as itself
-        struct stat raw{};
-        if (fstat(at.get(), &raw) != 0) return fail_errno(errno);
-        if (S_ISLNK(raw.st_mode)) return fail_errno(EXDEV);
-    }
-    return at;
-}
-
-}  // namespace
-
 result<unique_descriptor> system_file_system::open_beneath(const root& of, const std::string& path,
                                                            blocking may_block, purpose what_for) noexcept {
-#if defined(__linux__)
     const char* const name = path.empty() ? "." : path.c_str();
-    constexpr std::uint64_t beneath = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+    if (of.follows == links::any && leads_out_by_itself(path)) return fail_errno(EXDEV);
+#if defined(__linux__)
+    const std::uint64_t ways = of.follows == links::none    ? RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
+                               : of.follows == links::inside ? RESOLVE_BENEATH
+                                                             : 0;
     if (may_block == blocking::no) {
         if (!of.answers_at_once) return fail_errno(EAGAIN);
         const int opened = open_how_at(of.directory.get(), name, flags_for(what_for),
-                                       beneath | RESOLVE_CACHED | RESOLVE_NO_XDEV);
+                                       ways | RESOLVE_NO_MAGICLINKS | RESOLVE_CACHED | RESOLVE_NO_XDEV);
         if (opened >= 0) return unique_descriptor(opened);
-        // EXDEV: another mount, if it does not lead out. EINVAL, ENOSYS: Linux before 5.12, before 5.6.
-        // EPERM: a seccomp filter.
+        if (errno == ELOOP && of.follows == links::none) return fail_errno(EXDEV);
+        // EXDEV: another mount, or a link out that may lead back in. EINVAL, ENOSYS: Linux before 5.12,
+        // before 5.6. EPERM: a seccomp filter.
         const bool unable = errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EPERM;
         return fail_errno(unable ? EAGAIN : errno);
     }
-    const int opened = open_how_at(of.directory.get(), name, flags_for(what_for), beneath);
+    const int opened =
+        open_how_at(of.directory.get(), name, flags_for(what_for), ways | RESOLVE_NO_MAGICLINKS);
     if (opened >= 0) return unique_descriptor(opened);
-    if (errno != ENOSYS && errno != EPERM) return fail_errno(errno);
+    if (errno == ELOOP && of.follows == links::none) return fail_errno(EXDEV);
+    const bool lacks_call = errno == ENOSYS || errno == EPERM;
+    if (!lacks_call && (errno != EXDEV || of.follows != links::inside)) return fail_errno(errno);
 #else
     if (may_block == blocking::no && !of.answers_at_once) return fail_errno(EAGAIN);
 #endif
-    return walk(of.directory.get(), path, what_for);
+    if (of.follows == links::inside) return open_following_links(of, path, what_for);
+    if (of.follows == links::none) return open_without_links(of, path, what_for);
+    unique_descriptor found(::openat(of.directory.get(), name, flags_for(what_for)));
+    if (!found) return fail_errno(errno);
+    return found;
 }
 
 result<bool> system_file_system::is_in_place(const root& of, blocking may_block) noexcept {

@@ -91,6 +91,8 @@ struct served_options : http::server_options {
     std::vector<http::endpoint> listen;
     bool listings = false;
     bool dotfiles = false;
+    directory_root::links links = directory_root::links::inside;
+    std::vector<std::string> link_targets;
     std::chrono::milliseconds disk_time{10'000};
     std::uint64_t hash_up_to = http::limits::hashed_file_bytes;
     std::vector<http::content_type> types;
@@ -99,6 +101,8 @@ struct served_options : http::server_options {
         http::site made;
         made.mount("/", http::files(root, {.listings = listings,
                                            .dotfiles = dotfiles,
+                                           .links = links,
+                                           .link_targets = link_targets,
                                            .disk_time = disk_time,
                                            .hash_up_to = hash_up_to,
                                            .types = types}));

@@ -307,6 +307,82 @@ TEST_P(handler_test, a_site_in_anothers_place) {
     EXPECT_EQ(ask(get("/")).body, "new");
 }
 
+TEST_P(handler_test, a_site_that_is_replaced_goes_on_for_who_has_begun) {
+    constexpr std::size_t replaced = 12;
+    constexpr std::size_t large = 512 * 1024;
+    files_.write("large.bin", pattern(large, 5));
+    options_.send_buffer = 16'384;
+    const http::files shared(files_.path().string());  // the same for all: what is looked at stays so
+    std::atomic<int> alive = 0;
+    const auto made = [&](std::size_t number) {
+        http::site site;
+        const std::shared_ptr<int> counted(new int(++alive), [&alive](const int* each) {
+            --alive;
+            delete each;
+        });
+        site.get("/number", [counted, number](exchange& x) noexcept {
+            x.respond(200, "text/plain", std::to_string(number));
+        });
+        site.get("/up", [](exchange& x) noexcept {
+            (void)x.upgrade("echo", [](http::upgraded_stream stream) -> task<> {
+                while (auto piece = co_await stream.receive()) {
+                    if (!co_await stream.send(piece->text())) co_return;
+                }
+            });
+        });
+        site.mount("/", shared);
+        return site;
+    };
+    start(made(0));
+    client upgraded = connect();
+    upgraded.send(request("GET", "/up", "Connection: Upgrade\r\nUpgrade: echo\r\n") + "first");
+    const auto comes_back = [&upgraded](const std::string& text) {
+        std::string got;
+        while (!got.ends_with(text)) {
+            const std::string piece = upgraded.read_some(1000);
+            if (piece.empty()) return false;
+            got += piece;
+        }
+        return true;
+    };
+    EXPECT_TRUE(comes_back("first"));
+    {
+        std::vector<client> slow;
+        for (std::size_t number = 1; number <= replaced; ++number) {
+            slow.push_back(connect(16'384));
+            slow.back().send(get("/large.bin"));
+            EXPECT_EQ(slow.back().read_some(12), "HTTP/1.1 200");
+            server_->replace(made(number));
+            client kept = connect();
+            EXPECT_TRUE(eventually([&] { return kept.ask(get("/number")).body == std::to_string(number); }));
+            upgraded.send("still " + std::to_string(number));
+            EXPECT_TRUE(comes_back("still " + std::to_string(number)));
+        }
+        EXPECT_EQ(alive, static_cast<int>(replaced) + 1);
+        for (client& each : slow) {
+            std::string rest = each.read_some(1 << 20);
+            std::size_t head_end = rest.find("\r\n\r\n");
+            while (head_end == std::string::npos) {
+                rest += each.read_some(1 << 20);
+                head_end = rest.find("\r\n\r\n");
+            }
+            std::size_t got = rest.size() - head_end - 4;
+            while (got < large) {
+                const std::string piece = each.read_some(1 << 20);
+                ASSERT_FALSE(piece.empty());
+                got += piece.size();
+            }
+            EXPECT_EQ(got, large);
+        }
+    }
+    EXPECT_TRUE(eventually([&] { return alive == 1; }));
+    upgraded.send("last");
+    EXPECT_TRUE(comes_back("last"));
+    upgraded.end_sending();
+    EXPECT_TRUE(upgraded.ends());
+    EXPECT_TRUE(reports().empty());
+}
+
 TEST_P(handler_test, an_upgraded_connection_outlives_its_request) {
     http::site site;
     site.get("/up", [](exchange& x) -> task<> {

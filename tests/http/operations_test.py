@@ -401,7 +401,7 @@ class Listening(Case):
         self.assertEqual(len(self.urls("--config", several)), 2)
         self.assertEqual(len(self.urls("--config", several, "--listen", "127.0.0.1:0")), 1)
         for wrong in ("[]", "[1]", '["127.0.0.1:0", 2]', "1"):
-            self.check_refused("serve", self.root, "--config", self.write("wrong.toml", "listen = %s\n" % wrong), says="line 1: listen wants text")
+            self.check_refused("serve", self.root, "--config", self.write("wrong.toml", "listen = %s\n" % wrong), says=r"wrong\.toml:1: listen wants text")
 
     def test_what_cannot_be(self):
         self.check_refused("serve", self.root, "-l", "127.0.0.1:0", "-l", "nonsense", says="cannot listen on nonsense")

@@ -241,6 +241,37 @@ TEST_P(file_test, nothing_outside_of_the_root) {
     EXPECT_EQ(one.ask(get("/dir/../hello.txt")).body, hello);
 }
 
+TEST_P(file_test, links_that_lead_back_in) {
+    const temporary_directory outside;
+    outside.write("shared.txt", "shared");
+    const std::string root = files_.path().string();
+    const std::string name = files_.path().filename().string();
+    files_.write("dir/file", "inside");
+    std::filesystem::create_symlink(root + "/dir/file", files_.path() / "absolute");
+    std::filesystem::create_symlink(root, files_.path() / "dir/all");
+    std::filesystem::create_symlink("../" + name + "/dir/all/absolute", files_.path() / "around");
+    std::filesystem::create_symlink("file", files_.path() / "dir/plain");
+    std::filesystem::create_symlink(outside.path() / "shared.txt", files_.path() / "shared");
+    using links = directory_root::links;
+    for (const links how : {links::inside, links::any, links::none}) {
+        options_.links = how;
+        start();
+        client one = connect();
+        for (const char* const each : {"/absolute", "/dir/all/dir/file", "/around", "/dir/plain"}) {
+            const response got = one.ask(get(each));
+            EXPECT_EQ(got.status, how == links::none ? 404u : 200u) << each;
+            if (how != links::none) EXPECT_EQ(got.body, "inside") << each;
+        }
+        EXPECT_EQ(one.ask(get("/shared")).status, how == links::any ? 200u : 404u);
+        stop();
+    }
+    options_.links = links::inside;
+    options_.link_targets = {outside.path().string()};
+    start();
+    EXPECT_EQ(ask(get("/shared")).body, "shared");
+    EXPECT_EQ(ask(get("/around")).body, "inside");
+}
+
 TEST_P(file_test, only_files_are_read) {
     checked(::mkfifo((files_.path() / "fifo").c_str(), 0644), "mkfifo");
     checked(::mkfifo((files_.path() / "fifo.html.gz").c_str(), 0644), "mkfifo");

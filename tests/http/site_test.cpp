@@ -6,9 +6,11 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace naru::testing {
 namespace {
@@ -96,6 +98,49 @@ TEST(Site, HostsHaveRoutesOfTheirOwn) {
     const std::string bytes =
         site.exchange_bytes("GET /only HTTP/1.1\r\nHost: example.ORG:80\r\nConnection: close\r\n\r\n");
     EXPECT_TRUE(bytes.starts_with("HTTP/1.1 200 ")) << bytes;
+}
+
+TEST(Site, AHostHasSeveralNames) {
+    const auto says = [](const char* text) {
+        return [text](exchange& x) noexcept { x.respond(200, "text/plain", text); };
+    };
+    http::site made = greeting();
+    http::site& many = made.hosts({"a.example", "B.example", "*.c.example"});
+    many.get("/", says("many"));
+    EXPECT_EQ(&made.host("b.example"), &many);
+    made.host("exact.c.example").get("/", says("exact"));
+    EXPECT_THROW(made.hosts({"d.example", "A.example"}), std::invalid_argument);
+    EXPECT_THROW(made.hosts(std::vector<std::string>()), std::invalid_argument);
+    http::test site(std::move(made));
+    const auto body = [&](const std::string& host) {
+        const std::string bytes =
+            site.exchange_bytes("GET / HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n\r\n");
+        return bytes.starts_with("HTTP/1.1 200 ") ? bytes.substr(bytes.find("\r\n\r\n") + 4) : std::string();
+    };
+    for (const char* const each : {"a.example", "A.EXAMPLE:1", "b.example", "x.c.example", "X.C.example:80"})
+        EXPECT_EQ(body(each), "many") << each;
+    EXPECT_EQ(body("exact.c.example"), "exact");
+    for (const std::string each :
+         {"c.example", "x.y.c.example", "example", "xa.example", "a.example.", "test", "a", "127.0.0.1"})
+        EXPECT_EQ(body(each), "") << each;
+    EXPECT_EQ(body(std::string(300, 'a') + ".c.example"), "");
+}
+
+TEST(Site, SomethingAttachedToARoute) {
+    http::site made = greeting();
+    static const int mark = 7;
+    const std::shared_ptr<const void> attached(std::shared_ptr<const void>(), &mark);
+    made.get("/marked", says_name, {.attached = attached});
+    made.mount("/beneath/", [](exchange& x) noexcept { x.respond(200, "text/plain", x.path_in_mount()); },
+               {.attached = attached});
+    made.on_head([](const exchange& x, http::answer_head& head) {
+        if (x.attached() == &mark) head.set("X-Marked", "yes");
+    });
+    http::test site(std::move(made));
+    EXPECT_EQ(site.ask("GET", "/marked").field("X-Marked"), "yes");
+    EXPECT_EQ(site.ask("GET", "/beneath/a").field("X-Marked"), "yes");
+    EXPECT_EQ(site.ask("GET", "/hello/a").field("X-Marked"), "");
+    EXPECT_EQ(site.ask("GET", "/none").field("X-Marked"), "");
 }
 
 TEST(Site, WhatARequestSays) {

@@ -14,6 +14,7 @@ namespace naru::program {
 class alone : public surroundings {
  public:
     void begin(std::function<void()> reopen) override { ending_.emplace(std::move(reopen)); }
+    void on_reload(std::function<void()> reload) override { ending_->on_reload(std::move(reload)); }
     std::vector<http::endpoint> adopt(std::vector<http::endpoint> wanted) override { return wanted; }
     void is_ready() override {}
     std::string wait(http::server& /*serving*/, const std::function<void()>& /*on_retire*/) override {

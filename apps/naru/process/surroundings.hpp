@@ -25,6 +25,12 @@ class surroundings {
     /// are to be read anew.
     virtual void begin(std::function<void()> reopen) = 0;
 
+    /// Before wait: SIGHUP calls `reload` instead.
+    virtual void on_reload(std::function<void()> reload) = 0;
+
+    /// Whether what this process may read is too little for the plan, and another process serves it soon.
+    virtual bool serves_elsewhere(const serve_plan& /*next*/) { return false; }
+
     /// The endpoints with the sockets that are there for them already. Throws std::runtime_error.
     virtual std::vector<http::endpoint> adopt(std::vector<http::endpoint> wanted) = 0;
 
@@ -37,8 +43,8 @@ class surroundings {
     /// The server answers from here on.
     virtual void is_ready() = 0;
 
-    /// Returns the request to end by its name. Empty: the server was told to retire, `on_retire` was called, and
-    /// it has ended.
+    /// Returns the request to end by its name. Empty: the server was told to retire, `on_retire` was called,
+    /// and it has ended.
     virtual std::string wait(http::server& serving, const std::function<void()>& on_retire) = 0;
 
     /// A request of the server's own, which wait returns. `why` is a literal. Any thread.

@@ -4,6 +4,7 @@
 #include "master.hpp"
 #include "sandbox.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
@@ -56,7 +57,32 @@ void add_file(std::vector<std::string>& readable, const std::string& path) {
 sandbox_rules rules_of(const serve_plan& plan) {
     sandbox_rules rules;
     rules.user = plan.user;
-    rules.readable.push_back(plan.root);
+    const auto add_directory = [&rules](const std::optional<std::string>& path) {
+        if (path && !path->empty()) rules.readable.push_back(*path);
+    };
+    // Links that may lead anywhere are an operator's word that all may be read.
+    const auto add_links = [&](const files_settings& of) {
+        for (const std::string& each : of.symlink_target.value_or(std::vector<std::string>()))
+            add_directory(each);
+        if (of.symlinks == "any") add_directory("/");
+    };
+    add_directory(plan.root);
+    add_directory(plan.acme_webroot);
+    for (const std::string& each : plan.files.link_targets)
+        add_directory(each);
+    if (plan.files.links == directory_root::links::any) add_directory("/");
+    const auto add_host = [&](const host_settings& host) {
+        add_directory(host.root);
+        add_links(host);
+        for (const route_settings& each : host.routes) {
+            add_directory(each.files);
+            add_links(each);
+        }
+        if (host.client_ca) add_file(rules.readable, *host.client_ca);
+    };
+    add_host(plan.sites->others);
+    for (const host_settings& each : plan.sites->hosts)
+        add_host(each);
     for (const std::string& each : plan.readable)
         add_file(rules.readable, each);
     for (const tls_certificate& each : plan.tls.certificates) {
@@ -71,8 +97,18 @@ sandbox_rules rules_of(const serve_plan& plan) {
 void worker_process::confine(const serve_plan& plan) {
     root_ = plan.root;
     root_seen_ = directory_seen(root_);
-    for (const std::string& each : enter_sandbox(rules_of(plan)))
+    const sandbox_rules rules = rules_of(plan);
+    readable_ = rules.readable;
+    for (const std::string& each : enter_sandbox(rules))
         say_or_lose(each);
+}
+
+bool worker_process::serves_elsewhere(const serve_plan& next) {
+    const auto is_new = [this](const std::string& each) {
+        return std::ranges::find(readable_, each) == readable_.end();
+    };
+    if (std::ranges::none_of(rules_of(next).readable, is_new)) return false;
+    return send_message(orders_.get(), {message_kind::renew});
 }
 
 void worker_process::before_start() {
@@ -140,7 +176,8 @@ std::string worker_process::wait(http::server& serving, const std::function<void
             case message_kind::end:
                 return name_of_signal(order->what.value);
             case message_kind::reopen:
-                reopen_();
+                // One that has retired serves what it did: the successor has read it again.
+                order->what.value == SIGHUP&& reload_ && !retiring_.joinable() ? reload_() : reopen_();
                 (void)send_message(orders_.get(), {message_kind::reloaded});
                 break;
             case message_kind::is_alive:

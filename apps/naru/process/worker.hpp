@@ -7,7 +7,9 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
+#include <vector>
 
 namespace naru::program {
 
@@ -20,6 +22,8 @@ class worker_process : public surroundings {
     ~worker_process() override;
 
     void begin(std::function<void()> reopen) override { reopen_ = std::move(reopen); }
+    void on_reload(std::function<void()> reload) override { reload_ = std::move(reload); }
+    bool serves_elsewhere(const serve_plan& next) override;
     std::vector<http::endpoint> adopt(std::vector<http::endpoint> wanted) override;
     http::log_opener log_opener() override;
     void before_start() override;
@@ -42,6 +46,8 @@ class worker_process : public surroundings {
     unique_descriptor wake_;  // an eventfd
     std::atomic<const char*> own_request_{nullptr};
     std::function<void()> reopen_;
+    std::function<void()> reload_;
+    std::vector<std::string> readable_;
     std::string root_;
     std::string root_seen_;  // which directory it is
     std::thread retiring_;   // waits for the end of a server that has retired

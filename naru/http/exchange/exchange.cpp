@@ -113,6 +113,10 @@ std::string_view exchange::pattern() const noexcept {
     return route_ == nullptr ? std::string_view() : std::string_view(route_->pattern);
 }
 
+const void* exchange::attached() const noexcept {
+    return route_ == nullptr ? nullptr : route_->options.attached.get();
+}
+
 std::string_view exchange::path_in_mount() const noexcept {
     return path_.substr(std::min<std::size_t>(prefix_, path_.size()));
 }

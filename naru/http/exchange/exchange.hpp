@@ -210,6 +210,8 @@ class exchange {
     std::string_view param(std::string_view name) const noexcept;
     /// The route's pattern, as it was registered; empty where no route was found.
     std::string_view pattern() const noexcept;
+    /// route_options::attached of the route that was found, or nullptr.
+    const void* attached() const noexcept;
     /// Behind the mount's prefix, without a slash in front; for other routes the whole path, without it.
     std::string_view path_in_mount() const noexcept;
     /// Asks the system for the peer's address.

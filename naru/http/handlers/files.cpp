@@ -33,8 +33,14 @@ files::files(const std::string& directory, files_options options) {
                 "text/vtt",
                 directory, each.extension, each.type));
     }
-    auto root = directory_root::open(directory);
-    if (!root) throw std::runtime_error(root_error(directory, root.error()));
+    auto root = directory_root::open(directory, options.links, options.link_targets);
+    if (!root) {
+        for (const std::string& each : options.link_targets) {
+            const auto target = directory_root::open(each);
+            if (!target) throw std::runtime_error(root_error(each, target.error()));
+        }
+        throw std::runtime_error(root_error(directory, root.error()));
+    }
     source_ = std::make_shared<const files_source>(
         files_source{std::make_shared<const directory_root>(std::move(*root)), std::move(options)});
 }

@@ -17,6 +17,8 @@ struct files_options {
     bool listings = false;  ///< pages that show directories without an index
     bool dotfiles =
         false;  ///< serve and list names that begin with a dot; else `.well-known` at the top alone
+    directory_root::links links = directory_root::links::inside;  ///< which symbolic links are followed
+    std::vector<std::string> link_targets;        ///< directories that they may lead beneath, too
     std::chrono::milliseconds disk_time{10'000};  ///< for a look at the disk; then 503
     /// Text and the like of up to limits::encoded_file_bytes without a precompressed sibling is encoded when
     /// it is loaded, on a worker thread, and lies in the cache in all codings of this build.

@@ -176,6 +176,11 @@ class connection : operation, timer {
     void start() noexcept;
     /// The server stops: close now if nothing is under way, else after the answer.
     void drain() noexcept;
+    /// The same for this one alone.
+    void retire() noexcept {
+        retired_ = true;
+        drain();
+    }
     /// Now, whatever is under way: stop, join, release.
     void close() noexcept;
 
@@ -207,6 +212,8 @@ class connection : operation, timer {
     std::string_view negotiated_name() const noexcept;
     /// "TLSv1.3"; empty without TLS.
     std::string_view tls_version() const noexcept;
+    /// Whether the handshake has not been made yet.
+    bool is_shaking_hands() const noexcept;
     bool is_misdirected(std::string_view authority) const noexcept;
     // proxy.cpp
     /// Whom the request in hand comes from, as far as it is known.
@@ -436,6 +443,7 @@ class connection : operation, timer {
     bool is_stream_ : 1 = false;                    // an h2::stream
     bool is_multiplexed_ : 1 = false;               // it has a session
     bool is_proxied_ : 1 = false;                   // worker::proxied_ has its client
+    bool retired_ : 1 = false;                      // its answer in hand is the last
     std::uint32_t address_ = address_counts::none;  // its place among the counts, once they matter
 };
 

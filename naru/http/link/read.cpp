@@ -219,7 +219,7 @@ bool connection::begin_request() noexcept {
     x.head = bytes.substr(0, request.size);
     x.begins(worker_.loop_.now());
     x.begin += request.size;
-    keep_alive_ = request.keep_alive && !worker_.draining_;
+    keep_alive_ = request.keep_alive && !retired_ && !worker_.draining_;
     if (!request.has_body()) {
         phase_ = phase::handling;
         return true;

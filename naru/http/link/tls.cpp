@@ -51,6 +51,11 @@ bool connection::is_misdirected(std::string_view authority) const noexcept try {
     return true;
 }
 
+bool connection::is_shaking_hands() const noexcept {
+    const tls_layer* const tls = tls_layer::find(worker_.loop_, socket());
+    return tls != nullptr && !tls->established();
+}
+
 std::string_view connection::tls_version() const noexcept {
     const tls_layer* const tls = tls_layer::find(worker_.loop_, socket());
     return tls != nullptr && tls->established() ? tls->engine().version() : std::string_view();

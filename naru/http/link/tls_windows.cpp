@@ -18,5 +18,6 @@ bool connection::is_misdirected(std::string_view /*authority*/) const noexcept {
 std::string_view connection::negotiated_protocol() const noexcept { return {}; }
 std::string_view connection::tls_version() const noexcept { return {}; }
 std::string_view connection::negotiated_name() const noexcept { return {}; }
+bool connection::is_shaking_hands() const noexcept { return false; }
 
 }  // namespace naru::http

@@ -134,6 +134,7 @@ task<> password_auth::operator()(exchange& x) const {
     const std::shared_ptr<state> held = state_;
     state& own = *held;
     if (!x.path().starts_with(own.options.prefix)) co_return;
+    if (!own.options.open_beneath.empty() && x.path().starts_with(own.options.open_beneath)) co_return;
     bool good = false;
     const std::optional<std::string> pair = given_pair(x);
     if (pair) {

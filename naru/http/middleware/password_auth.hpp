@@ -16,6 +16,7 @@ namespace naru::http {
 struct password_options {
     std::string realm = "naru";
     std::string prefix = "/";  ///< of the paths that want a password
+    std::string open_beneath;  ///< of paths among them that want none; empty: there are none
     /// For which a name and password that were right are not hashed again.
     std::chrono::seconds remembered{300};
     /// Of one client, hashes that are made; more are answered 429.

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -26,12 +27,29 @@ struct file_service {
 
 /// Belongs to its loop's thread. Requests under way count on it; a replaced one ends with the last of them.
 struct served_site {
-    /// Everything but `data` is borrowed. Throws what per_loop's functions throw.
-    served_site(loop& on, std::shared_ptr<const detail::site_data> data, cache_totals& totals,
-                blocking_threads& threads, const std::function<void()>& on_idle)
+    /// Everything but `data` is borrowed. Throws what per_loop's functions throw. Directories that `before`
+    /// (a site of this loop, or nullptr) serves, too, are shared with it: what is cached stays so.
+    served_site(loop& on, std::shared_ptr<const detail::site_data> data, const served_site* before,
+                cache_totals& totals, blocking_threads& threads, const std::function<void()>& on_idle)
         : site(std::move(data)), only_files(site->routes.only_files()) {
-        for (const auto& each : site->files)
-            files.push_back(std::make_unique<file_service>(on, each, totals, threads, on_idle));
+        std::unordered_map<const files_source*, std::shared_ptr<file_service>> known;
+        if (before != nullptr) {
+            for (const auto& each : before->services)
+                known.emplace(each->source.get(), each);
+        }
+        std::unordered_map<const files_source*, file_service*> here;
+        files.reserve(site->files.size());
+        for (const auto& each : site->files) {
+            file_service*& service = here[each.get()];
+            if (service == nullptr) {
+                const auto same = known.find(each.get());
+                services.push_back(same != known.end()
+                                       ? same->second
+                                       : std::make_shared<file_service>(on, each, totals, threads, on_idle));
+                service = services.back().get();
+            }
+            files.push_back(service);
+        }
         for (const auto& each : site->locals)
             locals.emplace_back(each.type, each.make(on));
         const auto note = [this](const detail::site_data& each) {
@@ -45,27 +63,35 @@ struct served_site {
         plain = only_files != nullptr && !dresses && site->by_host.empty();
     }
 
+    /// No look at the disk is under way that ends here, and in no other site of this loop.
+    bool may_end() const noexcept {
+        for (const auto& each : services) {
+            if (each.use_count() == 1 && !each->looks.idle()) return false;
+        }
+        return true;
+    }
     /// No look at the disk is under way.
     bool idle() const noexcept {
-        for (const auto& each : files) {
+        for (const auto& each : services) {
             if (!each->looks.idle()) return false;
         }
         return true;
     }
     void cancel_queued() noexcept {
-        for (const auto& each : files)
+        for (const auto& each : services)
             each->looks.cancel_queued();
     }
 
     const std::shared_ptr<const detail::site_data> site;
     const route* only_files;
-    bool has_hooks = false;                 ///< site::on_head, here or for a host
-    bool encodes = false;                   ///< site::encode, here or for a host
-    bool dresses = false;                   ///< there are hooks, or steps before handlers that may add fields
-    bool plain = false;                     ///< those files are all there is, and nothing stands before them
-    std::size_t uses = 0;                   ///< turns of connections
+    bool has_hooks = false;  ///< site::on_head, here or for a host
+    bool encodes = false;    ///< site::encode, here or for a host
+    bool dresses = false;    ///< there are hooks, or steps before handlers that may add fields
+    bool plain = false;      ///< those files are all there is, and nothing stands before them
+    std::size_t uses = 0;    ///< turns of connections
+    std::vector<std::shared_ptr<file_service>> services;  ///< one for each directory; shared with other sites
+    std::vector<file_service*> files;                     ///< the service of each mount
     std::vector<std::uint16_t> counted_as;  ///< its routes, by their numbers, among loop_counts::routes
-    std::vector<std::unique_ptr<file_service>> files;
     std::vector<std::pair<const void*, std::shared_ptr<void>>> locals;
 };
 

@@ -274,6 +274,7 @@ server::server(http::site site, std::vector<endpoint> endpoints, server_options 
     if (s.options.access_log) s.log.emplace(*s.options.access_log, s.options.report, s.options.open_log);
     s.blocking.emplace();
     s.make_shards();
+    s.site.reset();  // it is the workers', and ends with the last that serves it
     s.listen();
 }
 
@@ -428,6 +429,14 @@ server_metrics server::metrics(std::chrono::milliseconds patience, bool anew) {
 }
 
 bool server::is_draining() const noexcept { return state_->draining; }
+void server::end_connections(std::function<bool(std::string_view)> which) {
+    const auto shared = std::make_shared<const std::function<bool(std::string_view)>>(std::move(which));
+    for (shard& each : state_->shards) {
+        http::worker* const of = &*each.own_worker;
+        each.own_loop->post([of, shared] { of->end_connections(*shared); });
+    }
+}
+
 bool server::has_failed() const noexcept { return state_->failed; }
 naru::engine server::engine() const noexcept { return state_->engine; }
 const std::string& server::engine_reason() const noexcept { return state_->engine_reason; }

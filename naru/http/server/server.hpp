@@ -49,6 +49,12 @@ class server {
     /// end with theirs. Throws what site's functions throw. Thread-safe.
     void replace(http::site site);
 
+    /// Of the connections with TLS those end, after the answers that are under way, whose clients have asked
+    /// for a name (SNI; empty if none) for which `which` says so, and those whose handshake is still under
+    /// way: after an endpoint's credentials were replaced by ones that ask other certificates of clients.
+    /// `which` is called on the loops' threads, soon, and throws nothing. Thread-safe.
+    void end_connections(std::function<bool(std::string_view tls_name)> which);
+
     /// Stops accepting, once what waits in the listeners' queues has been accepted, and lets what is in
     /// flight finish, for timeouts.drain at most. Thread-safe.
     void drain();

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <iterator>
 #include <utility>
 
 #include <fmt/format.h>
@@ -18,7 +19,7 @@ worker::sweep_post::sweep_post(worker& of) noexcept
       owner(of) {}
 
 void worker::replace(const std::shared_ptr<const detail::site_data>& by) {
-    auto made = std::make_unique<served_site>(loop_, by, caches_, threads_, [this] {
+    auto made = std::make_unique<served_site>(loop_, by, site_, caches_, threads_, [this] {
         sweep_soon();
         stop_if_drained();
     });
@@ -44,15 +45,23 @@ void worker::sweep_soon() noexcept {
 }
 
 void worker::sweep() noexcept {
-    sites_.remove_if([this](const std::unique_ptr<served_site>& each) {
-        return each.get() != site_ && each->uses == 0 && each->idle();
-    });
+    // One by one: of two that share what looks at the disk, the second is then the last.
+    for (auto each = sites_.begin(); each != sites_.end();) {
+        const bool ends = each->get() != site_ && (*each)->uses == 0 && (*each)->may_end();
+        each = ends ? sites_.erase(each) : std::next(each);
+    }
 }
 
 void worker::end_oldest_site() noexcept {
     const served_site* const oldest = sites_.front().get();
     turns_.for_each([oldest](turn& each) {
         if (each.serves == oldest && !each.owner.is_closing()) each.owner.close();
+    });
+}
+
+void worker::end_connections(const std::function<bool(std::string_view)>& which) noexcept {
+    connections_.for_each([&](connection& each) {
+        if (each.is_secure() && (each.is_shaking_hands() || which(each.negotiated_name()))) each.retire();
     });
 }
 

@@ -96,6 +96,8 @@ class worker {
     /// Lines of the log that have gathered leave. At the loop's end, too.
     void hand_over_log() noexcept { log_.hand_over(); }
 
+    /// See server::end_connections.
+    void end_connections(const std::function<bool(std::string_view)>& which) noexcept;
     /// For the frames of this loop's coroutines: see frame_pool::use.
     frame_pool& frames() noexcept { return frames_; }
 

@@ -30,6 +30,8 @@ struct route_options {
     std::optional<std::uint64_t> least_body_rate;
     /// A client that ends its direction still waits for the answer: its FIN stops nothing.
     bool half_close = false;
+    /// Of the registrar's own, for steps and hooks that treat routes differently: exchange::attached.
+    std::shared_ptr<const void> attached = nullptr;
 };
 
 namespace detail {

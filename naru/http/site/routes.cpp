@@ -112,7 +112,7 @@ route& route_table::add(http::method of, std::string_view pattern, detail::handl
     auto made = std::make_unique<route>();
     made->pattern = pattern;
     made->handles = std::move(handles);
-    made->options = options;
+    made->options = std::move(options);
     bool ends_open = false;
     node& at = node_for(pattern, *made, ends_open);
     const route*& place = (ends_open ? at.rest : at.here)[static_cast<std::size_t>(of)];
@@ -122,10 +122,11 @@ route& route_table::add(http::method of, std::string_view pattern, detail::handl
     return *routes_.back();
 }
 
-route& route_table::mount(std::string_view prefix, detail::handler handles) {
+route& route_table::mount(std::string_view prefix, detail::handler handles, route_options options) {
     auto made = std::make_unique<route>();
     made->pattern = prefix;
     made->handles = std::move(handles);
+    made->options = std::move(options);
     made->is_mount = true;
     node* at = root_.get();
     std::string_view trimmed_prefix = prefix;

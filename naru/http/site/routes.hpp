@@ -48,7 +48,7 @@ class route_table {
 
     /// Throws std::invalid_argument for a pattern that is malformed or that there is a route for already.
     route& add(http::method of, std::string_view pattern, detail::handler handles, route_options options);
-    route& mount(std::string_view prefix, detail::handler handles);
+    route& mount(std::string_view prefix, detail::handler handles, route_options options);
 
     /// For a path that is decoded and relative (decode_path). A segment goes before a parameter, a parameter
     /// before the rest, and a route before a mount, whether or not it has the method.

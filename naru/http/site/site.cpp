@@ -1,9 +1,10 @@
 #include <naru/http/site/site.hpp>
 
-#include <naru/http/message/fields.hpp>
+#include <naru/http/limits.hpp>
 #include <naru/http/site/site_data.hpp>
 
 #include <algorithm>
+#include <array>
 #include <stdexcept>
 
 namespace naru::http {
@@ -26,13 +27,13 @@ site::site(site&&) noexcept = default;
 site& site::operator=(site&&) noexcept = default;
 
 site& site::add(http::method of, std::string_view pattern, detail::handler handles, route_options options) {
-    (void)data_->routes.add(of, pattern, std::move(handles), options);
+    (void)data_->routes.add(of, pattern, std::move(handles), std::move(options));
     return *this;
 }
 
-site& site::add_mount(std::string_view prefix, detail::handler handles) {
+site& site::add_mount(std::string_view prefix, detail::handler handles, route_options options) {
     auto source = handles.files;
-    route& made = data_->routes.mount(prefix, std::move(handles));
+    route& made = data_->routes.mount(prefix, std::move(handles), std::move(options));
     if (source) {
         made.files_index = data_->files.size();
         data_->files.push_back(std::move(source));
@@ -42,11 +43,27 @@ site& site::add_mount(std::string_view prefix, detail::handler handles) {
 
 site& site::host(std::string_view name) {
     std::string lower = in_lower_case(name);
+    const auto alias = std::ranges::find(data_->aliases, lower, &std::pair<std::string, std::string>::first);
+    if (alias != data_->aliases.end()) lower = alias->second;
     for (auto& [known, own] : data_->hosts) {
         if (known == lower) return *own;
     }
     data_->hosts.emplace_back(std::move(lower), std::make_unique<site>());
     return *data_->hosts.back().second;
+}
+
+site& site::hosts(const std::vector<std::string>& names) {
+    if (names.empty()) throw std::invalid_argument("a host has a name");
+    site& own = host(names.front());
+    const std::string first = in_lower_case(names.front());
+    for (std::size_t each = 1; each < names.size(); ++each) {
+        std::string lower = in_lower_case(names[each]);
+        const auto is_it = [&](const auto& known) { return known.first == lower; };
+        if (std::ranges::any_of(data_->hosts, is_it) || std::ranges::any_of(data_->aliases, is_it))
+            throw std::invalid_argument("the host " + lower + " is there already");
+        data_->aliases.emplace_back(std::move(lower), first);
+    }
+    return own;
 }
 
 site& site::add_before(detail::handler step) {
@@ -105,6 +122,13 @@ std::shared_ptr<const detail::site_data> site::take() && {
         taken->by_host.emplace_back(name, std::move(inner));
     }
     taken->hosts.clear();
+    for (auto& [alias, name] : taken->aliases) {
+        const auto same =
+            std::ranges::find(taken->by_host, name, [](const auto& each) { return each.first; });
+        taken->by_host.emplace_back(std::move(alias), std::shared_ptr<const detail::site_data>(same->second));
+    }
+    taken->aliases.clear();
+    std::ranges::sort(taken->by_host, {}, [](const auto& each) -> const std::string& { return each.first; });
     return taken;
 }
 
@@ -115,10 +139,23 @@ const detail::site_data& detail::site_data::for_host(std::string_view authority)
     } else {
         name = name.substr(0, name.find(':'));
     }
-    for (const auto& [each, data] : by_host) {
-        if (equals_lower(name, each)) return *data;
-    }
-    return *this;
+    std::array<char, limits::host_name_bytes + 1> lower;  // no known one is longer: behind a star
+    if (by_host.empty() || name.size() >= lower.size()) return *this;
+    std::ranges::transform(name, lower.begin() + 1, [](char each) {
+        return each >= 'A' && each <= 'Z' ? static_cast<char>(each | 0x20) : each;
+    });
+    const auto find = [this](std::string_view wanted) -> const site_data* {
+        const auto of = [](const auto& each) -> std::string_view { return each.first; };
+        const auto found = std::ranges::lower_bound(by_host, wanted, {}, of);
+        return found != by_host.end() && found->first == wanted ? found->second.get() : nullptr;
+    };
+    const std::string_view exact(lower.data() + 1, name.size());
+    if (const site_data* const found = find(exact)) return *found;
+    const std::size_t dot = exact.find('.');
+    if (dot == 0 || dot == std::string_view::npos) return *this;
+    lower[dot] = '*';
+    const site_data* const found = find({lower.data() + dot, exact.size() - dot + 1});
+    return found != nullptr ? *found : *this;
 }
 
 }  // namespace naru::http

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace naru::http {
 
@@ -45,33 +46,37 @@ class site {
 
     template <class H>
     site& get(std::string_view pattern, H&& handler, route_options options = {}) {
-        return on(method::get, pattern, std::forward<H>(handler), options);
+        return on(method::get, pattern, std::forward<H>(handler), std::move(options));
     }
     template <class H>
     site& post(std::string_view pattern, H&& handler, route_options options = {}) {
-        return on(method::post, pattern, std::forward<H>(handler), options);
+        return on(method::post, pattern, std::forward<H>(handler), std::move(options));
     }
     template <class H>
     site& put(std::string_view pattern, H&& handler, route_options options = {}) {
-        return on(method::put, pattern, std::forward<H>(handler), options);
+        return on(method::put, pattern, std::forward<H>(handler), std::move(options));
     }
     template <class H>
     site& del(std::string_view pattern, H&& handler, route_options options = {}) {
-        return on(method::erase, pattern, std::forward<H>(handler), options);
+        return on(method::erase, pattern, std::forward<H>(handler), std::move(options));
     }
     template <class H>
     site& on(http::method of, std::string_view pattern, H&& handler, route_options options = {}) {
-        return add(of, pattern, detail::make_handler(std::forward<H>(handler)), options);
+        return add(of, pattern, detail::make_handler(std::forward<H>(handler)), std::move(options));
     }
     /// Everything beneath a prefix, whatever the method.
     template <class H>
-    site& mount(std::string_view prefix, H&& handler) {
-        return add_mount(prefix, detail::make_handler(std::forward<H>(handler)));
+    site& mount(std::string_view prefix, H&& handler, route_options options = {}) {
+        return add_mount(prefix, detail::make_handler(std::forward<H>(handler)), std::move(options));
     }
 
     /// The routes of requests for this host (without a port, in any case); those of this site are for all
     /// others. What is registered by before, on_head and per_loop on the outer site counts there, too.
+    /// "*.example.org" stands for one label, and comes behind exact names.
     site& host(std::string_view name);
+    /// The same site for several names, of which the first may be known already. Throws std::invalid_argument
+    /// if another is, or if there is none.
+    site& hosts(const std::vector<std::string>& names);
 
     /// Called before each handler, in the order of registration: a function or a coroutine as handlers are.
     /// One that answers is the last. With a coroutine among them every request runs as one.
@@ -126,7 +131,7 @@ class site {
 
  private:
     site& add(http::method of, std::string_view pattern, detail::handler handles, route_options options);
-    site& add_mount(std::string_view prefix, detail::handler handles);
+    site& add_mount(std::string_view prefix, detail::handler handles, route_options options);
     site& add_before(detail::handler step);
     site& add_hook(detail::head_hook hook);
     site& add_local(detail::loop_local made);

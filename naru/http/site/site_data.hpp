@@ -14,7 +14,8 @@ namespace naru::http::detail {
 struct site_data {
     route_table routes;
     std::vector<std::pair<std::string, std::unique_ptr<site>>> hosts;  // as registered
-    std::vector<std::pair<std::string, std::shared_ptr<const site_data>>> by_host;
+    std::vector<std::pair<std::string, std::string>> aliases;          // and the host that each is
+    std::vector<std::pair<std::string, std::shared_ptr<const site_data>>> by_host;  // sorted, once taken
     std::vector<handler> before;
     std::vector<head_hook> hooks;
     std::vector<loop_local> locals;

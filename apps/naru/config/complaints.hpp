@@ -1,0 +1,54 @@
+// Where something stands in a configuration, and what is wrong with it.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+namespace naru::program {
+
+/// A line of a file; line 0: the file as a whole.
+struct config_place {
+    std::string file;
+    unsigned line = 0;
+
+    std::string text() const { return line == 0 ? file : fmt::format("{}:{}", file, line); }
+};
+
+/// In the order of the files in which they were found, and of their lines.
+class complaints {
+ public:
+    /// `where` without a file: `what` says it itself.
+    void add(const config_place& where, std::string_view what) {
+        const auto file = std::ranges::find(files_, where.file);
+        const auto number = static_cast<std::size_t>(file - files_.begin());
+        if (file == files_.end()) files_.push_back(where.file);
+        const auto order = std::pair(number, where.line);
+        const auto place = std::ranges::upper_bound(all_, order, {}, &entry::order);
+        all_.insert(place, {order, where.file.empty() ? std::string(what)
+                                                      : fmt::format("{}: {}", where.text(), what)});
+    }
+    bool empty() const noexcept { return all_.empty(); }
+    /// "FILE:LINE: what is wrong"
+    std::vector<std::string> lines() const {
+        std::vector<std::string> texts;
+        for (const entry& each : all_)
+            texts.push_back(each.text);
+        return texts;
+    }
+
+ private:
+    struct entry {
+        std::pair<std::size_t, unsigned> order;
+        std::string text;
+    };
+    std::vector<std::string> files_;
+    std::vector<entry> all_;
+};
+
+}  // namespace naru::program

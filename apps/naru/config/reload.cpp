@@ -1,0 +1,101 @@
+#include "reload.hpp"
+
+#include "configuration.hpp"
+
+#include <load/text_file.hpp>
+
+#include <exception>
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+namespace naru::program {
+
+namespace {
+
+/// What the clients of each name are asked for: two policies are the same if their texts are.
+class client_policies {
+ public:
+    explicit client_policies(const tls_server_options& how)
+        : others_(text_of(how.client_certificates, how.client_ca_file)) {
+        for (const tls_host_policy& each : how.hosts)
+            by_name_.emplace(in_lower_case(each.name),
+                             text_of(each.client_certificates, each.client_ca_file));
+    }
+
+    const std::string& of(std::string_view name) const {
+        const std::string lower = in_lower_case(name);
+        const auto exact = by_name_.find(lower);
+        if (exact != by_name_.end()) return exact->second;
+        const std::size_t dot = lower.find('.');
+        const auto wild = dot == std::string::npos ? by_name_.end() : by_name_.find("*" + lower.substr(dot));
+        return wild == by_name_.end() ? others_ : wild->second;
+    }
+    bool operator==(const client_policies&) const = default;
+
+ private:
+    static std::string in_lower_case(std::string_view text) {
+        std::string lower(text);
+        for (char& each : lower) {
+            if (each >= 'A' && each <= 'Z') each = static_cast<char>(each | 0x20);
+        }
+        return lower;
+    }
+    static std::string text_of(tls_client_certificates asked, const std::string& file) {
+        const auto content = file.empty() ? std::string() : load::read_file(file).value_or(std::string());
+        return fmt::format("{} {}", static_cast<int>(asked), content);
+    }
+
+    std::string others_;
+    std::map<std::string, std::string> by_name_;
+};
+
+}  // namespace
+
+void reloader::reload() noexcept try {
+    try {
+        take(running_.read_again());
+    } catch (const std::exception& error) {
+        say_(fmt::format("{}; what was read before stays", error.what()));
+    }
+} catch (const std::exception&) {  // no memory to say so
+    return;
+}
+
+// All that can fail comes first.
+void reloader::take(const serve_settings& fresh) {
+    const std::vector<std::string> fixed = differing_settings(*running_.settings, fresh);
+    serve_plan next = to_plan(with_fixed_settings_of(*running_.settings, fresh));
+    next.read_again = running_.read_again;
+    next.readable = running_.readable;
+    if (elsewhere_(next))
+        return say_(
+            "the configuration has been read again: it names other places, and a fresh worker serves it");
+    const client_policies old_policies(running_.tls);
+    auto new_policies = std::make_shared<const client_policies>(next.tls);
+    std::optional<certificates::others> shown;
+    if (shown_ != nullptr) shown = shown_->read(next.tls);
+    server_.replace(sites_.make(next));
+    if (shown) shown_->take(std::move(*shown));
+    if (shown && !(old_policies == *new_policies))
+        server_.end_connections(
+            [old_policies, new_policies = std::move(new_policies)](std::string_view name) {
+                return old_policies.of(name) != new_policies->of(name);
+            });
+    running_ = std::move(next);
+    std::string line = "the configuration has been read again";
+    if (!fixed.empty()) {
+        line += "; for a new";
+        for (const std::string& each : fixed)
+            line += fmt::format("{} {}", &each == fixed.data() ? "" : " and", each);
+        line += " the server must be started again";
+    }
+    say_(line);
+}
+
+}  // namespace naru::program
