@@ -40,6 +40,11 @@ tls_server_options those_that_are_there(tls_server_options how) {
     return how;
 }
 
+std::optional<std::string> fault_of(const tls_server_options& how) {
+    const auto made = tls_context::server(how);
+    return made ? std::nullopt : std::optional(made.error());
+}
+
 certificates::certificates(tls_server_options how, bool may_come, reporter report)
     : how_(std::move(how)), may_come_(may_come), report_(std::move(report)) {
     if (!how_.ticket_keys) how_.ticket_keys = std::make_shared<tls_ticket_keys>();

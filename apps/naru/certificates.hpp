@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -16,6 +17,9 @@ namespace naru::program {
 
 /// Without the certificates whose files are not there yet; with one that nobody vouches for, if none is.
 tls_server_options those_that_are_there(tls_server_options how);
+
+/// What is wrong with them, in a sentence; nothing: they can be shown.
+std::optional<std::string> fault_of(const tls_server_options& how);
 
 /// Looks at the files every second, in a thread of its own. A new certificate is shown once its key fits it;
 /// one that is still broken after ten seconds is reported, and the old one stays. Also makes a new key for

@@ -8,6 +8,8 @@ namespace naru::program {
 
 tls_server_options those_that_are_there(tls_server_options how) { return how; }
 
+std::optional<std::string> fault_of(const tls_server_options& /*how*/) { return std::nullopt; }
+
 certificates::certificates(tls_server_options how, bool may_come, reporter report)
     : how_(std::move(how)), may_come_(may_come), report_(std::move(report)) {
     throw std::runtime_error("--listen-tls: TLS is no part of naru on Windows");

@@ -5,8 +5,6 @@
 #include "config/make_site.hpp"
 #include "output.hpp"
 
-#include <naru/stream/tls/tls_context.hpp>
-
 #include <exception>
 #include <memory>
 #include <stdexcept>
@@ -23,9 +21,8 @@ void find_faults(const serve_settings& settings, complaints& wrong) try {
     const serve_plan plan = to_plan(settings);
     (void)site_maker().make(plan, wrong);
     if (plan.tls_endpoints.empty()) return;
-    const auto made =
-        tls_context::server(plan.acme_webroot.empty() ? plan.tls : those_that_are_there(plan.tls));
-    if (!made) throw std::runtime_error(located_file(made.error(), *plan.sites));
+    const auto fault = fault_of(plan.acme_webroot.empty() ? plan.tls : those_that_are_there(plan.tls));
+    if (fault) throw std::runtime_error(located_file(*fault, *plan.sites));
 } catch (const std::exception& error) {
     wrong.add({}, error.what());
 }

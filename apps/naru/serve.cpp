@@ -144,13 +144,14 @@ int serve(const serve_plan& plan, surroundings& around) {
         reloads.emplace(
             plan, sites, server, shown ? &*shown : nullptr,
             [&lines](std::string_view line) { lines.say(line); },
-            [&around](const serve_plan& next) { return around.serves_elsewhere(next); });
+            [&around](const serve_plan* next) { return around.serves_elsewhere(next); });
         around.on_reload([&server, &reloads] {
             server.reopen_logs();
             reloads->reload();
         });
     }
     server.start([&around] { around.request(listener_failed); });
+    status.start();
     service_is_running(options.timeouts.drain + service_margin);
     const std::string reason = server.engine_reason();
     around.is_ready();  // before it says so

@@ -223,15 +223,17 @@ void set_watching(serve_plan& plan, const serve_settings& settings) {
     plan.options.log_format = format == "json" ? http::log_format::json : http::log_format::combined;
     plan.request_id = settings.request_id.value_or(false);
     if (!settings.status) return;
-    const http::endpoint where{to_address(*settings.status)};
-    const std::string host = where.listen.host_text();
-    const bool near = host.starts_with("127.") || host == "::1" || host.starts_with("::ffff:127.");
+    const http::endpoint where = to_endpoints("status", {*settings.status}).front();
+    const std::string host = where.listen.local ? std::string() : where.listen.host_text();
+    const bool near =
+        where.listen.local || host.starts_with("127.") || host == "::1" || host.starts_with("::ffff:127.");
     if (!near && !settings.status_anywhere.value_or(false))
         throw std::runtime_error(fmt::format(
             "--status {}: others could read there what goes on here; want an address of this machine's own, "
             "such as 127.0.0.1:9100, or say --status-anywhere",
             *settings.status));
     plan.status = where;
+    plan.status->if_there = false;  // it is missed if it cannot be had
 }
 
 uring_options to_uring(const serve_settings& settings, unsigned threads) {

@@ -15,13 +15,17 @@ namespace naru::program {
 
 class serve_status {
  public:
-    /// Listens and answers, if there is a place to; `of` and what `report` calls outlive it. Throws as
+    /// Listens, if there is a place to; `of` and what `report` calls outlive it. Throws as
     /// http::server does.
     serve_status(const std::optional<http::endpoint>& at, http::server& of,
                  const std::function<void(std::string_view)>& report);
     serve_status(const serve_status&) = delete;
     serve_status& operator=(const serve_status&) = delete;
 
+    /// Answers from here on.
+    void start() {
+        if (server_) server_->start();
+    }
     /// For standard output: where it is.
     std::string line() const;
     /// /readyz says so from here on: no new requests are to come.

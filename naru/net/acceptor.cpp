@@ -117,7 +117,7 @@ void acceptor::stop() noexcept {
 // While it stops an accept is cancelled until it is told that nobody is left (operation.hpp, rule 9).
 void acceptor::submit(accept_operation& each) noexcept {
     loop_.submit(each);
-    if (stopping_) loop_.cancel(each);
+    if (stopping_ || lost_) loop_.cancel(each);
 }
 
 void acceptor::on_accept(accept_operation& each) noexcept {

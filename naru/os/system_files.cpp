@@ -118,6 +118,13 @@ result<file_system::root> system_file_system::open_root(const std::string& path)
     made.directory.reset(
         ::openat(directory.get(), ".", look_flags | O_DIRECTORY));  // fails if it may not be searched
     if (!made.directory) return fail_errno(errno);
+#if defined(__linux__)
+    // Landlock (landlock(7)) lets a directory be found that it does not let be read: whoever follows a root
+    // that was replaced goes on with the one that it has.
+    const unique_descriptor read(::openat(made.directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!read && errno == EACCES && ::faccessat(made.directory.get(), ".", R_OK, AT_EACCESS) == 0)
+        return fail_errno(EACCES);
+#endif
     const auto status = status_of(made.directory.get());
     if (!status) return fail(status.error());
     made.identity = *status;
@@ -137,7 +144,7 @@ result<unique_descriptor> system_file_system::open_beneath(const root& of, const
     const char* const name = path.empty() ? "." : path.c_str();
     if (of.follows == links::any && leads_out_by_itself(path)) return fail_errno(EXDEV);
 #if defined(__linux__)
-    const std::uint64_t ways = of.follows == links::none    ? RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
+    const std::uint64_t ways = of.follows == links::none     ? RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
                                : of.follows == links::inside ? RESOLVE_BENEATH
                                                              : 0;
     if (may_block == blocking::no) {

@@ -21,7 +21,7 @@ presets = (root / "CMakePresets.json").read_text()
 components = re.search(r"set\(NARU_COMPONENTS ([a-z ]+) CACHE", (root / "cmake/options.cmake").read_text())[1].split()
 for page in pages:
     text = page.read_text()
-    for command in re.findall(r"\./run ([a-z][a-z-]*)", text):
+    for command in re.findall(r"./run ([a-z][a-z0-9-]*)", text):
         if not re.search(rf"^    (\S*\|)?{command}(\||\))", front_door, re.M) and f"{command} |" not in front_door:
             problems.append(f"{page.relative_to(root)}: there is no ./run {command}")
     for preset in re.findall(r"--preset ([a-z]+)", text):

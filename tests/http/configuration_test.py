@@ -184,8 +184,8 @@ class Check(Case):
         route('path = "/"\nanswer = ""\nheaders = { X = "a\\nb" }\n', "headers: X with this text cannot stand in a head$")
         self.check('[[route]]\npath = "/"\nanswer = ""\nheaders = { X = 1 }\n', "4: headers wants a table of texts")
         self.check('[[route]]\npath = "/a"\nanswer = ""\n[[route]]\npath = "/a"\nanswer = ""\n', '4: the route "/a" is there already$')
-        self.check('[[route]]\npath = "/"\nanswer = ""\nbasic-auth = { user = { a = "b" } }\n',
-                   "4: there is no setting user of a basic-auth; users was probably meant$", "4: basic-auth wants users$")
+        self.check('[[route]]\npath = "/"\nanswer = ""\nbasic-auth = { usres = { a = "b" } }\n',
+                   "4: there is no setting usres of a basic-auth; users was probably meant$", "4: basic-auth wants users$")
 
     def test_hosts(self):
         self.check('[[host]]\nnames = "a"\n[[host]]\nnames = ["b", "A"]\n', "3: the host A is there already, at .*naru.toml:1$")
@@ -369,7 +369,7 @@ class Reload(Case):
         os.mkdir(other)
         self.write("other/hello.txt", "other\n")
         config = self.configure('root = "%s"\n' % self.root)
-        with Server("--config", config) as server:
+        with Server("--no-sandbox", "--config", config) as server:
             kept = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
 
             def ask(path, host="a.example"):
@@ -400,9 +400,29 @@ class Reload(Case):
             self.assertEqual(ask("/hello.txt"), (200, b"hello\n"))
             kept.close()
 
+    def test_places_that_the_worker_may_not_read_are_served_by_a_fresh_one(self):
+        other = os.path.join(self.scratch, "other")
+        os.mkdir(other)
+        self.write("other/hello.txt", "other\n")
+        config = self.configure('root = "%s"\n' % self.root)
+        with Server("--config", config) as server:
+            self.assertEqual(server.get("/hello.txt")[1], b"hello\n")
+            self.configure("root = 1\n")
+            self.reload(server, r".*naru\.toml:3: root wants text in quotes; what was read before stays\n")
+            self.configure('root = "/none/such"\n')
+            self.reload(server, "the configuration has been read again: it names other places, and a fresh worker serves it\n")
+            self.assertIn("naru.toml:3: cannot serve /none/such: there is no such directory", server.process.stderr.readline())
+            self.assertIn("the one before goes on", server.process.stderr.readline())
+            self.assertEqual(server.get("/hello.txt")[1], b"hello\n")
+            # It is asked for again as soon as may be, without another signal.
+            self.configure('root = "%s"\n' % other)
+            self.reload(server, "the configuration has been read again: it names other places, and a fresh worker serves it\n")
+            while server.get("/hello.txt")[1] != b"other\n":
+                pass
+
     def test_flags_stay_before_the_file(self):
         config = self.configure("")
-        with Server(self.root, "--config", config) as server:
+        with Server(self.root, "--no-sandbox", "--config", config) as server:
             self.configure('root = "/none/such"\nlistings = true\n')
             self.reload(server)
             while server.get("/")[0] != 200:

@@ -61,7 +61,8 @@ void reloader::reload() noexcept try {
     try {
         take(running_.read_again());
     } catch (const std::exception& error) {
-        say_(fmt::format("{}; what was read before stays", error.what()));
+        // A process that may read more says what is wrong.
+        if (!elsewhere_(nullptr)) say_(fmt::format("{}; what was read before stays", error.what()));
     }
 } catch (const std::exception&) {  // no memory to say so
     return;
@@ -73,7 +74,7 @@ void reloader::take(const serve_settings& fresh) {
     serve_plan next = to_plan(with_fixed_settings_of(*running_.settings, fresh));
     next.read_again = running_.read_again;
     next.readable = running_.readable;
-    if (elsewhere_(next))
+    if (elsewhere_(&next))
         return say_(
             "the configuration has been read again: it names other places, and a fresh worker serves it");
     const client_policies old_policies(running_.tls);

@@ -20,9 +20,10 @@ class reloader {
     using reporter = std::function<void(std::string_view)>;
 
     /// All but the plan is borrowed; `shown`: nullptr where no TLS is spoken. `elsewhere`: whether another
-    /// process serves a plan soon, and nothing is to be changed in this one.
+    /// process serves a plan soon, and nothing is to be changed in this one; nullptr: what could not be read
+    /// here.
     reloader(serve_plan running, site_maker& sites, http::server& server, certificates* shown, reporter say,
-             std::function<bool(const serve_plan&)> elsewhere)
+             std::function<bool(const serve_plan*)> elsewhere)
         : running_(std::move(running)),
           sites_(sites),
           server_(server),
@@ -41,7 +42,7 @@ class reloader {
     http::server& server_;
     certificates* shown_;
     reporter say_;
-    std::function<bool(const serve_plan&)> elsewhere_;
+    std::function<bool(const serve_plan*)> elsewhere_;
 };
 
 }  // namespace naru::program

@@ -74,7 +74,6 @@ master::master(settings given) : settings_(std::move(given)), restart_delay_(lim
     signal_descriptor_.reset(::signalfd(-1, &signals_, SFD_CLOEXEC | SFD_NONBLOCK));
     if (!signal_descriptor_) throw std::runtime_error("there is no descriptor left to begin with");
     watchdog_ = watchdog_interval();
-    write_pid_file();
 }
 
 master::~master() {
@@ -106,8 +105,14 @@ master::worker* master::current() noexcept {
     return found == workers_.end() ? nullptr : &*found;
 }
 
+// What serves goes on serving, whatever is wrong with the settings by now.
 void master::resume(const inheritance& from) {
     was_ready_ = true;
+    try {
+        write_pid_file();
+    } catch (const std::exception& wrong) {
+        say_or_lose(wrong.what());
+    }
     for (const inheritance::process& each : from.workers) {
         worker& known = workers_.emplace_back();
         known.id = each.id;
@@ -146,7 +151,21 @@ bool master::start_worker() {
     return false;
 }
 
-std::optional<int> master::run() {
+// Whether a fresh worker is to be started: one that is asked for, of settings that are good.
+bool master::renews(const std::function<void()>& read_again) noexcept {
+    if (!renewing_ || !may_renew()) return false;
+    renewing_ = false;
+    try {
+        read_again();
+        return true;
+    } catch (const std::exception& wrong) {
+        say_or_lose(std::string(wrong.what()) + "; what was read before stays");
+    }
+    renew_not_before_ = clock_type::now() + limits::longest_restart;
+    return false;
+}
+
+std::optional<int> master::run(const std::function<void()>& read_again) {
     if (current() == nullptr && start_worker()) return std::nullopt;
     reap();
     while (true) {
@@ -154,8 +173,9 @@ std::optional<int> master::run() {
         wait_for_events();
         watch();
         check_trial();
+        if (start_at_ && current() != nullptr) start_at_.reset();
         if (start_at_ && clock_type::now() >= *start_at_ && start_worker()) return std::nullopt;
-        if (std::exchange(renewing_, false) && may_renew() && start_worker()) return std::nullopt;
+        if (renews(read_again) && start_worker()) return std::nullopt;
     }
 }
 
@@ -175,8 +195,10 @@ void master::wait_for_events() {
     auto until = clock_type::now() + std::chrono::hours(1);
     if (start_at_) until = std::min(until, *start_at_);
     if (watchdog_) until = std::min(until, watch_at_);
+    if (renewing_ && renew_not_before_ > clock_type::now()) until = std::min(until, renew_not_before_);
     for (const worker& each : workers_) {
-        if (each.is == state::on_trial) until = std::min(until, each.started + limits::upgrade_time);
+        if (each.is == state::on_trial && !each.killed)
+            until = std::min(until, each.started + limits::upgrade_time);
     }
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - clock_type::now()).count();
     if (::poll(looked_at.data(), looked_at.size(), static_cast<int>(std::max<long long>(left, 0))) <= 0)
@@ -227,6 +249,7 @@ void master::on_signal(int which) {
 void master::begin_end(int which) {
     ending_ = which;
     start_at_.reset();
+    renewing_ = false;
     notify_manager("STOPPING=1");
     for (const worker& each : workers_) {
         if (each.is == state::on_trial) {
@@ -253,6 +276,7 @@ void master::end_at_once(int which) {
             std::this_thread::sleep_for(std::chrono::milliseconds(1));
         }
     }
+    own_listeners().close();  // and the files of those that were bound here
     if (settings_.pid_file) (void)::unlink(settings_.pid_file->c_str());
     ::_exit(128 + which);
 }
@@ -309,6 +333,7 @@ void master::on_end(worker& ended, int status) {
 void master::on_order(worker& from, const message& what) {
     switch (what.kind) {
         case message_kind::ready:
+            if (from.is == state::retired) return;
             if (from.is == state::on_trial) return finish_upgrade(from);
             if (from.is == state::starting) from.is = state::serving;
             was_ready_ = true;
@@ -318,7 +343,7 @@ void master::on_order(worker& from, const message& what) {
             if (std::exchange(reloading_, false)) notify_manager("READY=1");
             return;
         case message_kind::renew:
-            renewing_ = from.is == state::serving && ending_ == 0;
+            renewing_ = renewing_ || (from.is == state::serving && ending_ == 0);
             return;
         case message_kind::drains:
             if (from.is == state::serving && (ending_ != 0 || from.ends)) own_listeners().close();

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <csignal>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -42,7 +43,10 @@ class master {
         std::optional<std::string> user;  ///< whose the log is
     };
 
+    /// Throws std::runtime_error.
     explicit master(settings given);
+    /// Before run, unless it goes on with workers of the program before. Throws std::runtime_error.
+    void write_pid_file();
     ~master();
     master(const master&) = delete;
     master& operator=(const master&) = delete;
@@ -50,8 +54,12 @@ class master {
     /// Goes on with workers of the program before.
     void resume(const inheritance& from);
 
-    /// The exit status; or nothing, in a child that is to be the worker: see take_channels.
-    std::optional<int> run();
+    /// Other settings, from here on.
+    void use(settings given) { settings_ = std::move(given); }
+
+    /// The exit status; or nothing, in a child that is to be the worker: see take_channels. `read_again`
+    /// reads what the next worker is to serve when the one that serves may not; it throws std::exception.
+    std::optional<int> run(const std::function<void()>& read_again);
 
     /// In that child.
     std::pair<unique_descriptor, unique_descriptor> take_channels() noexcept;
@@ -66,12 +74,13 @@ class master {
         state is = state::starting;
         std::optional<int> ends = std::nullopt;  // by itself, with this status
         time_point started = std::chrono::steady_clock::now();
+        bool killed = false;  // of a trial that took too long
     };
 
     worker* current() noexcept;
     bool start_worker();
     bool may_renew() const noexcept;
-    void write_pid_file();
+    bool renews(const std::function<void()>& read_again) noexcept;
     void wait_for_events();
     void on_signal(int which);
     void begin_end(int which);

@@ -37,12 +37,15 @@ std::vector<http::endpoint> endpoints_of(const serve_plan& plan) {
     return all;
 }
 
-int serve_as_worker(std::pair<unique_descriptor, unique_descriptor> channels, const plan_reader& read,
+int serve_as_worker(std::pair<unique_descriptor, unique_descriptor> channels, const serve_plan& plan,
                     const serve_body& serve) {
     worker_process here(std::move(channels.first), std::move(channels.second));
-    const serve_plan plan = read(with_sockets);
     here.confine(plan);
     return serve(plan, here);
+}
+
+master::settings settings_of(const serve_plan& plan) {
+    return {plan.options.access_log, plan.pid_file, plan.user};
 }
 
 }  // namespace
@@ -57,31 +60,36 @@ int serve_in_processes(const plan_reader& read, const serve_body& serve) {
     if (from.as == inheritance::role::worker && from.workers.size() == 1)
         return serve_as_worker(
             {unique_descriptor(from.workers.front().orders), unique_descriptor(from.workers.front().logs)},
-            read, serve);
+            read(with_sockets), serve);
+    std::optional<serve_plan> plan;  // of the next worker: a crash is no reason to read the settings again
     std::optional<master> watching;
+    const auto read_plan = [&] {
+        serve_plan fresh = read(with_sockets);
+        if (!fresh.one_process || !own_listeners().empty())
+            own_listeners().bind(endpoints_of(fresh), fresh.options);
+        if (watching) watching->use(settings_of(fresh));
+        plan = std::move(fresh);
+    };
     if (from.as == inheritance::role::master) {
         // There is a worker that serves, whatever is wrong with the settings by now.
-        master::settings settings;
         try {
-            const serve_plan plan = read(with_sockets);
-            settings = {plan.options.access_log, plan.pid_file, plan.user};
-            own_listeners().bind(endpoints_of(plan), plan.options);
+            read_plan();
         } catch (const std::exception& wrong) {
             say_or_lose(wrong.what());
         }
-        watching.emplace(settings);
+        watching.emplace(plan ? settings_of(*plan) : master::settings());
         watching->resume(from);
     } else {
         own_listeners().take_from_manager();
-        const serve_plan plan = read(with_sockets);
-        if (plan.one_process) return serve_alone(plan, serve);
-        own_listeners().bind(endpoints_of(plan), plan.options);
-        watching.emplace(master::settings{plan.options.access_log, plan.pid_file, plan.user});
+        read_plan();
+        if (plan->one_process) return serve_alone(*plan, serve);
+        watching.emplace(settings_of(*plan));
+        watching->write_pid_file();
     }
-    if (const auto status = watching->run()) return *status;
+    if (const auto status = watching->run(read_plan)) return *status;
     auto channels = watching->take_channels();
     watching.reset();
-    return serve_as_worker(std::move(channels), read, serve);
+    return serve_as_worker(std::move(channels), plan ? *plan : read(with_sockets), serve);
 }
 
 }  // namespace naru::program

@@ -28,8 +28,9 @@ class surroundings {
     /// Before wait: SIGHUP calls `reload` instead.
     virtual void on_reload(std::function<void()> reload) = 0;
 
-    /// Whether what this process may read is too little for the plan, and another process serves it soon.
-    virtual bool serves_elsewhere(const serve_plan& /*next*/) { return false; }
+    /// Whether what this process may read is too little for the plan (nullptr: for reading one), and another
+    /// process that may reads it and serves it soon, or says what is wrong.
+    virtual bool serves_elsewhere(const serve_plan* /*next*/) { return false; }
 
     /// The endpoints with the sockets that are there for them already. Throws std::runtime_error.
     virtual std::vector<http::endpoint> adopt(std::vector<http::endpoint> wanted) = 0;

@@ -2,6 +2,7 @@
 #include "limits.hpp"
 #include "master.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
@@ -106,7 +107,9 @@ void master::begin_upgrade() {
         if (each.is != state::on_trial) continue;
         return say_or_lose("SIGUSR2: a new program is being started already");
     }
-    if (current() == nullptr) return say_or_lose("SIGUSR2: there is no worker at present, try again");
+    const bool starts =
+        std::ranges::any_of(workers_, [](const worker& each) { return each.is == state::starting; });
+    if (current() == nullptr || starts) return say_or_lose("SIGUSR2: a worker is being started, try again");
     arguments_ = own_arguments();
     auto orders = make_channel();
     auto logs = make_channel();
@@ -140,12 +143,13 @@ void master::become_trial(int orders, int logs) noexcept try {
 }
 
 void master::check_trial() {
-    for (const worker& each : workers_) {
-        if (each.is != state::on_trial ||
+    for (worker& each : workers_) {
+        if (each.is != state::on_trial || each.killed ||
             std::chrono::steady_clock::now() - each.started < limits::upgrade_time)
             continue;
         say_or_lose(fmt::format("the new program does not serve after {} s", limits::upgrade_time.count()));
         ::kill(each.id, SIGKILL);
+        each.killed = true;
     }
 }
 

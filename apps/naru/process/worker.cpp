@@ -95,19 +95,19 @@ sandbox_rules rules_of(const serve_plan& plan) {
 }  // namespace
 
 void worker_process::confine(const serve_plan& plan) {
-    root_ = plan.root;
-    root_seen_ = directory_seen(root_);
     const sandbox_rules rules = rules_of(plan);
     readable_ = rules.readable;
+    for (const std::string& each : readable_)
+        seen_.emplace_back(each, directory_seen(each));
     for (const std::string& each : enter_sandbox(rules))
         say_or_lose(each);
 }
 
-bool worker_process::serves_elsewhere(const serve_plan& next) {
+bool worker_process::serves_elsewhere(const serve_plan* next) {
     const auto is_new = [this](const std::string& each) {
         return std::ranges::find(readable_, each) == readable_.end();
     };
-    if (std::ranges::none_of(rules_of(next).readable, is_new)) return false;
+    if (next != nullptr && std::ranges::none_of(rules_of(*next).readable, is_new)) return false;
     return send_message(orders_.get(), {message_kind::renew});
 }
 
@@ -117,9 +117,13 @@ void worker_process::before_start() {
 }
 
 // Another directory may stand there by now, which this process cannot read: a fresh worker can.
-void worker_process::look_at_root() noexcept {
-    const std::string now = directory_seen(root_);
-    if (!now.empty() && now != root_seen_) (void)send_message(orders_.get(), {message_kind::renew});
+void worker_process::look_at_directories() noexcept {
+    for (const auto& [path, before] : seen_) {
+        const std::string now = directory_seen(path);
+        if (now.empty() || now == before) continue;
+        (void)send_message(orders_.get(), {message_kind::renew});
+        return;
+    }
 }
 
 worker_process::worker_process(unique_descriptor orders, unique_descriptor logs)
@@ -166,7 +170,7 @@ std::string worker_process::wait(http::server& serving, const std::function<void
     pollfd looked_at[] = {{wake_.get(), POLLIN, 0}, {orders_.get(), POLLIN, 0}};
     while (true) {
         const int seen = ::poll(looked_at, 2, retiring_.joinable() ? -1 : look_milliseconds);
-        if (seen == 0) look_at_root();
+        if (seen == 0) look_at_directories();
         if (seen <= 0) continue;
         if (looked_at[0].revents != 0) return own_request_.load(std::memory_order_acquire);
         if (looked_at[1].revents == 0) continue;

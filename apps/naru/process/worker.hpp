@@ -9,6 +9,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace naru::program {
@@ -23,7 +24,7 @@ class worker_process : public surroundings {
 
     void begin(std::function<void()> reopen) override { reopen_ = std::move(reopen); }
     void on_reload(std::function<void()> reload) override { reload_ = std::move(reload); }
-    bool serves_elsewhere(const serve_plan& next) override;
+    bool serves_elsewhere(const serve_plan* next) override;
     std::vector<http::endpoint> adopt(std::vector<http::endpoint> wanted) override;
     http::log_opener log_opener() override;
     void before_start() override;
@@ -35,7 +36,7 @@ class worker_process : public surroundings {
     void wait_for_end(http::server& serving) override;
 
  private:
-    void look_at_root() noexcept;
+    void look_at_directories() noexcept;
     struct log_channel {
         std::mutex mutex;
         unique_descriptor end;
@@ -48,9 +49,9 @@ class worker_process : public surroundings {
     std::function<void()> reopen_;
     std::function<void()> reload_;
     std::vector<std::string> readable_;
-    std::string root_;
-    std::string root_seen_;  // which directory it is
-    std::thread retiring_;   // waits for the end of a server that has retired
+    std::vector<std::pair<std::string, std::string>>
+        seen_;              // which directories are at the paths that it may read
+    std::thread retiring_;  // waits for the end of a server that has retired
 };
 
 }  // namespace naru::program

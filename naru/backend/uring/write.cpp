@@ -57,7 +57,10 @@ bool uring_backend::put_write(record& of, operation& op, std::int64_t& result) n
                     push_or_end(paused_, op.target);
                     return false;
                 }
-                bytes_left_ -= std::min<std::uint64_t>(bytes_left_, whole);
+                // How much the kernel takes is not known yet: no more than an eighth of the tick's is
+                // charged.
+                bytes_left_ -=
+                    std::min<std::uint64_t>({bytes_left_, whole, limits::send_file_bytes_per_tick / 8});
             }
             if (put_send(of, op)) return false;
             result = static_cast<std::int64_t>(op.progress);

@@ -163,7 +163,8 @@ void http2_link::on_received() noexcept {
     loop_.buffers().release(receive_.data);
     if (closed_) return;
     // nghttp2 ends the connection when what has come breaks the protocol.
-    const bool broken = !leaving_ && nghttp2_session_check_request_allowed(http2_) == 0;
+    const bool broken = leaving_ ? stream_count_ > 0 && nghttp2_session_want_read(http2_) == 0
+                                 : nghttp2_session_check_request_allowed(http2_) == 0;
     if (taken < 0 || broken)
         return die(taken == NGHTTP2_ERR_NOMEM || taken == NGHTTP2_ERR_CALLBACK_FAILURE
                        ? outcome::from_errno(ENOMEM)
@@ -219,6 +220,7 @@ void http2_link::on_idle_end() noexcept {
     const at_work working(*this);
     tell();
     if (stream_count_ == 0 && !closed_) {
+        if (!send_.idle()) return close();  // a peer that does not read hears no farewell
         (void)nghttp2_session_terminate_session(http2_, NGHTTP2_NO_ERROR);
         flush();
     }

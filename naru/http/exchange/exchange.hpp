@@ -219,6 +219,8 @@ class exchange {
     /// Whom the request comes from: what trusted proxies say by the PROXY protocol, and then by the request's
     /// fields (server_options::trusted_proxies); else the peer. None if nobody tells an Internet address.
     std::optional<address> client() const noexcept;
+    /// Whether it comes by a socket of the UNIX domain, and nobody has said for whom.
+    bool is_local() const noexcept;
     /// Whether the client came by TLS, to us or as a trusted proxy says; and the name that the handshake was
     /// for (SNI), empty if none.
     bool is_secure() const noexcept;

@@ -47,7 +47,7 @@ void session::start(std::string_view received) noexcept {
     };
     if (nghttp2_submit_settings(http2_, NGHTTP2_FLAG_NONE, settings.data(), settings.size()) != 0)
         return link_.close();
-    if (worker_.draining_ && worker_.settled_) drain();
+    if ((worker_.draining_ && worker_.settled_) || link_.retired_) drain();
     feed(received);
     if (!link_.is_closing()) link_.receive();
 }

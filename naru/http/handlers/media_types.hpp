@@ -1,6 +1,6 @@
-// Content types by extension: "extension type|", sorted by extension. After the table that Debian's media-types
-// ships (public domain), with what browsers and players want where that differs. Text is said to be UTF-8:
-// what people write today.
+// Content types by extension: "extension type|", sorted by extension. After the table that Debian's
+// media-types ships (public domain), with what browsers and players want where that differs. Text is said to
+// be UTF-8: what people write today.
 #pragma once
 
 #include <string_view>

@@ -131,6 +131,7 @@ struct turn {
         began = now;
         is_asked = true;
         has_id = false;
+        mounted = nullptr;
     }
 
     std::unique_ptr<detail::upgrade_start> then;  // behind a 101

@@ -33,7 +33,11 @@ bool address_rules::allows(const std::optional<address>& client) const noexcept 
 }
 
 void address_rules::operator()(exchange& x) const noexcept {
-    if (!allows(x.client())) x.respond(403, "text/plain; charset=utf-8", "This address may not ask here.\n");
+    const auto client = x.client();
+    // One that has reset its connection has no address any more, and is not let through for that.
+    const bool is_unknown = !client && !x.is_local();
+    if (is_unknown || !allows(client))
+        x.respond(403, "text/plain; charset=utf-8", "This address may not ask here.\n");
 }
 
 void rate_limit::operator()(exchange& x) const noexcept {

@@ -102,7 +102,7 @@ void worker::admit(handle accepted, const std::shared_ptr<tls_credentials>& tls,
         ++counts_.secure_connections;
     }
     ++counts_.connections;
-    if (log_.is_on()) name_client(accepted);
+    if (log_.is_on()) name_client(accepted, of_proxy != nullptr ? *of_proxy : peer_of(accepted).where);
     connection* made = nullptr;
     try {
         made = &connections_.make(*this, accepted);

@@ -86,7 +86,7 @@ void worker::retire() noexcept {
 void worker::hurry(instant now) noexcept {
     retiring_ = false;
     loop_.arm(drain_deadline_, saturating_add(now, options_.timeouts.drain));
-    drain_others();
+    if (!listens()) drain_others();  // else when it has stopped accepting
     end_idle();
     stop_if_drained();
 }
@@ -160,7 +160,7 @@ bool worker::listens() const noexcept {
 }
 
 void worker::end_idle() noexcept {
-    end_proxy_headers();
+    if (!retiring_) end_proxy_headers();
     connections_.for_each([](connection& each) { each.drain(); });
 }
 

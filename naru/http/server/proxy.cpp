@@ -52,7 +52,8 @@ void worker::begin_proxied(handle accepted, const connection_terms& under) noexc
 void worker::read_proxy_header(proxy_reader& of) noexcept {
     of.set(of.target, mutable_bytes(of.room.data(), std::min(of.header.wants(), of.room.size())));
     loop_.submit(of);
-    if (settled_) loop_.cancel(of);  // ends with what has come by now, or as one that has said nothing
+    if (settled_ && !retiring_)
+        loop_.cancel(of);  // ends with what has come by now, or as one that has said nothing
 }
 
 void worker::on_proxy_header(proxy_reader& of) noexcept {
@@ -121,6 +122,10 @@ detail::forwarded_facts connection::forwarded() const noexcept {
 }
 
 std::optional<address> exchange::client() const noexcept { return link_->forwarded().client; }
+
+bool exchange::is_local() const noexcept {
+    return link_->worker_.client_of(*link_).local && !link_->forwarded().client;
+}
 
 bool exchange::is_secure() const noexcept {
     if (link_->worker_.options_.trusted_proxies == nullptr) return link_->is_secure();

@@ -92,7 +92,8 @@ void connection::log_request(answer_record& into, std::string_view reason) noexc
     access_entry entry;
     entry.host = worker_.log_.client_of(socket());
     std::string said_host;
-    if (worker_.options_.trusted_proxies != nullptr) entry.host = said_host = client_host();
+    if (worker_.options_.trusted_proxies != nullptr) said_host = client_host();
+    if (!said_host.empty()) entry.host = said_host;  // a peer that has gone has been named when it came
     entry.unix_seconds = worker_.unix_seconds();
     entry.refused = worker_.refuses_ || x.head.empty();
     entry.reason = reason;
@@ -231,8 +232,8 @@ void worker::make_id(std::array<char, 32>& into) noexcept {
     put_digits(into.data() + 16, mixed);
 }
 
-void worker::name_client(handle of) noexcept try {
-    if (const auto peer = loop_.peer_address(of)) log_.name_client(of, peer->host_text());
+void worker::name_client(handle of, const std::optional<address>& who) noexcept try {
+    if (who) log_.name_client(of, who->host_text());
 } catch (const std::bad_alloc&) {  // the lines say "-"
 }
 

@@ -270,7 +270,7 @@ class worker {
     /// What was read of a request that is given up, until its line is made.
     void keep_unreadable(std::string_view text) noexcept;
     void make_id(std::array<char, 32>& into) noexcept;
-    void name_client(handle of) noexcept;
+    void name_client(handle of, const std::optional<address>& who) noexcept;
     unsigned milliseconds() noexcept;
     instant note_step(std::uint16_t route) noexcept;
     void measure_handshakes(server_metrics& into) const noexcept;  // tls.cpp
