@@ -30,7 +30,9 @@ TEST_P(method_test, get_gives_the_file_and_its_description) {
 
 // Of the clock that the server reads: time(2) reads a coarser one, which is up to a tick (4 ms) behind it.
 std::int64_t seconds_now() {
-    return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()).time_since_epoch().count();
+    return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now())
+        .time_since_epoch()
+        .count();
 }
 
 TEST_P(method_test, the_date_is_now) {

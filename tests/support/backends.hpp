@@ -114,8 +114,8 @@ inline backend_variant simulated_variant(const char* name, void (*change)(sim::w
 inline backend_variant sim_variant() {
     return simulated_variant("sim", [](sim::world_options&) {});
 }
-/// As a network and a completing kernel are, late, in pieces and in another order; for tests that do not count
-/// on anything else.
+/// As a network and a completing kernel are, late, in pieces and in another order; for tests that do not
+/// count on anything else.
 inline backend_variant late_variant() {
     return simulated_variant("sim_late", [](sim::world_options& options) {
         options.loopback_latency = std::chrono::microseconds(150);

@@ -290,8 +290,8 @@ void readiness_backend::retry_starved(operation_queue& done) noexcept {
 
 void readiness_backend::resume_paused(operation_queue& done) noexcept {
     bytes_left_ = limits::send_file_bytes_per_tick;
-    for (std::size_t due = std::min(paused_.size(), limits::send_files_per_tick);
-         due > 0 && bytes_left_ > 0; --due) {
+    for (std::size_t due = std::min(paused_.size(), limits::send_files_per_tick); due > 0 && bytes_left_ > 0;
+         --due) {
         const std::uint32_t slot = paused_.front();
         paused_.erase(paused_.begin());
         records_.at(slot).paused = false;  // of a slot that was given up meanwhile nothing waits
