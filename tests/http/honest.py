@@ -37,6 +37,7 @@ class Connection:
             self.socket.close()
             raise
         self.got = b""
+        self.closes = False  # the last answer said that it is the connection's last
 
     def __enter__(self):
         return self
@@ -65,6 +66,7 @@ class Connection:
         while b"\r\n\r\n" not in self.got:
             self.more()
         text = self.take(self.got.index(b"\r\n\r\n") + 4)
+        self.closes = b"\r\nconnection: close\r\n" in text.lower()
         return int(text.split(b" ")[1]), b"" if to_head else self.take(length(text))
 
 

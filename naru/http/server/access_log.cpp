@@ -28,7 +28,7 @@ std::string describe(std::uint64_t lines, std::error_code why) {
 }  // namespace
 
 access_log::access_log(const std::string& path, std::function<void(std::string_view)> report,
-                       line_writer::file_opener opener)
+                       const line_writer::file_opener& opener)
     : lines_(opened_log(path, opener), {path == "-" ? std::string() : path, limits::access_log_bytes,
                                         describe, std::move(report), opener}) {}
 

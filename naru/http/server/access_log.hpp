@@ -16,7 +16,7 @@ class access_log {
     /// opened anew within limits::log_look_interval. `report` gets a line when lines were lost: see
     /// line_writer. `opener`: see line_writer::settings. Throws std::system_error.
     access_log(const std::string& path, std::function<void(std::string_view)> report,
-               line_writer::file_opener opener = {});
+               const line_writer::file_opener& opener = {});
 
     /// Adds lines (with their line feeds). Any thread; never waits for the disk. Past
     /// limits::access_log_bytes waiting, lines are dropped and counted.

@@ -418,6 +418,7 @@ void server::replace(http::site site) {
 server_metrics server::metrics(std::chrono::milliseconds patience, bool anew) {
     state& s = *state_;
     std::vector<std::shared_ptr<measured_loop>> all;
+    all.reserve(s.shards.size());
     for (const shard& each : s.shards)
         all.push_back(each.measured);
     server_metrics sum = measure_all(all, patience, anew);
