@@ -313,11 +313,13 @@ TEST_P(handler_test, a_site_that_is_replaced_goes_on_for_who_has_begun) {
     files_.write("large.bin", pattern(large, 5));
     options_.send_buffer = 16'384;
     const http::files shared(files_.path().string());  // the same for all: what is looked at stays so
-    std::atomic<int> alive = 0;
+    // The last site lives as long as the server, which ends behind this test's body.
+    const auto count = std::make_shared<std::atomic<int>>(0);
+    const std::atomic<int>& alive = *count;
     const auto made = [&](std::size_t number) {
         http::site site;
-        const std::shared_ptr<int> counted(new int(++alive), [&alive](const int* each) {
-            --alive;
+        const std::shared_ptr<int> counted(new int(++*count), [count](const int* each) {
+            --*count;
             delete each;
         });
         site.get("/number", [counted, number](exchange& x) noexcept {
