@@ -74,6 +74,11 @@ endif()
 if(NARU_SANITIZE)
   add_compile_options(-fsanitize=${NARU_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${NARU_SANITIZE})
+  if(NARU_SANITIZE MATCHES "undefined")
+    # Whether an object's type can be read is found out through a pipe: in a test that has taken all descriptors
+    # none can be had, and every object passes for a wrong one.
+    add_compile_options(-fno-sanitize=vptr)
+  endif()
 endif()
 # Assertions in headers are the same in naru and in what includes them.
 set(NARU_CHECKED OFF)
