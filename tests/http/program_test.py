@@ -30,7 +30,7 @@ def workers_of(master):
 
 def worker_of(master):
     """The one that serves; of a server without a master: itself."""
-    return (workers_of(master) or [master])[0]
+    return (workers_of(master) or [master])[-1]  # those before it have retired
 
 
 class Server:
