@@ -3,6 +3,8 @@
 #include <naru/http/h2/stream.hpp>
 #include <naru/http/server/worker.hpp>
 
+#include <utility>
+
 namespace naru::http {
 
 naru::handle connection::socket() const noexcept { return target; }
@@ -14,9 +16,10 @@ bool connection::streams_ended() noexcept { return true; }
 
 namespace h2 {
 
+connection& stream::link() const noexcept { std::unreachable(); }  // of which there is none
 void stream::want_input() noexcept {}
 void stream::cancel_input() noexcept {}
-void stream::carry() noexcept {}
+void stream::carry_on(bool) noexcept {}
 void stream::finish() noexcept {}
 void stream::abandon() noexcept {}
 void stream::end() noexcept {}
