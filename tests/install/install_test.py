@@ -172,7 +172,7 @@ class Installed(Case):
 
     def flags_of(self, command):
         said = run(self.prefix / "bin/naru", command, "--help").stdout
-        return set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", "\n".join(line[:30] for line in said.splitlines())))
+        return set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", "\n".join(line[:30] for line in said.splitlines())))
 
     def test_manual_and_completions_name_every_flag(self):
         share = self.prefix / "share"

@@ -7,7 +7,6 @@
 #include <naru/http/middleware/password_file.hpp>
 #include <naru/http/server/client_rates.hpp>
 
-#include <chrono>
 #include <memory>
 #include <string>
 

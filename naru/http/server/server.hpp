@@ -1,12 +1,12 @@
 // The web server: one loop per thread, each with its own listener (SO_REUSEPORT).
 #pragma once
 
+#include <naru/core/chrono.hpp>
 #include <naru/http/server/metrics.hpp>
 #include <naru/http/server/server_options.hpp>
 #include <naru/http/site/site.hpp>
 #include <naru/os/endpoint.hpp>
 
-#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
