@@ -11,22 +11,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import unittest
 
 import program_test
-from program_test import PATIENCE, Case, Server
+from program_test import PATIENCE, Case, Server, eventually
 
 REQUEST = b"GET /hello.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-
-
-def eventually(condition):
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.01)
-    return False
 
 
 def refuses(path):

@@ -15,24 +15,14 @@ import socket
 import struct
 import subprocess
 import sys
-import time
 import unittest
 
 import program_test
-from program_test import PATIENCE, Server
+from program_test import PATIENCE, Server, eventually
 
 F_SETPIPE_SZ = 1031
 IO_URING_ENTER = 426  # the same number on every architecture
 REQUEST = b"GET /hello.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-
-
-def eventually(condition):
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.01)
-    return False
 
 
 def deny(system_call, error):

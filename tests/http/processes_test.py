@@ -15,8 +15,7 @@ import threading
 import unittest
 
 import program_test
-from operations_test import eventually
-from program_test import PATIENCE, workers_of
+from program_test import PATIENCE, eventually, workers_of
 
 REQUEST = b"GET /hello.txt HTTP/1.1\r\nHost: a\r\n%s\r\n"
 ONCE = REQUEST % b"Connection: close\r\n"

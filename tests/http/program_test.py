@@ -22,6 +22,15 @@ PROGRAM = ""
 PATIENCE = 30
 
 
+def eventually(condition):
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False
+
+
 def workers_of(master):
     """The processes that serve for this one."""
     with open("/proc/%d/task/%d/children" % (master, master)) as children:

@@ -12,20 +12,10 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import unittest
 
 import program_test
-from program_test import PATIENCE, Server
-
-
-def eventually(condition):
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.01)
-    return False
+from program_test import PATIENCE, Server, eventually
 
 
 def ask(port, path):

@@ -16,19 +16,6 @@
 
 namespace naru::http {
 
-namespace {
-
-bool lists(std::optional<std::string_view> value, std::string_view lower) noexcept {
-    bool found = false;
-    for_each_element(value.value_or(""), [&](std::string_view each) {
-        found = equals_lower(each, lower);
-        return !found;
-    });
-    return found;
-}
-
-}  // namespace
-
 // What the site wants encoded, if that may be done with this answer; the answer then says that it might have
 // been different. Throws std::bad_alloc.
 const encode_options* exchange::encoding_for(unsigned status, std::string_view type) {
@@ -39,10 +26,10 @@ const encode_options* exchange::encoding_for(unsigned status, std::string_view t
     if (wants == nullptr || has_no_content(status) || status == 206 || !wants->encodes(type)) return nullptr;
     answer_head lines(status, fields_);
     if (lines.field("Content-Encoding") || lines.field("Content-Range") ||
-        lists(lines.field("Cache-Control"), "no-transform"))
+        list_has(lines.field("Cache-Control").value_or(""), "no-transform"))
         return nullptr;
     const auto vary = lines.field("Vary");
-    if (!lists(vary, "accept-encoding") && !lists(vary, "*")) {
+    if (!list_has(vary.value_or(""), "accept-encoding") && !list_has(vary.value_or(""), "*")) {
         if (fields_.empty()) link_->worker_.take_spare(fields_);
         fields_.reserve(fields_.size() + 128);  // as much as is worth keeping for the next one
         fields_ += "Vary: Accept-Encoding\r\n";

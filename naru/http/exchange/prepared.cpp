@@ -19,15 +19,6 @@ namespace naru::http {
 
 namespace {
 
-bool lists(std::optional<std::string_view> value, std::string_view lower) noexcept {
-    bool found = false;
-    for_each_element(value.value_or(""), [&](std::string_view each) {
-        found = equals_lower(each, lower);
-        return !found;
-    });
-    return found;
-}
-
 /// `body` in that coding; empty if it does not get smaller. Throws std::bad_alloc.
 std::string encoded(coding in, int level, std::string_view body) {
     const std::unique_ptr<encoder> makes = make_encoder(in);
@@ -82,11 +73,13 @@ prepared& prepared::encode(const encode_options& how) {
     const bool stays = encoded_ != nullptr || has_no_content(status_) || status_ == 206 ||
                        !how.encodes(type) || plain.size() < std::max<std::size_t>(how.least_bytes, 1) ||
                        plain.size() > how.most_bytes_at_once || head.field("Content-Encoding") ||
-                       head.field("Content-Range") || lists(head.field("Cache-Control"), "no-transform");
+                       head.field("Content-Range") ||
+                       list_has(head.field("Cache-Control").value_or(""), "no-transform");
     if (stays) return *this;
     head.remove("Content-Type");
     head.remove("Content-Length");
-    if (const auto vary = head.field("Vary"); !lists(vary, "accept-encoding") && !lists(vary, "*"))
+    if (const auto vary = head.field("Vary");
+        !list_has(vary.value_or(""), "accept-encoding") && !list_has(vary.value_or(""), "*"))
         lines += "Vary: Accept-Encoding\r\n";
     prepared as_it_is(status_, type, plain, lines);
     // The bytes are others: a strong ETag gets weak (RFC 9110, section 8.8.1), and there are no parts of

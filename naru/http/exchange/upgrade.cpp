@@ -17,10 +17,7 @@ bool exchange::upgrade_by(std::string_view protocol, detail::upgrade_start start
     bool asked = false;
     std::size_t from = 0;
     while (const auto line = next_field(head_text(), "connection", from))
-        for_each_element(*line, [&](std::string_view each) {
-            asked |= equals_lower(each, "upgrade");
-            return true;
-        });
+        asked |= list_has(*line, "upgrade");
     if (!asked || !field("upgrade") || request.minor_version == 0 || request.has_body() ||
         !is_field("Upgrade", protocol))
         return false;

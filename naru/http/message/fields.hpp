@@ -74,4 +74,14 @@ void for_each_element(std::string_view list, Visit visit) {
     }
 }
 
+/// Whether `token`, which is in lower case, is an element of the list, in any case.
+inline bool list_has(std::string_view list, std::string_view token) noexcept {
+    bool found = false;
+    for_each_element(list, [&](std::string_view each) {
+        found = equals_lower(each, token);
+        return !found;
+    });
+    return found;
+}
+
 }  // namespace naru::http

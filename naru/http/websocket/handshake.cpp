@@ -10,6 +10,7 @@ namespace {
 
 using http::equals_lower;
 using http::for_each_element;
+using http::list_has;
 
 constexpr std::string_view identifier = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";  // RFC 6455, section 1.3
 constexpr std::string_view base64_digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -48,15 +49,6 @@ void one_block(std::array<std::uint32_t, 5>& hash, const std::byte* block) noexc
     hash[2] += c;
     hash[3] += d;
     hash[4] += e;
-}
-
-bool list_has(std::string_view list, std::string_view lower_case_token) {
-    bool found = false;
-    for_each_element(list, [&](std::string_view each) {
-        found = equals_lower(each, lower_case_token);
-        return !found;
-    });
-    return found;
 }
 
 void join(std::string& list, std::string_view value) {

@@ -77,7 +77,7 @@ question draw_question(dice& from, std::uint64_t id) {
         made.chunked = from.one_in(2);
     } else if (draw < 84) {
         made.what = kind::work;
-        made.target = "/work/" + name;
+        made.target = "/jobs/" + name;
     } else if (draw < 96) {
         const std::size_t which = from.one_in(6) ? 3 : from.below(3);
         made.what = kind::file;

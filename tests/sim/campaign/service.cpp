@@ -96,7 +96,7 @@ http::site make_site(ledger& book) {
         .get("/pieces/{id}/{count}", pieces{in})
         .post("/echo/{id}", echo{in})
         .post("/sum/{id}", sum{in})
-        .get("/work/{id}", http::blocking([](const http::request_view& of, std::stop_token) {
+        .get("/jobs/{id}", http::blocking([](const http::request_view& of, std::stop_token) {
                  return http::answer(200, "text/plain", "worked " + std::string(of.path().substr(6)));
              }))
         .mount("/files/", http::files("/srv"));
