@@ -12,8 +12,9 @@ const browser = await chromium.launch({
 const problems = [];
 const expect = (name, is, what) => { if (!is) problems.push(`${name}: ${what}`); };
 
+// Without motion: a page that still scrolls moves from under the pointer.
 async function open(name, { width = 1280, dark = false, scripts = true, url = pathToFileURL(file).href } = {}) {
-  const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme: dark ? 'dark' : 'light', javaScriptEnabled: scripts, offline: url.startsWith('file:') });
+  const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme: dark ? 'dark' : 'light', javaScriptEnabled: scripts, reducedMotion: 'reduce', offline: url.startsWith('file:') });
   const page = await context.newPage();
   page.on('console', (message) => { if (message.type() !== 'log') problems.push(`${name}: console: ${message.text()}`); });
   page.on('pageerror', (error) => problems.push(`${name}: ${error}`));
@@ -74,8 +75,7 @@ for (const [name, view] of Object.entries({ desktop: {}, dark: { dark: true }, p
   expect('keys', await figure.locator('.wide [data-series="2"]').first().isHidden(), 'the line is still there');
   await page.keyboard.press('Enter');
   expect('keys', await button.getAttribute('aria-pressed') === 'true', 'Enter does not show it again');
-  const box = await plot.boundingBox();
-  await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+  await plot.hover();
   expect('pointer', (await figure.locator('.at').textContent()).startsWith('connections: '), 'pointing shows no values');
   await figure.screenshot({ path: `${out}/report-hover.png` });
   expect('pointer', await figure.locator('.wide .place.is-read').count() === 1, 'the place that is read is not drawn');
