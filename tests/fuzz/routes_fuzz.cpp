@@ -156,7 +156,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         try {
             http::detail::handler nothing;
             if (line.front() == '>') {
-                const http::route& made = table.mount(rest_of, nothing);
+                const http::route& made = table.mount(rest_of, nothing, {});
                 std::string_view prefix = rest_of.substr(1);
                 if (prefix.ends_with('/')) prefix.remove_suffix(1);
                 all.push_back({method::get, prefix.empty() ? std::vector<std::string>() : segments_of(prefix),
