@@ -1,4 +1,8 @@
-// A chat room: chat [--listen ADDRESS:PORT] [--threads N] [--engine NAME]
+// A chat room:
+// chat [--listen ADDRESS:PORT] [--threads N] [--engine NAME] [--tls-self-signed NAME] [--status ADDRESS:PORT]
+//
+// With TLS, browsers speak HTTP/2, and the WebSockets of a page are streams of its connection (RFC 8441): the
+// handlers are the same. --status serves the server's metrics.
 //
 // GET / is the page, /chat?name=NAME the room's WebSocket, /echo one that gives each message back. The room
 // is one for all threads: each has a part of it, and a message is made into a frame once and posted to the
@@ -6,6 +10,7 @@
 #include "chat_page.hpp"
 
 #include <naru/http/http.hpp>
+#include <naru/http/server/status_site.hpp>
 #include <naru/naru.hpp>
 
 #include <algorithm>
@@ -13,6 +18,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -129,15 +135,34 @@ naru::http::site make_site(hall& whole) {
 
 struct settings {
     std::string listen = "127.0.0.1:8080";
+    std::optional<std::string> status;
+    std::shared_ptr<naru::http::tls_credentials> tls;
     naru::http::server_options server;
 };
+
+// With a certificate that nobody vouches for, made in memory.
+std::shared_ptr<naru::http::tls_credentials> make_tls([[maybe_unused]] const std::string& name) {
+#ifdef _WIN32
+    throw std::runtime_error("there is no TLS on Windows");
+#else
+    naru::tls_server_options how;
+    how.self_signed = {name};
+    how.protocols = {"h2", "http/1.1"};
+    auto made = naru::tls_context::server(how);
+    if (!made) throw std::runtime_error(made.error());
+    return std::make_shared<naru::http::tls_credentials>(std::move(*made));
+#endif
+}
+
+constexpr std::string_view usage =
+    "usage: chat [--listen ADDRESS:PORT] [--threads N] [--engine NAME] [--tls-self-signed NAME] "
+    "[--status ADDRESS:PORT]";
 
 settings settings_of(int count, char** arguments) {
     settings chosen;
     for (int each = 1; each < count; each += 2) {
         const std::string_view name = arguments[each];
-        if (each + 1 == count || (name != "--listen" && name != "--threads" && name != "--engine"))
-            throw std::runtime_error("usage: chat [--listen ADDRESS:PORT] [--threads N] [--engine NAME]");
+        if (each + 1 == count) throw std::runtime_error(std::string(usage));
         const std::string value = arguments[each + 1];
         if (name == "--listen") {
             chosen.listen = value;
@@ -145,6 +170,12 @@ settings settings_of(int count, char** arguments) {
             const auto engine = naru::engine_named(value);
             if (!engine) throw std::runtime_error("no such engine: " + value);
             chosen.server.engine = *engine;
+        } else if (name == "--status") {
+            chosen.status = value;
+        } else if (name == "--tls-self-signed") {
+            chosen.tls = make_tls(value);
+        } else if (name != "--threads") {
+            throw std::runtime_error(std::string(usage));
         } else {
             char* end = nullptr;
             const long threads = std::strtol(value.c_str(), &end, 10);
@@ -162,7 +193,15 @@ settings settings_of(int count, char** arguments) {
 int main(int argc, char** argv) try {
     const settings chosen = settings_of(argc, argv);
     hall whole;
-    naru::http::server server(make_site(whole), {{.listen = chosen.listen}}, chosen.server);
+    naru::http::server server(make_site(whole), {{.listen = chosen.listen, .tls = chosen.tls}},
+                              chosen.server);
+    std::optional<naru::http::server> status;
+    if (chosen.status) {
+        status.emplace(naru::http::status_site(server), std::vector{naru::http::endpoint{*chosen.status}},
+                       naru::http::server_options());
+        status->start();
+        std::printf("status on %s\n", status->local_address().text().c_str());
+    }
     std::printf("listening on %s\n", server.local_address().text().c_str());
     std::fflush(stdout);
     server.run();

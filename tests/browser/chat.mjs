@@ -1,7 +1,7 @@
-// node chat.mjs ADDRESS OUT: two people in the chat example, in a real browser, and its echo with compression.
+// node chat.mjs ADDRESS OUT [STATUS]: two people in the chat example, in a real browser, and its echo with compression.
 import { chromium } from 'playwright-core';
 
-const [address, out] = process.argv.slice(2);
+const [address, out, status] = process.argv.slice(2);
 const browser = await chromium.launch({
   executablePath: '/usr/bin/chromium',
   args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
@@ -10,7 +10,7 @@ const problems = [];
 const expect = (name, is, what) => { if (!is) problems.push(`${name}: ${what}`); };
 
 async function enter(name, width) {
-  const context = await browser.newContext({ viewport: { width, height: 800 } });
+  const context = await browser.newContext({ viewport: { width, height: 800 }, ignoreHTTPSErrors: true });
   const page = await context.newPage();
   // Chromium asks for an icon by itself, and the example has none.
   page.on('console', (message) => { if (message.type() !== 'log' && !/favicon/.test(message.location().url)) problems.push(`${name}: console: ${message.text()}`); });
@@ -38,14 +38,14 @@ await said(ann, 'B\u00f6b <b>: ' + 'x'.repeat(300));
 for (const [name, page] of [['ann', ann], ['bob', bob]]) {
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   expect(name, wide === 0, `${wide} pixels too wide`);
-  await page.screenshot({ path: `${out}/chat-${name}.png`, fullPage: true });
+  await page.screenshot({ path: `${out}/chat-${status ? 'http2-' : ''}${name}.png`, fullPage: true });
 }
 await bob.context().close();
 await said(ann, '* B\u00f6b <b> has gone, 1 here');
 
 // The echo: what the browser sends, compressed as it likes, comes back; then a close with a reason.
 const echoed = await ann.evaluate(async () => {
-  const socket = new WebSocket(`ws://${location.host}/echo`);
+  const socket = new WebSocket(`${location.protocol.replace('http', 'ws')}//${location.host}/echo`);
   socket.binaryType = 'arraybuffer';
   await new Promise((resolve, reject) => { socket.onopen = resolve; socket.onerror = reject; });
   const ask = (message) => new Promise((resolve) => { socket.onmessage = (event) => resolve(event.data); socket.send(message); });
@@ -62,7 +62,16 @@ expect('echo', echoed.same, 'what came back is not what was sent');
 expect('echo', echoed.extensions.startsWith('permessage-deflate'), `extensions: ${echoed.extensions}`);
 expect('echo', echoed.closed[0] === 4001 && echoed.closed[1], `closed with ${echoed.closed}`);
 
+// Over TLS each WebSocket is a stream of its page's connection: none was asked for by HTTP/1.1.
+if (status) {
+  const metrics = await (await fetch(`http://${status}/metrics`)).text();
+  const value = (name) => Number(metrics.split('\n').find((line) => line.startsWith(name + ' '))?.split(' ').pop());
+  expect('metrics', value('naru_upgrades_total') === 3, `${value('naru_upgrades_total')} upgrades, wanted 3`);
+  expect('metrics', value('naru_requests_total{protocol="HTTP/1.1"}') === 0, 'there were requests by HTTP/1.1');
+  expect('metrics', value('naru_http2_connections_total') >= 1, 'there was no HTTP/2');
+}
+
 await browser.close();
 for (const problem of problems) console.log(problem);
-console.log(`chat: ${problems.length} problems`);
+console.log(`chat${status ? ' over HTTP/2' : ''}: ${problems.length} problems`);
 process.exit(problems.length ? 1 : 0);

@@ -68,6 +68,14 @@ class http2_client {
     std::int32_t begin_post(std::string_view path, std::string body, field_texts more = {}) {
         return submit("POST", path, std::move(more), &body);
     }
+    /// An extended CONNECT (RFC 8441). What is to go through it is said by add_body.
+    std::int32_t begin_tunnel(std::string_view protocol, std::string_view path, field_texts more = {}) {
+        more.insert(more.begin(), {":protocol", std::string(protocol)});
+        std::string nothing;
+        const std::int32_t id = submit("CONNECT", path, std::move(more), &nothing);
+        keep_open(id);
+        return id;
+    }
     /// More of a body that `keep_open` says has no end yet.
     void keep_open(std::int32_t id) { bodies_[id].open = true; }
     void add_body(std::int32_t id, std::string_view more, bool last) {

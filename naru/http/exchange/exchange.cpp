@@ -121,13 +121,15 @@ std::string_view exchange::path_in_mount() const noexcept {
     return path_.substr(std::min<std::size_t>(prefix_, path_.size()));
 }
 
+bool exchange::is_http2() const noexcept { return link_->is_stream_; }
+
 connection_facts exchange::from() const noexcept {
     connection_facts facts;
     if (const auto peer = link_->worker_.loop_.peer_address(link_->socket())) facts.peer = *peer;
     facts.minor_version = head().minor_version;
     facts.client = client();
     facts.tls = link_->is_secure();
-    facts.http2 = link_->is_stream_;
+    facts.http2 = is_http2();
     return facts;
 }
 

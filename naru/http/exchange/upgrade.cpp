@@ -24,11 +24,13 @@ bool exchange::upgrade_by(std::string_view protocol, detail::upgrade_start start
     if (!may_answer()) return false;
     turn& t = *link_->turn_;
     t.then = std::make_unique<detail::upgrade_start>(std::move(start));
-    std::string text = "HTTP/1.1 101 Switching Protocols\r\nServer: naru\r\nDate: ";
-    text.append(link_->worker_.date()).append("\r\nUpgrade: ").append(protocol);
-    text.append("\r\nConnection: Upgrade\r\n").append(fields_).append("\r\n");
+    const bool by_stream = link_->is_stream_;
+    std::string text = by_stream ? "HTTP/1.1 200 OK" : "HTTP/1.1 101 Switching Protocols";
+    text.append("\r\nServer: naru\r\nDate: ").append(link_->worker_.date());
+    if (!by_stream) text.append("\r\nUpgrade: ").append(protocol).append("\r\nConnection: Upgrade");
+    text.append("\r\n").append(fields_).append("\r\n");
     answered_ = ended_ = true;
-    link_->log(101, 0);
+    link_->log(by_stream ? 200 : 101, 0);
     if (link_->output_room(text.size()) && t.filled + text.size() <= limits::output_bytes) {
         link_->append(text);
     } else {
@@ -60,6 +62,7 @@ bool exchange::upgrade(std::string_view protocol, std::move_only_function<task<>
 void connection::hand_over() noexcept {
     phase_ = phase::handing_over;
     worker_.loop_.disarm(*this);
+    if (is_stream_) return as_stream().become_tunnel();
     if (!operation::idle()) return worker_.loop_.cancel(*this);
     worker& home = worker_;
     std::string received;
@@ -73,15 +76,21 @@ void connection::hand_over() noexcept {
     upgraded_stream stream(tcp_stream(home.loop_, target), std::move(received));
     target = {};
     release_turn();
-    ++home.counts_.upgrades;
     ++home.upgrades_.running;  // the connection's end must not be the loop's
     home.destroy(*this);
+    --home.upgrades_.running;
+    home.begin_upgraded(start, stream);
+}
+
+void worker::begin_upgraded(detail::upgrade_start& start, upgraded_stream& stream) noexcept {
+    ++counts_.upgrades;
+    ++upgrades_.running;  // nor must the coroutine's, while it begins
     try {
-        start(home.upgrades_, stream);
+        start(upgrades_, stream);
     } catch (const std::bad_alloc&) {  // no frame: the stream has closed it
     }
-    --home.upgrades_.running;
-    home.stop_if_drained();
+    --upgrades_.running;
+    stop_if_drained();
 }
 
 }  // namespace naru::http

@@ -1,6 +1,7 @@
 // Where there is no nghttp2: no connection becomes a session's, and no stream is ever made.
 #include <naru/http/h2/session.hpp>
 #include <naru/http/h2/stream.hpp>
+#include <naru/http/h2/tunnel.hpp>
 #include <naru/http/server/worker.hpp>
 
 #include <utility>
@@ -16,6 +17,8 @@ bool connection::streams_ended() noexcept { return true; }
 
 namespace h2 {
 
+stream::~stream() = default;
+void stream::become_tunnel() noexcept {}
 connection& stream::link() const noexcept { std::unreachable(); }  // of which there is none
 void stream::want_input() noexcept {}
 void stream::cancel_input() noexcept {}
@@ -27,6 +30,7 @@ session::~session() = default;
 void session::on_received(std::byte*, std::int64_t) noexcept {}
 void session::on_deadline() noexcept {}
 void session::drain() noexcept {}
+bool session::end_requests() noexcept { return false; }
 void session::offer_output() noexcept {}
 void session::shed_if_stalled() noexcept {}
 std::optional<duration> session::idle_for(instant) const noexcept { return std::nullopt; }

@@ -152,7 +152,9 @@ struct callbacks {
             (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) && ends_stream(*frame);
         if (!last) return 0;
         stream* const ended = stream_of(of, frame->hd.stream_id);
-        if (ended != nullptr && !ended->has_input_ended()) owner_of(data).reset(*ended, NGHTTP2_NO_ERROR);
+        if (ended == nullptr) return 0;
+        ended->end_sent();
+        if (!ended->has_input_ended() && !ended->is_tunnel()) owner_of(data).reset(*ended, NGHTTP2_NO_ERROR);
         return 0;
     }
 
@@ -283,7 +285,7 @@ int session::begin_head(nghttp2_session* of, std::int32_t id, bool is_request) n
     (void)nghttp2_session_set_stream_user_data(of, id, current_);
     line_put_ = false;
     refused_ = 0;
-    for (std::string* each : {&method_, &path_, &authority_, &cookies_, &head_})
+    for (std::string* each : {&method_, &path_, &authority_, &protocol_, &cookies_, &head_})
         each->clear();
     return 0;
 }
@@ -303,9 +305,11 @@ void session::take_field(std::string_view name, std::string_view value) {
         if (name == ":method") method_ = value;
         if (name == ":path") path_ = value;
         if (name == ":authority") authority_ = value;
+        if (name == ":protocol") protocol_ = value;
         return;
     }
     if (!std::exchange(line_put_, true)) put_request_line();
+    if (!protocol_.empty() && name == "content-length") refused_ = 400;  // what follows has no length
     if (name == "cookie") {
         cookies_.append(cookies_.empty() ? "" : "; ").append(value);
     } else if (name == "host") {
@@ -319,10 +323,16 @@ void session::take_field(std::string_view name, std::string_view value) {
     }
 }
 
+// An extended CONNECT (RFC 8441) is put as what it stands for in HTTP/1.1, so that handlers find there what
+// they look for. No client can say so itself: these fields are malformed in HTTP/2.
 void session::put_request_line() {
+    const bool is_extended = !protocol_.empty();
     const std::string_view target = path_.empty() ? std::string_view(authority_) : std::string_view(path_);
     if (has_separator(method_) || has_separator(target) || has_separator(authority_)) refused_ = 400;
-    head_.append(method_).append(" ").append(target).append(" HTTP/1.1\r\n");
+    head_.append(is_extended ? "GET" : method_).append(" ").append(target).append(" HTTP/1.1\r\n");
+    if (!is_extended) return;
+    if (!is_token(protocol_)) refused_ = 400;
+    head_.append("upgrade: ").append(protocol_).append("\r\nconnection: upgrade\r\n");
 }
 
 void session::finish_head(bool has_body) noexcept try {
@@ -335,6 +345,7 @@ void session::finish_head(bool has_body) noexcept try {
     head_.append("\r\n");
     if (refused_ == 0 && head_.size() > limits::head_bytes) refused_ = 431;
     made->head_came(head_, has_body, refused_);
+    if (!protocol_.empty() && refused_ == 0) made->asks_for_tunnel(protocol_);
     worker_.take_spare(head_);
     call(*made);
 } catch (const std::bad_alloc&) {

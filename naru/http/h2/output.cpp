@@ -31,7 +31,7 @@ nghttp2_nv pair_of(std::string_view name, std::string_view value) noexcept {
 
 // What HTTP/1 says about its connection (RFC 9113, section 8.2.2).
 bool is_of_the_connection(std::string_view name) noexcept {
-    return name == "Connection" || name == "Transfer-Encoding" || name == "Keep-Alive";
+    return name == "Connection" || name == "Transfer-Encoding" || name == "Keep-Alive" || name == "Upgrade";
 }
 
 ssize_t read_data(nghttp2_session* of, std::int32_t id, std::uint8_t*, std::size_t length,

@@ -43,6 +43,7 @@ void session::start(std::string_view received) noexcept {
         nghttp2_settings_entry{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits::h2_streams},
         nghttp2_settings_entry{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits::h2_stream_window},
         nghttp2_settings_entry{NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits::head_bytes},
+        nghttp2_settings_entry{NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
         nghttp2_settings_entry{NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
     };
     if (nghttp2_submit_settings(http2_, NGHTTP2_FLAG_NONE, settings.data(), settings.size()) != 0)
@@ -199,6 +200,27 @@ void session::end_streams() noexcept {
         }
     }
     --busy_;  // who closes the link looks whether this was the last of it
+}
+
+bool session::end_requests() noexcept {
+    if (is_dead_) return false;
+    const auto is_tunnel = [](const list_node* each) {
+        return static_cast<const stream::place*>(each)->owner.is_tunnel();
+    };
+    bool has_tunnels = false;
+    for (const list_node* each = streams_.next_node; each != &streams_; each = each->next_node)
+        has_tunnels |= is_tunnel(each);
+    if (!has_tunnels) return false;
+    const at_work working(*this);
+    drain();
+    say_goodbye();
+    for (list_node* each = streams_.next_node; each != &streams_;) {
+        stream& one = static_cast<stream::place*>(each)->owner;
+        each = each->next_node;
+        if (!one.is_tunnel() && !one.is_finished_) one.close();
+    }
+    pump();
+    return true;
 }
 
 // All has been said. What the client may still be sending is read and dropped, so that no reset overtakes

@@ -40,6 +40,8 @@ class session {
     void drain() noexcept;
     /// Its link is closing: its streams end.
     void end_streams() noexcept;
+    /// Its requests end, but for the tunnels, behind which it ends by itself. False if there are none.
+    bool end_requests() noexcept;
     /// Nothing of it is under way any more.
     bool is_quiet() const noexcept;
     /// Goes on if it waits for a buffer and the pool has one.
@@ -157,6 +159,7 @@ class session {
     std::string method_;
     std::string path_;
     std::string authority_;
+    std::string protocol_;  // of an extended CONNECT
     std::string cookies_;
     std::string head_;
 

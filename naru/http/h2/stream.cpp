@@ -1,5 +1,6 @@
 #include <naru/http/h2/stream.hpp>
 
+#include <naru/http/h2/tunnel.hpp>
 #include <naru/http/server/worker.hpp>
 
 #include <algorithm>
@@ -24,6 +25,8 @@ unsigned status_of(std::string_view head) noexcept {  // "HTTP/1.1 200 OK\r\n"
 stream::stream(worker& of, session& in, std::int32_t id) noexcept
     : connection(of, of_a_session()), session_in_(in), id_(id) {}
 
+stream::~stream() = default;
+
 connection& stream::link() const noexcept { return session_in_.link(); }
 
 // ---------------------------------------------------------------------------------------- what has come
@@ -34,6 +37,12 @@ void stream::head_came(std::string& text, bool has_body, unsigned refused) noexc
     has_head_ = true;
     has_body_ = has_body;
     input_ended_ = !has_body;
+}
+
+void stream::asks_for_tunnel(std::string_view protocol) noexcept {
+    asks_tunnel_ = true;
+    is_websocket_ = protocol == "websocket";
+    has_body_ = false;  // what comes is not the request's
 }
 
 bool stream::body_came(std::string_view bytes) noexcept try {
@@ -49,6 +58,7 @@ void stream::attend() noexcept {
         if (is_closed_) worker_.destroy(*this);
         return;
     }
+    if (is_tunnel()) return attend_tunnel();
     if (is_closed_ && !(is_last_ && waiting_ == 0)) return close();
     if (std::exchange(has_head_, false)) {
         if (!make_turn()) return close();
@@ -101,17 +111,22 @@ void stream::give_input() noexcept {
     }
     size = std::min(size, naru::limits::buffer_bytes);
     std::memcpy(memory, unread_.data() + given_, size);
-    given_ += size;
+    take_unread(size);
+    if (unread_.empty() && input_ended_) turn_->body.end();
+    data = memory;
+    result = static_cast<std::int64_t>(size);
+    on_received();
+}
+
+// So much of what has come has been read.
+void stream::take_unread(std::size_t bytes) noexcept {
+    given_ += bytes;
     if (given_ == unread_.size()) {
         given_ = 0;
         unread_.clear();
         if (unread_.capacity() > kept_capacity) unread_.shrink_to_fit();
-        if (input_ended_) turn_->body.end();
     }
-    session_in_.consumed(*this, size);
-    data = memory;
-    result = static_cast<std::int64_t>(size);
-    on_received();
+    session_in_.consumed(*this, bytes);
 }
 
 // ---------------------------------------------------------------------------------------- what goes
@@ -119,7 +134,7 @@ void stream::give_input() noexcept {
 // Nothing of the answer comes behind what waits now.
 bool stream::is_whole() const noexcept {
     const turn& t = *turn_;
-    if (!head_sent_ || t.reading_body) return false;
+    if (!head_sent_ || t.reading_body || t.then) return false;
     if (t.calls == nullptr) return true;
     return t.calls->is_whole();
 }
@@ -165,6 +180,11 @@ void stream::carry_on(bool attending) noexcept try {
     for (std::uint32_t each = t.next_piece; each < t.piece_count; ++each)
         waiting_ += t.pieces[each].size;
     waiting_ -= piece_sent_;
+    if (!head.empty() && is_no_tunnel(status_of(head))) head = answer_no_tunnel();
+    if (is_mute_) {
+        waiting_ = 0;
+        t.next_piece = t.piece_count;
+    }
     is_last_ = is_last_ || is_whole();
     something |= is_last_ && !had_ended;
     if (!head.empty()) {
@@ -183,6 +203,14 @@ void stream::carry_on(bool attending) noexcept try {
     close();
 }
 
+// What its handler has answered is not sent.
+std::string_view stream::answer_no_tunnel() noexcept {
+    if (turn_->last_record != nullptr) turn_->last_record->status = 501;
+    is_mute_ = is_last_ = true;
+    trailers_.clear();
+    return "HTTP/1.1 501 Not Implemented\r\nServer: naru\r\nContent-Length: 0\r\n\r\n";
+}
+
 // What was copied is the client's to take, and in the books of the worker until then.
 void stream::charge_rest() noexcept {
     worker_.aside_bytes_ -= charged_;
@@ -191,6 +219,7 @@ void stream::charge_rest() noexcept {
 }
 
 body_piece stream::front() const noexcept {
+    if (is_tunnel()) return tunnel_->front();
     if (rest_sent_ < rest_.size())
         return {
             .memory = rest_.data() + rest_sent_, .file = -1, .offset = 0, .size = rest_.size() - rest_sent_};
@@ -205,8 +234,12 @@ body_piece stream::front() const noexcept {
 }
 
 void stream::take(std::uint64_t bytes, bool lent) noexcept {
-    turn& t = *turn_;
     waiting_ -= bytes;
+    if (is_tunnel()) {
+        if (lent && !lent_place_.linked()) session_in_.lend(*this);
+        return tunnel_->gone(bytes);
+    }
+    turn& t = *turn_;
     t.sent += bytes;
     if (rest_sent_ < rest_.size()) {
         rest_sent_ += bytes;
@@ -223,6 +256,7 @@ void stream::take(std::uint64_t bytes, bool lent) noexcept {
 }
 
 void stream::returned() noexcept {
+    if (is_tunnel()) return tunnel_->returned();
     if (phase_ == phase::closing) return finish_if_quiet();
     if (waiting_ == 0) session_in_.call(*this);
 }
@@ -245,6 +279,7 @@ void stream::finish() noexcept {
 void stream::abandon() noexcept {
     is_abandoned_ = true;
     if (!is_closed_ && !session_in_.is_dead()) session_in_.reset(*this, NGHTTP2_INTERNAL_ERROR);
+    if (is_tunnel()) tunnel_->break_off();
 }
 
 void stream::end() noexcept {

@@ -6,12 +6,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
 namespace naru::http::h2 {
 
 class session;
+class tunnel;
 
 /// A request and its answer as a connection carries them, with a session for a socket. The request's head is
 /// kept as HTTP/1's text, which conditions, ranges, codings and handlers read in the same way; the answer's
@@ -20,16 +22,21 @@ class session;
 class stream : public connection {
  public:
     stream(worker& of, session& in, std::int32_t id) noexcept;
+    ~stream();
 
     std::int32_t id() const noexcept { return id_; }
 
     // From nghttp2's callbacks: what has come. What follows from it is done in `attend`.
     /// The head is complete: `text` is HTTP/1's (taken by swapping), or `refused` is a status.
     void head_came(std::string& text, bool has_body, unsigned refused) noexcept;
+    /// Of that head: it asks for a tunnel of this protocol (RFC 8441), and is written as an upgrade's.
+    void asks_for_tunnel(std::string_view protocol) noexcept;
     /// False without the memory for it.
     bool body_came(std::string_view bytes) noexcept;
     void body_ended() noexcept { input_ended_ = true; }
     bool has_input_ended() const noexcept { return input_ended_; }
+    /// END_STREAM has been sent.
+    void end_sent() noexcept { end_sent_ = true; }
     /// nghttp2 knows it no more.
     void closed() noexcept { is_closed_ = true; }
     bool is_closed() const noexcept { return is_closed_; }
@@ -57,6 +64,10 @@ class stream : public connection {
     void end() noexcept;
     void take_trailers(std::string& lines) noexcept { trailers_.swap(lines); }
     bool is_lent() const noexcept { return lent_place_.linked(); }
+    // tunnel.cpp
+    void become_tunnel() noexcept;
+    /// Another protocol has its handle.
+    bool is_tunnel() const noexcept { return tunnel_ != nullptr; }
 
     /// Heap bytes that its client is charged with.
     std::size_t bytes_kept() const noexcept;
@@ -65,6 +76,7 @@ class stream : public connection {
  private:
     friend class session;
     friend class connection;
+    friend class tunnel;
 
     // A place in one of the session's lists.
     struct place : list_node {
@@ -78,6 +90,12 @@ class stream : public connection {
     void carry_on(bool attending) noexcept;
     void charge_rest() noexcept;
     void give_input() noexcept;
+    void take_unread(std::size_t bytes) noexcept;
+    void offer() noexcept;
+    void attend_tunnel() noexcept;
+    void tunnel_ended(bool by_reset) noexcept;
+    bool is_no_tunnel(unsigned status) const noexcept;
+    std::string_view answer_no_tunnel() noexcept;
     std::string_view take_interim(std::string_view text, std::string_view& last_head);
     bool is_whole() const noexcept;
 
@@ -94,6 +112,7 @@ class stream : public connection {
     std::string trailers_;          // as lines
     std::uint64_t waiting_ = 0;     // bytes of the body
     std::uint64_t piece_sent_ = 0;  // of the piece that comes next
+    std::unique_ptr<tunnel> tunnel_;
     std::int32_t id_;
     std::uint16_t refused_ = 0;
     bool has_head_ = false;  // which is to be begun with
@@ -107,6 +126,10 @@ class stream : public connection {
     bool carrying_ = false;     // the answer is told when all has gone
     bool is_last_ = false;      // nothing follows what waits
     bool is_finished_ = false;  // it has nothing more to do
+    bool asks_tunnel_ = false;
+    bool is_websocket_ = false;  // the protocol that it asks for
+    bool is_mute_ = false;       // what is answered is not sent
+    bool end_sent_ = false;
 };
 
 }  // namespace naru::http::h2

@@ -182,6 +182,8 @@ class connection : operation, timer {
         retired_ = true;
         drain();
     }
+    /// The time for what is under way is over: closes, behind what has been upgraded.
+    void close_requests() noexcept;
     /// Now, whatever is under way: stop, join, release.
     void close() noexcept;
 

@@ -302,7 +302,7 @@ void connection::close() noexcept {
 void connection::finish_if_quiet() noexcept {
     if (!operation::idle()) return;
     if (is_multiplexed_ && !streams_ended()) return;
-    if (is_stream_ && as_stream().is_lent()) return;
+    if (is_stream_ && (as_stream().is_lent() || as_stream().is_tunnel())) return;
     if (has_turn_) {
         if (!turn_->sending.idle() || !turn_->sending_file.idle()) return;
         if (call* const calls = turn_->calls) {  // its handler's end comes back to here

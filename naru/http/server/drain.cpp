@@ -14,7 +14,7 @@ worker::drain_timer::drain_timer(worker& of) noexcept
           if (late.ending_) return late.loop_.stop();
           late.ends_all_ = true;
           late.root_.scope().stop();
-          late.connections_.for_each([](connection& each) { each.close(); });
+          late.connections_.for_each([](connection& each) { each.close_requests(); });
           late.end_proxy_headers();
           late.stop_if_drained();
       }),
@@ -175,6 +175,11 @@ void worker::stop_if_drained() noexcept {
     for (const auto& each : sites_)
         each->cancel_queued();
     loop_.arm(drain_deadline_, saturating_add(clock::now(), limits::disk_hangs_after));
+}
+
+// What goes through its tunnels has been told to stop, and says so to its peers.
+void connection::close_requests() noexcept {
+    if (phase_ != phase::multiplexed || !session_->end_requests()) close();
 }
 
 void connection::drain() noexcept {

@@ -276,6 +276,8 @@ class worker {
     void measure_handshakes(server_metrics& into) const noexcept;  // tls.cpp
 
     void stop_if_drained() noexcept;
+    // exchange/upgrade.cpp
+    void begin_upgraded(detail::upgrade_start& start, upgraded_stream& stream) noexcept;
     std::int64_t unix_seconds() noexcept;
     std::string_view date() noexcept;
 

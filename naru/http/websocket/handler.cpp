@@ -4,6 +4,7 @@ namespace naru::http::detail {
 
 std::optional<naru::websocket::agreement> accept_websocket(exchange& x, const websocket_options& with) {
     naru::websocket::handshake_fields fields;
+    fields.by_stream = x.is_http2();
     for (const auto& each : x.fields())
         fields.add(each.name, each.value);
     auto accepted = naru::websocket::accept_request(x.method() == method::get, true, fields, with);

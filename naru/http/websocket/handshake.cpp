@@ -138,17 +138,17 @@ std::expected<acceptance, refusal> accept_request(bool get, bool http_1_1, const
     if (!http_1_1) return no(refuse(400, "a WebSocket's handshake needs HTTP/1.1"));
     if (!list_has(fields.connection, "upgrade")) return no(refuse(400, "Connection does not say Upgrade"));
     if (fields.version != "13") {
-        refusal why = refuse(426, "only version 13 of WebSocket is spoken here");
+        refusal why = refuse(fields.by_stream ? 400 : 426, "only version 13 of WebSocket is spoken here");
         why.fields.push_back({"Sec-WebSocket-Version", "13"});
         return no(std::move(why));
     }
-    if (!is_key(fields.key)) return no(refuse(400, "Sec-WebSocket-Key is not 16 bytes in base64"));
+    if (!fields.by_stream && !is_key(fields.key)) return no(refuse(400, "Sec-WebSocket-Key is not 16 bytes in base64"));
     if (!with.origins.empty() && !fields.origin.empty() &&
         std::find(with.origins.begin(), with.origins.end(), fields.origin) == with.origins.end())
         return no(refuse(403, "this origin may not connect here"));
 
     acceptance yes;
-    yes.fields.push_back({"Sec-WebSocket-Accept", accept_value(fields.key)});
+    if (!fields.by_stream) yes.fields.push_back({"Sec-WebSocket-Accept", accept_value(fields.key)});
     yes.protocol = choose_protocol(fields.protocols, with);
     if (!yes.protocol.empty()) yes.fields.push_back({"Sec-WebSocket-Protocol", yes.protocol});
     std::string answer;

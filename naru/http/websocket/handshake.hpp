@@ -33,6 +33,7 @@ struct handshake_fields {
     std::string extensions;
     std::string accept;  ///< Sec-WebSocket-Accept
     std::string origin;
+    bool by_stream = false;  ///< of HTTP/2: there is neither key nor accept (RFC 8441, section 5)
 
     /// Takes any field of a head, in any spelling of its name; others than these are passed over.
     void add(std::string_view name, std::string_view value);
