@@ -8,8 +8,7 @@
 
 namespace naru {
 
-iocp_backend::attempt iocp_backend::try_accept(std::uint32_t slot, record& of,
-                                               std::int64_t& result) noexcept {
+attempt iocp_backend::try_accept(std::uint32_t slot, record& of, std::int64_t& result) noexcept {
     try {
         if (!of.accepts) of.accepts = std::make_unique<accepted_sockets>();
         of.accepts->waiting.reserve(limits::accepts_posted);

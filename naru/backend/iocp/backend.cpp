@@ -91,18 +91,10 @@ void iocp_backend::start(operation& op, operation_queue& done) noexcept {
         complete(op, result, done);
         return;
     }
-    op.state = operation_state::pending;
-    op.backend_bits = 0;
-    if (found == nullptr || found->closer != nullptr) {
-        complete(op, outcome::from_errno(EBADF), done);
-        return;
-    }
+    const bool is_open = found != nullptr && found->closer == nullptr;
+    if (is_refused(op, is_open ? &found->kind : nullptr, done)) return;
     if (closes) {
         close(op.target.slot, *found, op, done);
-        return;
-    }
-    if (const std::int64_t refusal = refusal_of(op, found->kind); refusal < 0) {
-        complete(op, refusal, done);
         return;
     }
     const direction way = direction_of(op.kind);
@@ -131,8 +123,7 @@ void iocp_backend::advance(std::uint32_t slot, direction way, operation_queue& d
     }
 }
 
-iocp_backend::attempt iocp_backend::try_now(std::uint32_t slot, record& of, operation& op,
-                                            std::int64_t& result) noexcept {
+attempt iocp_backend::try_now(std::uint32_t slot, record& of, operation& op, std::int64_t& result) noexcept {
     switch (op.kind) {
         case operation_kind::accept:
             return try_accept(slot, of, result);
@@ -193,8 +184,8 @@ iocp_stream_request* iocp_backend::lend(iocp_request::kind what, std::uint32_t s
 
 // What follows from how a request began; one that is complete or has failed is given back. `finished` with a
 // result of 0 or more: complete at once.
-iocp_backend::attempt iocp_backend::began(iocp_started start, iocp_stream_request& request, record& of,
-                                          std::int64_t& result) noexcept {
+attempt iocp_backend::began(iocp_started start, iocp_stream_request& request, record& of,
+                            std::int64_t& result) noexcept {
     if (start.how == iocp_start::pending) return attempt::blocked;
     result = start.how == iocp_start::failed ? start.error : static_cast<std::int64_t>(request.bytes());
     (of.reading == &request ? of.reading : of.writing) = nullptr;
@@ -222,9 +213,8 @@ void iocp_backend::cancel(operation& op, operation_queue& done) noexcept {
         return;
     }
     // A wait has no operation's memory: it stays, for whoever is next.
-    if (!found->waiting(way).remove(op)) return;
-    complete(op, outcome::canceled, done);
-    if (was_first) advance(op.target.slot, way, done);
+    const std::uint32_t slot = op.target.slot;
+    if (found->cancel_waiting(op, done)) advance(slot, way, done);
 }
 
 void iocp_backend::wait(instant until, operation_queue& done) noexcept {

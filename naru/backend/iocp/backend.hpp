@@ -8,6 +8,7 @@
 //  - datagrams wait by the same means, for the same reason.
 #pragma once
 
+#include <naru/backend/attempt.hpp>
 #include <naru/backend/iocp/port.hpp>
 #include <naru/core/limits.hpp>
 #include <naru/core/object_pool.hpp>
@@ -39,9 +40,6 @@ class iocp_backend final : public backend {
     void wake() noexcept override;
 
  private:
-    /// `blocked`: a request is with the kernel, or something else will come round. `paused`: again next tick.
-    enum class attempt : std::uint8_t { finished, blocked, paused };
-
     // A listener's connections that nobody has asked for yet.
     struct accepted_sockets {
         std::vector<int> waiting;  // oldest first
@@ -51,7 +49,7 @@ class iocp_backend final : public backend {
 
     // What is known of a handle. Each direction has one request with the kernel at most: for the operation at
     // the head of its queue, or left over from one that was cancelled and good for the next.
-    struct record {
+    struct record : waiting_operations {
         std::uint32_t generation = 0;
         std::uint32_t next_free = 0;
         int descriptor = -1;
@@ -67,13 +65,8 @@ class iocp_backend final : public backend {
         operation* closer = nullptr;  // a close or release that waits for the outstanding requests
         iocp_stream_request* reading = nullptr;
         iocp_stream_request* writing = nullptr;
-        intrusive_chain<operation> reads;
-        intrusive_chain<operation> writes;
         std::unique_ptr<accepted_sockets> accepts;
 
-        intrusive_chain<operation>& waiting(direction way) noexcept {
-            return way == direction::read ? reads : writes;
-        }
         iocp_stream_request*& request(direction way) noexcept {
             return way == direction::read ? reading : writing;
         }

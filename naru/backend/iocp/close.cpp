@@ -22,8 +22,7 @@ void iocp_backend::close(std::uint32_t slot, record& of, operation& op, operatio
 void iocp_backend::cancel_all(record& of, operation_queue& done) noexcept {
     for (const direction way : {direction::read, direction::write}) {
         if (lends_memory(of.request(way))) continue;
-        while (operation* waiting = of.waiting(way).pop())
-            complete(*waiting, outcome::canceled, done);
+        end_all(of.waiting(way), outcome::canceled, done);
     }
     if (of.outstanding > 0) CancelIoEx(windows::handle_of(of.descriptor), nullptr);
 }

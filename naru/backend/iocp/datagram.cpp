@@ -8,8 +8,8 @@
 
 namespace naru {
 
-iocp_backend::attempt iocp_backend::try_receive_from(std::uint32_t slot, record& of, operation& op,
-                                                     std::int64_t& result) noexcept {
+attempt iocp_backend::try_receive_from(std::uint32_t slot, record& of, operation& op,
+                                       std::int64_t& result) noexcept {
     if (of.read_ready) {
         result = receive_datagram(of.descriptor, static_cast<receive_from_operation&>(op));
         if (result != system_calls::would_block) return attempt::finished;
@@ -21,8 +21,8 @@ iocp_backend::attempt iocp_backend::try_receive_from(std::uint32_t slot, record&
     return attempt::paused;  // something came meanwhile: others' turn first
 }
 
-iocp_backend::attempt iocp_backend::try_send_to(std::uint32_t slot, record& of, operation& op,
-                                                std::int64_t& result) noexcept {
+attempt iocp_backend::try_send_to(std::uint32_t slot, record& of, operation& op,
+                                  std::int64_t& result) noexcept {
     if (!of.write_ready) return wait_writable(slot, of, result);
     result = send_datagram(of.descriptor, static_cast<const send_to_operation&>(op));
     return result == system_calls::would_block ? wait_writable(slot, of, result) : attempt::finished;

@@ -10,8 +10,7 @@
 
 namespace naru {
 
-iocp_backend::attempt iocp_backend::try_recv(std::uint32_t slot, record& of, operation& op,
-                                             std::int64_t& result) noexcept {
+attempt iocp_backend::try_recv(std::uint32_t slot, record& of, operation& op, std::int64_t& result) noexcept {
     of.starved = false;
     if (of.kind == descriptor_kind::socket) return wait_for_connection(of, op, result);
     if (of.read_error != 0) {
@@ -30,10 +29,8 @@ iocp_backend::attempt iocp_backend::try_recv(std::uint32_t slot, record& of, ope
 }
 
 // A read waits for the connect beside it. Where there is none, it may still be submitted in this tick.
-iocp_backend::attempt iocp_backend::wait_for_connection(const record& of, operation& op,
-                                                        std::int64_t& result) noexcept {
-    const operation* const first = of.writes.front();
-    if (first != nullptr && first->kind == operation_kind::connect) {
+attempt iocp_backend::wait_for_connection(const record& of, operation& op, std::int64_t& result) noexcept {
+    if (is_connecting(of.writes)) {
         op.backend_bits = 0;
         return attempt::blocked;
     }
@@ -43,36 +40,21 @@ iocp_backend::attempt iocp_backend::wait_for_connection(const record& of, operat
 }
 
 // Something is there, most likely.
-iocp_backend::attempt iocp_backend::recv_ready(std::uint32_t slot, record& of, operation& op,
-                                               std::int64_t& result) noexcept {
-    mutable_bytes into;
-    if (op.kind == operation_kind::recv) {
-        std::byte* leased = buffers_.acquire();
-        if (leased == nullptr) {
-            of.starved = true;
-            push_or_end(starved_, slot);
-            return attempt::blocked;
-        }
-        into = mutable_bytes(leased, limits::buffer_bytes);
+attempt iocp_backend::recv_ready(std::uint32_t slot, record& of, operation& op,
+                                 std::int64_t& result) noexcept {
+    const receive_call call = receive_once(of.descriptor, of.kind, op, buffers_);
+    if (call.starved) {
+        of.starved = true;
+        push_or_end(starved_, slot);
+        return attempt::blocked;
     }
-    mutable_slice one(into);
-    const bool lent = op.kind == operation_kind::recv_into;
-    const std::span<mutable_slice> pieces = lent ? pieces_of(op, one) : std::span(&one, 1);
-    result = system_calls::recv(of.descriptor, pieces);
-    if (op.kind == operation_kind::recv) {
-        if (result > 0) {
-            op.data = into.data();
-        } else {
-            buffers_.release(into.data());
-        }
-    }
-    const bool is_short = result < 0 || static_cast<std::uint64_t>(result) < total_size(pieces);
-    if (is_short) of.read_ready = result == outcome::end_of_stream;  // an end stays readable
+    result = call.result;
+    if (call.is_short) of.read_ready = result == outcome::end_of_stream;  // an end stays readable
     return result == system_calls::would_block ? attempt::paused : attempt::finished;
 }
 
-iocp_backend::attempt iocp_backend::try_readable(std::uint32_t slot, record& of, operation& op,
-                                                 std::int64_t& result) noexcept {
+attempt iocp_backend::try_readable(std::uint32_t slot, record& of, operation& op,
+                                   std::int64_t& result) noexcept {
     if (of.kind == descriptor_kind::socket) return wait_for_connection(of, op, result);
     if (of.read_error != 0) return attempt::finished;  // a read will tell
     const attempt waited = wait_readable(slot, of, result);
@@ -83,8 +65,7 @@ iocp_backend::attempt iocp_backend::try_readable(std::uint32_t slot, record& of,
 // Connections: a WSARecv of no bytes, which completes when there are some, at the end of the stream, or when
 // the connection has failed. Of other sockets it would take a datagram, and a listener has nothing to
 // receive.
-iocp_backend::attempt iocp_backend::wait_readable(std::uint32_t slot, record& of,
-                                                  std::int64_t& result) noexcept {
+attempt iocp_backend::wait_readable(std::uint32_t slot, record& of, std::int64_t& result) noexcept {
     result = associate(of);
     if (result < 0) return attempt::finished;
     iocp_stream_request* const request = lend(iocp_request::kind::wait_readable, slot, of, result);
@@ -109,8 +90,8 @@ void iocp_backend::on_readable(const iocp_request& request, record& of, operatio
     complete(*first, 0, done);
 }
 
-iocp_backend::attempt iocp_backend::begin_receive(std::uint32_t slot, record& of, operation& op,
-                                                  std::int64_t& result) noexcept {
+attempt iocp_backend::begin_receive(std::uint32_t slot, record& of, operation& op,
+                                    std::int64_t& result) noexcept {
     result = associate(of);
     if (result < 0) return attempt::finished;
     iocp_stream_request* const request = lend(iocp_request::kind::receive, slot, of, result);
@@ -137,8 +118,7 @@ void iocp_backend::on_read(const iocp_request& request, record& of, operation_qu
     complete(*op, result, done);
 }
 
-iocp_backend::attempt iocp_backend::try_file(std::uint32_t slot, record& of, operation& op,
-                                             std::int64_t& result) noexcept {
+attempt iocp_backend::try_file(std::uint32_t slot, record& of, operation& op, std::int64_t& result) noexcept {
     if (op.kind == operation_kind::open_file) {
         const auto& open = static_cast<const open_file_operation&>(op);
         result = windows::open_file(open.directory, open.path, open.open_flags, open.mode,

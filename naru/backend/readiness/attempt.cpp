@@ -23,8 +23,8 @@ constexpr duration longest_pause = first_pause * (1 << (limits::connect_pauses -
 
 }  // namespace
 
-readiness_backend::attempt readiness_backend::try_now(std::uint32_t slot, record& of, operation& op,
-                                                      std::int64_t& result) noexcept {
+attempt readiness_backend::try_now(std::uint32_t slot, record& of, operation& op,
+                                   std::int64_t& result) noexcept {
     switch (op.kind) {
         case operation_kind::accept:
             return of.read_ready ? try_accept(of, result) : attempt::blocked;
@@ -79,13 +79,13 @@ readiness_backend::attempt readiness_backend::try_now(std::uint32_t slot, record
 }
 
 // The rest is the next tick's.
-readiness_backend::attempt readiness_backend::pause(std::uint32_t slot, record& of) noexcept {
+attempt readiness_backend::pause(std::uint32_t slot, record& of) noexcept {
     if (!of.paused) paused_.push_back(slot);
     of.paused = true;
     return attempt::paused;
 }
 
-readiness_backend::attempt readiness_backend::try_accept(record& of, std::int64_t& result) noexcept {
+attempt readiness_backend::try_accept(record& of, std::int64_t& result) noexcept {
     result = system_calls::accept(of.descriptor);
     if (result == system_calls::would_block) {
         of.read_ready = false;
@@ -103,35 +103,15 @@ readiness_backend::attempt readiness_backend::try_accept(record& of, std::int64_
     return attempt::finished;
 }
 
-readiness_backend::attempt readiness_backend::try_recv(record& of, operation& op,
-                                                       std::int64_t& result) noexcept {
-    mutable_bytes into;
-    of.starved = false;
-    if (op.kind == operation_kind::recv) {
-        std::byte* leased = buffers_.acquire();
-        if (leased == nullptr) {
-            of.starved = true;
-            return attempt::blocked;
-        }
-        into = mutable_bytes(leased, limits::buffer_bytes);
-    }
-    mutable_slice one(into);
-    const bool lent = op.kind == operation_kind::recv_into;
-    const std::span<mutable_slice> pieces = lent ? pieces_of(op, one) : std::span(&one, 1);
-    result = of.kind == descriptor_kind::pipe ? system_calls::read(of.descriptor, pieces)
-                                              : system_calls::recv(of.descriptor, pieces);
+attempt readiness_backend::try_recv(record& of, operation& op, std::int64_t& result) noexcept {
+    const receive_call call = receive_once(of.descriptor, of.kind, op, buffers_);
+    of.starved = call.starved;
+    if (call.starved) return attempt::blocked;
+    result = call.result;
     if (of.guessed) {
         of.guessed = false;
         guess_score_ = result == system_calls::would_block ? std::max(guess_score_ - 1, 0)
                                                            : std::min(guess_score_ + 1, score_max);
-    }
-    const bool is_short = result < 0 || static_cast<std::uint64_t>(result) < total_size(pieces);
-    if (op.kind == operation_kind::recv) {
-        if (result > 0) {
-            op.data = into.data();
-        } else {
-            buffers_.release(into.data());
-        }
     }
     if (result == system_calls::would_block) {
         of.read_ready = of.urgent = false;
@@ -141,7 +121,7 @@ readiness_backend::attempt readiness_backend::try_recv(record& of, operation& op
         result = end_of(of.failed && !of.ended);
         of.ended = of.ended || !of.failed;
     }
-    if (result > 0 && is_short && !of.hangup && !of.urgent && counts_tell(of)) of.read_ready = false;
+    if (result > 0 && call.is_short && !of.hangup && !of.urgent && counts_tell(of)) of.read_ready = false;
     return attempt::finished;
 }
 
@@ -156,79 +136,45 @@ bool readiness_backend::counts_tell(record& of) noexcept {
     return of.is_tcp;
 }
 
-readiness_backend::attempt readiness_backend::try_send(record& of, operation& op,
-                                                       std::int64_t& result) noexcept {
+attempt readiness_backend::try_send(record& of, operation& op, std::int64_t& result) noexcept {
     while (true) {
-        std::span<slice> left(op.slices, op.count);
-        while (left.size() > 1 && left.front().size == 0)
-            left = left.subspan(1);
-        const std::uint64_t wanted = total_size(left);
-        const std::uint64_t asked = std::min<std::uint64_t>(wanted, limits::bytes_per_call);
-        const bool more = (op.flags & operation_flags::more) != 0;
-        result = wanted == 0                        ? 0
-                 : of.kind == descriptor_kind::pipe ? system_calls::write(of.descriptor, left)
-                                                    : system_calls::send(of.descriptor, left, more);
-        if (result == system_calls::would_block) {
-            of.write_ready = false;
-            return attempt::blocked;
-        }
-        if (result < 0) return attempt::finished;
-        const auto sent = static_cast<std::uint64_t>(result);
-        op.progress += sent;
-        naru::advance(left, sent);
-        if (sent > limits::buffer_bytes) bytes_left_ -= std::min(bytes_left_, sent);
-        if (sent == wanted || (op.flags & operation_flags::some) != 0) {
-            result = static_cast<std::int64_t>(op.progress);
-            return attempt::finished;
-        }
-        // The send buffer is full: the next call would say so.
-        if (sent < asked && left.size() <= limits::slices_per_send && counts_tell(of)) {
+        const send_call call = send_once(of.descriptor, of.kind, op);
+        result = call.result;
+        if (call.sent > limits::buffer_bytes) bytes_left_ -= std::min(bytes_left_, call.sent);
+        if (call.ended) return attempt::finished;
+        // The send buffer is full, or the next call would say so.
+        if (result == system_calls::would_block || (call.is_short && counts_tell(of))) {
             of.write_ready = false;
             return attempt::blocked;
         }
     }
 }
 
-readiness_backend::attempt readiness_backend::try_send_file(record& of, operation& op,
-                                                            std::int64_t& result) noexcept {
+attempt readiness_backend::try_send_file(record& of, operation& op, std::int64_t& result) noexcept {
     auto& transfer = static_cast<send_file_operation&>(op);
-    std::uint64_t turn = bytes_left_ > 0 ? limits::send_file_turn : 0;
-    while (transfer.remaining > 0) {
-        if (turn == 0) return attempt::paused;
-        const std::uint64_t wanted = std::min(transfer.remaining, turn);
-        // sendfile(2) waits on a descriptor in blocking mode, and has no flag against it.
-        const auto send = of.blocking ? system_calls::send_file_by_copy : system_calls::send_file;
-        result = send(of.descriptor, transfer.file, transfer.offset, wanted);
-        if (result == system_calls::would_block) {
-            of.write_ready = false;
-            return attempt::blocked;
-        }
-        if (result < 0) return attempt::finished;
-        const auto sent = static_cast<std::uint64_t>(result);
-        transfer.advance(sent);
-        turn -= sent;
-        bytes_left_ -= std::min(bytes_left_, sent);
-    }
-    result = static_cast<std::int64_t>(transfer.progress);
-    return attempt::finished;
+    const std::uint64_t before = transfer.progress;
+    // sendfile(2) waits on a descriptor in blocking mode, and has no flag against it.
+    const attempt outcome =
+        send_file_turn(of.descriptor, transfer, bytes_left_ > 0 ? limits::send_file_turn : 0, result,
+                       of.blocking ? system_calls::send_file_by_copy : system_calls::send_file);
+    bytes_left_ -= std::min(bytes_left_, transfer.progress - before);
+    if (outcome == attempt::blocked) of.write_ready = false;
+    return outcome;
 }
 
-readiness_backend::attempt readiness_backend::try_receive_from(record& of, operation& op,
-                                                               std::int64_t& result) noexcept {
+attempt readiness_backend::try_receive_from(record& of, operation& op, std::int64_t& result) noexcept {
     result = receive_datagram(of.descriptor, static_cast<receive_from_operation&>(op));
     of.read_ready = result != system_calls::would_block;
     return of.read_ready ? attempt::finished : attempt::blocked;
 }
 
-readiness_backend::attempt readiness_backend::try_send_to(record& of, operation& op,
-                                                          std::int64_t& result) noexcept {
+attempt readiness_backend::try_send_to(record& of, operation& op, std::int64_t& result) noexcept {
     result = send_datagram(of.descriptor, static_cast<const send_to_operation&>(op));
     of.write_ready = result != system_calls::would_block;
     return of.write_ready ? attempt::finished : attempt::blocked;
 }
 
-readiness_backend::attempt readiness_backend::try_connect(record& of, operation& op,
-                                                          std::int64_t& result) noexcept {
+attempt readiness_backend::try_connect(record& of, operation& op, std::int64_t& result) noexcept {
     if (op.backend_bits == knocking) return attempt::blocked;
     if (op.backend_bits == 0) {
         result = system_calls::connect(of.descriptor, op.address, op.count);
@@ -252,10 +198,7 @@ readiness_backend::attempt readiness_backend::try_connect(record& of, operation&
         if (!of.write_ready) return attempt::blocked;
         result = system_calls::socket_error(of.descriptor);
     }
-    if (result == 0 && system_calls::is_connected_to_itself(of.descriptor, op.address, op.count)) {
-        system_calls::disconnect(of.descriptor);
-        result = outcome::from_errno(ECONNREFUSED);
-    }
+    if (result == 0) result = refuse_itself(of.descriptor, op);
     if (result == 0) {
         of.kind = descriptor_kind::stream;
         of.failed = false;  // as one before it had
@@ -265,13 +208,8 @@ readiness_backend::attempt readiness_backend::try_connect(record& of, operation&
     return attempt::finished;
 }
 
-bool readiness_backend::is_connecting(const record& of) noexcept {
-    const operation* const first = of.writes.front();
-    return first != nullptr && first->kind == operation_kind::connect;
-}
-
 bool readiness_backend::is_knocking(const record& of) noexcept {
-    return is_connecting(of) && of.writes.front()->backend_bits == knocking;
+    return is_connecting(of.writes) && of.writes.front()->backend_bits == knocking;
 }
 
 // Connects whose listener's queue was full (AF_UNIX): no poller reports room in it.

@@ -122,19 +122,10 @@ void readiness_backend::start(operation& op, operation_queue& done) noexcept {
         complete(op, outcome::canceled, done);
         return;
     }
-    op.state = operation_state::pending;
-    op.backend_bits = 0;
     record* found = records_.find(op.target);
-    if (found == nullptr) {
-        complete(op, outcome::from_errno(EBADF), done);
-        return;
-    }
+    if (is_refused(op, found != nullptr ? &found->kind : nullptr, done)) return;
     if (closes) {
         close(op.target.slot, *found, op, done);
-        return;
-    }
-    if (const std::int64_t refusal = refusal_of(op, found->kind); refusal < 0) {
-        complete(op, refusal, done);
         return;
     }
     const direction way = direction_of(op.kind);
@@ -180,15 +171,12 @@ void readiness_backend::advance(std::uint32_t slot, direction way, operation_que
 void readiness_backend::cancel(operation& op, operation_queue& done) noexcept {
     record* found = records_.find(op.target);
     NARU_ASSERT(found != nullptr);  // a handle is not released before its operations have ended
-    const direction way = direction_of(op.kind);
-    const bool was_first = found->waiting(way).front() == &op;
-    if (!found->waiting(way).remove(op)) return;
-    complete(op, outcome::canceled, done);
-    if (was_first) advance(op.target.slot, way, done);
+    const std::uint32_t slot = op.target.slot;
+    if (found->cancel_waiting(op, done)) advance(slot, direction_of(op.kind), done);
 }
 
 void readiness_backend::close(std::uint32_t slot, record& of, operation& op, operation_queue& done) noexcept {
-    end_all(of, outcome::canceled, done);
+    end_both(of, outcome::canceled, done);
     const int descriptor = of.descriptor;
     // Closing the last descriptor of a file takes it out of an epoll set by itself; only a level-triggered
     // report could go on for ever if it is not the last (a child forked without exec).
@@ -204,12 +192,6 @@ void readiness_backend::close(std::uint32_t slot, record& of, operation& op, ope
     records_.release(slot);
     if (op.kind == operation_kind::close && descriptor >= 0) system_calls::close(descriptor);
     complete(op, op.kind == operation_kind::close ? 0 : descriptor, done);
-}
-
-void readiness_backend::end_all(intrusive_chain<operation>& waiting, std::int64_t result,
-                                operation_queue& done) noexcept {
-    while (operation* op = waiting.pop())
-        complete(*op, result, done);
 }
 
 void readiness_backend::mark_changed(std::uint32_t slot, record& of) noexcept {
@@ -229,18 +211,18 @@ void readiness_backend::apply_changes(operation_queue& done) noexcept {
         record& of = records_.at(slot);
         of.listed = false;
         if (of.descriptor < 0) continue;
-        const bool unconnected = of.kind == descriptor_kind::socket && !is_connecting(of);
+        const bool unconnected = of.kind == descriptor_kind::socket && !is_connecting(of.writes);
         if (unconnected) end_all(of.reads, outcome::from_errno(ENOTCONN), done);
         const std::error_code error = apply_interest(slot, of);
-        if (error) end_all(of, outcome::from(error), done);
+        if (error) end_both(of, outcome::from(error), done);
     }
     scratch_.clear();
 }
 
 // The descriptor cannot be watched: nothing that waits for it will ever have its turn.
-void readiness_backend::end_all(record& of, std::int64_t result, operation_queue& done) noexcept {
-    for (const direction way : {direction::read, direction::write})
-        end_all(of.waiting(way), result, done);
+void readiness_backend::end_both(record& of, std::int64_t result, operation_queue& done) noexcept {
+    end_all(of.reads, result, done);
+    end_all(of.writes, result, done);
 }
 
 std::error_code readiness_backend::apply_interest(std::uint32_t slot, record& of) noexcept {
@@ -330,7 +312,7 @@ void readiness_backend::handle_report(const readiness& report, operation_queue& 
         of.armed = interest::none;
         mark_changed(slot, of);
     }
-    if (report.gone) end_all(of, outcome::from_errno(EBADF), done);
+    if (report.gone) end_both(of, outcome::from_errno(EBADF), done);
     // A datagram socket has no end: what is reported as one is an error that the next call takes away.
     if (report.hangup && of.kind != descriptor_kind::datagram) of.hangup = true;
     if (report.urgent) of.urgent = true;
@@ -339,7 +321,7 @@ void readiness_backend::handle_report(const readiness& report, operation_queue& 
     const bool writes = report.writable && !of.paused;  // its next turn is the next tick's
     // The system tells a socket's error once, to the first call that asks: why a connect has failed must not
     // go to a read that waits for it.
-    const bool connects = is_connecting(of);
+    const bool connects = is_connecting(of.writes);
     if (writes && connects) advance(slot, direction::write, done);
     if (report.readable && !of.starved) advance(slot, direction::read, done);
     if (writes && !connects) advance(slot, direction::write, done);

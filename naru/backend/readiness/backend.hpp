@@ -2,6 +2,7 @@
 // operation until the poller reports; try again.
 #pragma once
 
+#include <naru/backend/attempt.hpp>
 #include <naru/backend/readiness/poller.hpp>
 #include <naru/core/limits.hpp>
 #include <naru/core/slot_table.hpp>
@@ -40,15 +41,13 @@ class readiness_backend final : public backend {
     std::size_t most_connections(std::size_t descriptors) const noexcept override;
 
  private:
-    enum class attempt : std::uint8_t { finished, blocked, paused };
-
     // What is known of a handle, in 32 bytes. A ready bit says that a call is worth trying: it is set by a
     // report and cleared by EAGAIN, or on TCP by a short read unless a hang-up was seen (then the end is
     // still to be read) or urgent data (then the read may have stopped at its mark, with more behind it). So
     // a request costs no call that only says EAGAIN. Of all others only EAGAIN says that there is no more: a
     // read of a UNIX-domain socket also ends where the sender changes or descriptors were passed, one of a
     // SEQPACKET socket at the end of a packet, and a datagram does not tell what is behind it.
-    struct record {
+    struct record : waiting_operations {
         std::uint32_t generation = 0;
         std::uint32_t next_free = 0;
         int descriptor = -1;
@@ -70,12 +69,6 @@ class readiness_backend final : public backend {
         bool is_tcp : 1 = false;
         bool failed : 1 = false;  // the connection has, and somebody was told
         bool ended : 1 = false;   // a read was told the end of the stream
-        intrusive_chain<operation> reads;
-        intrusive_chain<operation> writes;
-
-        intrusive_chain<operation>& waiting(direction way) noexcept {
-            return way == direction::read ? reads : writes;
-        }
     };
 
     static_assert(sizeof(record) == 32);
@@ -87,7 +80,7 @@ class readiness_backend final : public backend {
     result<handle> name_descriptor(int descriptor, descriptor_kind kind) noexcept;
     void reserve_lists();
     static bool counts_tell(record& of) noexcept;
-    void end_all(record& of, std::int64_t result, operation_queue& done) noexcept;
+    static void end_both(record& of, std::int64_t result, operation_queue& done) noexcept;
     void start(operation& op, operation_queue& done) noexcept;
     static void end(record& of, operation& op, std::int64_t result, operation_queue& done) noexcept;
     attempt try_now(std::uint32_t slot, record& of, operation& op, std::int64_t& result) noexcept;
@@ -103,13 +96,10 @@ class readiness_backend final : public backend {
     static bool can_read(const record& of) noexcept {
         return of.read_ready && of.kind != descriptor_kind::socket;
     }
-    static bool is_connecting(const record& of) noexcept;
     static bool is_knocking(const record& of) noexcept;
     void knock_again(operation_queue& done) noexcept;
     void advance(std::uint32_t slot, direction way, operation_queue& done) noexcept;
     void close(std::uint32_t slot, record& of, operation& op, operation_queue& done) noexcept;
-    static void end_all(intrusive_chain<operation>& waiting, std::int64_t result,
-                        operation_queue& done) noexcept;
     void mark_changed(std::uint32_t slot, record& of) noexcept;
     void apply_changes(operation_queue& done) noexcept;
     std::error_code apply_interest(std::uint32_t slot, record& of) noexcept;

@@ -2,20 +2,26 @@
 // multishot accept and receive; what arrives before somebody asks is kept, in order and within a limit, so
 // the operations above keep their one-to-one contract without a submission each.
 //
-// uring_backend.cpp   the ring's life, submission, the wait, and which completion goes where
-// uring_read.cpp      accept and receive: arming, what is kept ahead, waiting for buffers
-// uring_write.cpp     send, send_file
-// uring_connect.cpp   connect, and what reads meanwhile
-// uring_datagram.cpp  receive_from, send_to
-// uring_close.cpp     cancel, close
-// uring_direct.cpp    descriptors that live in the ring instead of the process
-// uring_file.cpp      open_file, read_file
-// uring_chain.cpp     operations linked by the kernel
+// The files follow an operation's way:
+// backend.cpp    the ring's life: what it is made of, what is attached to it, what wakes it
+// submit.cpp     the way in: operations, entries, and room for them
+// read.cpp       receives: arming, what is kept ahead, waiting for buffers
+// accept.cpp     what an armed accept brings
+// write.cpp      send, send_file
+// connect.cpp    connect, and what reads meanwhile
+// datagram.cpp   receive_from, send_to
+// file.cpp       open_file, read_file, write_file, sync_file
+// chain.cpp      operations linked by the kernel
+// complete.cpp   the way out: the wait, and which completion goes where
+// close.cpp      cancel, close, release
+// direct.cpp     descriptors that live in the ring instead of the process
+// states.hpp     what a handle and an operation can be doing, and what may follow
 #pragma once
 
 #include <naru/backend/uring/buffers.hpp>
 #include <naru/backend/uring/options.hpp>
 #include <naru/backend/uring/ring.hpp>
+#include <naru/backend/uring/states.hpp>
 #include <naru/core/limits.hpp>
 #include <naru/core/slot_table.hpp>
 #include <naru/loop/backend.hpp>
@@ -45,7 +51,7 @@ class uring_backend final : public backend {
     int descriptor(handle of) noexcept override;
     bool waits_for_buffer(handle of) noexcept override {
         const record* found = records_.find(of);
-        return found != nullptr && found->starved;
+        return found != nullptr && found->starved();
     }
     borrowed_descriptor borrow(handle of) noexcept override;
     void submit(operation_queue& batch, operation_queue& done) noexcept override;
@@ -78,47 +84,24 @@ class uring_backend final : public backend {
         chain_cancel = 5
     };
 
-    // What operation::backend_bits says of an operation that is here.
-    static constexpr std::uint8_t waiting = 0;
-    static constexpr std::uint8_t in_kernel = 1;  // its completion will come from the kernel
-    static constexpr std::uint8_t chained = 2;    // and it was submitted linked to others
-    static constexpr std::uint8_t owed = 3;       // only notifications are still to come
-    // Above these two bits: notifications that zero-copy sends of the operation still owe, and whether what
-    // is in the kernel is a poll after which it tries again.
-    static constexpr std::uint8_t state_mask = 3;
-    static constexpr std::uint8_t one_notice = 4;
-    static constexpr std::uint8_t most_notices = 30 * one_notice;
-    static constexpr std::uint8_t polls = 128;
-    // Of a connect: how often it has found the listener's queue full.
-    static constexpr std::uint8_t one_pause = 4;
-    // Of a read: it was submitted on a socket that nobody was connecting (see put_unconnected).
-    static constexpr std::uint8_t unconnected = 4;
+    using life = uring::life;
+    using standing = uring::standing;
+    using shape = uring::shape;
+    using pace = uring::pace;
+    using linked_send = uring::linked_send;
+    using place = uring::place;
 
     static constexpr std::uint32_t none = ~0u;
 
-    struct record {
+    struct record : uring::handle_states {
+        descriptor_kind kind = descriptor_kind::other;
+        bool direct : 1 = false;    // lives in the ring's table
+        bool blocking : 1 = false;  // in blocking mode, which is not ours to change
+        bool failed : 1 = false;    // the connection has, and somebody was told
         std::uint32_t generation = 0;
         std::uint32_t next_free = 0;  // while taken: the next accepted handle kept for the same listener
         int descriptor = -1;          // or, if direct, its index in the ring's table
         std::int32_t ended = 0;       // outcome of all further reads once it is negative
-        descriptor_kind kind = descriptor_kind::other;
-        bool armed : 1 = false;         // a multishot (or one-shot) accept or receive is in the kernel
-        bool armed_direct : 1 = false;  // and what it accepts are direct descriptors
-        bool fresh : 1 = false;         // just accepted: nothing has been received yet
-        bool stopping : 1 = false;      // and has been asked to end
-        bool starved : 1 = false;       // waits for buffers
-        bool polled : 1 = false;    // what is armed, or will be, is a poll: the kernel did not wait (EAGAIN)
-        bool closing : 1 = false;   // the close operation is at the front of reads
-        bool direct : 1 = false;    // lives in the ring's table
-        bool blocking : 1 = false;  // in blocking mode, which is not ours to change
-        bool copies : 1 = false;    // zero-copy was refused: this kind of socket has none
-        bool copies_first : 1 = false;  // and for the first of writes alone, for want of memory
-        bool zero_copy : 1 = false;     // the send in the kernel is one
-        bool send_begun : 1 = false;    // the turn of a linked send has come
-        bool bulk : 1 = false;          // its last receive filled a whole buffer: the next is a bundle
-        bool armed_bundle : 1 = false;  // what is armed is one
-        bool failed : 1 = false;        // the connection has, and somebody was told
-        bool close_last : 1 = false;  // an operation in the kernel has yet to look its file up, or to open it
         std::uint16_t in_kernel = 0;  // one-shot operations submitted
         std::uint16_t kept = 0;
         intrusive_chain<operation> reads;  // in order; the first may be in the kernel (lent memory, readable)
@@ -126,7 +109,7 @@ class uring_backend final : public backend {
         std::uint32_t kept_first = none;  // buffers received, or handles accepted, that nobody asked for yet
         std::uint32_t kept_last = none;
     };
-    static_assert(sizeof(record) <= 48);
+    static_assert(sizeof(record) <= 48, "an idle connection's part");
 
     struct received {  // of the pool buffer with the same index
         std::uint32_t next = none;
@@ -147,27 +130,32 @@ class uring_backend final : public backend {
         return record_word(tag::armed, slot, of);
     }
 
-    // uring_backend.cpp
+    // backend.cpp
     void open_ring();
     void do_without(const std::string& what);
     void start_ring() noexcept;
+    void arm_wake() noexcept;
+    result<handle> name_descriptor(int descriptor, descriptor_kind kind, bool direct) noexcept;
+
+    // submit.cpp
     int enter(bool events, bool wait, instant until) noexcept;
     io_uring_sqe& entry() noexcept;
     void make_room() noexcept;
     void set_aside_completions() noexcept;
-    io_uring_sqe& entry_for(operation& op, record& of, std::uint8_t opcode) noexcept;
+    io_uring_sqe& entry_for(operation& op, record& of, std::uint8_t opcode,
+                            place as = place::in_kernel) noexcept;
     void put_poll(operation& op, record& of) noexcept;
     int command(const io_uring_sqe& prepared) noexcept;
-    void arm_wake() noexcept;
     void start(operation& op, operation_queue& done) noexcept;
+
+    // complete.cpp
     void handle_completion(const io_uring_cqe& completion, operation_queue& done) noexcept;
     void on_operation(operation& op, const io_uring_cqe& completion, operation_queue& done) noexcept;
     static void left_kernel(record& of) noexcept;
     void finish(std::uint32_t slot, record& of, operation& op, std::int64_t result,
                 operation_queue& done) noexcept;
-    result<handle> name_descriptor(int descriptor, descriptor_kind kind, bool direct) noexcept;
 
-    // uring_read.cpp
+    // read.cpp
     void serve_reads(std::uint32_t slot, record& of, operation_queue& done) noexcept;
     bool serve_read(std::uint32_t slot, record& of, operation& op, std::int64_t& result) noexcept;
     void take_kept(record& of, operation& op, std::int64_t& result) noexcept;
@@ -179,14 +167,18 @@ class uring_backend final : public backend {
     void watch_pool() noexcept;
     void on_armed(std::uint32_t slot, record& of, const io_uring_cqe& completion,
                   operation_queue& done) noexcept;
-    void on_accepted(std::uint32_t slot, record& of, int outcome) noexcept;
-    bool accept_now(std::uint32_t slot, record& of) noexcept;
+    bool on_received_into(std::uint32_t slot, record& of, operation& op, std::int64_t& result,
+                          operation_queue& done) noexcept;
     void on_received(std::uint32_t slot, record& of, const io_uring_cqe& completion) noexcept;
     void keep_buffer(record& of, std::uint32_t index, std::uint32_t size) noexcept;
     void starve(std::uint32_t slot, record& of) noexcept;
     void resume_starved(operation_queue& done) noexcept;
 
-    // uring_write.cpp
+    // accept.cpp
+    void on_accepted(std::uint32_t slot, record& of, int outcome) noexcept;
+    bool accept_now(std::uint32_t slot, record& of) noexcept;
+
+    // write.cpp
     void start_write(record& of, operation_queue& done) noexcept;
     bool put_write(record& of, operation& op, std::int64_t& result) noexcept;
     bool put_send(record& of, operation& op) noexcept;
@@ -198,28 +190,27 @@ class uring_backend final : public backend {
     void end_send_file(send_file_operation& op) noexcept;
     void resume_paused(operation_queue& done) noexcept;
 
-    // uring_connect.cpp
+    // connect.cpp
     void put_connect(record& of, operation& op) noexcept;
     bool on_connect(record& of, operation& op, std::int64_t& result) noexcept;
-    static bool is_connecting(const record& of) noexcept;
     void put_unconnected(record& of, operation& op) noexcept;
     void on_unconnected(std::uint32_t slot, record& of, operation& op, operation_queue& done) noexcept;
 
-    // uring_datagram.cpp
+    // datagram.cpp
     void put_receive_from(record& of, receive_from_operation& op) noexcept;
     void put_send_to(record& of, send_to_operation& op) noexcept;
     bool on_datagram(record& of, operation& op, std::int64_t& result) noexcept;
 
-    // uring_close.cpp
+    // close.cpp
     io_uring_sqe& put_cancel(const operation& op) noexcept;
     io_uring_sqe& put_cancel_all(const record& of) noexcept;
     void await_armed(std::uint32_t slot, record& of, operation& op) noexcept;
     void begin_close(std::uint32_t slot, record& of, operation& op, operation_queue& done) noexcept;
-    void put_close(record& of, operation& op) noexcept;
+    void put_close(record& of, operation& op, place as = place::in_kernel) noexcept;
     bool hand_over_kept(record& of, received_ahead& to) noexcept;
     void finish_close_if_quiet(std::uint32_t slot, record& of, operation_queue& done) noexcept;
 
-    // uring_direct.cpp
+    // direct.cpp
     void open_table();
     bool may_go_direct() const noexcept { return options_.direct_descriptors != uring_options::direct::off; }
     int install(int place) noexcept;
@@ -229,12 +220,12 @@ class uring_backend final : public backend {
     int register_direct(int descriptor) noexcept;
     void close_direct(int index) noexcept;
 
-    // uring_file.cpp
+    // file.cpp
     void start_file(record& of, operation& op, operation_queue& done) noexcept;
     void prepare_file(io_uring_sqe& submission, const record& of, const operation& op) noexcept;
     bool on_file(record& of, operation& op, std::int64_t& result) noexcept;
 
-    // uring_chain.cpp
+    // chain.cpp
     bool start_chain(operation& first) noexcept;
     bool can_link(const operation& op, bool first) noexcept;
     void put_chain_cancel(std::uint32_t slot, const record& of) noexcept;

@@ -14,7 +14,7 @@ namespace naru {
 // A chain that the kernel cannot take is the loop's (see loop::submit): one after the other, same results.
 bool uring_backend::can_link(const operation& op, bool first) noexcept {
     record* of = records_.find(op.target);
-    if (of == nullptr || of->closing || op.state == operation_state::canceling) return false;
+    if (of == nullptr || of->closing() || op.state == operation_state::canceling) return false;
     switch (op.kind) {
         case operation_kind::open_file:
             // The kernel reads the path when it takes the entry, which must not be before its turn.
@@ -55,27 +55,27 @@ bool uring_backend::start_chain(operation& first) noexcept {
     for (operation* each = &first; each != nullptr; each = each->link) {
         record& of = records_.at(each->target.slot);
         each->state = operation_state::pending;
+        uring::begin(*each);
         switch (each->kind) {
             case operation_kind::send: {
                 of.writes.push(*each);
-                io_uring_sqe& submission = entry_for(*each, of, IORING_OP_SEND);
+                io_uring_sqe& submission = entry_for(*each, of, IORING_OP_SEND, place::chained);
                 submission.addr = reinterpret_cast<std::uint64_t>(each->slices->data);
                 submission.len = static_cast<std::uint32_t>(each->slices->size);
                 submission.msg_flags = MSG_NOSIGNAL | MSG_WAITALL;  // all of it, or the chain ends
                 if ((each->flags & operation_flags::more) != 0) submission.msg_flags |= MSG_MORE;
-                of.send_begun = each == &first;
+                of.to(each == &first ? linked_send::begun : linked_send::waits);
                 break;
             }
             case operation_kind::close:
-                put_close(of, *each);
+                put_close(of, *each, place::chained);
                 break;
             default:
-                prepare_file(entry_for(*each, of, 0), of, *each);
+                prepare_file(entry_for(*each, of, 0, place::chained), of, *each);
                 break;
         }
         if (each->link != nullptr) ring_.last_entry().flags |= IOSQE_IO_LINK;
-        each->backend_bits = chained;
-        of.close_last = true;
+        of.to(life::late);
     }
     return true;
 }
@@ -83,19 +83,20 @@ bool uring_backend::start_chain(operation& first) noexcept {
 // A linked send that has not had its turn is nowhere to be found. When its turn comes it is asked to end
 // again, until it is found or has ended.
 void uring_backend::put_chain_cancel(std::uint32_t slot, const record& of) noexcept {
-    io_uring_sqe& submission = of.closing ? put_cancel_all(of) : put_cancel(*of.writes.front());
+    io_uring_sqe& submission = of.closing() ? put_cancel_all(of) : put_cancel(*of.writes.front());
     submission.flags = 0;  // what became of it is wanted
     submission.user_data = record_word(tag::chain_cancel, slot, of);
 }
 
 void uring_backend::on_chain_cancel(handle of, int outcome) noexcept {
     const record* found = records_.find(of);
-    if (found == nullptr || !found->close_last || !found->send_begun) return;
-    if (outcome >= 0 && !found->closing) return;
+    if (found == nullptr || found->linked_send() != linked_send::begun) return;
+    if (found->life() != life::late && found->life() != life::draining) return;
+    if (outcome >= 0 && !found->closing()) return;
     const operation* front = found->writes.front();
-    const bool waits = found->closing ? found->in_kernel > 0
-                                      : front != nullptr && front->backend_bits == chained &&
-                                            front->state == operation_state::canceling;
+    const bool waits = found->closing() ? found->in_kernel > 0
+                                        : front != nullptr && uring::place_of(*front) == place::chained &&
+                                              front->state == operation_state::canceling;
     if (waits) put_chain_cancel(of.slot, *found);
 }
 
@@ -103,17 +104,18 @@ void uring_backend::on_chain_cancel(handle of, int outcome) noexcept {
 void uring_backend::on_chained(operation& op, int outcome, operation_queue& done) noexcept {
     const std::uint32_t slot = op.target.slot;
     record& of = records_.at(slot);
-    op.backend_bits = waiting;
+    uring::to(op, place::waiting);
     left_kernel(of);
     if (const operation* following = std::exchange(op.link, nullptr);
         following != nullptr && following->kind == operation_kind::send && outcome >= 0) {
         record& to = records_.at(following->target.slot);
-        to.send_begun = true;
-        if (to.closing || following->state == operation_state::canceling)
+        to.to(linked_send::begun);
+        if (to.closing() || following->state == operation_state::canceling)
             put_chain_cancel(following->target.slot, to);
     }
     switch (op.kind) {
         case operation_kind::send: {
+            of.to(linked_send::none);
             std::int64_t result = outcome;
             if (outcome > 0) {
                 op.progress = static_cast<std::uint64_t>(outcome);
@@ -121,7 +123,7 @@ void uring_backend::on_chained(operation& op, int outcome, operation_queue& done
                 naru::advance(std::span(op.slices, 1), static_cast<std::size_t>(outcome));
                 // The rest could not be sent. What the reason was came to nobody.
                 if (!whole) {
-                    const bool asked = op.state == operation_state::canceling || of.closing;
+                    const bool asked = op.state == operation_state::canceling || of.closing();
                     result = asked ? outcome::canceled : outcome::from_errno(ECONNRESET);
                 }
             }
@@ -129,10 +131,9 @@ void uring_backend::on_chained(operation& op, int outcome, operation_queue& done
             return;
         }
         case operation_kind::close:
-            if (outcome >= 0 &&
-                !of.closing) {  // the handle ends with it, and with whatever else is under way on it
-                of.closing = true;
-                of.close_last = false;
+            // The handle ends with it, and with whatever else is under way on it.
+            if (outcome >= 0 && !of.closing()) {
+                of.to(life::finishing);
                 of.reads.push(op);
                 finish_close_if_quiet(slot, of, done);
                 return;
@@ -145,7 +146,7 @@ void uring_backend::on_chained(operation& op, int outcome, operation_queue& done
         }
     }
     complete(op, outcome, done);
-    if (of.closing) finish_close_if_quiet(slot, of, done);
+    if (of.closing()) finish_close_if_quiet(slot, of, done);
 }
 
 }  // namespace naru

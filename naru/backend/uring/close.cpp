@@ -34,17 +34,17 @@ void uring_backend::cancel(operation& op, operation_queue& done) noexcept {
     record* of = records_.find(op.target);
     NARU_ASSERT(of != nullptr);
     if (op.kind == operation_kind::close || op.kind == operation_kind::release) return;
-    if (op.backend_bits == chained && op.kind == operation_kind::send) {
+    if (uring::place_of(op) == place::chained && op.kind == operation_kind::send) {
         put_chain_cancel(op.target.slot, *of);
         return;
     }
-    if (op.backend_bits != waiting) {
+    if (uring::place_of(op) != place::waiting) {
         put_cancel(op);
         return;
     }
     if (direction_of(op.kind) == direction::read) {
         if (!of->reads.remove(op)) return;
-        if (op.kind == operation_kind::accept && of->armed && of->reads.empty()) {
+        if (op.kind == operation_kind::accept && of->armed() && of->reads.empty()) {
             await_armed(op.target.slot, *of, op);
             return;
         }
@@ -63,28 +63,28 @@ void uring_backend::cancel(operation& op, operation_queue& done) noexcept {
 // who still was.
 void uring_backend::await_armed(std::uint32_t slot, record& of, operation& op) noexcept {
     of.reads.push(op);
-    if (!of.stopping) disarm(slot, of);
+    if (!of.stopping()) disarm(slot, of);
 }
 
 // Stop, cancel, join, release: closing a descriptor that has a receive in the kernel would send no FIN
 // (axboe/liburing#932), and its late completion would find the next owner of the number.
 void uring_backend::begin_close(std::uint32_t slot, record& of, operation& op,
                                 operation_queue& done) noexcept {
-    of.closing = true;
+    bool late = of.life() == life::late;
     // Each by its name: to find what is on a descriptor the kernel looks at all that waits in the ring, with
     // 20,000 connections 0.7 ms for each close. Where the file is looked up later, that is the only way.
     intrusive_chain<operation> accepts;
     for (intrusive_chain<operation>* way : {&of.reads, &of.writes}) {
         while (operation* each = way->pop()) {
-            if (each->kind == operation_kind::accept && of.armed) {  // it may still get a connection
+            if (each->kind == operation_kind::accept && of.armed()) {  // it may still get a connection
                 each->state = operation_state::canceling;
                 accepts.push(*each);
                 continue;
             }
-            if (each->backend_bits != waiting) {
+            if (uring::place_of(*each) != place::waiting) {
                 each->state = operation_state::canceling;  // its completion finds it by address
-                const bool ends_by_itself = (each->backend_bits & state_mask) == owed;
-                if (!of.close_last && !ends_by_itself) put_cancel(*each);
+                const bool ends_by_itself = uring::place_of(*each) == place::owed;
+                if (!late && !ends_by_itself) put_cancel(*each);
                 continue;
             }
             if (each->kind == operation_kind::send_file)
@@ -92,11 +92,12 @@ void uring_backend::begin_close(std::uint32_t slot, record& of, operation& op,
             complete(*each, outcome::canceled, done);
         }
     }
-    if (!accepts.empty()) of.close_last = true;  // the listener is to be asked once more
+    if (!accepts.empty()) late = true;  // the listener is to be asked once more
     of.reads = accepts;
     of.reads.push(op);
-    if (!of.close_last || of.in_kernel == 0) {
-        if (of.armed && !of.stopping) disarm(slot, of);
+    of.to(late ? life::draining : life::finishing);
+    if (!late || of.in_kernel == 0) {
+        if (of.armed() && !of.stopping()) disarm(slot, of);
     } else if (of.kind == descriptor_kind::stream) {
         put_chain_cancel(slot, of);
     } else {
@@ -106,15 +107,15 @@ void uring_backend::begin_close(std::uint32_t slot, record& of, operation& op,
     // slot stays taken until then, so the number may be given out again before. Not so where an operation
     // looks its file up, or opens it, when its turn comes: that close waits.
     const bool closes = op.kind == operation_kind::close && of.descriptor >= 0;
-    if (closes && !of.close_last) {
+    if (closes && !late) {
         put_close(of, op);
     } else {
         finish_close_if_quiet(slot, of, done);
     }
 }
 
-void uring_backend::put_close(record& of, operation& op) noexcept {
-    io_uring_sqe& submission = entry_for(op, of, IORING_OP_CLOSE);
+void uring_backend::put_close(record& of, operation& op, place as) noexcept {
+    io_uring_sqe& submission = entry_for(op, of, IORING_OP_CLOSE, as);
     if (!of.direct) return;
     submission.flags = 0;
     submission.fd = 0;
@@ -161,7 +162,7 @@ bool uring_backend::hand_over_kept(record& of, received_ahead& to) noexcept try 
 
 // Something on a closing handle has ended: if it was the last, so does the close.
 void uring_backend::finish_close_if_quiet(std::uint32_t slot, record& of, operation_queue& done) noexcept {
-    if (of.in_kernel != 0 || of.armed) return;
+    if (of.in_kernel != 0 || of.armed()) return;
     while (of.reads.front()->kind == operation_kind::accept) {
         operation& accept = *of.reads.pop();
         std::int64_t result = outcome::canceled;
@@ -169,14 +170,15 @@ void uring_backend::finish_close_if_quiet(std::uint32_t slot, record& of, operat
         complete(accept, result, done);
     }
     operation& op = *of.reads.front();
-    if (of.close_last && op.kind == operation_kind::close && of.descriptor >= 0) {
-        of.close_last = false;
+    if (of.life() == life::draining && op.kind == operation_kind::close && of.descriptor >= 0) {
+        of.to(life::finishing);
         put_close(of, op);
         return;
     }
     of.reads.pop();
     if (op.kind == operation_kind::release && op.ahead != nullptr && !hand_over_kept(of, *op.ahead)) {
-        of.closing = of.close_last = false;  // refused: the handle is as it was
+        of.to(life::open);                        // refused: the handle is as it was
+        if (of.starved()) of.to(standing::none);  // the list of those has let it go
         complete(op, outcome::from_errno(ENOMEM), done);
         return;
     }

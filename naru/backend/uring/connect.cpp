@@ -1,4 +1,5 @@
 // Connecting, and what reads on a socket that is not connected yet.
+#include <naru/backend/attempt.hpp>
 #include <naru/backend/uring/backend.hpp>
 #include <naru/core/limits.hpp>
 #include <naru/os/system_calls.hpp>
@@ -42,7 +43,7 @@ bool uring_backend::on_connect(record& of, operation& op, std::int64_t& result) 
     const bool begun = result == -EINPROGRESS;
     // The end of one that was refused before, which some kernels tell the next: the socket is free from here
     // on.
-    const bool old = result == -ECONNABORTED && op.backend_bits == waiting;
+    const bool old = result == -ECONNABORTED && uring::counted_of(op) == 0;
     if (!waited && !full && !begun && !old) {
         if (result == 0) result = refuse_itself(of, op);
         if (result == 0) {
@@ -55,13 +56,13 @@ bool uring_backend::on_connect(record& of, operation& op, std::int64_t& result) 
         result = outcome::canceled;
         return true;
     }
-    if (old) op.backend_bits += one_pause;
+    if (old) op.backend_bits += uring::one_counted;
     if (waited || old) {
         put_connect(of, op);
     } else if (full) {
-        const std::size_t tried = op.backend_bits / one_pause;
+        const std::size_t tried = uring::counted_of(op);
         const auto& pause = pauses[std::min(tried, pauses.size() - 1)];
-        if (tried < pauses.size()) op.backend_bits += one_pause;
+        if (tried < pauses.size()) op.backend_bits += uring::one_counted;
         io_uring_sqe& submission = entry_for(op, of, IORING_OP_TIMEOUT);
         submission.fd = -1;
         submission.flags = 0;
@@ -78,15 +79,9 @@ bool uring_backend::on_connect(record& of, operation& op, std::int64_t& result) 
 std::int64_t uring_backend::refuse_itself(const record& of, const operation& op) noexcept {
     const int socket = of.direct ? install(of.descriptor) : of.descriptor;
     if (socket < 0) return 0;
-    const bool itself = system_calls::is_connected_to_itself(socket, op.address, op.count);
-    if (itself) system_calls::disconnect(socket);
+    const std::int64_t result = naru::refuse_itself(socket, op);
     if (of.direct) system_calls::close(socket);
-    return itself ? outcome::from_errno(ECONNREFUSED) : 0;
-}
-
-bool uring_backend::is_connecting(const record& of) noexcept {
-    const operation* const first = of.writes.front();
-    return first != nullptr && first->kind == operation_kind::connect;
+    return result;
 }
 
 // A read beside a connect stays here: in the kernel it could take the error that is the connect's. One that
@@ -94,17 +89,16 @@ bool uring_backend::is_connecting(const record& of) noexcept {
 // of one that has failed. So what is submitted in its place does nothing, and comes back when all of them
 // have been.
 void uring_backend::put_unconnected(record& of, operation& op) noexcept {
-    op.backend_bits = unconnected;
-    io_uring_sqe& submission = entry_for(op, of, IORING_OP_NOP);
+    io_uring_sqe& submission = entry_for(op, of, IORING_OP_NOP, place::unconnected);
     submission.fd = -1;
     submission.flags = 0;
 }
 
 void uring_backend::on_unconnected(std::uint32_t slot, record& of, operation& op,
                                    operation_queue& done) noexcept {
-    if (of.closing || op.state == operation_state::canceling) {
+    if (of.closing() || op.state == operation_state::canceling) {
         finish(slot, of, op, outcome::canceled, done);
-    } else if (of.kind == descriptor_kind::socket && !is_connecting(of)) {
+    } else if (of.kind == descriptor_kind::socket && !is_connecting(of.writes)) {
         finish(slot, of, op, outcome::from_errno(ENOTCONN), done);
     } else {
         serve_reads(slot, of, done);

@@ -85,7 +85,7 @@ void uring_backend::leave_place(descriptor_kind kind, int place) noexcept {
 
 borrowed_descriptor uring_backend::borrow(handle of) noexcept {
     const record* found = records_.find(of);
-    if (found == nullptr || found->closing) return {};
+    if (found == nullptr || found->closing()) return {};
     if (!found->direct) return borrowed_descriptor(found->descriptor);
     return borrowed_descriptor(install(found->descriptor), system_calls::close);
 }

@@ -23,7 +23,7 @@ void uring_backend::start_file(record& of, operation& op, operation_queue& done)
         complete(op, outcome::from_errno(EBADF), done);
         return;
     }
-    of.close_last = true;
+    of.to(life::late);
     prepare_file(entry_for(op, of, 0), of, op);
 }
 
@@ -73,7 +73,7 @@ bool uring_backend::on_file(record& of, operation& op, std::int64_t& result) noe
     if (op.kind == operation_kind::write_file && result >= 0) {
         op.progress += static_cast<std::uint64_t>(result);
         const bool goes_on =
-            op.progress < op.count && result > 0 && !of.closing && op.state != operation_state::canceling;
+            op.progress < op.count && result > 0 && !of.closing() && op.state != operation_state::canceling;
         if (goes_on) {
             prepare_file(entry_for(op, of, 0), of, op);
             return true;

@@ -1,5 +1,6 @@
 // Reading: accepts and receives are armed once and report many times. What comes before it is asked for is
 // kept, up to a limit; past it the kernel is told to stop, and the peer feels it.
+#include <naru/backend/attempt.hpp>
 #include <naru/backend/connection_failure.hpp>
 #include <naru/backend/uring/backend.hpp>
 #include <naru/core/check.hpp>
@@ -18,7 +19,7 @@ namespace naru {
 // Serves waiting reads, in order, from what has been kept; then sees to it that more comes.
 void uring_backend::serve_reads(std::uint32_t slot, record& of, operation_queue& done) noexcept {
     while (operation* op = of.reads.front()) {
-        if (op->backend_bits == in_kernel) return;
+        if (uring::place_of(*op) != place::waiting) return;
         std::int64_t result = 0;
         if (!serve_read(slot, of, *op, result)) return;
         of.reads.pop();
@@ -29,7 +30,7 @@ void uring_backend::serve_reads(std::uint32_t slot, record& of, operation_queue&
 // True if the operation has ended here.
 bool uring_backend::serve_read(std::uint32_t slot, record& of, operation& op, std::int64_t& result) noexcept {
     if (of.kind == descriptor_kind::socket) {
-        if (!is_connecting(of)) put_unconnected(of, op);
+        if (!is_connecting(of.writes)) put_unconnected(of, op);
         return false;
     }
     if (of.kept > 0) {
@@ -45,15 +46,15 @@ bool uring_backend::serve_read(std::uint32_t slot, record& of, operation& op, st
     }
     if (op.state == operation_state::canceling) {  // an accept that has waited for the end of what was armed
         result = outcome::canceled;
-        return !of.armed;
+        return !of.armed();
     }
-    if (op.kind == operation_kind::readable && of.armed) {
+    if (op.kind == operation_kind::readable && of.armed()) {
         // Whoever asks for readiness reads by himself: nothing may be received ahead of him any more.
-        if (!of.stopping) disarm(slot, of);
+        if (!of.stopping()) disarm(slot, of);
     } else if (op.kind == operation_kind::readable) {
         io_uring_sqe& submission = entry_for(op, of, IORING_OP_POLL_ADD);
         submission.poll32_events = POLLIN | POLLRDHUP;
-    } else if (op.kind == operation_kind::recv_into && !of.armed &&
+    } else if (op.kind == operation_kind::recv_into && !of.armed() &&
                (op.flags & operation_flags::scatter) == 0) {  // which is served from a buffer
         const bool pipe = of.kind == descriptor_kind::pipe;
         io_uring_sqe& submission = entry_for(op, of, pipe ? IORING_OP_READ : IORING_OP_RECV);
@@ -62,31 +63,31 @@ bool uring_backend::serve_read(std::uint32_t slot, record& of, operation& op, st
         submission.len = static_cast<std::uint32_t>(std::min<std::size_t>(op.count, limits::bytes_per_call));
     } else if (op.kind == operation_kind::receive_from) {
         put_receive_from(of, static_cast<receive_from_operation&>(op));
-    } else if (of.kind == descriptor_kind::listener && !of.armed && direct_now_ && table_is_full()) {
+    } else if (of.kind == descriptor_kind::listener && !of.armed() && direct_now_ && table_is_full()) {
         // Not left to the kernel: it would accept, find no place, and drop the connection.
         result = outcome::from(errc::direct_descriptor_limit);
         return true;
-    } else if (!of.armed && !of.starved) {
+    } else if (!of.armed() && !of.starved()) {
         arm(slot, of);
     }
     return false;
 }
 
 void uring_backend::arm(std::uint32_t slot, record& of) noexcept {
-    of.armed = true;
-    of.stopping = false;
+    const bool poll = of.standing() == standing::poll_due;
+    of.to(poll ? standing::polling : standing::active);
     io_uring_sqe& submission = entry();
     submission.fd = of.descriptor;
     if (of.direct) submission.flags = IOSQE_FIXED_FILE;
     submission.user_data = armed_word(slot, of);
-    if (of.polled) {
+    if (poll) {
         submission.opcode = IORING_OP_POLL_ADD;
         submission.poll32_events = POLLIN | POLLRDHUP;
         return;
     }
     if (of.kind == descriptor_kind::listener) {
         submission.opcode = IORING_OP_ACCEPT;
-        of.armed_direct = direct_now_;
+        of.take_shape(direct_now_ ? shape::direct : shape::plain);
         if (direct_now_) {
             submission.file_index = IORING_FILE_INDEX_ALLOC;
             submission.accept_flags = SOCK_NONBLOCK;
@@ -109,30 +110,32 @@ void uring_backend::arm(std::uint32_t slot, record& of) noexcept {
     }
     submission.opcode = IORING_OP_RECV;
     const unsigned ahead = receives_ahead();
-    of.armed_bundle = options_.bundles && (of.bulk || options_.bundles_from_the_start) && ahead > 1;
-    if (of.armed_bundle) {
+    const bool bundle =
+        options_.bundles && (of.pace() == pace::bulk || options_.bundles_from_the_start) && ahead > 1;
+    of.take_shape(bundle ? shape::bundle : shape::plain);
+    if (bundle) {
         // Once only and with a length: a multishot bundle takes as many buffers as the socket has bytes for,
         // and a few peers whose owners do not read would empty the pool.
         submission.ioprio = uring_abi::receive_bundle;
         submission.len = ahead * limits::buffer_bytes;
-    } else if (options_.multishot_recv && !of.fresh && ahead > 0) {
+    } else if (options_.multishot_recv && of.pace() != pace::first && ahead > 0) {
         // The first receive of a connection is for its first data only: one that ends after a single answer
         // then has nothing armed that would have to be cancelled.
         submission.ioprio = IORING_RECV_MULTISHOT;
     }
-    of.fresh = false;
+    if (of.pace() == pace::first) of.to(pace::small);
 }
 
 // Descriptors are non-blocking here as everywhere, so that who reads by itself after `readable` is told
 // EAGAIN and not held up; a receive or accept of the ring waits all the same (io_uring/net.c, since 5.19:
 // only what a worker thread of the kernel has to do is refused with EAGAIN). Then a poll waits in its place.
 void uring_backend::wait_by_poll(std::uint32_t slot, record& of) noexcept {
-    of.polled = true;
+    of.to(standing::poll_due);
     arm(slot, of);
 }
 
 void uring_backend::disarm(std::uint32_t slot, record& of) noexcept {
-    of.stopping = true;
+    of.to(of.polls() ? standing::stopping_poll : standing::stopping);
     io_uring_sqe& submission = entry();
     submission.opcode = IORING_OP_ASYNC_CANCEL;
     submission.flags = IOSQE_CQE_SKIP_SUCCESS;
@@ -145,75 +148,49 @@ void uring_backend::disarm(std::uint32_t slot, record& of) noexcept {
 void uring_backend::on_armed(std::uint32_t slot, record& of, const io_uring_cqe& completion,
                              operation_queue& done) noexcept {
     const bool accepts = of.kind == descriptor_kind::listener;
-    if ((completion.flags & IORING_CQE_F_MORE) == 0) of.armed = of.stopping = false;
-    if (of.polled) {
-        of.polled = false;  // worth a try now
+    const bool polled = of.polls();
+    if ((completion.flags & IORING_CQE_F_MORE) == 0) of.to(standing::none);
+    if (polled) {
+        // Worth a try now.
     } else if (accepts) {
         on_accepted(slot, of, completion.res);
     } else {
         on_received(slot, of, completion);
     }
-    if (of.closing) {
+    if (of.closing()) {
         finish_close_if_quiet(slot, of, done);
         return;
     }
     const operation* const first = of.reads.front();
-    if (accepts && !of.armed && first != nullptr && first->state == operation_state::canceling) {
+    if (accepts && !of.armed() && first != nullptr && first->state == operation_state::canceling) {
         const bool more = (first->flags & operation_flags::more) != 0;
         while (of.kept < (more ? limits::accepts_at_stop : 1) && accept_now(slot, of)) {
         }
     }
     serve_reads(slot, of, done);
-    if (!of.armed || of.stopping) return;
+    if (!of.armed() || of.stopping()) return;
     const unsigned ahead = accepts ? limits::accepts_ahead : receives_ahead();
-    const bool bundles_are_due = options_.bundles && of.bulk && !of.armed_bundle && ahead > 1;
+    const bool bundles_are_due =
+        options_.bundles && of.pace() == pace::bulk && of.shape() != shape::bundle && ahead > 1;
     if ((of.reads.empty() && of.kept >= ahead) || bundles_are_due) disarm(slot, of);
 }
 
-void uring_backend::on_accepted(std::uint32_t slot, record& of, int outcome) noexcept {
-    if (outcome >= 0) {
-        const auto made = name_descriptor(outcome, descriptor_kind::stream, of.armed_direct);
-        if (!made) {
-            of.ended = static_cast<std::int32_t>(outcome::from(made.error()));
-            return;
-        }
-        records_.at(made->slot).fresh = true;
-        if (of.kept > 0) {
-            records_.at(of.kept_last).next_free = made->slot;
-        } else {
-            of.kept_first = made->slot;
-        }
-        of.kept_last = made->slot;
-        ++of.kept;
-        const bool limit_is_near = may_go_direct() && !of.armed_direct && outcome >= direct_from_;
-        if (limit_is_near) direct_now_ = true;
-        const bool arm_anew = limit_is_near || (of.armed_direct && table_is_nearly_full());
-        if (arm_anew && of.armed && !of.stopping) disarm(slot, of);
-        return;
+// Of a receive into lent memory: true if it has ended, with `result`.
+bool uring_backend::on_received_into(std::uint32_t slot, record& of, operation& op, std::int64_t& result,
+                                     operation_queue& done) noexcept {
+    if (result == 0 && op.count > 0) result = of.ended = static_cast<std::int32_t>(end_of(of.failed));
+    if (tells_failure(op, result)) of.ended = static_cast<std::int32_t>(result);
+    if (result != -EAGAIN && result != -EINTR) return true;
+    if (op.state == operation_state::canceling || of.closing()) {
+        result = outcome::canceled;
+        return true;
     }
-    if (outcome == -ECANCELED || outcome == -EINTR) return;
-    if (outcome == -EAGAIN) {
-        of.polled = true;
-        return;
+    if (result == -EAGAIN) {
+        wait_by_poll(slot, of);
+    } else {
+        serve_reads(slot, of, done);
     }
-    if (outcome == -EMFILE && !of.armed_direct && may_go_direct()) {
-        direct_now_ = true;
-        return;
-    }
-    // The table of the ring is what is full, not the system's.
-    const bool table_full = outcome == -ENFILE && of.armed_direct;
-    of.ended = table_full ? static_cast<std::int32_t>(outcome::from(errc::direct_descriptor_limit)) : outcome;
-}
-
-// What was armed may have been ended between its being woken and its accepting. Of those who share a listener
-// the kernel wakes one for each connection (EPOLLEXCLUSIVE): who was waiting for us would be left to nobody,
-// until the next one comes. True if there was one.
-bool uring_backend::accept_now(std::uint32_t slot, record& of) noexcept {
-    const std::int64_t accepted = system_calls::accept(of.descriptor);
-    if (accepted < 0) return false;
-    of.armed_direct = false;
-    on_accepted(slot, of, static_cast<int>(accepted));
-    return of.ended == 0;
+    return false;
 }
 
 void uring_backend::on_received(std::uint32_t slot, record& of, const io_uring_cqe& completion) noexcept {
@@ -221,7 +198,7 @@ void uring_backend::on_received(std::uint32_t slot, record& of, const io_uring_c
     const std::uint32_t index = completion.flags >> IORING_CQE_BUFFER_SHIFT;
     const int outcome = completion.res;
     if (outcome > 0) {
-        of.bulk = static_cast<std::size_t>(outcome) >= limits::buffer_bytes;
+        of.to(static_cast<std::size_t>(outcome) >= limits::buffer_bytes ? pace::bulk : pace::small);
         // One buffer, or a bundle of those lent behind it.
         auto left = static_cast<std::uint32_t>(outcome);
         std::uint32_t each = index;
@@ -241,9 +218,9 @@ void uring_backend::on_received(std::uint32_t slot, record& of, const io_uring_c
     if (outcome == 0) {
         of.ended = static_cast<std::int32_t>(end_of(of.failed));
     } else if (outcome == -ENOBUFS) {
-        starve(slot, of);
+        if (!of.armed()) starve(slot, of);
     } else if (outcome == -EAGAIN) {
-        of.polled = true;
+        if (!of.armed()) of.to(standing::poll_due);
     } else if (outcome != -ECANCELED && outcome != -EINTR) {
         of.ended = outcome;
     }
@@ -272,8 +249,8 @@ void uring_backend::watch_pool() noexcept {
     if (!pool_is_short_) return;
     for (std::uint32_t slot = 0; slot < records_.size(); ++slot) {
         record& of = records_.at(slot);
-        const bool receives = of.armed && of.kind != descriptor_kind::listener && !of.polled;
-        if (receives && !of.stopping && of.reads.empty()) disarm(slot, of);
+        const bool receives = of.armed() && of.kind != descriptor_kind::listener && !of.polls();
+        if (receives && !of.stopping() && of.reads.empty()) disarm(slot, of);
     }
 }
 
@@ -364,7 +341,7 @@ void uring_backend::drop_kept(record& of) noexcept {
 // The kernel has none left: more are lent if the pool has any; otherwise the handle waits until some come
 // back. Arming it again at once would be answered with ENOBUFS at once (axboe/liburing#1275).
 void uring_backend::starve(std::uint32_t slot, record& of) noexcept {
-    of.starved = true;
+    of.to(standing::starved);
     ++refused_;
     handle name;
     name.slot = slot;
@@ -383,7 +360,7 @@ void uring_backend::resume_starved(operation_queue& done) noexcept {
     resumed_.swap(starved_);
     for (const handle each : resumed_) {
         record* of = records_.find(each);
-        if (of == nullptr || of->closing) continue;
+        if (of == nullptr || of->closing() || !of->starved()) continue;
         if (!of->reads.empty()) {
             if (room == 0) {
                 push_or_end(starved_, each);
@@ -391,7 +368,7 @@ void uring_backend::resume_starved(operation_queue& done) noexcept {
             }
             --room;
         }
-        of->starved = false;
+        of->to(standing::none);
         serve_reads(each.slot, *of, done);
     }
     resumed_.clear();

@@ -1,5 +1,6 @@
 // Writing: one operation of a handle at a time is in the kernel, so that short sends go on where they
 // stopped and the order is kept.
+#include <naru/backend/attempt.hpp>
 #include <naru/backend/connection_failure.hpp>
 #include <naru/backend/uring/backend.hpp>
 #include <naru/core/check.hpp>
@@ -19,13 +20,6 @@ namespace naru {
 
 namespace {
 
-std::span<slice> unsent(operation& op) noexcept {
-    std::span<slice> left(op.slices, op.count);
-    while (!left.empty() && left.front().size == 0)
-        left = left.subspan(1);
-    return left;
-}
-
 // What send_file_operation::backend_word holds while a file goes out through a direct descriptor: a
 // descriptor installed for sendfile(2), or where there was none left, a buffer to copy through.
 bool is_installed(std::uint64_t word) noexcept { return (word & 1) != 0; }
@@ -38,7 +32,7 @@ int installed_in(std::uint64_t word) noexcept { return static_cast<int>(word >> 
 
 void uring_backend::start_write(record& of, operation_queue& done) noexcept {
     while (operation* op = of.writes.front()) {
-        if (op->backend_bits != waiting) return;
+        if (uring::place_of(*op) != place::waiting) return;
         std::int64_t result = 0;
         if (!put_write(of, *op, result)) return;
         of.writes.pop();
@@ -51,7 +45,7 @@ void uring_backend::start_write(record& of, operation_queue& done) noexcept {
 bool uring_backend::put_write(record& of, operation& op, std::int64_t& result) noexcept {
     switch (op.kind) {
         case operation_kind::send:
-            of.copies_first = false;
+            if (of.zero_copy() == uring::zero_copy::not_now) of.to(uring::zero_copy::possible);
             if (const std::uint64_t whole = total_size(unsent(op)); whole > limits::buffer_bytes) {
                 if (bytes_left_ == 0) {
                     push_or_end(paused_, op.target);
@@ -107,11 +101,13 @@ bool uring_backend::put_send(record& of, operation& op) noexcept {
                                                         : std::min(left.size(), limits::slices_per_send));
         return true;
     }
-    of.zero_copy = !of.copies && !of.copies_first && op.backend_bits < most_notices &&
-                   options_.zero_copy_from != limits::never_zero_copy &&
-                   total_size(left) >= options_.zero_copy_from;
-    const std::uint8_t opcode = one ? (of.zero_copy ? IORING_OP_SEND_ZC : IORING_OP_SEND)
-                                    : (of.zero_copy ? IORING_OP_SENDMSG_ZC : IORING_OP_SENDMSG);
+    using uring::zero_copy;
+    const bool uncopied = of.zero_copy() <= zero_copy::used && uring::counted_of(op) < uring::most_notices &&
+                          options_.zero_copy_from != limits::never_zero_copy &&
+                          total_size(left) >= options_.zero_copy_from;
+    if (of.zero_copy() <= zero_copy::used) of.to(uncopied ? zero_copy::used : zero_copy::possible);
+    const std::uint8_t opcode = one ? (uncopied ? IORING_OP_SEND_ZC : IORING_OP_SEND)
+                                    : (uncopied ? IORING_OP_SENDMSG_ZC : IORING_OP_SENDMSG);
     io_uring_sqe& submission = entry_for(op, of, opcode);
     submission.msg_flags = MSG_NOSIGNAL | ((op.flags & operation_flags::more) != 0 ? MSG_MORE : 0);
     if (one) {
@@ -134,15 +130,17 @@ bool uring_backend::put_send(record& of, operation& op) noexcept {
 bool uring_backend::on_sent(record& of, operation& op, std::int64_t& result) noexcept {
     const bool must_wait = result == -EAGAIN;
     if (must_wait || result == -EINTR) result = 0;
-    if (of.zero_copy && result == -EOPNOTSUPP) {  // none on this kind of socket
-        of.copies = true;
+    using uring::zero_copy;
+    const bool uncopied = of.zero_copy() == zero_copy::used;
+    if (uncopied && result == -EOPNOTSUPP) {  // none on this kind of socket
+        of.to(zero_copy::never);
         result = 0;
     }
     // What is sent without a copy counts against RLIMIT_MEMLOCK until its notification (not with
     // CAP_IPC_LOCK): past the limit, or without memory for the notification, a copy is what can still be
     // sent.
-    if (of.zero_copy && (result == -ENOMEM || result == -ENOBUFS)) {
-        of.copies_first = true;
+    if (uncopied && (result == -ENOMEM || result == -ENOBUFS)) {
+        of.to(zero_copy::not_now);
         result = 0;
     }
     if (result < 0) return true;
@@ -179,26 +177,12 @@ bool uring_backend::step_send_file(record& of, send_file_operation& op, std::int
     }
     if (op.backend_word != 0 && !is_installed(op.backend_word)) return step_copied_file(of, op, result);
     const int socket = op.backend_word != 0 ? installed_in(op.backend_word) : of.descriptor;
-    std::uint64_t turn = bytes_left_ > 0 ? limits::send_file_turn : 0;
-    while (op.remaining > 0) {
-        if (turn == 0) {
-            push_or_end(paused_, op.target);
-            return false;
-        }
-        result = system_calls::send_file(socket, op.file, op.offset, std::min(op.remaining, turn));
-        if (result == system_calls::would_block) {
-            io_uring_sqe& submission = entry_for(op, of, IORING_OP_POLL_ADD);
-            submission.poll32_events = POLLOUT;
-            return false;
-        }
-        if (result < 0) return true;
-        const auto sent = static_cast<std::uint64_t>(result);
-        op.advance(sent);
-        turn -= sent;
-        bytes_left_ -= std::min(bytes_left_, sent);
-    }
-    result = static_cast<std::int64_t>(op.progress);
-    return true;
+    const std::uint64_t before = op.progress;
+    const attempt outcome = send_file_turn(socket, op, bytes_left_ > 0 ? limits::send_file_turn : 0, result);
+    bytes_left_ -= std::min(bytes_left_, op.progress - before);
+    if (outcome == attempt::paused) push_or_end(paused_, op.target);
+    if (outcome == attempt::blocked) entry_for(op, of, IORING_OP_POLL_ADD).poll32_events = POLLOUT;
+    return outcome == attempt::finished;
 }
 
 // Without a descriptor for sendfile: read a buffer, send it, and so on.
@@ -260,9 +244,9 @@ void uring_backend::resume_paused(operation_queue& done) noexcept {
         const handle next = paused_.front();
         paused_.erase(paused_.begin());
         record* of = records_.find(next);
-        if (of == nullptr || of->closing) continue;
+        if (of == nullptr || of->closing()) continue;
         operation* op = of->writes.front();
-        const bool is_paused = op != nullptr && op->backend_bits == waiting &&
+        const bool is_paused = op != nullptr && uring::place_of(*op) == place::waiting &&
                                (op->kind == operation_kind::send_file || op->kind == operation_kind::send);
         if (is_paused) start_write(*of, done);
     }
