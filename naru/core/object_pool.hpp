@@ -59,17 +59,27 @@ class object_pool {
     /// Calls `visit` with every live object; it may destroy the one it is given, and no other.
     template <class Visit>
     void for_each(Visit visit) {
-        for (chunk* each : chunks_) {
-            for (std::size_t word = 0; word < each->used.size(); ++word) {
-                std::uint64_t bits = each->used[word];
-                while (bits != 0) {
-                    const auto bit = static_cast<std::size_t>(std::countr_zero(bits));
-                    bits &= bits - 1;
-                    if ((each->used[word] >> bit & 1) == 0) continue;  // a visit before has destroyed it
-                    visit(*std::launder(reinterpret_cast<T*>(each->cell_at(word * 64 + bit))));
-                }
-            }
+        for (std::size_t part = 0; for_each_of(part, visit); ++part) {
         }
+    }
+
+    /// The same with those of one part of the places that objects live in, at most `part_objects`: whoever
+    /// goes from part to part, and makes objects in between, has met all that were there when it began.
+    /// False: there is no such part.
+    static constexpr std::size_t part_objects = 64;
+    template <class Visit>
+    bool for_each_of(std::size_t part, Visit&& visit) {
+        if (part / parts_per_chunk >= chunks_.size()) return false;
+        chunk& home = *chunks_[part / parts_per_chunk];
+        const std::size_t word = part % parts_per_chunk;
+        std::uint64_t bits = home.used[word];
+        while (bits != 0) {
+            const auto bit = static_cast<std::size_t>(std::countr_zero(bits));
+            bits &= bits - 1;
+            if ((home.used[word] >> bit & 1) == 0) continue;  // a visit before has destroyed it
+            visit(*std::launder(reinterpret_cast<T*>(home.cell_at(word * part_objects + bit))));
+        }
+        return true;
     }
 
  private:
@@ -82,9 +92,10 @@ class object_pool {
     static constexpr std::size_t header_bytes = 256;
     static_assert(sizeof(T) >= 32, "the chunk's bitmap is made for objects of at least 32 bytes");
     static constexpr std::size_t cells_per_chunk = (chunk_bytes - header_bytes) / sizeof(cell);
+    static constexpr std::size_t parts_per_chunk = (cells_per_chunk + part_objects - 1) / part_objects;
 
     struct chunk {
-        std::array<std::uint64_t, (cells_per_chunk + 63) / 64> used{};
+        std::array<std::uint64_t, parts_per_chunk> used{};
         cell* cell_at(std::size_t index) noexcept {
             return reinterpret_cast<cell*>(reinterpret_cast<std::byte*>(this) + header_bytes) + index;
         }

@@ -171,6 +171,10 @@ constexpr std::size_t loose_descriptors(std::size_t share) noexcept { return sha
 /// A loop with so many connections of the most that there can be counts them by client address (IPv6 by
 /// /64), and closes new ones of addresses that have more than server_options::connections_per_address.
 constexpr std::size_t crowded(std::size_t most) noexcept { return most / 4 * 3; }
+/// The counts begin here, and are let go below half of it. With each accept so many of the connections that
+/// were there before are counted at most: before it is crowded, all of them are.
+constexpr std::size_t counted_from(std::size_t most) noexcept { return crowded(most) / 2; }
+inline constexpr std::size_t counted_per_accept = 64;
 
 /// Connections between two requests that are closed when there is no descriptor for a new one: this part of
 /// all, those who have been silent longest, and for longer than `idle_after`.

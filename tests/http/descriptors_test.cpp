@@ -53,6 +53,31 @@ class descriptors_test : public http_server_test {
     }
     void unlimit() { (void)::setrlimit(RLIMIT_NOFILE, &before_); }
 
+    unique_descriptor from(const char* source) {
+        unique_descriptor made(checked(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+        const address local = address::parse(source).value();
+        checked(::bind(made.get(), static_cast<const sockaddr*>(local.data()), local.size()), "bind");
+        const address where = server_->local_address();
+        checked(::connect(made.get(), static_cast<const sockaddr*>(where.data()), where.size()), "connect");
+        set_non_blocking(made.get());
+        return made;
+    }
+    static bool is_served(const unique_descriptor& one) {
+        received_text got;
+        // Where it is closed first, this may fail.
+        (void)write_some(one.get(), get("/hello.txt"));
+        while (!got.ended && got.error == 0 && !got.data.ends_with(hello)) {
+            if (got.read_from(one.get()) == 0 && !got.ended && got.error == 0 &&
+                !wait_readable(one.get(), 20'000))
+                break;
+        }
+        return got.data.ends_with(hello);
+    }
+    static std::size_t open_connections(const http::server_metrics& of) {
+        return of.open_idle + of.open_reading + of.open_working + of.open_starved + of.open_sending +
+               of.open_closing;
+    }
+
  private:
     rlimit before_{};
 };
@@ -164,26 +189,6 @@ TEST_P(descriptors_test, near_the_limit_an_address_may_have_so_many_connections_
     server_ = make_server(options_, [](std::string_view) {});
     unlimit();
     server_->start();
-    const auto from = [this](const char* source) {
-        unique_descriptor made(checked(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
-        const address local = address::parse(source).value();
-        checked(::bind(made.get(), static_cast<const sockaddr*>(local.data()), local.size()), "bind");
-        const address where = server_->local_address();
-        checked(::connect(made.get(), static_cast<const sockaddr*>(where.data()), where.size()), "connect");
-        set_non_blocking(made.get());
-        return made;
-    };
-    const auto is_served = [](const unique_descriptor& one) {
-        received_text got;
-        // Where it is closed first, this may fail.
-        (void)write_some(one.get(), get("/hello.txt"));
-        while (!got.ended && got.error == 0 && !got.data.ends_with(hello)) {
-            if (got.read_from(one.get()) == 0 && !got.ended && got.error == 0 &&
-                !wait_readable(one.get(), 20'000))
-                break;
-        }
-        return got.data.ends_with(hello);
-    };
     std::vector<unique_descriptor> all;
     for (int each = 0; each < 75; ++each) {  // three quarters
         all.push_back(from("127.0.0.1:0"));
@@ -200,6 +205,31 @@ TEST_P(descriptors_test, near_the_limit_an_address_may_have_so_many_connections_
         EXPECT_TRUE(is_served(each)) << "those that are there stay";
     all.clear();
     EXPECT_TRUE(eventually([&] { return is_served(from("127.0.0.1:0")); }));
+}
+
+TEST_P(descriptors_test, near_the_limit_those_are_counted_who_came_when_there_was_room_again) {
+    if (GetParam() == engine::io_uring_sqpoll) GTEST_SKIP() << "its thread of the kernel's takes long";
+    options_.connections_per_address = 5;
+    options_.engine_options = engine_options(backend_options::direct::off);
+    limit_to(100);  // as the server sees it
+    server_ = make_server(options_, [](std::string_view) {});
+    unlimit();
+    server_->start();
+    std::vector<unique_descriptor> all;
+    const auto fill_to = [&](std::size_t size, const char* source) {
+        while (all.size() < size) {
+            all.push_back(from(source));
+            ASSERT_TRUE(is_served(all.back())) << all.size();
+        }
+    };
+    fill_to(75, "127.0.0.1:0");  // three quarters
+    EXPECT_FALSE(is_served(from("127.0.0.1:0")));
+    all.resize(50);
+    ASSERT_TRUE(eventually([this] { return open_connections(server_->metrics(20'000ms)) == 50; }));
+    fill_to(55, "127.0.0.2:0");
+    fill_to(75, "127.0.0.1:0");
+    EXPECT_FALSE(is_served(from("127.0.0.2:0")));
+    EXPECT_TRUE(is_served(from("127.0.0.3:0")));
 }
 
 TEST_P(descriptors_test, files_that_cannot_be_opened_are_answered_with_503) {

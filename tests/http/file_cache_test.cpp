@@ -8,6 +8,9 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+#include <array>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -121,7 +124,7 @@ TEST(address_counts, count_by_address_and_by_64_bits_of_ipv6) {
     EXPECT_EQ(network("[2001:db8:1:2::1]:80"), network("[2001:db8:1:2:ffff::9]:80"));
     EXPECT_NE(network("[2001:db8:1:2::1]:80"), network("[2001:db8:1:3::1]:80"));
 
-    address_counts counts;
+    address_counts counts(10);
     const std::uint32_t first = counts.add(1);
     EXPECT_EQ(counts.add(1), first);
     const std::uint32_t second = counts.add(2);
@@ -135,6 +138,122 @@ TEST(address_counts, count_by_address_and_by_64_bits_of_ipv6) {
     EXPECT_EQ(counts.size(), 1u);
     EXPECT_EQ(counts.add(3), first) << "its place is used again";
     EXPECT_EQ(counts.at(first), 1u);
+}
+
+TEST(address_counts, of_more_networks_than_there_are_buckets_are_exact) {
+    address_counts counts(1'000);
+    std::vector<std::uint32_t> places;
+    for (std::uint64_t each = 0; each < 20'000; ++each)
+        places.push_back(counts.add(each % 7'000));
+    EXPECT_EQ(counts.size(), 7'000u);
+    for (std::uint64_t each = 0; each < 20'000; ++each) {
+        ASSERT_EQ(places[each], places[each % 7'000]) << each;
+        ASSERT_EQ(counts.at(places[each]), each % 7'000 < 6'000 ? 3u : 2u) << each;
+    }
+    for (std::uint64_t each = 0; each < 13'000; ++each)
+        counts.remove(places[each]);
+    for (std::uint64_t each = 13'000; each < 20'000; ++each)
+        ASSERT_EQ(counts.at(places[each]), 1u) << each;
+    EXPECT_EQ(counts.size(), 7'000u);
+    for (std::uint64_t each = 13'000; each < 20'000; ++each)
+        counts.remove(places[each]);
+    EXPECT_EQ(counts.size(), 0u);
+    EXPECT_EQ(counts.at(counts.add(6'999)), 1u);
+}
+
+// A pool of connections as the worker's is, with counts of what is done for each that comes.
+class address_watch_test : public ::testing::Test {
+ protected:
+    static constexpr std::size_t most = 8'000;
+    struct client {
+        std::uint64_t network;
+        std::uint32_t place = address_counts::none;
+        std::array<std::uint64_t, 3> rest{};
+    };
+
+    void TearDown() override {
+        while (!all_.empty())
+            leave(0);
+    }
+
+    /// Whether it is one too many for its network, as far as that matters.
+    bool come(std::uint64_t network) {
+        all_.push_back(&pool_.make(network));
+        looked_at_ = 0;
+        const bool crowded = watch_.came(pool_, *all_.back(), most, [this](client& each) {
+            ++looked_at_;
+            if (each.place == address_counts::none) each.place = counts_.add(each.network);
+        });
+        most_looked_at_ = std::max(most_looked_at_, looked_at_);
+        if (!crowded) return false;
+        EXPECT_EQ(counted(), all_.size());
+        return counts_.at(all_.back()->place) > 5;
+    }
+    void leave(std::size_t which) {
+        counts_.remove(all_[which]->place);
+        pool_.destroy(*all_[which]);
+        all_[which] = all_.back();
+        all_.pop_back();
+    }
+    std::size_t counted() const {
+        std::size_t sum = 0;
+        if (all_.size() % 97 != 0) return all_.size();  // looked at now and then
+        for (const client* each : all_)
+            sum += each->place != address_counts::none;
+        return sum;
+    }
+    static std::uint64_t anybody(std::size_t each) { return 1'000'000 + each; }
+
+    object_pool<client> pool_;
+    address_counts counts_{most};
+    address_watch watch_;
+    std::vector<client*> all_;
+    std::size_t looked_at_ = 0;
+    std::size_t most_looked_at_ = 0;
+};
+
+TEST_F(address_watch_test, whoever_comes_below_half_of_the_threshold_costs_nothing) {
+    for (std::size_t each = 0; each < limits::counted_from(most); ++each) {
+        come(1);
+        ASSERT_EQ(looked_at_, 0u) << each;
+    }
+    EXPECT_EQ(counts_.size(), 0u);
+}
+
+TEST_F(address_watch_test, all_are_counted_when_it_is_crowded_in_small_steps) {
+    const std::size_t crowded = limits::crowded(most);
+    for (std::size_t each = 0; each < crowded; ++each)
+        ASSERT_FALSE(come(each % 1'000 == 0 ? 1 : anybody(each))) << each;
+    EXPECT_TRUE(come(1)) << "those who came before they were counted are counted";
+    EXPECT_FALSE(come(2));
+    EXPECT_EQ(counts_.at(all_.front()->place), crowded / 1'000 + 1);
+    EXPECT_LE(most_looked_at_, limits::counted_per_accept + 1);
+    come(3);
+    EXPECT_EQ(looked_at_, 1u) << "nobody is counted again";
+}
+
+// Between the two marks they are counted on, and below they are not, and are made up for the next time.
+TEST_F(address_watch_test, who_came_in_between_is_counted) {
+    const std::size_t crowded = limits::crowded(most);
+    std::minstd_rand random(7);
+    const auto empty_to = [&](std::size_t left) {
+        while (all_.size() > left)
+            leave(random() % all_.size());
+    };
+    std::uint64_t network = 1;
+    for (const std::size_t left : {crowded - 100, crowded / 2 + 10, crowded / 2 - 10, crowded / 4,
+                                   crowded / 8, std::size_t{0}, crowded / 2}) {
+        while (all_.size() < crowded)
+            come(anybody(random()));
+        empty_to(left);
+        ++network;
+        for (int each = 0; each < 5; ++each)
+            ASSERT_FALSE(come(network));
+        while (all_.size() < crowded)
+            ASSERT_FALSE(come(anybody(random())));
+        EXPECT_TRUE(come(network)) << left;
+    }
+    EXPECT_LE(most_looked_at_, limits::counted_per_accept + 1);
 }
 
 }  // namespace

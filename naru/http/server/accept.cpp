@@ -26,9 +26,10 @@ worker::worker(loop& on, const server_options& options, const std::shared_ptr<co
       look_interval_(std::clamp<duration>(
           std::min(options.timeouts.write, options.least_rates.over) / (2 * limits::looks_per_time),
           limits::look_interval_when_scarce, limits::look_interval)),
-      descriptors_(environment::current().descriptor_limit() / std::max(options.threads, 1u)) {
+      descriptors_(environment::current().descriptor_limit() / std::max(options.threads, 1u)),
+      most_connections_(on.backend().most_connections(descriptors_)),
+      addresses_(most_connections_) {
     replace(site);
-    most_connections_ = loop_.backend().most_connections(descriptors_);
 }
 
 worker::~worker() {

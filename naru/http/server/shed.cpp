@@ -387,15 +387,9 @@ void worker::count_address(connection& of) noexcept {
 bool worker::has_too_many(connection& fresh) noexcept {
     const std::size_t most = options_.connections_per_address;
     if (most == 0) return false;
-    const std::size_t open = connections_.live();
-    if (open <= limits::crowded(most_connections_)) {
-        if (open < limits::crowded(most_connections_) / 2) counts_addresses_ = false;
-        return false;
-    }
-    if (!counts_addresses_) connections_.for_each([this](connection& each) { count_address(each); });
-    counts_addresses_ = true;
-    count_address(fresh);
-    return addresses_.at(fresh.address_) > most;
+    const bool crowded = watch_.came(connections_, fresh, most_connections_,
+                                     [this](connection& each) { count_address(each); });
+    return crowded && addresses_.at(fresh.address_) > most;
 }
 
 // ---------------------------------------------------------------------------------------- saying so

@@ -336,10 +336,10 @@ class worker {
     std::size_t leaving_buffers_ = 0;  // of those that are
     std::size_t leaving_loose_ = 0;    // loose bytes of those that are
     std::size_t aside_bytes_ = 0;
-    std::size_t most_connections_;
     std::size_t descriptors_;  // this loop's share
+    std::size_t most_connections_;
     address_counts addresses_;
-    bool counts_addresses_ = false;
+    address_watch watch_;
     std::array<std::uint64_t, static_cast<std::size_t>(shed_reason::count)> shed_{};
     instant shed_reported_ = instant::min();
     settle_timer settle_deadline_{*this};
