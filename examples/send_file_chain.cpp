@@ -13,8 +13,6 @@
 
 namespace {
 
-constexpr int here = -100;  // AT_FDCWD: a relative path begins at the current directory
-
 // One client: its file, its chain, its end.
 class transfer {
  public:
@@ -24,7 +22,7 @@ class transfer {
           memory_(size),
           client_(client),
           file_(on.reserve_file().value()) {
-        open_.set(file_, here, path_.c_str());
+        open_.set(file_, path_.c_str());
         read_.set(file_, memory_, 0);
         send_.set(client_, memory_);
         close_.target = file_;

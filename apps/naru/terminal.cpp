@@ -31,7 +31,8 @@ bool terminal_has_utf8() {
 }
 
 std::error_code write_standard(standard_output to, std::string_view text) noexcept {
-    const auto written = write_log(to == standard_output::output ? STDOUT_FILENO : STDERR_FILENO, text);
+    const lent_descriptor lent(to == standard_output::output ? STDOUT_FILENO : STDERR_FILENO);
+    const auto written = write_log(lent, text);
     return written ? std::error_code() : written.error();
 }
 

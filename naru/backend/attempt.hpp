@@ -138,7 +138,7 @@ inline attempt send_file_turn(int socket, send_file_operation& op, std::uint64_t
                               decltype(system_calls::send_file)& send = system_calls::send_file) noexcept {
     while (op.remaining > 0) {
         if (turn == 0) return attempt::paused;
-        result = send(socket, op.file, op.offset, std::min(op.remaining, turn));
+        result = send(socket, op.file.get(), op.offset, std::min(op.remaining, turn));
         if (result == system_calls::would_block) return attempt::blocked;
         if (result < 0) return attempt::finished;
         op.advance(static_cast<std::uint64_t>(result));

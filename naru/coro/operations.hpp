@@ -201,7 +201,7 @@ struct [[nodiscard]] send_slices_request : request<send_slices_request> {
 
 /// result<size_t>: `count` bytes of an open file.
 struct [[nodiscard]] send_file_request : request<send_file_request> {
-    send_file_request(loop& on, handle to, int from_file, std::uint64_t from, std::uint64_t bytes,
+    send_file_request(loop& on, handle to, lent_descriptor from_file, std::uint64_t from, std::uint64_t bytes,
                       std::uint64_t* gone) noexcept
         : home(&on), sink(to), file(from_file), offset(from), count(bytes), sent(gone) {}
 
@@ -222,7 +222,7 @@ struct [[nodiscard]] send_file_request : request<send_file_request> {
  private:
     loop* home;
     handle sink;
-    int file;
+    lent_descriptor file;
     std::uint64_t offset;
     std::uint64_t count;
     std::uint64_t* sent;

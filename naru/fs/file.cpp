@@ -23,7 +23,7 @@ bool file::open_request::awaiter::await_ready() noexcept {
         return true;
     }
     handle_ = owned_handle(*loop_, *reserved);
-    set(*reserved, system_calls::current_directory, path_.c_str(), how_.flags(), how_.mode());
+    set(*reserved, path_.c_str(), how_.flags(), how_.mode());
     return false;
 }
 

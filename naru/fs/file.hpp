@@ -83,6 +83,10 @@ class file {
     /// Cancels and joins what is in flight, then closes.
     close_request close() noexcept { return close_request(std::move(owned_)); }
 
+    /// For send_file and exchange::write_file, which take what this gives by itself, and for calls of one's
+    /// own; see borrowed_descriptor.
+    borrowed_descriptor borrow() const noexcept { return home().borrow(native()); }
+
     loop& home() const noexcept { return owned_.home(); }
     handle native() const noexcept { return owned_.get(); }
 

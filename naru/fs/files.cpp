@@ -12,8 +12,8 @@ namespace naru {
 namespace {
 
 // Numbers that the system does not give out are a world's.
-file_system& disk_of(int file) noexcept {
-    return file >= foreign_descriptors ? environment::current().files() : system_files();
+file_system& disk_of(lent_descriptor file) noexcept {
+    return file.get() >= foreign_descriptors ? environment::current().files() : system_files();
 }
 
 }  // namespace
@@ -54,15 +54,15 @@ result<bool> directory_root::is_in_place(blocking may_block) const noexcept {
     return disk_->is_in_place(root_, may_block);
 }
 
-result<directory_listing> read_directory(const directory_root& root, const std::string& path, int directory,
-                                         std::size_t limit,
+result<directory_listing> read_directory(const directory_root& root, const std::string& path,
+                                         lent_descriptor directory, std::size_t limit,
                                          const std::function<bool(std::string_view)>& shows) {
-    return root.disk_->read_directory(root.root_, path, directory, limit, shows);
+    return root.disk_->read_directory(root.root_, path, directory.get(), limit, shows);
 }
 
-result<file_status> status_of(int file) noexcept { return disk_of(file).status_of(file); }
+result<file_status> status_of(lent_descriptor file) noexcept { return disk_of(file).status_of(file.get()); }
 
-result<void> read_whole(int file, std::uint64_t size, directory_root::blocking may_block,
+result<void> read_whole(lent_descriptor file, std::uint64_t size, directory_root::blocking may_block,
                         std::string& content) noexcept try {
     content.resize(static_cast<std::size_t>(size));
     return read_at(file, 0, may_block, content);
@@ -70,12 +70,12 @@ result<void> read_whole(int file, std::uint64_t size, directory_root::blocking m
     return fail_errno(ENOMEM);
 }
 
-result<void> read_at(int file, std::uint64_t offset, directory_root::blocking may_block,
+result<void> read_at(lent_descriptor file, std::uint64_t offset, directory_root::blocking may_block,
                      std::span<char> into) noexcept {
     file_system& disk = disk_of(file);
     for (std::size_t filled = 0; filled < into.size();) {
         const mutable_bytes left(reinterpret_cast<std::byte*>(into.data()) + filled, into.size() - filled);
-        const std::int64_t got = disk.read_file(file, left, offset + filled, may_block);
+        const std::int64_t got = disk.read_file(file.get(), left, offset + filled, may_block);
         if (got < 0) return fail(outcome::to_error(got));
         if (got == 0) return fail_errno(EIO);
         filled += static_cast<std::size_t>(got);
@@ -91,8 +91,12 @@ result<unique_descriptor> open_log(const std::string& path) noexcept {
     return environment::current().files().open_log(path);
 }
 
-bool is_log_at(int log, const std::string& path) noexcept { return disk_of(log).is_log_at(log, path); }
+bool is_log_at(lent_descriptor log, const std::string& path) noexcept {
+    return disk_of(log).is_log_at(log.get(), path);
+}
 
-result<void> write_log(int log, std::string_view& text) noexcept { return disk_of(log).write_log(log, text); }
+result<void> write_log(lent_descriptor log, std::string_view& text) noexcept {
+    return disk_of(log).write_log(log.get(), text);
+}
 
 }  // namespace naru

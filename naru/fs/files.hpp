@@ -55,7 +55,7 @@ class directory_root {
 
  private:
     friend result<directory_listing> read_directory(const directory_root& root, const std::string& path,
-                                                    int directory, std::size_t limit,
+                                                    lent_descriptor directory, std::size_t limit,
                                                     const std::function<bool(std::string_view name)>& shows);
     directory_root(file_system& on, file_system::root opened) noexcept
         : disk_(&on), root_(std::move(opened)) {}
@@ -64,7 +64,7 @@ class directory_root {
     file_system::root root_;
 };
 
-result<file_status> status_of(int file) noexcept;
+result<file_status> status_of(lent_descriptor file) noexcept;
 
 /// A descriptor of its own for what is standard output or standard error now. Errors: EBADF, EMFILE.
 result<unique_descriptor> open_standard(standard_output which) noexcept;
@@ -74,26 +74,26 @@ result<unique_descriptor> open_standard(standard_output which) noexcept;
 /// reads a FIFO.
 result<unique_descriptor> open_log(const std::string& path) noexcept;
 /// Whether `path` still names the file that `log` is. Blocks. On Windows: always.
-bool is_log_at(int log, const std::string& path) noexcept;
+bool is_log_at(lent_descriptor log, const std::string& path) noexcept;
 /// Writes all of `text`; after an error what was not written is left in it. Errors: ENOSPC and the rest of
 /// write(2). Blocks, also where the descriptor does not.
-result<void> write_log(int log, std::string_view& text) noexcept;
+result<void> write_log(lent_descriptor log, std::string_view& text) noexcept;
 
 /// Fills `content` with `size` bytes from the file's start. EAGAIN if they are not in memory and may_block is
 /// no; EIO if the file has got shorter.
-result<void> read_whole(int file, std::uint64_t size, directory_root::blocking may_block,
+result<void> read_whole(lent_descriptor file, std::uint64_t size, directory_root::blocking may_block,
                         std::string& content) noexcept;
 
 /// The same from `offset` on.
-result<void> read_at(int file, std::uint64_t offset, directory_root::blocking may_block,
+result<void> read_at(lent_descriptor file, std::uint64_t offset, directory_root::blocking may_block,
                      std::span<char> into) noexcept;
 
 /// The first `limit` entries of an open directory, without "." and ".." and those that `shows` refuses. Of
 /// more than limits::directory_entries the rest is not looked at. A symbolic link is described as what it
 /// leads to, and left out if open_beneath would not go there. `path` is where the directory is beneath
 /// `root`: empty, or with a slash at its end. Errors: EACCES if it may not be read. Blocks.
-result<directory_listing> read_directory(const directory_root& root, const std::string& path, int directory,
-                                         std::size_t limit,
+result<directory_listing> read_directory(const directory_root& root, const std::string& path,
+                                         lent_descriptor directory, std::size_t limit,
                                          const std::function<bool(std::string_view name)>& shows);
 
 }  // namespace naru

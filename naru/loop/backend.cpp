@@ -38,15 +38,15 @@ result<handle> backend::open_datagram(const address& where, const udp_options& o
     return attach_own(*this, bind_datagram(where, options), descriptor_kind::datagram);
 }
 
-std::int64_t backend::opened(handle /*of*/, int file) noexcept {
-    system_calls::close(file);
+std::int64_t backend::opened(handle /*of*/, int descriptor) noexcept {
+    system_calls::close(descriptor);
     return outcome::from_errno(EBADF);
 }
 
 file_system& backend::files() noexcept { return environment::current().files(); }
 
-file_system& backend::files_of(int file) noexcept {
-    return file >= foreign_descriptors ? files() : system_files();
+file_system& backend::files_of(lent_descriptor file) noexcept {
+    return file.get() >= foreign_descriptors ? files() : system_files();
 }
 
 result<address> backend::local_address(handle of) noexcept { return address::local_of(borrow(of).get()); }

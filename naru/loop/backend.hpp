@@ -158,11 +158,11 @@ class backend {
     /// What it was attached or made as; nothing if it is gone, or being closed.
     virtual std::optional<descriptor_kind> kind_of(handle of) noexcept = 0;
     /// A file has been opened for a handle by somebody else. 0, or an error: it is closed then.
-    virtual std::int64_t opened(handle of, int file) noexcept;
+    virtual std::int64_t opened(handle of, int descriptor) noexcept;
     /// The disk that the files of this loop are on.
     virtual file_system& files() noexcept;
     /// Where an open file is: numbers that the system does not give out are a world's.
-    file_system& files_of(int file) noexcept;
+    file_system& files_of(lent_descriptor file) noexcept;
 
     /// Whether it does operations of a kind itself. What it does not do of operations on files, workers do
     /// (file_operation.hpp).

@@ -1,6 +1,8 @@
 // A descriptor for the system calls that a loop does not make itself.
 #pragma once
 
+#include <naru/os/lent_descriptor.hpp>
+
 #include <utility>
 
 namespace naru {
@@ -27,6 +29,8 @@ class borrowed_descriptor {
 
     /// Negative if the handle is gone, or the process has no descriptor left to lend.
     int get() const noexcept { return descriptor_; }
+    operator lent_descriptor() const& noexcept { return lent_descriptor(descriptor_); }
+    operator lent_descriptor() const&& = delete;  // it would be given back before it is used
     explicit operator bool() const noexcept { return descriptor_ >= 0; }
 
  private:

@@ -32,7 +32,7 @@ std::int64_t perform(operation& op, file_system& disk, int file, file_system::bl
     switch (op.kind) {
         case operation_kind::open_file: {
             const auto& open = static_cast<const open_file_operation&>(op);
-            return disk.open_file(open.directory, open.path, open.open_flags, open.mode, how);
+            return disk.open_file(open.directory.get(), open.path, open.open_flags, open.mode, how);
         }
         case operation_kind::read_file:
             return disk.read_file(file, {op.data, op.count}, static_cast<read_file_operation&>(op).offset,

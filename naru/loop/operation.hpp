@@ -48,6 +48,7 @@
 #include <naru/core/limits.hpp>
 #include <naru/core/result.hpp>
 #include <naru/core/slot_table.hpp>
+#include <naru/os/lent_descriptor.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -222,7 +223,7 @@ struct send_file_operation : operation {
     explicit send_file_operation(handler on_completion) noexcept
         : operation(operation_kind::send_file, on_completion) {}
 
-    void set(handle to, int from_file, std::uint64_t from_offset, std::uint64_t bytes) noexcept {
+    void set(handle to, lent_descriptor from_file, std::uint64_t from_offset, std::uint64_t bytes) noexcept {
         target = to;
         file = from_file;
         offset = from_offset;
@@ -237,7 +238,7 @@ struct send_file_operation : operation {
         progress += bytes;
     }
 
-    int file = -1;  ///< lent: stays open until completion
+    lent_descriptor file;  ///< until completion
     std::uint64_t offset = 0;
     std::uint64_t remaining = 0;
     std::uint64_t backend_word = 0;  ///< the backend's, opaque above it
@@ -252,7 +253,11 @@ struct open_file_operation : operation {
         : operation(operation_kind::open_file, on_completion) {}
 
     /// `name` is lent. `how` and `mode_bits` are open(2)'s: 0 reads.
-    void set(handle as, int in_directory, const char* name, int how = 0, unsigned mode_bits = 0) noexcept {
+    void set(handle as, const char* name, int how = 0, unsigned mode_bits = 0) noexcept {
+        set(as, lent_descriptor::current_directory(), name, how, mode_bits);
+    }
+    void set(handle as, lent_descriptor in_directory, const char* name, int how = 0,
+             unsigned mode_bits = 0) noexcept {
         target = as;
         directory = in_directory;
         path = name;
@@ -260,7 +265,7 @@ struct open_file_operation : operation {
         mode = mode_bits;
     }
 
-    int directory = -1;
+    lent_descriptor directory;
     const char* path = nullptr;
     int open_flags = 0;
     unsigned mode = 0;

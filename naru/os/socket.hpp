@@ -4,6 +4,7 @@
 #include <naru/core/chrono.hpp>
 #include <naru/core/result.hpp>
 #include <naru/os/address.hpp>
+#include <naru/os/lent_descriptor.hpp>
 #include <naru/os/socket_options.hpp>
 
 #include <cstddef>
@@ -35,6 +36,8 @@ class unique_descriptor {
     ~unique_descriptor() { reset(); }
 
     int get() const noexcept { return descriptor_; }
+    operator lent_descriptor() const& noexcept { return lent_descriptor(descriptor_); }
+    operator lent_descriptor() const&& = delete;  // it would be closed before it is used
     explicit operator bool() const noexcept { return descriptor_ >= 0; }
     int release() noexcept { return std::exchange(descriptor_, -1); }
     void reset(int descriptor = -1) noexcept;

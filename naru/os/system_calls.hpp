@@ -4,6 +4,7 @@
 #pragma once
 
 #include <naru/core/bytes.hpp>
+#include <naru/os/lent_descriptor.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -64,7 +65,7 @@ std::int64_t send_file(int socket, int file, std::uint64_t offset, std::uint64_t
 std::int64_t send_file_by_copy(int socket, int file, std::uint64_t offset, std::uint64_t count) noexcept;
 
 /// AT_FDCWD: relative to the current directory. Checked in the .cpp.
-inline constexpr int current_directory = -100;
+inline constexpr int current_directory = lent_descriptor::current_directory().get();
 
 /// openat(2), close-on-exec: a descriptor.
 std::int64_t open_file(int directory, const char* path, int flags, unsigned mode) noexcept;

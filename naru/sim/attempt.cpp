@@ -144,7 +144,7 @@ std::int64_t backend::try_send(record& of, operation& op) noexcept {
 
 std::int64_t backend::try_send_file(record& of, operation& op) noexcept {
     auto& transfer = static_cast<send_file_operation&>(op);
-    const socket_ref file = world_.find(transfer.file);
+    const socket_ref file = world_.find(transfer.file.get());
     if (file == nullptr || file->content == nullptr) return outcome::from_errno(EBADF);
     while (transfer.remaining > 0) {
         const std::string_view part = part_of(file->content->bytes, transfer.offset, transfer.remaining);

@@ -106,7 +106,7 @@ class socket_stream : public handle_stream {
     ready_request shutdown() noexcept { return {home(), operation_kind::shutdown, native()}; }
     /// result<size_t>: `count` bytes of an open file from `offset`; end_of_file if it has fewer. `sent`, if
     /// given, is set to the bytes that have gone out, also when not all of them have.
-    send_file_request send_file(int file, std::uint64_t offset, std::uint64_t count,
+    send_file_request send_file(lent_descriptor file, std::uint64_t offset, std::uint64_t count,
                                 std::uint64_t* sent = nullptr) noexcept {
         return {home(), native(), file, offset, count, sent};
     }

@@ -57,7 +57,7 @@ TEST_P(Cancel, EveryKindEndsWhenCancelledWhileQueued) {
     EXPECT_EQ(send.progress, 0u);
     const unique_descriptor file = file_with("never sent");
     any_send_file transfer;
-    transfer.set(ours, file.get(), 0, 10);
+    transfer.set(ours, file, 0, 10);
     check(transfer);
     received_text got;
     got.read_from(sockets.peer.get());
@@ -103,7 +103,7 @@ TEST_P(Cancel, EveryKindEndsWhenCancelledWhilePending) {
         check(writable);
         const unique_descriptor file = file_with(pattern(100'000));
         any_send_file transfer;
-        transfer.set(full, file.get(), 0, 100'000);
+        transfer.set(full, file, 0, 100'000);
         check(transfer);
     }
     loop().close(ours);
@@ -254,7 +254,7 @@ TEST_P(Cancel, AWaitingWriteBehindAStuckOneLeavesItAlone) {
         a_send stuck(ours, content);
         a_send waiting(ours, "never sent");
         any_send_file waiting_file;
-        waiting_file.set(ours, file.get(), 0, 50'000);
+        waiting_file.set(ours, file, 0, 50'000);
         operation& second = with_file ? static_cast<operation&>(waiting_file) : waiting;
         loop().submit(stuck);
         loop().submit(second);
@@ -313,7 +313,7 @@ TEST_P(Cancel, ASendOfAFileSaysHowFarItGot) {
         auto sockets = tcp_pair(8192, 8192);
         const handle ours = adopt(sockets.ours);
         any_send_file send;
-        send.set(ours, file.get(), 0, content.size());
+        send.set(ours, file, 0, content.size());
         received_text got;
         loop().submit(send);
         for (int step = 0; step < round; ++step) {

@@ -21,7 +21,7 @@ using any_read = tracked<read_file_operation>;
 struct file_to_peer {
     file_to_peer(handle file, handle peer, const std::string& path, std::size_t size)
         : memory(size, '.'), close(operation_kind::close, file) {
-        open.set(file, system_calls::current_directory, path.c_str());
+        open.set(file, path.c_str());
         read.set(file, mutable_bytes(reinterpret_cast<std::byte*>(memory.data()), size), 0);
         send.set(peer, as_bytes(memory));
         open.link = &read;
@@ -124,7 +124,7 @@ TEST_P(Chain, AFileThatMayNotBeOpenedEndsTheRest) {
     write_file("secret");
     file_to_peer chain(file_, peer_, path_, 6);
     // Root may read anything, on every system: but nobody makes a file that is there.
-    chain.open.set(file_, system_calls::current_directory, path_.c_str(), O_RDWR | O_CREAT | O_EXCL, 0600);
+    chain.open.set(file_, path_.c_str(), O_RDWR | O_CREAT | O_EXCL, 0600);
     loop().submit(chain.open);
     ASSERT_TRUE(run_until([&] { return chain.done(); }));
     EXPECT_EQ(chain.open.error(), std::errc::file_exists);
@@ -236,7 +236,7 @@ TEST_P(Chain, MoreFilesThanTheRingHasPlacesFor) {
 TEST_P(Chain, ACloseInAChainWaitsForWhatElseIsUnderWay) {
     write_file(pattern(100'000));
     any_open open;
-    open.set(file_, system_calls::current_directory, path_.c_str(), O_RDONLY);
+    open.set(file_, path_.c_str(), O_RDONLY);
     loop().submit(open);
     ASSERT_TRUE(run_until(open));
     ASSERT_EQ(open.result, 0);
@@ -244,7 +244,7 @@ TEST_P(Chain, ACloseInAChainWaitsForWhatElseIsUnderWay) {
         if (round > 0) {
             file_ = loop().reserve_file().value();
             open.completions = 0;
-            open.set(file_, system_calls::current_directory, path_.c_str());
+            open.set(file_, path_.c_str());
             loop().submit(open);
             ASSERT_TRUE(run_until(open));
         }
@@ -279,9 +279,9 @@ TEST_P(Chain, AnOpenInTheMiddleHasItsPathFromTheReadBeforeIt) {
     any_open open;
     any_read read;
     any_open open_other;
-    open.set(file_, system_calls::current_directory, path_.c_str());
+    open.set(file_, path_.c_str());
     read.set(file_, mutable_bytes(reinterpret_cast<std::byte*>(path.data()), path.size()), 0);
-    open_other.set(second, system_calls::current_directory, path.data());
+    open_other.set(second, path.data());
     open.link = &read;
     read.link = &open_other;
     loop().submit(open);
@@ -308,7 +308,7 @@ TEST_P(Chain, ACloseWhileAFileIsBeingOpenedLeavesNothingBehind) {
     for (int round = 0; round < 50; ++round) {
         if (round > 0) file_ = loop().reserve_file().value();
         any_open open;
-        open.set(file_, system_calls::current_directory, path_.c_str());
+        open.set(file_, path_.c_str());
         loop().submit(open);
         if (round % 2 == 0) ticks(1);
         on_handle close(operation_kind::close, file_);
@@ -320,7 +320,7 @@ TEST_P(Chain, ACloseWhileAFileIsBeingOpenedLeavesNothingBehind) {
 
 TEST_P(Chain, FileOperationsOnASocketAreRefused) {
     any_open open;
-    open.set(peer_, system_calls::current_directory, path_.c_str());
+    open.set(peer_, path_.c_str());
     loop().submit(open);
     ASSERT_TRUE(run_until(open));
     EXPECT_EQ(open.error(), std::errc::invalid_argument);

@@ -295,7 +295,7 @@ TEST_P(Descriptors, AConnectionThatAnotherSharesWaitsInEitherMode) {
         const unique_descriptor file = file_with(content);
         a_send send(ours, content);
         any_send_file sends_file;
-        sends_file.set(ours, file.get(), 0, content.size());
+        sends_file.set(ours, file, 0, content.size());
         a_recv_into recv(ours, 100);
         loop().submit(send);
         loop().submit(sends_file);

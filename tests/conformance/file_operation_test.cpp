@@ -37,7 +37,7 @@ class FileOperation : public conformance {
     handle made() {
         const handle fresh = loop().reserve_file().value();
         an_open open;
-        open.set(fresh, system_calls::current_directory, path_.c_str(), O_RDWR | O_CREAT | O_TRUNC, 0600);
+        open.set(fresh, path_.c_str(), O_RDWR | O_CREAT | O_TRUNC, 0600);
         loop().submit(open);
         EXPECT_TRUE(testing::run_until(loop(), [&] { return open.done(); }));
         EXPECT_EQ(open.result, 0) << open.error().message();
@@ -115,7 +115,7 @@ TEST_P(FileOperation, OpeningAFifoDoesNotHoldTheLoop) {
     checked(::mkfifo(fifo.c_str(), 0600), "mkfifo");
     const handle file = loop().reserve_file().value();
     an_open open_it;
-    open_it.set(file, system_calls::current_directory, fifo.c_str(), O_RDONLY);
+    open_it.set(file, fifo.c_str(), O_RDONLY);
     loop().submit(open_it);
     ticks(20);
     const unique_descriptor other(::open(fifo.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
@@ -187,7 +187,7 @@ TEST_P(FileOperation, ThatFailEndTheirChain) {
     an_open open;
     a_status status;
     const std::string missing = path_ + ".none";
-    open.set(file, system_calls::current_directory, missing.c_str());
+    open.set(file, missing.c_str());
     status.set(file);
     open.link = &status;
     loop().submit(open);
@@ -302,6 +302,31 @@ task<> write_and_read(loop& on, std::string path) {
 }
 
 TEST_P(FileOperation, AreAwaited) { run(loop(), write_and_read(loop(), path_)); }
+
+task<> send_opened(loop& on, std::string path, tcp_stream& to) {
+    auto opened = co_await file::open(on, path);
+    EXPECT_TRUE(opened.has_value());
+    if (!opened) co_return;
+    const borrowed_descriptor lent = opened->borrow();
+    const auto sent = co_await to.send_file(lent, 3, 6);
+    EXPECT_EQ(sent.value_or(0), 6u);
+}
+
+// Also one that io_uring keeps outside the process's table.
+TEST_P(FileOperation, AnOpenedOneIsSent) {
+    const handle written = made();
+    write(written, "an opened file", 0);
+    close(written);
+    auto sockets = tcp_pair();
+    tcp_stream to = stream_of(sockets.ours);
+    run(loop(), send_opened(loop(), path_, to));
+    received_text got;
+    ASSERT_TRUE(run_until([&] {
+        got.read_from(sockets.peer.get());
+        return got.data.size() >= 6;
+    }));
+    EXPECT_EQ(got.data, "opened");
+}
 
 }  // namespace
 }  // namespace naru::testing

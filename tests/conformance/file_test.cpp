@@ -31,7 +31,7 @@ TEST_P(SendFile, WholeAndFromAnOffset) {
         auto sockets = tcp_pair();
         const handle ours = adopt(sockets.ours);
         any_send_file send;
-        send.set(ours, file.get(), offset, content.size() - offset);
+        send.set(ours, file, offset, content.size() - offset);
         loop().submit(send);
         EXPECT_EQ(send.completions, 0);
         const std::string got = read_while(send, sockets.peer.get(), content.size() - offset);
@@ -50,7 +50,7 @@ TEST_P(SendFile, ToASlowReader) {
     const std::string content = pattern(1'500'000);
     const unique_descriptor file = file_with(content);
     any_send_file send;
-    send.set(ours, file.get(), 0, content.size());
+    send.set(ours, file, 0, content.size());
     loop().submit(send);
     const std::string got = read_while(send, sockets.peer.get(), content.size(), 20'000);
     EXPECT_TRUE(got == content);
@@ -63,7 +63,7 @@ TEST_P(SendFile, NothingIsSentOfNothing) {
     const handle ours = adopt(sockets.ours);
     const unique_descriptor file = file_with("x");
     any_send_file send;
-    send.set(ours, file.get(), 0, 0);
+    send.set(ours, file, 0, 0);
     loop().submit(send);
     ASSERT_TRUE(run_until([&] { return send.done(); }));
     EXPECT_EQ(send.result, 0);
@@ -75,14 +75,14 @@ TEST_P(SendFile, PastTheEndIsEndOfFileAfterWhatThereIs) {
     const handle ours = adopt(sockets.ours);
     const unique_descriptor file = file_with("short file");
     any_send_file send;
-    send.set(ours, file.get(), 6, 1000);
+    send.set(ours, file, 6, 1000);
     loop().submit(send);
     const std::string got = read_while(send, sockets.peer.get(), 4);
     EXPECT_EQ(send.error(), errc::end_of_file);
     EXPECT_EQ(send.progress, 4u);
     EXPECT_EQ(got, "file");
     send.completions = 0;
-    send.set(ours, file.get(), 5000, 10);
+    send.set(ours, file, 5000, 10);
     loop().submit(send);
     ASSERT_TRUE(run_until([&] { return send.done(); }));
     EXPECT_EQ(send.error(), errc::end_of_file);
@@ -95,7 +95,7 @@ TEST_P(SendFile, PastTheEndIsEndOfFileAfterWhatThereIs) {
     loop().close(ours);
 }
 
-task<result<std::size_t>> send_part(tcp_stream& to, int file, std::uint64_t& sent) {
+task<result<std::size_t>> send_part(tcp_stream& to, lent_descriptor file, std::uint64_t& sent) {
     co_return co_await to.send_file(file, 6, 1000, &sent);
 }
 
@@ -104,7 +104,7 @@ TEST_P(SendFile, ACoroutineLearnsHowMuchThereWas) {
     tcp_stream to = stream_of(sockets.ours);
     const unique_descriptor file = file_with("short file");
     std::uint64_t sent = 0;
-    const auto done = run_task(loop(), send_part(to, file.get(), sent));
+    const auto done = run_task(loop(), send_part(to, file, sent));
     ASSERT_FALSE(done);
     EXPECT_EQ(done.error(), errc::end_of_file);
     EXPECT_EQ(sent, 4u);
@@ -119,7 +119,7 @@ TEST_P(SendFile, AFileThatShrinksMeanwhileIsEndOfFile) {
     const std::string content = pattern(8'000'000);
     const unique_descriptor file = file_with(content);
     any_send_file send;
-    send.set(ours, file.get(), 0, content.size());
+    send.set(ours, file, 0, content.size());
     loop().submit(send);
     ticks(3);
     ASSERT_EQ(send.completions, 0);
@@ -145,7 +145,7 @@ TEST_P(SendFile, InOrderBetweenOtherSends) {
     const unique_descriptor file = file_with(content);
     a_send head(ours, "head:");
     any_send_file body;
-    body.set(ours, file.get(), 0, content.size());
+    body.set(ours, file, 0, content.size());
     a_send tail(ours, ":tail");
     loop().submit(head);
     loop().submit(body);
@@ -166,7 +166,7 @@ TEST_P(SendFile, ReceivesGoOnMeanwhile) {
         auto sockets = tcp_pair(8192, 8192);
         const handle ours = adopt(sockets.ours);
         any_send_file send;
-        send.set(ours, file.get(), 0, content.size());
+        send.set(ours, file, 0, content.size());
         loop().submit(send);
         ticks(3);
         ASSERT_EQ(send.completions, 0);
@@ -204,7 +204,7 @@ TEST_P(SendFile, WhatIsNotAFileIsAnError) {
     auto sockets = tcp_pair();
     const handle ours = adopt(sockets.ours);
     any_send_file send;
-    send.set(ours, -1, 0, 10);
+    send.set(ours, lent_descriptor(), 0, 10);
     loop().submit(send);
     ASSERT_TRUE(run_until([&] { return send.done(); }));
     EXPECT_EQ(send.error(), std::errc::bad_file_descriptor);

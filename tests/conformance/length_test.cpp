@@ -171,7 +171,7 @@ TEST_P(Lengths, AFileIsReadIntoASpanOfAnyLength) {
     EXPECT_EQ(::write(file.get(), "a file", 6), 6);
     const handle opened = loop().reserve_file().value();
     tracked<open_file_operation> open;
-    open.set(opened, AT_FDCWD, name);
+    open.set(opened, name);
     loop().submit(open);
     ASSERT_TRUE(run_until(open));
     ::unlink(name);

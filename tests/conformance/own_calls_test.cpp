@@ -87,7 +87,7 @@ TEST_P(OwnCalls, ReadsBesideAndAfterASendOfAFileDoNotWait) {
     const std::string content = pattern(300'000);
     const unique_descriptor file = file_with(content);
     any_send_file send;
-    send.set(ours, file.get(), 0, content.size());
+    send.set(ours, file, 0, content.size());
     loop().submit(send);
     expect_own_reads(ours, sockets.peer.get());
     received_text got;

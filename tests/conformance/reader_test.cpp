@@ -10,7 +10,7 @@ namespace naru::testing {
 namespace {
 
 class Reader : public conformance {};
-NARU_ON_EVERY_BACKEND_OF_THE_SYSTEM(Reader);
+NARU_ON_EVERY_BACKEND(Reader);
 
 /// What a read gives, or its error's text.
 std::string shown(const result<bytes_view>& got) {

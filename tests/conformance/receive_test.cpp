@@ -385,7 +385,7 @@ TEST_P(Receive, AnEndlessFileDoesNotStarveAnother) {
     const std::string content = pattern(8'000'000);
     const unique_descriptor file = file_with(content);
     any_send_file send;
-    send.set(ours, file.get(), 0, content.size());
+    send.set(ours, file, 0, content.size());
     loop().submit(send);
     received_text got;
     int rounds = 0;

@@ -21,7 +21,7 @@ class Reset : public conformance {
         while (clock::now() < limit && !HasFatalFailure()) {
             if (how == sender::file) {
                 any_send_file send;
-                send.set(to, file.get(), 0, 4);
+                send.set(to, file, 0, 4);
                 if (failed(send)) return;
                 continue;
             }
@@ -130,7 +130,7 @@ TEST_P(Reset, InTheMiddleOfASendItIsToldToTheReadsAsWell) {
         const unique_descriptor file = file_with(content);
         a_send send(ours, content);
         any_send_file send_file;
-        send_file.set(ours, file.get(), 0, content.size());
+        send_file.set(ours, file, 0, content.size());
         operation& sending = from_file ? static_cast<operation&>(send_file) : send;
         loop().submit(sending);
         received_text got;

@@ -116,7 +116,7 @@ TEST_P(Send, AFileToAPeerThatHasGoneFailsWithoutASignal) {
     std::error_code error;
     for (int attempt = 0; attempt < 100 && !error; ++attempt) {
         any_send_file send;
-        send.set(ours, file.get(), 0, 1000);
+        send.set(ours, file, 0, 1000);
         loop().submit(send);
         ASSERT_TRUE(run_until(send));
         error = send.error();
@@ -144,7 +144,7 @@ TEST_P(Send, AFileThatNeverHasToWaitHasOneTurnATick) {
         return send.progress - before;
     };
     any_send_file send;
-    send.set(ours, file.get(), 0, 64 * turn);
+    send.set(ours, file, 0, 64 * turn);
     loop().submit(send);
     ticks(1);
     for (int each = 0; each < 4; ++each)
@@ -152,7 +152,7 @@ TEST_P(Send, AFileThatNeverHasToWaitHasOneTurnATick) {
     if (!on_uring()) {
         // One that is cancelled leaves its turns to nobody.
         any_send_file next;
-        next.set(ours, file.get(), 0, 64 * turn);
+        next.set(ours, file, 0, 64 * turn);
         loop().cancel(send);
         loop().submit(next);
         ticks(1);
@@ -161,7 +161,7 @@ TEST_P(Send, AFileThatNeverHasToWaitHasOneTurnATick) {
         loop().cancel(next);
         settle();
         send.completions = 0;
-        send.set(ours, file.get(), 0, 64 * turn);
+        send.set(ours, file, 0, 64 * turn);
         loop().submit(send);
         ticks(1);
     }
@@ -189,7 +189,7 @@ TEST_P(Send, ManyFilesShareTheTurnOfATick) {
     std::array<any_send_file, count> sends;
     for (any_send_file& each : sends) {
         unique_descriptor sink(checked(::open("/dev/null", O_RDWR | O_NONBLOCK | O_CLOEXEC), "/dev/null"));
-        each.set(adopt(sink), file.get(), 0, 64 * in_a_tick);
+        each.set(adopt(sink), file, 0, 64 * in_a_tick);
         loop().submit(each);
     }
     const auto moved = [&] {

@@ -10,7 +10,7 @@ namespace naru::testing {
 namespace {
 
 class Stream : public conformance {};
-NARU_ON_EVERY_BACKEND_OF_THE_SYSTEM(Stream);
+NARU_ON_EVERY_BACKEND(Stream);
 
 TEST_P(Stream, BytesArriveInOrderAndThenTheEnd) {
     const std::string text = pattern(300'000);

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Includes point downwards: a folder of naru/ includes only what stands beneath it (docs/architecture.md)."""
+"""Includes point downwards: a folder of naru/ includes only what stands beneath it (docs/architecture.md). And what
+is a world's is named so above the engines: its clock and threads, and a descriptor that is lent."""
 import re
 import sys
 from pathlib import Path
@@ -22,6 +23,10 @@ BENEATH = {
 # simulated one speaks to the real one where a thread outside waits for it.
 WORLDLY = re.compile(r"std::thread\(|(?:steady|system|high_resolution)_clock::now\(|random_device|std::time\(|"
                      r"::(?:clock_gettime|gettimeofday|getrandom|pthread_create)\(")
+# A descriptor above the engines is a lent_descriptor, or an int that is called `descriptor`.
+BARE = re.compile(r"\bint (?:\w+_)?(?:file|directory|socket|fd|log_file|listener|peer)_?\b(?!\()")
+MAY_BE_BARE = ("os/", "backend/", "sim/", "loop/file_work.cpp")
+
 MAY_BE_WORLDLY = ("core/clock.hpp", "os/", "backend/", "sim/schedule.cpp", "sim/world.cpp")
 
 
@@ -36,6 +41,8 @@ def faults(root):
         for line in path.read_text(encoding="utf-8").splitlines():
             if not within.startswith(MAY_BE_WORLDLY) and WORLDLY.search(line.split("//")[0]):
                 yield f"{path.relative_to(root)}: {line.strip()} is the environment's (naru/loop/environment.hpp)"
+            if not within.startswith(MAY_BE_BARE) and BARE.search(line.split("//")[0]):
+                yield f"{path.relative_to(root)}: {line.strip()} is a lent_descriptor (naru/os/lent_descriptor.hpp)"
             found = re.match(r'#include [<"](?:naru/([a-z_0-9]+)/|(load|lab|apps)/)', line)
             if not found:
                 continue

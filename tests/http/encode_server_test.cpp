@@ -98,7 +98,7 @@ TEST_P(encode_test, files_within_an_answer) {
     files_.write("table.csv", content);
     const unique_descriptor file(::open((files_.path() / "table.csv").c_str(), O_RDONLY | O_CLOEXEC));
     http::site site;
-    const int descriptor = file.get();
+    const lent_descriptor descriptor = file;
     const std::uint64_t size = content.size();
     site.encode()
         .get("/table",

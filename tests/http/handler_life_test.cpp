@@ -100,7 +100,7 @@ TEST_P(handler_life_test, pieces_from_files) {
         content[each] = static_cast<char>('a' + each * 7919 % 26);
     files_.write("large", content);
     const unique_descriptor file(::open((files_.path() / "large").c_str(), O_RDONLY | O_CLOEXEC));
-    const int descriptor = file.get();
+    const lent_descriptor descriptor = file;
     const std::uint64_t size = content.size();
     http::site site;
     site.get("/counted",
@@ -140,7 +140,7 @@ TEST_P(handler_life_test, a_stop_between_the_head_and_the_file) {
     const std::string content(8'000'000, 'f');
     files_.write("large", content);
     const unique_descriptor file(::open((files_.path() / "large").c_str(), O_RDONLY | O_CLOEXEC));
-    const int descriptor = file.get();
+    const lent_descriptor descriptor = file;
     std::error_code error;
     std::binary_semaphore ended{0};
     http::site site;

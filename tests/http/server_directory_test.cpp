@@ -105,8 +105,8 @@ TEST(directory, the_first_of_many_entries_by_name_and_not_by_chance) {
     const auto itself = root->open_beneath("", directory_root::blocking::yes, directory_root::purpose::look);
     ASSERT_TRUE(itself);
     const auto names = [&](std::size_t limit, bool& cut) {
-        const auto listing = read_directory(*root, "", itself->get(), limit,
-                                            [](std::string_view name) { return name != "f101"; });
+        const auto listing =
+            read_directory(*root, "", *itself, limit, [](std::string_view name) { return name != "f101"; });
         std::string all;
         for (const directory_entry& each : listing->entries)
             all += each.name + (each.status.kind == file_kind::directory ? "/ " : " ");

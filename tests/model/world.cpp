@@ -277,7 +277,7 @@ void world::send_file(std::size_t end, std::size_t size, std::size_t offset) {
     auto& each = make<send_file_operation>(step_kind::send_file, static_cast<int>(end));
     size = std::min(size, file_text_.size() - offset);
     each.text = file_text_.substr(offset, size);
-    each.own.set(ends_[end].own, file_.get(), offset, size);
+    each.own.set(ends_[end].own, file_, offset, size);
     ends_[end].writes.push_back(&each);
     out_of(end).sends.push_back(&each);
     submit(each);
@@ -394,7 +394,7 @@ void world::open_file() {
     files_.back().own = loop_.reserve_file().value();
     files_.back().busy = true;
     auto& each = make<open_file_operation>(step_kind::open_file, static_cast<int>(files_.size()) - 1);
-    each.own.set(files_.back().own, -100, file_path_.c_str());
+    each.own.set(files_.back().own, file_path_.c_str());
     submit(each);
 }
 

@@ -155,13 +155,13 @@ TEST_P(TlsLayer, PiecesLentMemoryAndFiles) {
     const std::string path = files.write("f", large);
     std::FILE* const file = std::fopen(path.c_str(), "rb");
     ASSERT_NE(file, nullptr);
-    const auto send_file = [](tcp_stream& to, int from, std::uint64_t offset,
+    const auto send_file = [](tcp_stream& to, lent_descriptor from, std::uint64_t offset,
                               std::uint64_t size) -> task<result<std::size_t>> {
         co_return co_await to.send_file(from, offset, size);
     };
-    EXPECT_EQ(run_task(loop(), send_file(both.server, fileno(file), 100, 39'000)).value_or(0), 39'000u);
-    EXPECT_EQ(run_task(loop(), send_file(both.server, fileno(file), 39'000, 2'000)).error(),
-              errc::end_of_file);
+    const lent_descriptor lent(fileno(file));
+    EXPECT_EQ(run_task(loop(), send_file(both.server, lent, 100, 39'000)).value_or(0), 39'000u);
+    EXPECT_EQ(run_task(loop(), send_file(both.server, lent, 39'000, 2'000)).error(), errc::end_of_file);
     std::fclose(file);
     EXPECT_EQ(run_task(loop(), send_text(both.server, "")).value_or(1), 0u);
     EXPECT_TRUE(run_task(loop(), close_it(both.server)));

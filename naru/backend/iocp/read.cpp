@@ -121,7 +121,7 @@ void iocp_backend::on_read(const iocp_request& request, record& of, operation_qu
 attempt iocp_backend::try_file(std::uint32_t slot, record& of, operation& op, std::int64_t& result) noexcept {
     if (op.kind == operation_kind::open_file) {
         const auto& open = static_cast<const open_file_operation&>(op);
-        result = windows::open_file(open.directory, open.path, open.open_flags, open.mode,
+        result = windows::open_file(open.directory.get(), open.path, open.open_flags, open.mode,
                                     windows::io::overlapped);
         if (result < 0) return attempt::finished;
         if (of.descriptor >= 0) system_calls::close(of.descriptor);  // opened twice

@@ -52,7 +52,7 @@ void uring_backend::prepare_file(io_uring_sqe& submission, const record& of, con
     const auto& open = static_cast<const open_file_operation&>(op);
     submission.opcode = IORING_OP_OPENAT;
     submission.flags &= static_cast<std::uint8_t>(~IOSQE_FIXED_FILE);
-    submission.fd = open.directory;
+    submission.fd = open.directory.get();
     submission.addr = reinterpret_cast<std::uint64_t>(open.path);
     // A direct descriptor does not survive an exec, and must not be told so.
     submission.open_flags =

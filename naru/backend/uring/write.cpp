@@ -196,7 +196,7 @@ bool uring_backend::step_copied_file(record& of, send_file_operation& op, std::i
     }
     auto* const buffer = reinterpret_cast<std::byte*>(op.backend_word);
     const auto wanted = std::min<std::uint64_t>(op.remaining, limits::buffer_bytes);
-    const std::int64_t read = system_calls::read_file(op.file, {buffer, wanted}, op.offset);
+    const std::int64_t read = system_calls::read_file(op.file.get(), {buffer, wanted}, op.offset);
     if (read <= 0) {
         result = read == 0 ? outcome::end_of_file : read;
         return true;

@@ -123,8 +123,9 @@ std::error_code connection::encode_next(exchange& x, write_request::awaiter& wha
             const std::int64_t got =
                 worker_.loop_.backend()
                     .files_of(what.file_)
-                    .read_file(what.file_, std::as_writable_bytes(std::span(makes.file_block).first(most)),
-                               what.offset_, file_system::blocking::yes);
+                    .read_file(what.file_.get(),
+                               std::as_writable_bytes(std::span(makes.file_block).first(most)), what.offset_,
+                               file_system::blocking::yes);
             if (got <= 0) return failed(got == 0 ? EIO : outcome::to_error(got).value());
             input = std::string_view(makes.file_block.data(), static_cast<std::size_t>(got));
             what.offset_ += input.size();

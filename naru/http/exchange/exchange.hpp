@@ -112,7 +112,7 @@ class [[nodiscard]] write_request : public naru::request<write_request> {
     enum class what : std::uint8_t { piece, file, end, interim };
     write_request(exchange& of, what kind, bytes_view bytes) noexcept
         : of_(&of), bytes_(bytes), kind_(kind) {}
-    write_request(exchange& of, int file, std::uint64_t offset, std::uint64_t size) noexcept
+    write_request(exchange& of, lent_descriptor file, std::uint64_t offset, std::uint64_t size) noexcept
         : of_(&of), offset_(offset), size_(size), file_(file), kind_(what::file) {}
     write_request(exchange& of, unsigned status) noexcept : of_(&of), size_(status), kind_(what::interim) {}
 
@@ -132,7 +132,7 @@ class [[nodiscard]] write_request : public naru::request<write_request> {
         bytes_view bytes_;
         std::uint64_t offset_;
         std::uint64_t size_;
-        int file_;
+        lent_descriptor file_;
         what kind_;
     };
 
@@ -141,7 +141,7 @@ class [[nodiscard]] write_request : public naru::request<write_request> {
     bytes_view bytes_;
     std::uint64_t offset_ = 0;
     std::uint64_t size_ = 0;
-    int file_ = -1;
+    lent_descriptor file_;
     what kind_;
 };
 
@@ -289,7 +289,7 @@ class exchange {
     write_request write(bytes_view piece) noexcept { return {*this, write_request::what::piece, piece}; }
     write_request write(std::string_view piece) noexcept { return write(as_bytes(piece)); }
     /// `size` bytes of an open file, which is lent.
-    write_request write_file(int file, std::uint64_t offset, std::uint64_t size) noexcept {
+    write_request write_file(lent_descriptor file, std::uint64_t offset, std::uint64_t size) noexcept {
         return {*this, file, offset, size};
     }
     write_request end() noexcept { return {*this, write_request::what::end, {}}; }

@@ -136,7 +136,8 @@ int session::send_data(stream& of, std::size_t size, const std::uint8_t* frame_h
         std::size_t got = 0;
         while (got < size) {
             const std::int64_t more = disk.read_file(
-                next.file, mutable_bytes(reinterpret_cast<std::byte*>(output_) + filled_ + got, size - got),
+                next.file.get(),
+                mutable_bytes(reinterpret_cast<std::byte*>(output_) + filled_ + got, size - got),
                 next.offset + got, file_system::blocking::yes);
             if (more <= 0) break;
             got += static_cast<std::size_t>(more);

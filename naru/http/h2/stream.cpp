@@ -222,7 +222,7 @@ body_piece stream::front() const noexcept {
     if (is_tunnel()) return tunnel_->front();
     if (rest_sent_ < rest_.size())
         return {
-            .memory = rest_.data() + rest_sent_, .file = -1, .offset = 0, .size = rest_.size() - rest_sent_};
+            .memory = rest_.data() + rest_sent_, .file = {}, .offset = 0, .size = rest_.size() - rest_sent_};
     body_piece piece = turn_->pieces[turn_->next_piece];
     if (piece.memory != nullptr) {
         piece.memory += piece_sent_;

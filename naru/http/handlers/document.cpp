@@ -27,7 +27,7 @@ constexpr std::size_t index_of(coding which) noexcept { return static_cast<std::
 constexpr auto identity = index_of(coding::identity);
 
 // The content, if it is to be kept, and its hash.
-result<void> read_once(int file, representation& into, std::uint64_t& hash,
+result<void> read_once(lent_descriptor file, representation& into, std::uint64_t& hash,
                        directory_root::blocking may_block) {
     content_hash made;
     const std::uint64_t size = into.status.size;
@@ -52,7 +52,7 @@ result<void> read_once(int file, representation& into, std::uint64_t& hash,
 
 // Read, and looked at again: what was written meanwhile is read once more. A file that never rests is taken
 // as it was found the last time, and not relied on.
-result<void> read_content(int file, representation& into, std::uint64_t most, std::uint64_t& hash,
+result<void> read_content(lent_descriptor file, representation& into, std::uint64_t most, std::uint64_t& hash,
                           directory_root::blocking may_block) {
     for (unsigned attempt = 1;; ++attempt) {
         const std::int64_t begun = environment::current().unix_seconds();
@@ -80,7 +80,7 @@ result<std::unique_ptr<representation>> load_representation(unique_descriptor fi
     if (status.size <= most) {
         if (may_block == directory_root::blocking::no && status.size > limits::hashed_at_once_bytes)
             return fail_errno(EAGAIN);
-        if (const auto read = read_content(file.get(), *made, most, hash, may_block); !read)
+        if (const auto read = read_content(file, *made, most, hash, may_block); !read)
             return fail(read.error());
     }
     if (made->status.size > limits::cached_file_bytes) made->file = std::move(file);
@@ -115,7 +115,7 @@ result<std::unique_ptr<document>> load_file(const directory_root& root, const st
             if (sibling.error().value() == EAGAIN) return fail(sibling.error());
             continue;
         }
-        const auto its_status = status_of(sibling->get());
+        const auto its_status = status_of(*sibling);
         if (!its_status || !is_sibling(*its_status, made->codings[identity]->status)) continue;
         auto coded = load_representation(std::move(*sibling), *its_status, static_cast<coding>(index),
                                          options, may_block);
@@ -142,7 +142,7 @@ result<std::unique_ptr<document>> load_index(const directory_root& root, const s
                                              directory_root::blocking may_block) {
     const std::string path = directory + "index.html";
     if (auto file = root.open_beneath(path, may_block); file) {
-        const auto status = status_of(file->get());
+        const auto status = status_of(*file);
         if (!status) return fail(status.error());
         if (status->kind == file_kind::regular)
             return load_file(root, path, std::move(*file), *status, options, may_block);
@@ -227,7 +227,7 @@ result<std::unique_ptr<document>> load_document(const directory_root& root, cons
     if (refusal.value() == EACCES)  // a directory that may be searched only?
         opened = root.open_beneath(path, may_block, directory_root::purpose::look);
     if (!opened) return fail(opened.error());
-    const auto status = status_of(opened->get());
+    const auto status = status_of(*opened);
     if (!status) return fail(status.error());
     if (status->kind == file_kind::directory) return directory_document(document::kind::directory);
     if (refusal) return fail(refusal);
@@ -243,7 +243,7 @@ result<std::unique_ptr<document>> list_directory(const directory_root& root, con
     const auto shows = [&](std::string_view name) {
         return with_dotfiles || !name.starts_with('.') || !has_dotfile(path + std::string(name));
     };
-    const auto listing = read_directory(root, path, directory->get(), limits::listing_entries, shows);
+    const auto listing = read_directory(root, path, *directory, limits::listing_entries, shows);
     if (!listing) return fail(listing.error());
     auto made = directory_document(document::kind::listing);
     (*made)->text = listing_page(path, *listing);
@@ -269,7 +269,7 @@ result<bool> is_current(const directory_root& root, const std::string& path, con
             if (had != nullptr) return false;
             continue;
         }
-        const auto status = status_of(opened->get());
+        const auto status = status_of(*opened);
         if (!status) return fail(status.error());
         if (had != nullptr ? *status != had->status : is_sibling(*status, loaded.codings[identity]->status))
             return false;

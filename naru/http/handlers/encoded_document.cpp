@@ -42,8 +42,7 @@ bool can_be_encoded(const document& loaded) noexcept {
 void encode_document(document& loaded) noexcept try {
     const representation& plain = loaded.in(coding::identity);
     std::string read;
-    if (plain.file && !read_whole(plain.file.get(), plain.status.size, directory_root::blocking::yes, read))
-        return;
+    if (plain.file && !read_whole(plain.file, plain.status.size, directory_root::blocking::yes, read)) return;
     const std::string_view content = plain.file ? read : plain.content;
     const auto available = wanted().available();
     std::array<std::unique_ptr<representation>, coding_count> made;

@@ -72,7 +72,7 @@ std::string_view describe(shed_reason why) noexcept;
 /// A piece of an answer that is sent from where it lies: in memory, or in an open file.
 struct body_piece {
     const char* memory;  ///< nullptr if it is in `file`
-    int file;
+    lent_descriptor file;
     std::uint64_t offset;
     std::uint64_t size;
 };
@@ -377,7 +377,7 @@ class connection : operation, timer {
     void append_representation(cached_document& from, const representation& what, std::uint64_t first,
                                std::uint64_t size) noexcept;
     void add_piece(std::string_view memory) noexcept;
-    void add_piece(int file, std::uint64_t offset, std::uint64_t bytes) noexcept;
+    void add_piece(lent_descriptor file, std::uint64_t offset, std::uint64_t bytes) noexcept;
     void hold(cached_document& each) noexcept;
     void let_go() noexcept;
     void flush() noexcept;

@@ -93,7 +93,7 @@ void connection::append_representation(cached_document& from, const representati
     turn& x = *turn_;
     if (size == 0) return;
     if (what.file) {
-        add_piece(what.file.get(), first, size);
+        add_piece(what.file, first, size);
     } else {
         const std::string_view bytes =
             std::string_view(what.content)
@@ -109,10 +109,10 @@ void connection::append_representation(cached_document& from, const representati
 
 void connection::add_piece(std::string_view memory) noexcept {
     turn& x = *turn_;
-    x.pieces[x.piece_count++] = {.memory = memory.data(), .file = -1, .offset = 0, .size = memory.size()};
+    x.pieces[x.piece_count++] = {.memory = memory.data(), .file = {}, .offset = 0, .size = memory.size()};
 }
 
-void connection::add_piece(int file, std::uint64_t offset, std::uint64_t bytes) noexcept {
+void connection::add_piece(lent_descriptor file, std::uint64_t offset, std::uint64_t bytes) noexcept {
     turn& x = *turn_;
     x.pieces[x.piece_count++] = {.memory = nullptr, .file = file, .offset = offset, .size = bytes};
 }

@@ -201,7 +201,7 @@ void line_writer::state::take_turn(lock& held) noexcept {
     const std::uint64_t told = begin_with_loss();
     held.unlock();
     anew ? open_anew() : look_at_path();
-    const auto seen = status_of(file.get());
+    const auto seen = status_of(file);
     write_bytes = seen && seen->kind == file_kind::regular ? file_write_bytes : limits::log_write_bytes;
     held.lock();
     if (!abandoned) write(held, told);
@@ -258,7 +258,7 @@ result<void> line_writer::state::write_piece(lock& held, std::string_view& left)
         if (const std::size_t last = piece.rfind('\n'); last != std::string_view::npos)
             piece = piece.substr(0, last + 1);
         const std::size_t size = piece.size();
-        const int to = file.get();
+        const lent_descriptor to = file;
         held.unlock();
         const auto written = write_log(to, piece);
         held.lock();
@@ -296,7 +296,7 @@ void line_writer::state::open_anew() noexcept {
 void line_writer::state::look_at_path() noexcept {
     if (chosen.path.empty() || clock::now() - looked_at < limits::log_look_interval) return;
     looked_at = clock::now();
-    if (!is_log_at(file.get(), chosen.path)) open_anew();
+    if (!is_log_at(file, chosen.path)) open_anew();
 }
 
 void line_writer::state::lose(std::uint64_t lines, std::error_code reason) noexcept {

@@ -30,8 +30,8 @@ bytes_view next_of(const operation& op, backend& by, scratch& room, std::size_t 
         const auto& of = static_cast<const send_file_operation&>(op);
         const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(of.remaining, most));
         if (wanted == 0) return {};
-        const std::int64_t got = by.files_of(of.file).read_file(of.file, mutable_bytes(room).first(wanted),
-                                                                of.offset, file_system::blocking::yes);
+        const std::int64_t got = by.files_of(of.file).read_file(
+            of.file.get(), mutable_bytes(room).first(wanted), of.offset, file_system::blocking::yes);
         if (got > 0) return {room.data(), static_cast<std::size_t>(got)};
         refused = got == 0 ? outcome::end_of_file : got;
         return {};
