@@ -23,16 +23,19 @@ struct upgrades {
 struct running_upgrade {
     struct promise_type : frame_memory {
         template <class... Arguments>
-        explicit promise_type(upgrades& in, Arguments&... /*unused*/) noexcept : scope(in.scope), home(&in) {
+        explicit promise_type(upgrades& in, Arguments&... /*unused*/) noexcept : scope{&in} {
             ++in.running;
         }
-        stop_scope* scope;
-        upgrades* home;
+        /// The scope that all of them run in, by way of what they have in common.
+        struct scope_of_home {
+            upgrades* home;
+            stop_scope& operator*() const noexcept { return *home->scope; }
+        } scope;
 
         struct final_awaiter {
             bool await_ready() const noexcept { return false; }
             void await_suspend(std::coroutine_handle<promise_type> self) const noexcept {
-                upgrades& others = *self.promise().home;
+                upgrades& others = *self.promise().scope.home;
                 self.destroy();
                 --others.running;
                 others.ended();

@@ -10,7 +10,7 @@
 
 namespace naru::http {
 
-/// Frames of up to 4 KiB in classes of 64 bytes, kept when they are given back: a handler costs no allocation
+/// Frames of up to 4 KiB in classes of 8 bytes, kept when they are given back: a handler costs no allocation
 /// once there have been as many at a time before. Larger ones are the global allocator's.
 class handler_frames final : public frame_pool {
  public:
@@ -41,8 +41,8 @@ class handler_frames final : public frame_pool {
     struct free_frame {
         free_frame* next;
     };
-    static constexpr std::size_t granule = 64;
-    static constexpr std::size_t classes = 64;
+    static constexpr std::size_t granule = 8;
+    static constexpr std::size_t classes = 512;
     static constexpr std::size_t class_of(std::size_t bytes) noexcept { return (bytes - 1) / granule; }
 
     std::array<free_frame*, classes> free_{};

@@ -1,6 +1,6 @@
 #include <naru/http/websocket/connection.hpp>
 
-#include <naru/http/websocket/connection_flight.hpp>
+#include <naru/http/websocket/connection_output.hpp>
 
 #include <algorithm>
 #include <new>
@@ -34,14 +34,14 @@ std::error_code sender::error() const noexcept {
     return {};
 }
 
-sender::sender(connection& on, message_kind of_kind, bytes_view what) noexcept
-    : waiting_for_connection(on,
-                             [](stop_entry& self) noexcept {
-                                 auto& each = static_cast<sender&>(self);
-                                 each.of->stop_sending(each);
-                             }),
-      kind(of_kind),
-      payload(what) {}
+lent_frame::lent_frame(sender& of) noexcept
+    : stop_entry([](stop_entry& self) noexcept {
+          sender& each = *static_cast<lent_frame&>(self).owner;
+          each.of->stop_sending(each);
+      }),
+      owner(&of) {
+    whose = memory::lent;
+}
 
 closer::closer(connection& on) noexcept
     : waiting_for_connection(on, [](stop_entry& self) noexcept {
@@ -66,10 +66,11 @@ connection::connection(tcp_stream&& stream, role as, std::shared_ptr<const optio
 
 connection::~connection() {
     home().disarm(clock_watch());
-    while (!queue_.empty()) {
-        out_frame& each = queue_.pop();
+    while (!queue_empty()) {
+        out_frame& each = output_->queue.pop();
         if (each.whose != out_frame::memory::lent) free_frame(each);
     }
+    rest_from_output();
     rest_from_work();
 }
 
@@ -130,7 +131,7 @@ bool connection::begin_close(std::uint16_t code, std::string_view reason) noexce
     }
     if (!finished_ && !failed_ && work_ != nullptr) parse(nullptr);  // what came before it was asked for
     if (!finished_) look_at_end();
-    if (!senders_.empty()) wake_soon();  // who must not wait any longer
+    if (somebody_waits_to_send()) wake_soon();  // who must not wait any longer
     return finished_ && !in_flight();
 }
 
@@ -145,7 +146,7 @@ void connection::wait_to_close(closer& who, std::coroutine_handle<> waiting, sto
 
 /// The end of a connection that is being closed, as far as it has come.
 void connection::look_at_end() noexcept {
-    if (finished_ || !queue_.empty() || flight_ != nullptr) return;
+    if (finished_ || !queue_empty() || sending()) return;
     const bool both = (close_queued_ && close_received_) || failed_ || ended_;
     if (!both) return;
     if (ended_) return finish(error_ ? error_ : make_error_code(naru::errc::end_of_stream));
@@ -165,23 +166,24 @@ void connection::finish(std::error_code why) noexcept {
     }
     // The connection's last operation to end tells all who wait; if there is none, the timer does.
     home().disarm(clock_watch());
-    if (!in_flight() && (receiver_ != nullptr || closer_ != nullptr || !senders_.empty())) wake_soon();
+    if (!in_flight() && (receiver_ != nullptr || closer_ != nullptr || somebody_waits_to_send())) wake_soon();
 }
 
 /// Wakes all who wait, when nothing is in flight any more. Called where coroutines may be resumed.
 void connection::settle() noexcept {
     if (!finished_ || in_flight()) return;
     home().disarm(clock_watch());
-    while (list_node* const node = senders_.pop_front())
-        end_sender(static_cast<lent_frame&>(static_cast<place_of_sender&>(*node)));
-    while (!queue_.empty()) {
-        out_frame& each = queue_.pop();
+    while (somebody_waits_to_send())
+        end_sender(static_cast<lent_frame&>(static_cast<place_of_sender&>(*output_->senders.pop_front())));
+    while (!queue_empty()) {
+        out_frame& each = output_->queue.pop();
         if (each.whose == out_frame::memory::lent) {
             end_sender(static_cast<lent_frame&>(each));
         } else {
             free_frame(each);
         }
     }
+    rest_from_output();
     if (receiver_ != nullptr) resume(*std::exchange(receiver_, nullptr));
     if (closer_ != nullptr) resume(*std::exchange(closer_, nullptr));
 }
@@ -190,7 +192,7 @@ instant connection::due() const noexcept {
     instant first = never;
     const auto by = [&](instant from, duration span) { first = std::min(first, saturating_add(from, span)); };
     const naru::websocket::options& with = *options_;
-    if (flight_ != nullptr && with.send_timeout > duration::zero()) by(flight_->since, with.send_timeout);
+    if (sending() && with.send_timeout > duration::zero()) by(output_->since, with.send_timeout);
     if (closing_) {
         by(since_, with.close_timeout);
     } else if (receiver_ != nullptr) {
@@ -216,7 +218,7 @@ void connection::on_time() noexcept {
     const instant now = home().now();
     const naru::websocket::options& with = *options_;
     const std::error_code late(ETIMEDOUT, errno_category());
-    const bool stalled = flight_ != nullptr && flight_->stands_still(now, with.send_timeout);
+    const bool stalled = sending() && output_->stands_still(now, with.send_timeout);
     if (stalled || (closing_ && now >= saturating_add(since_, with.close_timeout))) {
         finish(late);
     } else if (!closing_ && receiver_ != nullptr) {

@@ -50,27 +50,35 @@ struct receiver : waiting_for_connection {
 
 struct lent_frame;
 
-struct sender : waiting_for_connection {
-    sender(connection& on, message_kind of_kind, bytes_view what) noexcept;
+/// What it waits by, if it has to, is in a lent_frame: most never wait.
+struct sender {
+    sender(connection& on, message_kind of_kind, bytes_view what) noexcept
+        : of(&on), payload(what), kind(of_kind) {}
+    sender(const sender&) = delete;
+    sender& operator=(const sender&) = delete;
 
     enum class outcome : std::uint8_t { sent, refused, stopped, no_memory, queue_full, too_slow };
     std::error_code error() const noexcept;
     void set(const std::error_code& error) noexcept;
 
-    message_kind kind;
-    outcome how = outcome::sent;
+    connection* of;
     bytes_view payload;
     const prepared_message* prepared = nullptr;
     lent_frame* waits = nullptr;  // while it waits
+    message_kind kind;
+    outcome how = outcome::sent;
+    bool stopped = false;
+    bool done = false;
 };
 
 struct place_of_sender : list_node {};
 
 /// The place of a sender that waits: for room, in a list; and then in the queue, its payload lent behind the
 /// head that is here. In a block.
-struct lent_frame : out_frame, place_of_sender {
-    explicit lent_frame(sender& of) noexcept : owner(&of) { whose = memory::lent; }
+struct lent_frame : out_frame, place_of_sender, stop_entry {
+    explicit lent_frame(sender& of) noexcept;
     sender* owner;
+    std::coroutine_handle<> waiting;
     frame_head bytes;
 };
 
@@ -141,7 +149,7 @@ class connection : private connection_receive, private connection_watch {
         return extras_ ? std::string_view(extras_->protocol) : std::string_view();
     }
     bool compresses() const noexcept { return extras_ && extras_->deflate; }
-    std::size_t queued_bytes() const noexcept { return queue_.bytes(); }
+    std::size_t queued_bytes() const noexcept;
     tcp_stream& stream() noexcept { return stream_; }
     loop& home() const noexcept { return stream_.home(); }
     const naru::websocket::options& settings() const noexcept { return *options_; }
@@ -154,8 +162,8 @@ class connection : private connection_receive, private connection_watch {
     friend struct connection_receive;
     friend struct connection_watch;
 
-    /// A send under way.
-    struct flight;
+    /// While something is to be sent: what waits for it, and the send under way.
+    struct output;
     /// While something is being received: what is not used up, and what has begun.
     struct work {
         frame_parser parser;
@@ -182,6 +190,8 @@ class connection : private connection_receive, private connection_watch {
         std::string reason;
         std::optional<compression> deflate;
     };
+
+    static constexpr std::size_t dropped_unit = 64;
 
     connection(tcp_stream&& stream, role as, std::shared_ptr<const options>&& with) noexcept;
     ~connection();
@@ -215,6 +225,11 @@ class connection : private connection_receive, private connection_watch {
     bool has_room(std::size_t more) const noexcept;
     void make_room(std::size_t more) noexcept;
     bool lends(const sender& who) const noexcept;
+    bool prepare_output() noexcept;
+    void rest_from_output() noexcept;
+    bool queue_empty() const noexcept;
+    bool too_many_controls() const noexcept;
+    bool somebody_waits_to_send() const noexcept;
     void lend(lent_frame& frame) noexcept;
     void end_sender(lent_frame& frame) noexcept;
     void flush() noexcept;
@@ -230,7 +245,8 @@ class connection : private connection_receive, private connection_watch {
     operation& receive_op() noexcept { return static_cast<connection_receive&>(*this); }
     timer& clock_watch() noexcept { return static_cast<connection_watch&>(*this); }
     bool reading() const noexcept { return !static_cast<const connection_receive&>(*this).idle(); }
-    bool in_flight() const noexcept { return reading() || flight_ != nullptr; }
+    bool sending() const noexcept;
+    bool in_flight() const noexcept { return reading() || sending(); }
     void wake_soon() noexcept { home().arm(clock_watch(), instant::min()); }
     void resume(waiting_for_connection& who) noexcept;
     instant due() const noexcept;
@@ -239,17 +255,15 @@ class connection : private connection_receive, private connection_watch {
     std::shared_ptr<const options> options_;
     std::unique_ptr<extras> extras_;
     work* work_ = nullptr;
-    flight* flight_ = nullptr;
+    output* output_ = nullptr;
     receiver* receiver_ = nullptr;
     closer* closer_ = nullptr;
-    out_queue queue_;
-    list_head senders_;  // who waits for room, the first first
-    instant since_;      // when the peer was heard last; of a close: when it began
+    instant since_;  // when the peer was heard last; of a close: when it began
     std::error_code error_;
-    std::uint32_t references_ = 1;
-    std::uint32_t dropped_bytes_ = 0;  // received after the end
+    std::uint16_t references_ = 1;  // peers, attendants and operations: a few
+    std::uint16_t dropped_ = 0;     // received after the end, in units of dropped_unit
     std::uint16_t close_code_ = close_code::abnormal;
-    role role_;
+    role role_ : 1;
     bool close_queued_ : 1 = false;
     bool close_received_ : 1 = false;
     bool failed_ : 1 = false;   // the peer has broken the protocol: nothing of it is parsed any more

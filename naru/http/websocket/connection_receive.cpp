@@ -1,4 +1,5 @@
 #include <naru/http/websocket/connection.hpp>
+#include <naru/http/websocket/connection_output.hpp>
 
 #include <algorithm>
 #include <new>
@@ -56,7 +57,7 @@ void connection::stop_receiving(receiver& who) noexcept {
 
 void connection::read_on() noexcept {
     if (finished_ || ended_ || reading() || (receiver_ == nullptr && closer_ == nullptr)) return;
-    if (!closing_ && queue_.controls() > limits::waiting_controls) return;  // on_sent comes back
+    if (!closing_ && too_many_controls()) return;  // on_sent comes back
     retain();
     home().submit(receive_op());
 }
@@ -65,8 +66,8 @@ void connection::read_on() noexcept {
 void connection::take_in(lease came) noexcept {
     if (finished_) return;
     if (failed_ || close_received_) {
-        dropped_bytes_ += static_cast<std::uint32_t>(came.size());
-        if (dropped_bytes_ > limits::linger_bytes) finish(error_);
+        dropped_ = static_cast<std::uint16_t>(dropped_ + (came.size() + dropped_unit - 1) / dropped_unit);
+        if (dropped_ > limits::linger_bytes / dropped_unit) finish(error_);
         return;
     }
     if (!prepare_work()) return finish({ENOMEM, errno_category()});
@@ -310,7 +311,7 @@ void connection::on_close_frame(bytes_view payload) noexcept {
     }
     if (!closing_) since_ = home().now();
     closing_ = true;
-    if (!senders_.empty()) wake_soon();
+    if (somebody_waits_to_send()) wake_soon();
     watch_time();
 }
 

@@ -1,5 +1,5 @@
 #include <naru/http/websocket/connection.hpp>
-#include <naru/http/websocket/connection_flight.hpp>
+#include <naru/http/websocket/connection_output.hpp>
 #include <naru/http/websocket/random.hpp>
 
 #include <algorithm>
@@ -9,8 +9,8 @@
 
 namespace naru::websocket {
 
-void connection::flight::load() noexcept {
-    out_frame* each = last == nullptr ? owner.queue_.front() : last->next;
+void connection::output::load() noexcept {
+    out_frame* each = last == nullptr ? queue.front() : last->next;
     for (; each != nullptr && frames < limits::frames_per_send; each = each->next) {
         list[pieces++] = each->head;
         if (each->payload.size != 0) list[pieces++] = each->payload;
@@ -20,7 +20,7 @@ void connection::flight::load() noexcept {
     set(owner.stream_.native(), list.data(), pieces);
 }
 
-bool connection::flight::stands_still(instant now, duration span) noexcept {
+bool connection::output::stands_still(instant now, duration span) noexcept {
     if (progress != seen) {
         seen = progress;
         since = now;
@@ -28,14 +28,33 @@ bool connection::flight::stands_still(instant now, duration span) noexcept {
     return span > duration::zero() && now >= saturating_add(since, span);
 }
 
+std::size_t connection::queued_bytes() const noexcept {
+    return output_ == nullptr ? 0 : output_->queue.bytes();
+}
+
+bool connection::prepare_output() noexcept {
+    if (output_ != nullptr) return true;
+    std::size_t bytes = sizeof(output);
+    std::byte* const block = acquire_block(bytes);
+    if (block == nullptr) return false;
+    output_ = new (block) output(*this);
+    return true;
+}
+
+void connection::rest_from_output() noexcept {
+    if (output_ == nullptr || !output_->is_done()) return;
+    output_->~output();
+    release_block(reinterpret_cast<std::byte*>(std::exchange(output_, nullptr)), sizeof(output));
+}
+
 bool connection::has_room(std::size_t more) const noexcept {
-    return queue_.empty() || queue_.bytes() + more <= options_->send_queue;
+    return queue_empty() || output_->queue.bytes() + more <= options_->send_queue;
 }
 
 /// Drops the oldest messages until there is room, or none is left that may be dropped.
 void connection::make_room(std::size_t more) noexcept {
     while (!has_room(more)) {
-        out_frame* const oldest = queue_.take_oldest(flight_ == nullptr ? 0 : flight_->frames);
+        out_frame* const oldest = output_->queue.take_oldest(sending() ? output_->frames : 0);
         if (oldest == nullptr) return;
         free_frame(*oldest);
     }
@@ -52,18 +71,20 @@ void connection::lend(lent_frame& frame) noexcept {
     frame.bytes = make_frame_head(opcode_of(who.kind), true, false, who.payload.size());
     frame.head = slice(frame.bytes.view());
     frame.payload = slice(who.payload);
-    queue_.push(frame);
+    output_->queue.push(frame);
     flush();
 }
 
 /// A sender has waited long enough: how is known already, or that the connection has ended.
 void connection::end_sender(lent_frame& frame) noexcept {
     sender& who = *frame.owner;
+    const std::coroutine_handle<> waiting = frame.waiting;
     who.waits = nullptr;
+    if (static_cast<stop_entry&>(frame).linked()) static_cast<stop_entry&>(frame).unlink();
     frame.~lent_frame();
     release_block(reinterpret_cast<std::byte*>(static_cast<out_frame*>(&frame)), sizeof(lent_frame));
     if (!who.done) who.how = who.stopped ? sender::outcome::stopped : sender::outcome::refused;
-    resume(who);
+    waiting.resume();
 }
 
 void sender::set(const std::error_code& error) noexcept {
@@ -82,12 +103,12 @@ void sender::set(const std::error_code& error) noexcept {
 bool connection::try_send(sender& who) noexcept {
     const std::size_t size = who.payload.size() + frame_head_bytes;
     if (open() && options_->when_full == send_policy::wait) {
-        if (senders_.empty() && has_room(size) && !lends(who)) {
+        if (!somebody_waits_to_send() && has_room(size) && !lends(who)) {
             who.set(admit(who.kind, who.payload, who.prepared));
             return true;
         }
         std::size_t bytes = sizeof(lent_frame);
-        std::byte* const block = acquire_block(bytes);
+        std::byte* const block = prepare_output() ? acquire_block(bytes) : nullptr;
         if (block != nullptr) who.waits = new (block) lent_frame(who);
         if (block == nullptr) who.how = sender::outcome::no_memory;
         return block == nullptr;
@@ -101,7 +122,7 @@ naru::result<void> connection::offer(message_kind which, bytes_view payload,
                                      const prepared_message* prepared) noexcept {
     if (!open()) return naru::fail(refusal());
     const std::size_t size = payload.size() + frame_head_bytes;
-    if (!has_room(size) || !senders_.empty()) {
+    if (!has_room(size) || somebody_waits_to_send()) {
         switch (options_->when_full) {
             case send_policy::wait:
                 return naru::fail(make_error_code(errc::queue_full));
@@ -118,13 +139,14 @@ naru::result<void> connection::offer(message_kind which, bytes_view payload,
 }
 
 void connection::wait_to_send(sender& who, std::coroutine_handle<> waiting, stop_scope& in) noexcept {
-    who.waiting = waiting;
-    if (senders_.empty() && has_room(who.payload.size() + frame_head_bytes)) {
-        lend(*who.waits);
+    lent_frame& frame = *who.waits;
+    frame.waiting = waiting;
+    if (!somebody_waits_to_send() && has_room(who.payload.size() + frame_head_bytes)) {
+        lend(frame);
     } else {
-        senders_.push_back(static_cast<place_of_sender&>(*who.waits));
+        output_->senders.push_back(static_cast<place_of_sender&>(frame));
     }
-    in.add(who);
+    in.add(frame);
 }
 
 void connection::stop_sending(sender& who) noexcept {
@@ -140,13 +162,14 @@ void connection::stop_sending(sender& who) noexcept {
 /// Takes those out who were stopped while they waited.
 void connection::let_stopped_go() noexcept {
     sender_stopped_ = false;
+    if (output_ == nullptr) return;
     list_head all;
     list_head stopped;
-    while (list_node* const node = senders_.pop_front())
+    while (list_node* const node = output_->senders.pop_front())
         all.push_back(*node);
     while (list_node* const node = all.pop_front()) {
         const bool goes = static_cast<lent_frame&>(static_cast<place_of_sender&>(*node)).owner->stopped;
-        (goes ? stopped : senders_).push_back(*node);
+        (goes ? stopped : output_->senders).push_back(*node);
     }
     while (list_node* const node = stopped.pop_front())
         end_sender(static_cast<lent_frame&>(static_cast<place_of_sender&>(*node)));
@@ -155,11 +178,11 @@ void connection::let_stopped_go() noexcept {
 /// Who waits for room and may have it; and who need not wait any longer.
 void connection::serve_senders() noexcept {
     if (sender_stopped_) let_stopped_go();
-    while (!senders_.empty()) {
-        auto& frame = static_cast<lent_frame&>(static_cast<place_of_sender&>(*senders_.front()));
+    while (somebody_waits_to_send()) {
+        auto& frame = static_cast<lent_frame&>(static_cast<place_of_sender&>(*output_->senders.front()));
         sender& who = *frame.owner;
         if (open() && !has_room(who.payload.size() + frame_head_bytes)) return;
-        (void)senders_.pop_front();
+        (void)output_->senders.pop_front();
         if (open() && lends(who)) {
             lend(frame);
             continue;
@@ -173,9 +196,9 @@ std::error_code connection::admit(message_kind which, bytes_view payload,
                                   const prepared_message* prepared) noexcept {
     std::error_code error;
     if (prepared != nullptr && role_ == role::server) {
-        out_frame* const shared = make_shared_frame(*prepared);
+        out_frame* const shared = prepare_output() ? make_shared_frame(*prepared) : nullptr;
         if (shared == nullptr) return {ENOMEM, errno_category()};
-        queue_.push(*shared);
+        output_->queue.push(*shared);
     } else if (compresses() && payload.size() >= limits::compressed_from) {
         error = push_compressed(opcode_of(which), payload);
     } else {
@@ -201,7 +224,7 @@ std::error_code connection::push_copy(opcode which, bytes_view payload, bool com
     const bool masked = role_ == role::client;
     const mask_key key = masked ? random_key() : mask_key();
     const frame_head head = make_frame_head(which, true, compressed, payload.size(), masked ? &key : nullptr);
-    out_frame* const frame = make_own_frame(head.size + payload.size());
+    out_frame* const frame = prepare_output() ? make_own_frame(head.size + payload.size()) : nullptr;
     if (frame == nullptr) return {ENOMEM, errno_category()};
     std::byte* const to = own_bytes(*frame);
     std::memcpy(to, head.bytes.data(), head.size);
@@ -212,7 +235,7 @@ std::error_code connection::push_copy(opcode which, bytes_view payload, bool com
     }
     frame->head = slice(to, head.size + payload.size());
     frame->control = is_control(which);
-    queue_.push(*frame);
+    output_->queue.push(*frame);
     return {};
 }
 
@@ -225,34 +248,31 @@ bool connection::push_control(opcode which, bytes_view payload) noexcept {
 naru::result<void> connection::ping(bytes_view payload) noexcept {
     if (!open()) return naru::fail(refusal());
     if (payload.size() > control_bytes) return fail_errno(EMSGSIZE);
-    if (queue_.controls() > limits::waiting_controls) return naru::fail(make_error_code(errc::queue_full));
+    if (too_many_controls()) return naru::fail(make_error_code(errc::queue_full));
     if (!push_control(opcode::ping, payload)) return fail_errno(ENOMEM);
     return {};
 }
 
 void connection::flush() noexcept {
-    if (finished_ || queue_.empty()) return;
-    if (flight_ != nullptr) {
+    if (finished_ || queue_empty()) return;
+    if (output_->under_way) {
         // Nobody has looked at the send yet: what comes in the same turn leaves with it.
-        if (flight_->state == operation_state::queued) flight_->load();
+        if (output_->state == operation_state::queued) output_->load();
         return;
     }
-    std::size_t bytes = sizeof(flight);
-    std::byte* const block = acquire_block(bytes);
-    if (block == nullptr) return finish({ENOMEM, errno_category()});
-    flight_ = new (block) flight(*this);
-    flight_->load();
+    output_->begin(home().now());
+    output_->load();
     retain();
-    home().submit(*flight_);
+    home().submit(*output_);
     watch_time();
 }
 
 void connection::on_sent() noexcept {
-    const std::error_code error = flight_->error();
+    const std::error_code error = output_->error();
     list_head gone;
     if (!error) {
-        for (std::uint32_t left = flight_->frames; left > 0; --left) {
-            out_frame& each = queue_.pop();
+        for (std::uint32_t left = output_->frames; left > 0; --left) {
+            out_frame& each = output_->queue.pop();
             if (each.whose == out_frame::memory::lent) {
                 auto& lent = static_cast<lent_frame&>(each);
                 lent.owner->set({});
@@ -262,8 +282,7 @@ void connection::on_sent() noexcept {
             }
         }
     }
-    flight_->~flight();
-    release_block(reinterpret_cast<std::byte*>(std::exchange(flight_, nullptr)), sizeof(flight));
+    output_->under_way = false;
     if (error) {
         finish(error);
     } else {
@@ -275,6 +294,7 @@ void connection::on_sent() noexcept {
     serve_senders();
     look_at_end();
     settle();
+    rest_from_output();
     release();
 }
 

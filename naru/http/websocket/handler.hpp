@@ -45,15 +45,16 @@ naru::websocket::peer peer_of(upgraded_stream&& stream, std::shared_ptr<const we
 template <class Handler>
 running_upgrade run_websocket(upgrades& /*in*/, websocket_peer made, Handler handler) {
     if (!made) co_return;
+    // One place for the two awaiters.
     bool thrown = false;
-    try {
-        task<> running = naru::websocket::detail::attending::begin(made, handler);
-        co_await std::move(running);
-    } catch (...) {
-        thrown = true;
+    for (bool ended = false;; ended = true) {
+        try {
+            co_await naru::websocket::detail::attending::step(made, handler, ended, thrown);
+        } catch (...) {
+            thrown = true;
+        }
+        if (ended) co_return;
     }
-    task<> closing = naru::websocket::detail::attending::end(made, thrown);
-    co_await std::move(closing);
 }
 
 }  // namespace detail
@@ -87,23 +88,28 @@ template <class Handler>
 class websocket_handler {
  public:
     websocket_handler(Handler handler, websocket_options with)
-        : handler_(std::make_shared<const Handler>(std::move(handler))),
-          options_(std::make_shared<const websocket_options>(std::move(with))) {}
+        : shared_(std::make_shared<const both>(std::move(handler), std::move(with))) {}
 
     void operator()(exchange& x) const noexcept try {
-        (void)upgrade_to_websocket(x, options_, shared{handler_});
+        std::shared_ptr<const websocket_options> options(shared_, &shared_->options);
+        (void)upgrade_to_websocket(x, std::move(options), lent{&shared_->handler});
     } catch (const std::bad_alloc&) {
         x.respond(503);
     }
 
  private:
-    struct shared {
-        std::shared_ptr<const Handler> of;
+    // In one place, so that a WebSocket that keeps its options keeps its handler, too.
+    struct both {
+        both(Handler&& of, websocket_options&& with) : handler(std::move(of)), options(std::move(with)) {}
+        Handler handler;
+        websocket_options options;
+    };
+    struct lent {
+        const Handler* of;
         task<> operator()(websocket_peer peer) const { return std::invoke(*of, std::move(peer)); }
     };
 
-    std::shared_ptr<const Handler> handler_;
-    std::shared_ptr<const websocket_options> options_;
+    std::shared_ptr<const both> shared_;
 };
 
 }  // namespace detail

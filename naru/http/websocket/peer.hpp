@@ -223,14 +223,20 @@ namespace detail {
 task<> end_of(connection& attended, bool thrown);
 
 struct attending {
+    // Awaiters, not tasks: an idle WebSocket's frame holds one thing less.
     template <class Handler>
-    static task<> begin(peer& made, Handler& handler) {
+    static naru::detail::task_awaiter<void> begin(peer& made, Handler& handler) {
         made.to_->set_attended(true);
-        return handler(peer(*made.to_));
+        return handler(peer(*made.to_)).operator co_await();
     }
-    static task<> end(peer& made, bool thrown) {
+    template <class Handler>
+    static naru::detail::task_awaiter<void> step(peer& made, Handler& handler, bool ended, bool thrown) {
+        if (ended) return end(made, thrown);
+        return begin(made, handler);
+    }
+    static naru::detail::task_awaiter<void> end(peer& made, bool thrown) {
         made.to_->set_attended(false);
-        return end_of(*made.to_, thrown);
+        return end_of(*made.to_, thrown).operator co_await();
     }
 };
 
@@ -244,13 +250,11 @@ task<> attend(peer made, Handler handler) {
     if (!made) co_return;
     std::exception_ptr thrown;
     try {
-        task<> running = detail::attending::begin(made, handler);
-        co_await std::move(running);
+        co_await detail::attending::begin(made, handler);
     } catch (...) {
         thrown = std::current_exception();
     }
-    task<> closing = detail::attending::end(made, thrown != nullptr);
-    co_await std::move(closing);
+    co_await detail::attending::end(made, thrown != nullptr);
     if (thrown) std::rethrow_exception(thrown);
 }
 
