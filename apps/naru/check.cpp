@@ -1,5 +1,6 @@
 // naru check: whether a configuration file is good, without serving.
 #include "certificates.hpp"
+#include "client_rules.hpp"
 #include "commands.hpp"
 #include "config/configuration.hpp"
 #include "config/make_site.hpp"
@@ -18,7 +19,7 @@ namespace {
 
 // The sentence has its place in front where the file sets what it is about.
 void find_faults(const serve_settings& settings, complaints& wrong) try {
-    const serve_plan plan = to_plan(settings);
+    const serve_plan plan = to_plan(with_places_for_names(settings));
     (void)site_maker().make(plan, wrong);
     if (plan.tls_endpoints.empty()) return;
     const auto fault = fault_of(plan.acme_webroot.empty() ? plan.tls : those_that_are_there(plan.tls));

@@ -14,7 +14,12 @@ namespace naru::program {
 
 namespace {
 
+constexpr std::string_view named_prefix = "fd:";
+
 address to_address(const std::string& where) {
+    if (where.starts_with(named_prefix))
+        throw std::runtime_error(fmt::format(
+            "cannot listen on {}: who has started this has passed no socket of that name", where));
     const auto parsed = address::parse(where);
     if (!parsed) {
         throw std::runtime_error(
@@ -196,6 +201,22 @@ std::vector<http::endpoint> to_endpoints(std::string_view flag, const std::vecto
         to.push_back(second);
     }
     return to;
+}
+
+listener_words words_of_listener(const std::string& given) {
+    const endpoint_text text = take_apart(given);
+    const auto parsed = address::parse(text.where);
+    return {parsed ? parsed->text() : text.where, text.proxy};
+}
+
+serve_settings with_places_for_names(serve_settings settings) {
+    for (auto* const list : {&settings.listen, &settings.listen_tls}) {
+        if (!*list) continue;
+        for (std::string& each : **list) {
+            if (each.starts_with(named_prefix)) each.replace(0, named_prefix.size(), "unix:@");
+        }
+    }
+    return settings;
 }
 
 void set_client_rules(serve_plan& plan, const serve_settings& settings) {

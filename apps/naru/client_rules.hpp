@@ -20,6 +20,18 @@ void add_client_flags(CLI::App& command, const std::shared_ptr<serve_settings>& 
 /// std::runtime_error.
 std::vector<http::endpoint> to_endpoints(std::string_view flag, const std::vector<std::string>& given);
 
+/// Of ADDRESS:PORT,proxy or unix:PATH,mode=0660,proxy: what stands in front of the commas' words, as it is
+/// written by the system ("0.0.0.0:80" for "*:80"), and whether the PROXY protocol is wanted. Throws
+/// std::runtime_error.
+struct listener_words {
+    std::string where;
+    bool proxy;
+};
+listener_words words_of_listener(const std::string& given);
+
+/// For a look at settings without a manager: in the place of each fd:NAME a place that can be listened at.
+serve_settings with_places_for_names(serve_settings settings);
+
 /// Throws std::runtime_error with one sentence for a value that cannot be.
 void set_client_rules(serve_plan& plan, const serve_settings& settings);
 

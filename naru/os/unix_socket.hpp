@@ -44,6 +44,10 @@ class socket_file {
     /// Leaves it where it is.
     void keep() noexcept { mine_ = false; }
 
+    /// Which file it was (st_dev, st_ino).
+    std::uint64_t device() const noexcept { return device_; }
+    std::uint64_t inode() const noexcept { return inode_; }
+
  private:
     socket_file(const unix_address& where, std::uint64_t device, std::uint64_t inode) noexcept
         : where_(where), device_(device), inode_(inode) {}

@@ -20,6 +20,9 @@ import unittest
 import program_test
 from program_test import PATIENCE, Case, Server
 
+# bcrypt, as cheap as it can be
+HASH = "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW"
+EMPTY = "$2b$04$abcdefghijklmnopqrstuubyCG3zY1GIXMyxfivm.ClDiInHzxjiq"
 SITE = """
 listen = "127.0.0.1:0"
 threads = 2
@@ -50,8 +53,10 @@ files = "root"
 listings = true
 cache = "no-store"
 headers = { X-Both = "route" }
-basic-auth = { realm = "Staff", users = { alice = "secret", bob = "" } }
+basic-auth = { realm = "Staff", users = { alice = "HASH", bob = "EMPTY" } }
 """
+
+SITE = SITE.replace("HASH", HASH).replace("EMPTY", EMPTY)
 
 OTHER = """
 [[host]]
@@ -186,6 +191,14 @@ class Check(Case):
         self.check('[[route]]\npath = "/a"\nanswer = ""\n[[route]]\npath = "/a"\nanswer = ""\n', '4: the route "/a" is there already$')
         self.check('[[route]]\npath = "/"\nanswer = ""\nbasic-auth = { usres = { a = "b" } }\n',
                    "4: there is no setting usres of a basic-auth; users was probably meant$", "4: basic-auth wants users$")
+        self.check('[[route]]\npath = "/"\nanswer = ""\nbasic-auth = { users = { a = "%s", b = "password" } }\n' % HASH,
+                   "1: basic-auth: what stands for b is no hash of a password that can be checked here; `htpasswd -nB b` makes one$")
+        self.check('[[route]]\npath = "/"\nanswer = ""\nbasic-auth = { users = { "a:b" = "%s" } }\n' % HASH,
+                   "1: basic-auth: a:b cannot be a user's name$")
+        self.check('[[listener]]\nadress = "127.0.0.1:0"\ntls = "yes"\n',
+                   "1: a listener wants an address: .*", "2: there is no setting adress of a listener; address was probably meant$",
+                   "3: tls wants true or false$")
+        self.check('listen = "127.0.0.1:0"\n[[listener]]\naddress = "127.0.0.1:70000"\n', "1: cannot listen on 127.0.0.1:70000: .*")
 
     def test_hosts(self):
         self.check('[[host]]\nnames = "a"\n[[host]]\nnames = ["b", "A"]\n', "3: the host A is there already, at .*naru.toml:1$")
@@ -543,6 +556,25 @@ class Reload(Case):
             except (ConnectionError, ssl.SSLError):
                 pass
             kept["anew"] = connect("open.example")
+            ask(kept["anew"], "open.example")
+
+            # The same file with other content asks others for other certificates.
+            issuer = os.path.join(self.scratch, "issuer.pem")
+            shutil.copy(chain, issuer)
+            policy = hosts + 'client-certificates = "optional"\nclient-ca = "%s"\n' % issuer
+            self.configure(policy)
+            self.reload(server)
+            kept["again"] = connect("closed.example")
+            ask(kept["again"], "closed.example")
+            self.reload(server)
+            ask(kept["again"], "closed.example")
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key + "2",
+                            "-out", issuer, "-subj", "/CN=two"], check=True, capture_output=True)
+            self.reload(server)
+            try:
+                self.assertEqual(kept["again"].recv(100), b"")
+            except (ConnectionResetError, ssl.SSLEOFError):
+                pass
             ask(kept["anew"], "open.example")
             for one in kept.values():
                 one.close()

@@ -106,6 +106,26 @@ TEST(file_cache_books, caches_of_a_loop_share_one_budget) {
     EXPECT_EQ(totals.loose.bytes, 0u);
 }
 
+TEST(file_cache_books, all_are_found_while_it_grows_and_shrinks) {
+    file_cache cache;
+    std::vector<std::string> paths;
+    for (int each = 0; each < 1'000; ++each) {
+        paths.push_back("/" + std::to_string(each));
+        cache.let_go(cache.insert(paths.back(), a_document(1, false), instant()));
+        for (const std::string& known : {paths.front(), paths[paths.size() / 2], paths.back()})
+            ASSERT_NE(cache.find(known), nullptr) << known;
+        ASSERT_EQ(cache.find("/none"), nullptr);
+    }
+    for (const std::string& each : paths) {
+        cached_document* const found = cache.find(each);
+        ASSERT_NE(found, nullptr) << each;
+        cache.drop(*found);
+        ASSERT_EQ(cache.find(each), nullptr) << each;
+    }
+    EXPECT_EQ(cache.size(), 0u);
+    EXPECT_EQ(cache.bytes(), 0u);
+}
+
 TEST(file_cache_books, clearing_finds_all_that_stand_behind_one_another) {
     file_cache cache;
     for (int each = 0; each < 4000; ++each)

@@ -9,6 +9,7 @@ import pwd
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -123,6 +124,50 @@ class Manager(Case):
             with self.passed((plain, secure), "--tls-self-signed", names="http:https-public") as server:
                 self.assertIn("http://127.0.0.1:%d/ and https://127.0.0.1:%d/" % (plain.getsockname()[1], secure.getsockname()[1]), server.line)
                 self.assertEqual(server.end(), 0)
+
+    def test_listeners_of_the_file_say_how_passed_sockets_are_spoken_to(self):
+        log, path = os.path.join(self.scratch, "log"), os.path.join(self.scratch, "socket")
+        with socket.create_server(("127.0.0.1", 0)) as named, socket.create_server(("127.0.0.1", 0)) as other, \
+                socket.socket(socket.AF_UNIX) as local:
+            local.bind(path)
+            local.listen()
+            named_port, secure_port = (each.getsockname()[1] for each in (named, other))
+            config = self.write("naru.toml", """
+                access-log = "%s"
+                trusted-proxy = ["127.0.0.1", "unix"]
+                tls-self-signed = true
+                [[listener]]
+                address = "fd:web"
+                proxy = true
+                [[listener]]
+                address = "127.0.0.1:%d"
+                tls = true
+                [[listener]]
+                address = "unix:%s"
+                proxy = true
+                mode = "0660"
+                """ % (log, secure_port, path))
+            self.assertEqual(self.run_program("check", config).returncode, 0)
+            with self.passed((named, other, local), "--config", config, names="web:unknown:unknown") as server:
+                self.assertIn("https://127.0.0.1:%d/" % secure_port, server.line)
+                self.assertIn("http://127.0.0.1:%d/" % named_port, server.line)
+                for client, one in (("192.0.2.7", socket.create_connection(("127.0.0.1", named_port), PATIENCE)),
+                                    ("192.0.2.8", socket.socket(socket.AF_UNIX))):
+                    with one:
+                        if one.family == socket.AF_UNIX:
+                            one.connect(path)
+                        one.sendall(b"PROXY TCP4 %s 192.0.2.1 4000 80\r\n" % client.encode() + ONCE)
+                        self.assertTrue(read_to_end(one).endswith(b"hello\n"))
+                context = ssl.create_default_context()
+                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+                with context.wrap_socket(socket.create_connection(("127.0.0.1", secure_port), PATIENCE)) as one:
+                    one.sendall(ONCE)
+                    self.assertTrue(read_to_end(one).endswith(b"hello\n"))
+                self.assertEqual(server.end(), 0)
+            with open(log, encoding="ascii") as lines:
+                self.assertEqual([each.split()[0] for each in lines], ["192.0.2.7", "192.0.2.8", "127.0.0.1"])
+        with self.assertRaisesRegex(AssertionError, "fd:web: who has started this has passed no socket of that name"):
+            Serving(program_test.PROGRAM, "serve", self.root, "--config", config)
 
     def test_what_does_not_listen_is_refused(self):
         with socket.socket() as nothing, self.assertRaisesRegex(AssertionError, "LISTEN_FDS: descriptor 3 cannot be listened to"):
@@ -327,6 +372,21 @@ class Upgrade(Case):
             self.assertIn("serves", server.process.stdout.readline().decode())
             self.assertTrue(ask(server.port).endswith(b"hello\n"))
             self.assertEqual(server.end(), 0)
+
+    def test_a_socket_file_is_removed_by_whose_it_is(self):
+        """Also after the program was replaced, and where another server has taken the path in between."""
+        path = os.path.join(self.scratch, "socket")
+        for is_taken in (False, True):
+            with self.subTest(is_taken=is_taken), socket.socket(socket.AF_UNIX) as other, \
+                    self.serve("--listen", "unix:" + path, "--threads", "1", program=self.program) as server:
+                if is_taken:
+                    os.remove(path)
+                    other.bind(path)
+                server.tell(signal.SIGUSR2)
+                self.assertIn("serves", server.process.stdout.readline().decode())
+                self.assertEqual(server.end(), 0)
+                self.assertEqual(os.path.exists(path), is_taken)
+        os.remove(path)
 
     def test_a_connection_that_is_open_goes_on_with_the_old_one(self):
         with self.serve("--threads", "1", program=self.program) as server, \

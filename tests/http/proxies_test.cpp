@@ -112,6 +112,63 @@ TEST(ProxyHeader, IsTakenInPiecesOfAnySizeAndNotAByteMore) {
     }
 }
 
+std::string addition(char type, const std::string& value) {
+    std::string made(1, type);
+    made += static_cast<char>(value.size() >> 8);
+    made += static_cast<char>(value.size() & 0xff);
+    return made + value;
+}
+
+TEST(ProxyHeader, SaysHowTheClientSpeaksToTheProxy) {
+    const std::string tls =
+        addition(' ', std::string("\x01\0\0\0\0", 5) + addition('!', "TLSv1.3") + addition('#', "x"));
+    const std::string no_tls = addition(' ', std::string("\0\0\0\0\0", 5) + addition('!', "TLSv1.3"));
+    struct expected {
+        std::string additions;
+        bool secure;
+        std::string version;
+        std::string id;
+    };
+    const expected all[] = {
+        {"", false, "", ""},
+        {tls, true, "TLSv1.3", ""},
+        {no_tls, false, "", ""},
+        {addition('\x05', "id-1") + tls, true, "TLSv1.3", "id-1"},
+        {addition('\x04', std::string(1'000, 'n')) + tls + addition('\x05', "id-2"), true, "TLSv1.3", "id-2"},
+        {addition('\x05', std::string(129, 'i')), false, "", ""},
+        {tls.substr(0, tls.size() - 1), false, "", ""},
+        {addition(' ', "\x01"), false, "", ""},
+        {addition(' ', std::string("\x01\0\0\0\0", 5) + "!"), true, "", ""},
+    };
+    for (const char family : {'\x11', '\x21'}) {
+        for (const expected& each : all) {
+            proxy_header header;
+            const std::string text = version_2(
+                '\x21', family, (family == '\x11' ? block_of_four : block_of_six()) + each.additions);
+            std::string_view left = text;
+            auto state = proxy_header::state::need_more;
+            while (state == proxy_header::state::need_more) {
+                const std::string_view piece = left.substr(0, std::min<std::size_t>(header.wants(), 7));
+                left.remove_prefix(piece.size());
+                state = header.take(piece);
+            }
+            EXPECT_EQ(state, proxy_header::state::complete);
+            EXPECT_EQ(header.is_secure(), each.secure);
+            EXPECT_EQ(header.tls_version(), each.version);
+            EXPECT_EQ(header.unique_id(), each.id);
+        }
+    }
+    proxy_header local;
+    std::string_view left;
+    const std::string text = version_2('\x20', '\x11', block_of_four + tls);
+    for (left = text; !left.empty();) {
+        const std::string_view piece = left.substr(0, local.wants());
+        left.remove_prefix(piece.size());
+        (void)local.take(piece);
+    }
+    EXPECT_FALSE(local.is_secure()) << "it speaks for itself";
+}
+
 TEST(ProxyHeader, AnythingElseIsMalformed) {
     const std::string bad[] = {
         "GET / HTTP/1.1\r\nHost: test\r\n\r\n",

@@ -71,6 +71,26 @@ TEST_P(proxy_test, the_header_tells_the_client) {
               "2001:db8::1 clear");
 }
 
+TEST_P(proxy_test, the_header_tells_of_the_clients_tls) {
+    options_.access_log = (files_.path() / "access.log").string();
+    options_.log_format = http::log_format::json;
+    start(facts());
+    const std::string tls("\x05\0\x04id\"1\x20\0\x0f\x01\0\0\0\0\x21\0\x07TLSv1.2", 25);
+    client one = connect();
+    EXPECT_EQ(one.ask(version_2('\x21', block + tls) + get("/facts")).body, "192.0.2.2 secure");
+    EXPECT_EQ(one.ask(get("/facts")).body, "192.0.2.2 secure");
+    EXPECT_EQ(one.ask(get("/facts", "X-Forwarded-Proto: http\r\n")).body, "192.0.2.2 secure")
+        << "it is no trusted proxy's word";
+    server_->drain();
+    server_->wait();
+    server_.reset();
+    std::ifstream file(*options_.access_log);
+    int lines = 0;
+    for (std::string line; std::getline(file, line); ++lines)
+        EXPECT_TRUE(line.contains(R"("tls":"TLSv1.2","connection":"id\"1",)")) << line;
+    EXPECT_EQ(lines, 3);
+}
+
 TEST_P(proxy_test, it_may_come_byte_by_byte) {
     start(facts());
     for (const std::string& header : {std::string(first_version), version_2('\x21', block)}) {

@@ -4,6 +4,7 @@
 #include <naru/coro/sleep.hpp>
 #include <naru/http/http.hpp>
 
+#include <atomic>
 #include <latch>
 #include <regex>
 
@@ -324,6 +325,40 @@ TEST_P(record_test, whoever_holds_a_loop_up_is_named) {
     const http::server_metrics of = server_->metrics(patience_of_loops, true);
     EXPECT_EQ(of.longest_tick.route, "/slow");
     EXPECT_GE(of.longest_tick.took, 1ms) << "so long it was waited for";
+}
+
+TEST_P(record_test, loops_have_turned_when_none_is_held_up) {
+    options_.threads = 2;
+    std::latch begun(1);
+    std::latch seen(1);
+    http::site site;
+    site.get("/slow", [&](exchange& x) noexcept {
+        begun.count_down();
+        seen.wait();
+        x.respond(200);
+    });
+    start(std::move(site));
+    std::latch first(1);
+    server_->when_loops_turn([&first] { first.count_down(); });
+    first.wait();
+    client one = connect();
+    one.send(get("/slow"));
+    begun.wait();
+    std::atomic<bool> told = false;
+    std::latch last(1);
+    server_->when_loops_turn([&] {
+        told = true;
+        last.count_down();
+    });
+    EXPECT_FALSE(told) << "one of them is in the handler";
+    seen.count_down();
+    last.wait();
+    EXPECT_EQ(one.read().status, 200);
+    server_->drain();
+    server_->wait();
+    bool at_once = false;
+    server_->when_loops_turn([&at_once] { at_once = true; });
+    EXPECT_TRUE(at_once) << "no thread is left that could be held up";
 }
 
 TEST_P(record_test, a_site_shows_what_goes_on) {

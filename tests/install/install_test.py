@@ -170,6 +170,18 @@ class Installed(Case):
         self.assertTrue(pathlib.Path(start[start.index("--config") + 1]).exists(), start)
         self.assertEqual(start[1], "serve")
 
+    def test_what_goes_with_the_service(self):
+        """The socket's unit, the rotation of logs, and what takes over fresh certificates."""
+        socket_unit = (self.prefix / "lib/systemd/system/naru.socket").read_text()
+        self.assertRegex(socket_unit, r"(?m)^FileDescriptorName=http$")
+        rotation = self.prefix / "etc/logrotate.d/naru"
+        self.assertIn("SIGUSR1", rotation.read_text())
+        if shutil.which("logrotate"):
+            run("logrotate", "--debug", "--state", self.scratch / "rotated", rotation)
+        hook = self.prefix / "etc/letsencrypt/renewal-hooks/deploy/naru"
+        self.assertTrue(os.access(hook, os.X_OK), hook)
+        run("sh", "-n", hook)
+
     def flags_of(self, command):
         said = run(self.prefix / "bin/naru", command, "--help").stdout
         return set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", "\n".join(line[:30] for line in said.splitlines())))
@@ -251,11 +263,14 @@ class Packages(Case):
         files = lambda package: {str(each.relative_to(self.scratch / package)) for each in (self.scratch / package).rglob("*") if not each.is_dir()}
         self.assertEqual({pathlib.Path(each).name.split(".so")[0] for each in files(library)}, {f"libnaru_{each}" for each in ALL})
         program = files("naru")
-        for wanted in ("usr/bin/naru", "usr/lib/systemd/system/naru.service", "etc/naru/naru.toml", "usr/share/man/man1/naru-serve.1",
+        for wanted in ("usr/bin/naru", "usr/lib/systemd/system/naru.service", "usr/lib/systemd/system/naru.socket", "etc/naru/naru.toml",
+                       "etc/logrotate.d/naru", "etc/letsencrypt/renewal-hooks/deploy/naru", "usr/share/man/man1/naru-serve.1",
                        "usr/share/bash-completion/completions/naru"):
             self.assertIn(wanted, program)
         self.assertIn("ExecStart=/usr/bin/naru serve --config /etc/naru/naru.toml\n",
                       (self.scratch / "naru/usr/lib/systemd/system/naru.service").read_text())
+        kept = run("dpkg-deb", "--info", packages["naru"], "conffiles").stdout.split()
+        self.assertEqual(kept, ["/etc/naru/naru.toml", "/etc/logrotate.d/naru", "/etc/letsencrypt/renewal-hooks/deploy/naru"])
         run(self.scratch / "naru/usr/bin/naru", "--version")
 
         # The development and the library package over each other are what `apt-get install libnaru-dev` gives.

@@ -55,6 +55,10 @@ constexpr auto server_table = std::make_tuple(
 constexpr auto auth_table =
     std::make_tuple(std::pair{"realm", &auth_settings::realm}, std::pair{"users", &auth_settings::users});
 
+constexpr auto listener_table = std::make_tuple(
+    std::pair{"address", &listener_settings::address}, std::pair{"tls", &listener_settings::tls},
+    std::pair{"proxy", &listener_settings::proxy}, std::pair{"mode", &listener_settings::mode});
+
 bool has(const std::vector<std::string_view>& names, std::string_view name) {
     return std::ranges::find(names, name) != names.end();
 }
@@ -71,6 +75,7 @@ class reader {
     config_place at(const toml::node& node) const { return {file_, node.source().begin.line}; }
 
     void read_server(const toml::table& table);
+    void read_listener(const toml::table& table);
     void read_host(const toml::table& table);
     void read_route(const toml::table& table, host_settings& of);
     void read_auth(const toml::node& node, route_settings& of);
@@ -140,7 +145,9 @@ void reader::read_server(const toml::table& table) {
     std::vector<std::pair<const toml::key*, const toml::node*>> includes;
     for (const auto& [key, node] : table) {
         const std::string name(key.str());
-        if (name == "host") {
+        if (name == "listener") {
+            each_table(key, node, [this](const toml::table& each) { read_listener(each); });
+        } else if (name == "host") {
             each_table(key, node, [this](const toml::table& each) { read_host(each); });
         } else if (name == "route") {
             each_table(key, node, [this](const toml::table& each) { read_route(each, sites_.others); });
@@ -156,12 +163,23 @@ void reader::read_server(const toml::table& table) {
             sites_.places.erase(name);
             std::vector<std::string_view> known = setting_names();
             std::ranges::copy(names_of(server_table), std::back_inserter(known));
-            known.insert(known.end(), {"host", "route", "include"});
+            known.insert(known.end(), {"host", "listener", "route", "include"});
             unknown(key, "", std::move(known));
         }
     }
     for (const auto& [key, node] : includes)
         include(*key, *node);
+}
+
+void reader::read_listener(const toml::table& table) {
+    listener_settings made;
+    made.where = at(table);
+    for (const auto& [key, node] : table) {
+        if (!reads(made, listener_table, key, node)) unknown(key, "listener", names_of(listener_table));
+    }
+    if (!table.contains("address"))
+        wrong_.add(made.where, "a listener wants an address: address = \"0.0.0.0:80\"");
+    sites_.listeners.push_back(std::move(made));
 }
 
 void reader::read_host(const toml::table& table) {
@@ -198,7 +216,7 @@ void reader::read_route(const toml::table& table, host_settings& of) {
 
 void reader::read_auth(const toml::node& node, route_settings& of) {
     if (!node.is_table())
-        return wrong_.add(at(node), "basic-auth wants { realm = \"text\", users = { NAME = \"password\" } }");
+        return wrong_.add(at(node), "basic-auth wants { realm = \"text\", users = { NAME = \"hash\" } }");
     auth_settings made;
     for (const auto& [key, value] : *node.as_table()) {
         if (!reads(made, auth_table, key, value)) unknown(key, "basic-auth", names_of(auth_table));
@@ -259,10 +277,28 @@ void reader::include(const toml::key& key, const toml::node& node) {
 
 }  // namespace
 
+namespace {
+
+// Behind those of `listen` and `listen-tls`, in the same words.
+void add_listeners(serve_settings& settings, site_settings& sites) {
+    for (const listener_settings& each : sites.listeners) {
+        if (!each.address) continue;  // which has been complained of
+        const bool secure = each.tls.value_or(false);
+        auto& list = secure ? settings.listen_tls : settings.listen;
+        if (!list) list.emplace();
+        list->push_back(fmt::format("{}{}{}{}", *each.address, each.proxy.value_or(false) ? ",proxy" : "",
+                                    each.mode ? ",mode=" : "", each.mode.value_or(std::string())));
+        sites.places.emplace(secure ? "listen-tls" : "listen", each.where);
+    }
+}
+
+}  // namespace
+
 serve_settings read_configuration(const std::string& path, complaints& wrong) {
     serve_settings settings;
     auto sites = std::make_shared<site_settings>();
     reader(settings, *sites, wrong).read(path, false);
+    add_listeners(settings, *sites);
     settings.sites = std::move(sites);
     return settings;
 }

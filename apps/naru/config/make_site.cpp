@@ -3,10 +3,12 @@
 #include "../client_rules.hpp"
 #include "redirect_target.hpp"
 
+#include <naru/coro/task.hpp>
 #include <naru/http/exchange/answer_head.hpp>
 #include <naru/http/exchange/exchange.hpp>
 #include <naru/http/limits.hpp>
 #include <naru/http/middleware/middleware.hpp>
+#include <naru/http/middleware/password_auth.hpp>
 
 #include <algorithm>
 #include <array>
@@ -30,7 +32,7 @@ namespace {
 struct route_rules {
     named_texts headers;  ///< also those of its host, and of all
     std::string cache;
-    std::optional<http::basic_auth> auth;
+    std::optional<http::password_auth> auth;
 };
 
 const route_rules* rules_of(const http::exchange& x) noexcept {
@@ -96,6 +98,25 @@ void set_headers(http::answer_head& head, const named_texts& headers) {
         head.set(name, value);
 }
 
+// A configuration is read by many, and kept in places of all kinds: a password does not stand there as it is.
+http::password_file hashes_of(const auth_settings& auth) {
+    std::string lines;
+    for (const auto& [name, hash] : auth.users.value_or(named_texts())) {
+        if (name.empty() || name.find_first_of(":\r\n") != std::string::npos || name.starts_with('#'))
+            throw std::runtime_error(fmt::format("basic-auth: {} cannot be a user's name", name));
+        lines += fmt::format("{}:{}\n", name, hash.substr(0, hash.find('\n')));
+        try {
+            (void)http::password_file::parse(fmt::format("{}:{}", name, hash), "users");
+        } catch (const std::runtime_error&) {
+            throw std::runtime_error(fmt::format(
+                "basic-auth: what stands for {} is no hash of a password that can be checked here; "
+                "`htpasswd -nB {}` makes one",
+                name, name));
+        }
+    }
+    return http::password_file::parse(lines, "basic-auth");
+}
+
 void apply(const route_rules& rules, http::answer_head& head) {
     set_headers(head, rules.headers);
     const bool is_good = head.status() < 300 || head.status() == 304;
@@ -111,6 +132,7 @@ struct site_maker::making {
     const std::map<std::string, http::files>& before;
     std::map<std::string, http::files> directories;
     bool has_rules = false;
+    bool has_passwords = false;
     std::optional<http::files> challenges;
 
     http::files_options options_of(const files_settings& outer, const files_settings& inner) const {
@@ -155,18 +177,12 @@ struct site_maker::making {
         if (!http::is_field("Cache-Control", made->cache))
             throw std::runtime_error("cache wants the value of a Cache-Control field");
         if (route.basic_auth) {
-            auto users = route.basic_auth->users.value_or(named_texts());
-            made->auth.emplace(route.basic_auth->realm.value_or("this place"),
-                               [users = std::move(users)](std::string_view name, std::string_view password) {
-                                   bool allowed = false;
-                                   for (const auto& [known, secret] : users) {
-                                       const bool is_name = http::same_secret(name, known);
-                                       allowed |= http::same_secret(password, secret) && is_name;
-                                   }
-                                   return allowed;
-                               });
+            http::password_options options;
+            options.realm = route.basic_auth->realm.value_or("this place");
+            made->auth.emplace(hashes_of(*route.basic_auth), std::move(options));
         }
         if (made->headers.empty() && made->cache.empty() && !made->auth) return nullptr;
+        has_passwords |= made->auth.has_value();
         has_rules = true;
         return made;
     }
@@ -340,7 +356,7 @@ void site_maker::making::add_named_host(http::site& to, const host_settings& hos
 }
 
 http::site site_maker::make(const serve_plan& plan, complaints& wrong) {
-    making now{plan, wrong, directories_, {}, false, std::nullopt};
+    making now{plan, wrong, directories_, {}, false, false, std::nullopt};
     http::site site;
     const site_settings& sites = *plan.sites;
     if (plan.request_id) site.before(http::request_ids());
@@ -361,10 +377,11 @@ http::site site_maker::make(const serve_plan& plan, complaints& wrong) {
     }
     if (others.compress.value_or(false)) site.encode();
     if (now.has_rules || others.headers) {
-        site.before([](http::exchange& x) noexcept {
-            if (const route_rules* const rules = rules_of(x); rules != nullptr && rules->auth)
-                (*rules->auth)(x);
-        });
+        if (now.has_passwords)
+            site.before([](http::exchange& x) -> task<> {
+                const route_rules* const rules = rules_of(x);
+                if (rules != nullptr && rules->auth) co_await (*rules->auth)(x);
+            });
         site.on_head([headers = others.headers.value_or(named_texts())](const http::exchange& x,
                                                                         http::answer_head& head) {
             const route_rules* const rules = rules_of(x);

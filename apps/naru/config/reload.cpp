@@ -16,8 +16,6 @@
 
 namespace naru::program {
 
-namespace {
-
 /// What the clients of each name are asked for: two policies are the same if their texts are.
 class client_policies {
  public:
@@ -55,7 +53,15 @@ class client_policies {
     std::map<std::string, std::string> by_name_;
 };
 
-}  // namespace
+reloader::reloader(serve_plan running, site_maker& sites, http::server& server, certificates* shown,
+                   reporter say, std::function<bool(const serve_plan*)> elsewhere)
+    : running_(std::move(running)),
+      policies_(std::make_shared<const client_policies>(running_.tls)),
+      sites_(sites),
+      server_(server),
+      shown_(shown),
+      say_(std::move(say)),
+      elsewhere_(std::move(elsewhere)) {}
 
 void reloader::reload() noexcept try {
     try {
@@ -77,17 +83,16 @@ void reloader::take(const serve_settings& fresh) {
     if (elsewhere_(&next))
         return say_(
             "the configuration has been read again: it names other places, and a fresh worker serves it");
-    const client_policies old_policies(running_.tls);
     auto new_policies = std::make_shared<const client_policies>(next.tls);
     std::optional<certificates::others> shown;
     if (shown_ != nullptr) shown = shown_->read(next.tls);
     server_.replace(sites_.make(next));
     if (shown) shown_->take(std::move(*shown));
-    if (shown && !(old_policies == *new_policies))
-        server_.end_connections(
-            [old_policies, new_policies = std::move(new_policies)](std::string_view name) {
-                return old_policies.of(name) != new_policies->of(name);
-            });
+    if (shown && !(*policies_ == *new_policies))
+        server_.end_connections([old = policies_, fresh = new_policies](std::string_view name) {
+            return old->of(name) != fresh->of(name);
+        });
+    policies_ = std::move(new_policies);
     running_ = std::move(next);
     std::string line = "the configuration has been read again";
     if (!fixed.empty()) {

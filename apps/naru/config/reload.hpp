@@ -8,9 +8,12 @@
 #include <naru/http/server/server.hpp>
 
 #include <functional>
+#include <memory>
 #include <string_view>
 
 namespace naru::program {
+
+class client_policies;  // reload.cpp
 
 /// What runs is changed in place where it can be: hosts, routes, files, certificates. Requests that have
 /// begun end as they would have; connections stay, but for those of names whose clients are to show other
@@ -23,13 +26,7 @@ class reloader {
     /// process serves a plan soon, and nothing is to be changed in this one; nullptr: what could not be read
     /// here.
     reloader(serve_plan running, site_maker& sites, http::server& server, certificates* shown, reporter say,
-             std::function<bool(const serve_plan*)> elsewhere)
-        : running_(std::move(running)),
-          sites_(sites),
-          server_(server),
-          shown_(shown),
-          say_(std::move(say)),
-          elsewhere_(std::move(elsewhere)) {}
+             std::function<bool(const serve_plan*)> elsewhere);
 
     /// Says a line of what has become of it.
     void reload() noexcept;
@@ -38,6 +35,8 @@ class reloader {
     void take(const serve_settings& fresh);
 
     serve_plan running_;
+    std::shared_ptr<const client_policies>
+        policies_;  // as read when they were taken: a file may have been replaced
     site_maker& sites_;
     http::server& server_;
     certificates* shown_;

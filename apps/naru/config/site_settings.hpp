@@ -59,10 +59,20 @@ struct host_settings : files_settings {
     std::vector<route_settings> routes;
 };
 
+/// A table that says what a word of `listen` or `listen-tls` does.
+struct listener_settings {
+    config_place where;
+    std::optional<std::string> address;
+    std::optional<bool> tls;
+    std::optional<bool> proxy;
+    std::optional<std::string> mode;
+};
+
 /// All that a file says beside what flags say, too.
 struct site_settings {
     host_settings others;
     std::vector<host_settings> hosts;
+    std::vector<listener_settings> listeners;  ///< which are in `listen` and `listen-tls` as well
     std::map<std::string, config_place, std::less<>> places;  ///< of the settings that are flags, too
 };
 

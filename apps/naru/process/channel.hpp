@@ -18,7 +18,7 @@ enum class message_kind : std::uint32_t {
     renew,     ///< it may not read what is the root by now
     drains,    ///< nobody else is to listen any more
     ends,      ///< by itself, for a reason that it has told
-    alive,
+    alive,     ///< each of its loops has turned since it was asked
     open_log,  ///< answered by opened
     // the master's
     end,     ///< value: the signal

@@ -1,5 +1,7 @@
 #include "listeners.hpp"
 
+#include "../client_rules.hpp"
+
 #include <naru/http/server/server.hpp>
 #include <naru/loop/environment.hpp>
 #include <naru/os/adopted.hpp>
@@ -46,6 +48,7 @@ std::string_view next_word(std::string_view& text, char end) {
 }
 
 constexpr std::string_view local_prefix = "unix:";
+constexpr std::string_view named_prefix = "fd:";
 
 std::string name_of(const http::endpoint& each) {
     return each.listen.local ? std::string(local_prefix) + each.listen.local->text() : each.listen.text();
@@ -90,7 +93,8 @@ void listeners::take_from_manager() {
                                              count, most_from_manager));
     std::string_view names = all_names;
     for (int socket = first_from_manager; socket < first_from_manager + count; ++socket) {
-        const bool secure = next_word(names, ':').starts_with("https");
+        const std::string label(next_word(names, ':'));
+        const bool secure = label.starts_with("https");
         const auto named = name_of(socket);
         if (!named)
             throw std::runtime_error(fmt::format("LISTEN_FDS: descriptor {} cannot be listened to: {}",
@@ -103,16 +107,38 @@ void listeners::take_from_manager() {
         if (same != sets_.end()) {
             same->sockets.push_back(socket);
         } else {
-            sets_.push_back({name, {socket}, true, secure});
+            sets_.push_back({name, {socket}, true, secure, nullptr, label});
         }
     }
 }
+
+namespace {
+
+using listener_texts = std::optional<std::vector<std::string>>;
+
+// The words of the settings for a socket from outside, if they have any.
+std::optional<listener_words> words_for(const listener_set& socket, const listener_texts& in) {
+    for (const std::string& each : in.value_or(std::vector<std::string>())) {
+        listener_words words = words_of_listener(each);
+        const bool is_named = !socket.label.empty() && words.where.starts_with(named_prefix) &&
+                              words.where.substr(named_prefix.size()) == socket.label;
+        if (is_named || words.where == socket.name) return words;
+    }
+    return std::nullopt;
+}
+
+}  // namespace
 
 serve_settings listeners::put_into(serve_settings settings) const {
     std::vector<std::string> plain;
     std::vector<std::string> secure;
     for (const listener_set& each : sets_) {
-        if (each.from_outside) (each.secure ? secure : plain).push_back(each.name);
+        if (!each.from_outside) continue;
+        std::optional<listener_words> words = words_for(each, settings.listen_tls);
+        const bool is_in_secure = words.has_value();
+        if (!words) words = words_for(each, settings.listen);
+        std::vector<std::string>& list = is_in_secure || (!words && each.secure) ? secure : plain;
+        list.push_back(each.name + (words && words->proxy ? ",proxy" : ""));
     }
     if (plain.empty() && secure.empty()) return settings;
     settings.listen.reset();
@@ -189,14 +215,36 @@ std::vector<http::endpoint> listeners::give(std::vector<http::endpoint> wanted) 
 
 std::string listeners::text() const {
     std::string lines;
-    for (const listener_set& each : sets_)
+    for (const listener_set& each : sets_) {
         lines += fmt::format("listen {} {} {} {}\n", fmt::join(each.sockets, ","), each.from_outside ? 1 : 0,
                              each.secure ? 1 : 0, each.name);
+        if (!each.label.empty()) lines += fmt::format("label {}\n", each.label);
+        if (each.file) lines += fmt::format("file {} {}\n", each.file->device(), each.file->inode());
+    }
     return lines;
 }
 
+namespace {
+
+// The file that was bound, unless another server's has come into its place.
+std::shared_ptr<socket_file> file_of(std::string_view name, std::string_view numbers) {
+    if (!name.starts_with(local_prefix)) return nullptr;
+    const auto where = unix_address::parse(name.substr(local_prefix.size()));
+    auto file = where ? socket_file::at(*where) : std::nullopt;
+    if (!file) return nullptr;
+    if (fmt::format("{} {}", file->device(), file->inode()) == numbers)
+        return std::make_shared<socket_file>(std::move(*file));
+    file->keep();
+    return nullptr;
+}
+
+}  // namespace
+
 void listeners::add(std::string_view line) {
-    if (next_word(line, ' ') != "listen") return;
+    const std::string_view kind = next_word(line, ' ');
+    if (kind == "label" && !sets_.empty()) sets_.back().label = line;
+    if (kind == "file" && !sets_.empty()) sets_.back().file = file_of(sets_.back().name, line);
+    if (kind != "listen") return;
     listener_set made;
     std::string_view numbers = next_word(line, ' ');
     made.from_outside = next_word(line, ' ') == "1";
@@ -206,11 +254,6 @@ void listeners::add(std::string_view line) {
         const int socket = number_of(next_word(numbers, ','), -1);
         if (!check_adopted(socket, use_of(made.name))) return;
         made.sockets.push_back(socket);
-    }
-    if (!made.from_outside && line.starts_with(local_prefix)) {
-        const auto where = unix_address::parse(line.substr(local_prefix.size()));
-        auto file = where ? socket_file::at(*where) : std::nullopt;
-        if (file) made.file = std::make_shared<socket_file>(std::move(*file));
     }
     if (!made.sockets.empty()) sets_.push_back(std::move(made));
 }

@@ -20,6 +20,7 @@ struct listener_set {
     bool from_outside = false;                    ///< who started us listens, too, and will after us
     bool secure = false;                          ///< of those from outside: TLS
     std::shared_ptr<socket_file> file = nullptr;  ///< of a path that was bound here: removed with this
+    std::string label = {};                       ///< of those from outside: what the manager calls them
 };
 
 class listeners {
@@ -35,6 +36,9 @@ class listeners {
     void take_from_manager();
 
     /// Puts sockets that came from the manager, if there are any, in the place of --listen and --listen-tls.
+    /// What stands there with the same address, or as fd:NAME with the manager's name, says how they are
+    /// spoken to: by the list in which it is with or without TLS, and behind the PROXY protocol. Of others
+    /// the name says it: TLS where it begins with "https". Throws std::runtime_error.
     serve_settings put_into(serve_settings settings) const;
 
     /// Binds what `wanted` has and is not there yet, and closes what is there and is not wanted. Throws

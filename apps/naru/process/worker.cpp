@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
+#include <new>
 #include <stdexcept>
 
 #include <poll.h>
@@ -166,6 +167,18 @@ void worker_process::request(const char* why) noexcept {
     (void)::write(wake_.get(), &one, sizeof one);
 }
 
+// The master hears of it when each loop has come round: one that a handler holds up, and the rest of its
+// clients with it, is as good as a process that hangs.
+void worker_process::prove_life(http::server& serving) noexcept try {
+    if (proving_.exchange(true)) return;
+    serving.when_loops_turn([this] {
+        proving_ = false;
+        (void)send_message(orders_.get(), {message_kind::alive});
+    });
+} catch (const std::bad_alloc&) {
+    proving_ = false;
+}
+
 std::string worker_process::wait(http::server& serving, const std::function<void()>& on_retire) {
     pollfd looked_at[] = {{wake_.get(), POLLIN, 0}, {orders_.get(), POLLIN, 0}};
     while (true) {
@@ -185,7 +198,7 @@ std::string worker_process::wait(http::server& serving, const std::function<void
                 (void)send_message(orders_.get(), {message_kind::reloaded});
                 break;
             case message_kind::is_alive:
-                (void)send_message(orders_.get(), {message_kind::alive});
+                prove_life(serving);
                 break;
             case message_kind::retire:
                 if (retiring_.joinable()) break;

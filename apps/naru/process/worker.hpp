@@ -37,6 +37,7 @@ class worker_process : public surroundings {
 
  private:
     void look_at_directories() noexcept;
+    void prove_life(http::server& serving) noexcept;
     struct log_channel {
         std::mutex mutex;
         unique_descriptor end;
@@ -46,6 +47,7 @@ class worker_process : public surroundings {
     std::shared_ptr<log_channel> logs_;
     unique_descriptor wake_;  // an eventfd
     std::atomic<const char*> own_request_{nullptr};
+    std::atomic<bool> proving_{false};
     std::function<void()> reopen_;
     std::function<void()> reload_;
     std::vector<std::string> readable_;

@@ -4,7 +4,6 @@
 #include <naru/http/limits.hpp>
 #include <naru/loop/environment.hpp>
 
-#include <bit>
 #include <cstring>
 #include <utility>
 
@@ -44,10 +43,13 @@ std::uint64_t load_rest(const char* from, std::size_t count) noexcept {
     return at(0) << 16 | at(count / 2) << 8 | at(count - 1);
 }
 
+// Of a cache that holds nothing: a server may have thousands of directories, most of which nobody asks for.
+constexpr std::size_t least_places = 16;
+
 }  // namespace
 
 file_cache::file_cache(cache_totals* totals)
-    : places_(std::bit_ceil(2 * limits::cache_entries)), totals_(totals != nullptr ? totals : &own_totals_) {
+    : places_(least_places), totals_(totals != nullptr ? totals : &own_totals_) {
     seed_ = environment::current().entropy();
 }
 
@@ -106,8 +108,23 @@ void file_cache::destroy_loose(cached_document& entry) noexcept {
     delete &entry;
 }
 
+void file_cache::make_places() {
+    if (2 * (count_ + 1) <= places_.size()) return;
+    std::vector<place> more(2 * places_.size());
+    const std::size_t mask = more.size() - 1;
+    for (const place& each : places_) {
+        if (each.entry == nullptr) continue;
+        std::size_t at = each.hash & mask;
+        while (more[at].entry != nullptr)
+            at = (at + 1) & mask;
+        more[at] = each;
+    }
+    places_.swap(more);
+}
+
 cached_document& file_cache::insert(std::string_view path, std::unique_ptr<document> content, instant now) {
     if (cached_document* old = find(path)) drop(*old);
+    make_places();
     cached_document& made = wrap(path, std::move(content));
     made.checked = now;
     made.hash = hash_of(path);

@@ -88,10 +88,11 @@ class file_cache {
     std::uint64_t hash_of(std::string_view path) const noexcept;
     std::size_t home_of(std::uint64_t hash) const noexcept { return hash & (places_.size() - 1); }
     void make_room() noexcept;
+    void make_places();
     void loosen(const document& what) noexcept;
     void destroy_loose(cached_document& entry) noexcept;
 
-    std::vector<place> places_;  // open addressing, linear, at most half full
+    std::vector<place> places_;  // open addressing, linear, at most half full: grows with what it holds
     std::size_t count_ = 0;
     std::size_t bytes_ = 0;
     cache_totals own_totals_;

@@ -84,9 +84,9 @@ void worker::take(handle accepted, const connection_terms& under) noexcept {
 
 // Without the memory for one, this connection is refused and the others are served.
 void worker::admit(handle accepted, const std::shared_ptr<tls_credentials>& tls,
-                   const std::optional<address>* of_proxy) noexcept {
+                   const proxied_client* of_proxy) noexcept {
     if (options_.connection_rate != nullptr &&
-        comes_too_often(of_proxy != nullptr ? *of_proxy : peer_of(accepted).where)) {
+        comes_too_often(of_proxy != nullptr ? of_proxy->where : peer_of(accepted).where)) {
         loop_.reset_on_close(accepted);
         loop_.close(accepted);
         return count_shed(shed_reason::connection_rate);
@@ -103,7 +103,7 @@ void worker::admit(handle accepted, const std::shared_ptr<tls_credentials>& tls,
         ++counts_.secure_connections;
     }
     ++counts_.connections;
-    if (log_.is_on()) name_client(accepted, of_proxy != nullptr ? *of_proxy : peer_of(accepted).where);
+    if (log_.is_on()) name_client(accepted, of_proxy != nullptr ? of_proxy->where : peer_of(accepted).where);
     connection* made = nullptr;
     try {
         made = &connections_.make(*this, accepted);

@@ -263,7 +263,8 @@ result<void> line_writer::state::write_piece(lock& held, std::string_view& left)
         const auto written = write_log(to, piece);
         held.lock();
         const std::size_t taken = size - piece.size();
-        const std::uint64_t lines = lines_in(left.substr(0, taken));
+        const bool all = left.data() == batch.data() && taken == batch.size();
+        const std::uint64_t lines = all ? in_hand : lines_in(left.substr(0, taken));
         in_hand -= std::min(in_hand, lines);
         moved_at = clock::now();
         left.remove_prefix(taken);

@@ -38,27 +38,32 @@ std::string_view loop_log::client_of(handle connection) const noexcept {
 }
 
 void loop_log::begin(const access_entry& entry, answer_record& into) noexcept try {
-    into.line = line_.begin(as_, entry, into.split);
+    line_.begin(as_, entry, into.line, into.split);
 } catch (const std::bad_alloc&) {
     into.line.clear();
 }
 
 void loop_log::end(const access_entry& entry, const answer_record& begun) noexcept try {
     if (begun.line.empty()) return to_->lose();
-    const std::string_view line = line_.end(as_, entry, begun.line, begun.split);
-    if (lines_.size() + line.size() > limits::loop_log_bytes) hand_over();
-    if (line.size() > limits::loop_log_bytes) return to_->append(line);
-    if (lines_.capacity() < limits::loop_log_bytes) lines_.reserve(limits::loop_log_bytes);
-    lines_ += line;
+    const std::size_t most = access_line::room_for_end(entry, begun.line);
+    if (used_ + most > limits::loop_log_bytes) hand_over();
+    if (most > limits::loop_log_bytes) {
+        const auto alone = std::make_unique_for_overwrite<char[]>(most);
+        const char* const end = access_line::end(alone.get(), as_, entry, begun.line, begun.split);
+        return to_->append({alone.get(), static_cast<std::size_t>(end - alone.get())});
+    }
+    if (lines_ == nullptr) lines_ = std::make_unique_for_overwrite<char[]>(limits::loop_log_bytes);
+    const char* const end = access_line::end(lines_.get() + used_, as_, entry, begun.line, begun.split);
+    used_ = static_cast<std::size_t>(end - lines_.get());
     if (!due_.armed()) loop_.arm(due_, saturating_add(loop_.now(), limits::log_hand_over_time));
 } catch (const std::bad_alloc&) {
     to_->lose();
 }
 
 void loop_log::hand_over() noexcept {
-    if (lines_.empty()) return;
-    to_->append(lines_);
-    lines_.clear();
+    if (used_ == 0) return;
+    to_->append({lines_.get(), used_});
+    used_ = 0;
 }
 
 }  // namespace naru::http

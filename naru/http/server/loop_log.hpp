@@ -9,8 +9,9 @@
 #include <naru/loop/loop.hpp>
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
-#include <string>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -60,7 +61,8 @@ class loop_log {
     access_log* to_;
     log_format as_;
     access_line line_;
-    std::string lines_;
+    std::unique_ptr<char[]> lines_;  // limits::loop_log_bytes, once there is a line
+    std::size_t used_ = 0;
     hand_over_timer due_{*this};
     std::array<std::vector<client_name>, 2> clients_;  // by slot: of sockets, and of layers before them
 };

@@ -91,6 +91,11 @@ void measured_loop::ask(const std::shared_ptr<measurement>& asked, bool anew) {
     answer(to, got ? &*got : nullptr);
 }
 
+void measured_loop::hold(std::shared_ptr<void> until) {
+    const std::lock_guard held(mutex_);
+    if (runs_) loop_.post([until = std::move(until)] { (void)until; });
+}
+
 // On the loop's thread. After its end there are no questions left, and nothing of the worker is touched.
 void measured_loop::answer_all() noexcept {
     std::vector<question> asked;

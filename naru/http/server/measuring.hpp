@@ -49,6 +49,10 @@ class measured_loop : public std::enable_shared_from_this<measured_loop> {
     /// std::bad_alloc.
     void ask(const std::shared_ptr<measurement>& asked, bool anew);
 
+    /// `until`: given back once its thread has run what was posted before, or if it does not run. Throws
+    /// std::bad_alloc.
+    void hold(std::shared_ptr<void> until);
+
  private:
     struct question {
         std::shared_ptr<measurement> asked;

@@ -77,10 +77,17 @@ void worker::proxy_header_is_there(proxy_reader& of) noexcept {
     const handle accepted = of.target;
     const std::shared_ptr<tls_credentials> tls = std::move(of.terms.tls);
     const bool of_the_proxy = of.header.is_of_the_proxy();
-    const std::optional<address> client = of.header.client();
     loop_.disarm(of);
-    proxy_readers_.destroy(of);
-    admit(accepted, tls, of_the_proxy ? nullptr : &client);
+    try {
+        const proxied_client client{of.header.client(), of.header.is_secure(),
+                                    std::string(of.header.tls_version()), std::string(of.header.unique_id())};
+        proxy_readers_.destroy(of);
+        admit(accepted, tls, of_the_proxy ? nullptr : &client);
+    } catch (const std::bad_alloc&) {  // before it has been destroyed
+        proxy_readers_.destroy(of);
+        loop_.close(accepted);
+        on_pause(std::error_code(ENOMEM, errno_category()));
+    }
     stop_if_drained();
 }
 
@@ -95,10 +102,15 @@ worker::peer_facts worker::peer_of(handle socket) noexcept {
 }
 
 worker::peer_facts worker::client_of(const connection& of) noexcept {
+    if (const proxied_client* const said = proxied(of)) return {said->where, false};
+    return peer_of(of.is_stream_ ? of.as_stream().link().target : of.target);
+}
+
+const worker::proxied_client* worker::proxied(const connection& of) const noexcept {
     const connection& link = of.is_stream_ ? of.as_stream().link() : of;
-    if (!link.is_proxied_) return peer_of(link.target);
+    if (!link.is_proxied_) return nullptr;
     const auto said = proxied_.find(&link);
-    return {said == proxied_.end() ? std::nullopt : said->second, false};
+    return said == proxied_.end() ? nullptr : &said->second;
 }
 
 // Whoever comes through a proxy that says for whom each request is, is none of its connections' peer.
@@ -130,7 +142,10 @@ bool exchange::is_local() const noexcept {
 bool exchange::is_secure() const noexcept {
     if (link_->worker_.options_.trusted_proxies == nullptr) return link_->is_secure();
     const std::string_view scheme = link_->forwarded().scheme;
-    if (scheme.empty()) return link_->is_secure();
+    if (scheme.empty()) {
+        const auto* const by_proxy = link_->worker_.proxied(*link_);
+        return link_->is_secure() || (by_proxy != nullptr && by_proxy->secure);
+    }
     constexpr std::string_view secure = "https";
     return scheme.size() == secure.size() && equals_lower(scheme, secure);
 }

@@ -94,7 +94,7 @@ proxy_header::state proxy_header::read_1() noexcept {
     if (const std::size_t feed = line.find('\n'); feed == std::string_view::npos) {
         const std::size_t end = line.find('\r');
         if (end != std::string_view::npos && end + 1 != line.size()) return state::malformed;
-        return size_ + wants() > kept_.size() ? state::malformed : state::need_more;
+        return size_ + wants() > longest_1 ? state::malformed : state::need_more;
     } else if (feed + 1 != size_ || line[feed - 1] != '\r') {
         return state::malformed;
     }
@@ -145,7 +145,53 @@ proxy_header::state proxy_header::read_2() noexcept {
         std::memcpy(&of.sin6_port, at + 32, 2);
         if (const auto made = address::of(&of, sizeof of)) client_ = *made;
     }
+    if (!is_local) read_additions(text().substr(fixed_2 + needed));
     return state::complete;
+}
+
+namespace {
+
+// A type, a length of two bytes, and the value. Nothing at the end, or where the length is no such.
+struct addition {
+    std::uint8_t type;
+    std::string_view value;
+};
+std::optional<addition> take_addition(std::string_view& left) noexcept {
+    if (left.size() < 3) return std::nullopt;
+    const auto byte = [&left](std::size_t at) { return static_cast<unsigned char>(left[at]); };
+    const std::size_t size = std::size_t{byte(1)} << 8 | byte(2);
+    if (left.size() - 3 < size) return std::nullopt;
+    const addition taken{byte(0), left.substr(3, size)};
+    left.remove_prefix(3 + size);
+    return taken;
+}
+
+constexpr std::uint8_t type_unique_id = 0x05;
+constexpr std::uint8_t type_tls = 0x20;
+constexpr std::uint8_t subtype_tls_version = 0x21;
+constexpr std::size_t most_unique_id = 128;
+constexpr std::size_t most_tls_version = 16;
+
+}  // namespace
+
+void proxy_header::read_additions(std::string_view behind_addresses) noexcept {
+    while (const auto each = take_addition(behind_addresses)) {
+        if (each->type == type_unique_id && each->value.size() <= most_unique_id) unique_id_ = each->value;
+        if (each->type == type_tls) read_tls(each->value);
+    }
+}
+
+// One byte of flags, the first of which says that it is TLS; four on the client's certificate; more
+// additions.
+void proxy_header::read_tls(std::string_view value) noexcept {
+    constexpr std::size_t fixed = 5;
+    if (value.size() < fixed || (static_cast<unsigned char>(value.front()) & 1) == 0) return;
+    secure_ = true;
+    value.remove_prefix(fixed);
+    while (const auto each = take_addition(value)) {
+        if (each->type == subtype_tls_version && each->value.size() <= most_tls_version)
+            tls_version_ = each->value;
+    }
 }
 
 }  // namespace naru::http

@@ -2,6 +2,7 @@
 // first byte: on whose behalf it comes.
 #pragma once
 
+#include <naru/http/limits.hpp>
 #include <naru/os/address.hpp>
 
 #include <array>
@@ -16,6 +17,11 @@ namespace naru::http {
 /// HTTP's. Allocates nothing.
 class proxy_header {
  public:
+    proxy_header() noexcept {
+    }  // NOLINT(modernize-use-equals-default): what has not come is not written, either
+    proxy_header(const proxy_header&) = delete;  // it is looked into by views
+    proxy_header& operator=(const proxy_header&) = delete;
+
     enum class state : std::uint8_t { need_more, complete, malformed };
 
     /// How many bytes are the header's for certain; at least 1 while it needs more.
@@ -30,18 +36,32 @@ class proxy_header {
     /// Else the client; nothing if it is none of the Internet (a socket of the UNIX domain).
     const std::optional<address>& client() const noexcept { return client_; }
 
+    /// What the proxy adds to version 2, as long as this lives: whether its client speaks TLS with it and
+    /// which version ("TLSv1.3"; PP2_TYPE_SSL), and what it calls the connection (PP2_TYPE_UNIQUE_ID, at most
+    /// 128 bytes). What is longer than it says, and types of others, are passed over.
+    bool is_secure() const noexcept { return secure_; }
+    std::string_view tls_version() const noexcept { return tls_version_; }
+    std::string_view unique_id() const noexcept { return unique_id_; }
+
  private:
+    static constexpr std::size_t longest_1 = 107;
+
     state read_1() noexcept;
     state read_2() noexcept;
+    void read_additions(std::string_view behind_addresses) noexcept;
+    void read_tls(std::string_view value) noexcept;
     bool is_2() const noexcept;
     std::string_view text() const noexcept { return {kept_.data(), kept_size()}; }
     std::size_t kept_size() const noexcept { return size_ < kept_.size() ? size_ : kept_.size(); }
     std::size_t size_of_2() const noexcept;
 
-    std::array<char, 107> kept_{};  // all of version 1, or the addresses of version 2
-    std::size_t size_ = 0;          // what has come of it
+    std::array<char, limits::proxy_header_bytes> kept_;  // as far as it has come
+    std::size_t size_ = 0;                               // what has come of it
     std::optional<address> client_;
+    std::string_view tls_version_;
+    std::string_view unique_id_;
     bool of_the_proxy_ = false;
+    bool secure_ = false;
 };
 
 }  // namespace naru::http

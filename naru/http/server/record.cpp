@@ -117,6 +117,10 @@ void connection::log_request(answer_record& into, std::string_view reason) noexc
         entry.milliseconds = worker_.milliseconds();
         entry.id = request_id();
         entry.tls = tls_version();
+        if (const auto* const by_proxy = worker_.proxied(*this)) {
+            if (entry.tls.empty()) entry.tls = by_proxy->tls_version;
+            entry.connection = by_proxy->unique_id;
+        }
         if (const route* const by = route_in_hand()) entry.route = by->pattern;
     }
     worker_.log_.begin(entry, into);
@@ -228,7 +232,8 @@ void worker::make_id(std::array<char, 32>& into) noexcept {
     mixed = (mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9u;
     mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111ebu;
     mixed ^= mixed >> 31;
-    put_digits(into.data(), id_prefix_);
+    if (id_prefix_text_[0] == '\0') put_digits(id_prefix_text_.data(), id_prefix_);
+    std::memcpy(into.data(), id_prefix_text_.data(), id_prefix_text_.size());
     put_digits(into.data() + 16, mixed);
 }
 

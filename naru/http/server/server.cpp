@@ -429,6 +429,20 @@ server_metrics server::metrics(std::chrono::milliseconds patience, bool anew) {
     return sum;
 }
 
+// Given back by all of them.
+void server::when_loops_turn(std::function<void()> told) {
+    struct round {
+        explicit round(std::function<void()> given) : told(std::move(given)) {}
+        ~round() { told(); }
+        round(const round&) = delete;
+        round& operator=(const round&) = delete;
+        std::function<void()> told;
+    };
+    const auto all = std::make_shared<round>(std::move(told));
+    for (const shard& each : state_->shards)
+        each.measured->hold(all);
+}
+
 bool server::is_draining() const noexcept { return state_->draining; }
 void server::end_connections(std::function<bool(std::string_view)> which) {
     const auto shared = std::make_shared<const std::function<bool(std::string_view)>>(std::move(which));

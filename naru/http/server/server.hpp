@@ -77,6 +77,11 @@ class server {
     /// on. Any other thread, at any time until the server's end.
     server_metrics metrics(std::chrono::milliseconds patience = std::chrono::seconds(1), bool anew = false);
 
+    /// Calls `told` once each loop's thread has come round: it is held up by no handler. On the last one's
+    /// thread, or on the caller's if none runs; must not wait or throw. While a loop is held up it is not
+    /// called. Any thread, at any time until the server's end. Throws std::bad_alloc.
+    void when_loops_turn(std::function<void()> told);
+
     /// Whether it has begun to drain. Any thread.
     bool is_draining() const noexcept;
 

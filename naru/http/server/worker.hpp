@@ -170,13 +170,21 @@ class worker {
 
     struct transfer;
 
+    /// For whom a proxy has made a connection, as its header says.
+    struct proxied_client {
+        std::optional<address> where;
+        bool secure = false;
+        std::string tls_version;
+        std::string unique_id;
+    };
+
     worker* next_share() noexcept;
     void hand_on(handle connection, worker& to, const connection_terms& under) noexcept;
     void drain_others() noexcept;
     void on_connection(handle accepted, const connection_terms& under) noexcept;
     /// `of_proxy`: the client, if the connection's peer is not.
     void admit(handle accepted, const std::shared_ptr<tls_credentials>& tls,
-               const std::optional<address>* of_proxy) noexcept;
+               const proxied_client* of_proxy) noexcept;
     /// A handle for TLS before an accepted connection. Errors: EAGAIN (too many handshakes), ENOMEM.
     naru::result<handle> begin_tls(handle accepted, const tls_credentials& by) noexcept;
     void on_pause(std::error_code why) noexcept;
@@ -203,6 +211,8 @@ class worker {
     peer_facts peer_of(handle socket) noexcept;
     /// Of the PROXY protocol's header, or else the peer.
     peer_facts client_of(const connection& of) noexcept;
+    /// nullptr if no proxy has said anything.
+    const proxied_client* proxied(const connection& of) const noexcept;
     bool is_of_many(const std::optional<address>& client) const noexcept;
     bool comes_too_often(const std::optional<address>& client) noexcept;
     void begin_proxied(handle accepted, const connection_terms& under) noexcept;
@@ -300,6 +310,7 @@ class worker {
     std::uint16_t route_of_longest_ = 0;
     std::uint16_t route_of_tick_ = 0;
     std::uint64_t id_prefix_;
+    std::array<char, 16> id_prefix_text_{};
     std::uint64_t next_id_ = 0;
     cache_totals caches_;
     std::list<std::unique_ptr<served_site>> sites_;  // the newest last
@@ -319,7 +330,7 @@ class worker {
     std::unique_ptr<tls_service, tls_end> tls_;  // once there is a connection with TLS
     object_pool<connection> connections_;
     object_pool<proxy_reader> proxy_readers_;
-    std::unordered_map<const connection*, std::optional<address>> proxied_;  // whom they come for
+    std::unordered_map<const connection*, proxied_client> proxied_;  // whom they come for
     object_pool<turn> turns_;
     object_pool<h2::session> sessions_;
     object_pool<h2::stream> streams_;
