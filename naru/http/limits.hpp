@@ -228,6 +228,13 @@ inline constexpr std::uint32_t h2_streams = 128;
 /// Streams of all connections of a loop (3 KiB each) past which a connection gets only so many.
 inline constexpr std::size_t h2_streams_of_loop = 8192;
 inline constexpr std::uint32_t h2_streams_when_crowded = 4;
+/// From so many streams of a loop on, or while its buffers are scarce, clients are told to keep to fewer at
+/// once (SETTINGS_MAX_CONCURRENT_STREAMS); when there are less again than the second number, and that has
+/// been so for a while, to the usual.
+inline constexpr std::size_t h2_streams_crowd = h2_streams_of_loop / 2;
+inline constexpr std::size_t h2_streams_crowd_over = h2_streams_of_loop / 4;
+inline constexpr std::uint32_t h2_streams_in_crowd = 16;
+inline constexpr auto h2_crowd_over_after = 1000ms;
 /// What a stream may send of a body before anybody reads it (SETTINGS_INITIAL_WINDOW_SIZE); and bytes that
 /// all streams of a connection may have sent unread before its window is kept shut, too.
 inline constexpr std::uint32_t h2_stream_window = 64 * 1024 - 1;

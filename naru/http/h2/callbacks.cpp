@@ -1,6 +1,5 @@
 #include <naru/http/h2/callbacks.hpp>
 
-#include <naru/http/h1/scan.hpp>
 #include <naru/http/h2/memory.hpp>
 #include <naru/http/h2/session.hpp>
 #include <naru/http/h2/stream.hpp>
@@ -30,8 +29,23 @@ bool is_ack(const nghttp2_frame& frame) noexcept { return (frame.hd.flags & NGHT
 
 // Cannot stand in a request line, nor in a Host field.
 bool has_separator(std::string_view text) noexcept {
-    const char* const end = text.data() + text.size();
-    return find_control(text.data(), end) != end || text.contains(' ') || text.contains('\t');
+    return std::ranges::any_of(text, [](char each) {
+        const auto code = static_cast<unsigned char>(each);
+        return code <= ' ' || code == 0x7f;
+    });
+}
+
+// All of them behind what is there, in one step.
+template <class... Parts>
+void append(std::string& to, const Parts&... parts) {
+    const std::size_t before = to.size();
+    const std::size_t all = before + (std::string_view(parts).size() + ...);
+    to.resize_and_overwrite(all, [&](char* text, std::size_t) noexcept {
+        char* at = text + before;
+        const auto put = [&at](std::string_view part) noexcept { at = std::ranges::copy(part, at).out; };
+        (put(parts), ...);
+        return all;
+    });
 }
 
 bool same_host(std::string_view a, std::string_view b) noexcept {
@@ -280,6 +294,7 @@ int session::begin_head(nghttp2_session* of, std::int32_t id, bool is_request) n
         (void)nghttp2_submit_rst_stream(of, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
         return 0;
     }
+    if (worker_.streams_.live() == limits::h2_streams_crowd) worker_.look_soon();
     ++live_;
     streams_.push_back(current_->among_all_);
     (void)nghttp2_session_set_stream_user_data(of, id, current_);
@@ -319,7 +334,7 @@ void session::take_field(std::string_view name, std::string_view value) {
             refused_ = 400;
         }
     } else {
-        head_.append(name).append(": ").append(value).append("\r\n");
+        append(head_, name, ": ", value, "\r\n");
     }
 }
 
@@ -328,11 +343,12 @@ void session::take_field(std::string_view name, std::string_view value) {
 void session::put_request_line() {
     const bool is_extended = !protocol_.empty();
     const std::string_view target = path_.empty() ? std::string_view(authority_) : std::string_view(path_);
-    if (has_separator(method_) || has_separator(target) || has_separator(authority_)) refused_ = 400;
-    head_.append(is_extended ? "GET" : method_).append(" ").append(target).append(" HTTP/1.1\r\n");
+    if (has_separator(method_) || has_separator(target)) refused_ = 400;
+    append(head_, is_extended ? std::string_view("GET") : std::string_view(method_), " ", target,
+           " HTTP/1.1\r\n");
     if (!is_extended) return;
     if (!is_token(protocol_)) refused_ = 400;
-    head_.append("upgrade: ").append(protocol_).append("\r\nconnection: upgrade\r\n");
+    append(head_, "upgrade: ", protocol_, "\r\nconnection: upgrade\r\n");
 }
 
 void session::finish_head(bool has_body) noexcept try {
@@ -340,9 +356,12 @@ void session::finish_head(bool has_body) noexcept try {
     if (made == nullptr) return;
     if (!std::exchange(line_put_, true)) put_request_line();
     if (has_separator(authority_)) refused_ = 400;
-    if (!authority_.empty()) head_.append("host: ").append(authority_).append("\r\n");
-    if (!cookies_.empty()) head_.append("cookie: ").append(cookies_).append("\r\n");
-    head_.append("\r\n");
+    if (!cookies_.empty()) append(head_, "cookie: ", cookies_, "\r\n");
+    if (authority_.empty()) {
+        append(head_, "\r\n");
+    } else {
+        append(head_, "host: ", authority_, "\r\n\r\n");
+    }
     if (refused_ == 0 && head_.size() > limits::head_bytes) refused_ = 431;
     made->head_came(head_, has_body, refused_);
     if (!protocol_.empty() && refused_ == 0) made->asks_for_tunnel(protocol_);

@@ -22,11 +22,41 @@ constexpr std::size_t frame_head_bytes = 9;
 // Of the head that is being made: memory that is used again and again.
 thread_local std::vector<nghttp2_nv> fields;
 
-nghttp2_nv pair_of(std::string_view name, std::string_view value) noexcept {
+nghttp2_nv pair_of(std::string_view name, std::string_view value,
+                   std::uint8_t flags = NGHTTP2_NV_FLAG_NONE) noexcept {
     const auto bytes = [](std::string_view text) {
         return const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(text.data()));
     };
-    return {bytes(name), bytes(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE};
+    return {bytes(name), bytes(value), name.size(), value.size(), flags};
+}
+
+// Of fields that most answers have: what nghttp2 need not copy, and put in lower case, each time. Empty:
+// another one.
+std::string_view usual_name(std::string_view line) noexcept {
+    const auto chosen = [line](std::string_view text, std::string_view name) {
+        return line.starts_with(text) ? name : std::string_view();
+    };
+    switch (line.front()) {
+        case 'A':
+            return chosen("Accept-Ranges: ", "accept-ranges");
+        case 'C': {
+            if (line.starts_with("Cache-Control: ")) return "cache-control";
+            if (line.starts_with("Content-Length: ")) return "content-length";
+            return chosen("Content-Type: ", "content-type");
+        }
+        case 'D':
+            return chosen("Date: ", "date");
+        case 'E':
+            return chosen("ETag: ", "etag");
+        case 'L':
+            return chosen("Last-Modified: ", "last-modified");
+        case 'S':
+            return chosen("Server: ", "server");
+        case 'V':
+            return chosen("Vary: ", "vary");
+        default:
+            return {};
+    }
 }
 
 // What HTTP/1 says about its connection (RFC 9113, section 8.2.2).
@@ -45,32 +75,41 @@ ssize_t read_data(nghttp2_session* of, std::int32_t id, std::uint8_t*, std::size
 
 // ---------------------------------------------------------------------------------------- heads
 
-void session::put_fields(unsigned status, std::string_view lines) {
+// A head, up to its empty line, or as many lines as there are; says how much of the text that was.
+std::size_t session::put_fields(unsigned status, std::string_view text) {
     fields.clear();
+    std::string_view lines = text;
     if (status != 0) {
         status_text_ = {static_cast<char>('0' + status / 100), static_cast<char>('0' + status / 10 % 10),
                         static_cast<char>('0' + status % 10)};
-        fields.push_back(pair_of(":status", {status_text_.data(), status_text_.size()}));
-        lines.remove_prefix(std::min(lines.find("\r\n") + 2, lines.size()));  // behind the status line
+        fields.push_back(
+            pair_of(":status", {status_text_.data(), status_text_.size()}, NGHTTP2_NV_FLAG_NO_COPY_NAME));
+        lines.remove_prefix(std::min(lines.find('\r') + 2, lines.size()));  // behind the status line
     }
     while (!lines.empty()) {
-        const std::size_t end = std::min(lines.find("\r\n"), lines.size());
-        const std::string_view line = lines.substr(0, end);
+        const std::size_t end = lines.find('\r');
+        if (end == std::string_view::npos) break;
+        std::string_view line = lines.substr(0, end);
         lines.remove_prefix(std::min(end + 2, lines.size()));
-        const std::size_t colon = line.find(':');
-        if (colon == std::string_view::npos) continue;
-        const std::string_view name = line.substr(0, colon);
-        std::string_view value = line.substr(colon + 1);
-        while (!value.empty() && (value.front() == ' ' || value.front() == '\t'))
-            value.remove_prefix(1);
-        while (!value.empty() && (value.back() == ' ' || value.back() == '\t'))
-            value.remove_suffix(1);
-        if (!is_of_the_connection(name)) fields.push_back(pair_of(name, value));
+        if (line.empty()) break;
+        std::string_view name = usual_name(line);
+        const std::uint8_t flags = name.empty() ? NGHTTP2_NV_FLAG_NONE : NGHTTP2_NV_FLAG_NO_COPY_NAME;
+        if (name.empty()) {
+            name = line.substr(0, line.find(':'));
+            if (name.size() == line.size()) continue;
+        }
+        line.remove_prefix(name.size() + 1);
+        while (!line.empty() && (line.front() == ' ' || line.front() == '\t'))
+            line.remove_prefix(1);
+        while (!line.empty() && (line.back() == ' ' || line.back() == '\t'))
+            line.remove_suffix(1);
+        if (flags != NGHTTP2_NV_FLAG_NONE || !is_of_the_connection(name))
+            fields.push_back(pair_of(name, line, flags));
     }
+    return text.size() - lines.size();
 }
 
-void session::submit_head(stream& of, unsigned status, std::string_view lines, bool has_body) {
-    put_fields(status, lines);
+void session::submit_head(stream& of, bool has_body) {
     nghttp2_data_provider provider{};
     provider.read_callback = read_data;
     const int outcome =
@@ -78,8 +117,7 @@ void session::submit_head(stream& of, unsigned status, std::string_view lines, b
     if (outcome == NGHTTP2_ERR_NOMEM) throw std::bad_alloc();
 }
 
-void session::submit_interim(stream& of, unsigned status, std::string_view lines) {
-    put_fields(status, lines);
+void session::submit_interim(stream& of) {
     const int outcome = nghttp2_submit_headers(http2_, NGHTTP2_FLAG_NONE, of.id_, nullptr, fields.data(),
                                                fields.size(), nullptr);
     if (outcome == NGHTTP2_ERR_NOMEM) throw std::bad_alloc();
@@ -114,7 +152,7 @@ std::int64_t session::offer_data(stream& from, std::size_t most, std::uint32_t& 
         return size > 0 ? static_cast<std::int64_t>(size) : std::int64_t{NGHTTP2_ERR_DEFERRED};
     flags |= NGHTTP2_DATA_FLAG_EOF;
     if (!from.trailers_.empty()) {
-        put_fields(0, from.trailers_);
+        (void)put_fields(0, from.trailers_);
         if (nghttp2_submit_trailer(http2_, from.id_, fields.data(), fields.size()) == 0)
             flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
     }

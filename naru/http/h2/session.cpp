@@ -39,8 +39,8 @@ session::~session() {
 
 void session::start(std::string_view received) noexcept {
     const at_work working(*this);
-    constexpr std::array settings = {
-        nghttp2_settings_entry{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits::h2_streams},
+    const std::array settings = {
+        nghttp2_settings_entry{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, worker_.streams_allowed()},
         nghttp2_settings_entry{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits::h2_stream_window},
         nghttp2_settings_entry{NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits::head_bytes},
         nghttp2_settings_entry{NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
@@ -316,6 +316,14 @@ void session::drain() noexcept {
     drained_at_ = worker_.loop_.now();
     (void)nghttp2_submit_shutdown_notice(http2_);
     (void)nghttp2_submit_ping(http2_, NGHTTP2_FLAG_NONE, nullptr);
+    pump();
+}
+
+void session::tell_streams() noexcept {
+    if (is_dead_ || was_calmed_ || is_draining_) return;
+    const at_work working(*this);
+    const nghttp2_settings_entry now{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, worker_.streams_allowed()};
+    if (nghttp2_submit_settings(http2_, NGHTTP2_FLAG_NONE, &now, 1) != 0) return link_.close();
     pump();
 }
 

@@ -38,6 +38,8 @@ class session {
     /// GOAWAY in two steps (RFC 9113, section 6.8): a notice, and when the client has seen that, the last
     /// stream.
     void drain() noexcept;
+    /// How many streams at once its client may have from here on.
+    void tell_streams() noexcept;
     /// Its link is closing: its streams end.
     void end_streams() noexcept;
     /// Its requests end, but for the tunnels, behind which it ends by itself. False if there are none.
@@ -58,9 +60,11 @@ class session {
     void call(stream& who) noexcept;
     /// What nghttp2 has to send goes out soon.
     void send_soon() noexcept;
-    /// Head of an answer, as HTTP/1 text with its empty line. Throws std::bad_alloc.
-    void submit_head(stream& of, unsigned status, std::string_view lines, bool has_body);
-    void submit_interim(stream& of, unsigned status, std::string_view lines);
+    /// Takes an answer's head apart, which is HTTP/1's text, up to its empty line, for the submit that comes
+    /// next: it lasts until then. How much of the text it is. Throws std::bad_alloc.
+    std::size_t put_fields(unsigned status, std::string_view text);
+    void submit_head(stream& of, bool has_body);
+    void submit_interim(stream& of);
     void resume(stream& of) noexcept;
     void reset(stream& of, std::uint32_t code) noexcept;
     /// How much of what waits goes into the next frame of DATA; see nghttp2_data_source_read_callback.
@@ -127,7 +131,6 @@ class session {
     void break_off(std::uint32_t code) noexcept;
     void came_unread(std::size_t bytes) noexcept;
     void pay(std::size_t bytes) noexcept;
-    void put_fields(unsigned status, std::string_view lines);
     int send_data(stream& of, std::size_t size, const std::uint8_t* frame_head) noexcept;
 
     worker& worker_;

@@ -139,15 +139,16 @@ bool stream::is_whole() const noexcept {
     return t.calls->is_whole();
 }
 
-// Heads in front of `text` become frames. What is left of it is the body's.
-std::string_view stream::take_interim(std::string_view text, std::string_view& last_head) {
+// Heads in front of `text` become frames; the last one's fields wait to be submitted (`status`). What is left
+// of it is the body's.
+std::string_view stream::take_interim(std::string_view text, unsigned& status) {
     while (!head_sent_ && !text.empty()) {
-        const std::string_view head = text.substr(0, text.find("\r\n\r\n") + 4);
-        text.remove_prefix(head.size());
-        if (status_of(head) < 200) {
-            session_in_.submit_interim(*this, status_of(head), head);
+        const unsigned of_head = status_of(text);
+        text.remove_prefix(session_in_.put_fields(of_head, text));
+        if (of_head < 200) {
+            session_in_.submit_interim(*this);
         } else {
-            last_head = head;
+            status = of_head;
             head_sent_ = true;
         }
     }
@@ -162,14 +163,14 @@ void stream::carry_on(bool attending) noexcept try {
     const bool had_ended = is_last_;
     rest_.clear();
     rest_sent_ = 0;
-    std::string_view head;
+    unsigned status = 0;
     bool something = t.filled > 0 || t.next_piece < t.piece_count;
-    std::string_view text = take_interim({reinterpret_cast<const char*>(t.output), t.filled}, head);
+    std::string_view text = take_interim({reinterpret_cast<const char*>(t.output), t.filled}, status);
     rest_ = text;
     piece_sent_ = 0;
     while (!head_sent_ && t.next_piece < t.piece_count) {
         const body_piece& first = t.pieces[t.next_piece];
-        text = take_interim({first.memory, first.size}, head);
+        text = take_interim({first.memory, first.size}, status);
         piece_sent_ = first.size - text.size();
         if (!text.empty()) break;
         piece_sent_ = 0;
@@ -180,16 +181,15 @@ void stream::carry_on(bool attending) noexcept try {
     for (std::uint32_t each = t.next_piece; each < t.piece_count; ++each)
         waiting_ += t.pieces[each].size;
     waiting_ -= piece_sent_;
-    if (!head.empty() && is_no_tunnel(status_of(head))) head = answer_no_tunnel();
+    if (status != 0 && is_no_tunnel(status)) answer_no_tunnel();
     if (is_mute_) {
         waiting_ = 0;
         t.next_piece = t.piece_count;
     }
     is_last_ = is_last_ || is_whole();
     something |= is_last_ && !had_ended;
-    if (!head.empty()) {
-        session_in_.submit_head(*this, status_of(head), head,
-                                waiting_ > 0 || !is_last_ || !trailers_.empty());
+    if (status != 0) {
+        session_in_.submit_head(*this, waiting_ > 0 || !is_last_ || !trailers_.empty());
     } else if (waiting_ > 0 || (is_last_ && !had_ended)) {
         session_in_.resume(*this);
     }
@@ -204,11 +204,12 @@ void stream::carry_on(bool attending) noexcept try {
 }
 
 // What its handler has answered is not sent.
-std::string_view stream::answer_no_tunnel() noexcept {
+void stream::answer_no_tunnel() {
     if (turn_->last_record != nullptr) turn_->last_record->status = 501;
     is_mute_ = is_last_ = true;
     trailers_.clear();
-    return "HTTP/1.1 501 Not Implemented\r\nServer: naru\r\nContent-Length: 0\r\n\r\n";
+    (void)session_in_.put_fields(501,
+                                 "HTTP/1.1 501 Not Implemented\r\nServer: naru\r\nContent-Length: 0\r\n\r\n");
 }
 
 // What was copied is the client's to take, and in the books of the worker until then.

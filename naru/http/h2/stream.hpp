@@ -95,8 +95,8 @@ class stream : public connection {
     void attend_tunnel() noexcept;
     void tunnel_ended(bool by_reset) noexcept;
     bool is_no_tunnel(unsigned status) const noexcept;
-    std::string_view answer_no_tunnel() noexcept;
-    std::string_view take_interim(std::string_view text, std::string_view& last_head);
+    void answer_no_tunnel();
+    std::string_view take_interim(std::string_view text, unsigned& status);
     bool is_whole() const noexcept;
 
     session& session_in_;

@@ -235,9 +235,32 @@ bool worker::is_short() const noexcept {
     return held_ > limits::held_buffers(pool.capacity()) || left < limits::scarce_buffers(pool.capacity());
 }
 
+std::uint32_t worker::streams_allowed() const noexcept {
+    return lowers_streams_ ? limits::h2_streams_in_crowd : limits::h2_streams;
+}
+
+bool worker::is_crowded() const noexcept {
+    return is_short() ||
+           streams_.live() >= (lowers_streams_ ? limits::h2_streams_crowd_over : limits::h2_streams_crowd);
+}
+
+// Who has more streams under way than it may begin keeps them.
+void worker::look_at_crowd(instant now) noexcept {
+    if (sessions_.live() == 0) {
+        lowers_streams_ = false;
+        return;
+    }
+    const bool crowded = is_crowded();
+    if (crowded) crowded_ = now;
+    if (crowded == lowers_streams_ || (!crowded && now - crowded_ < limits::h2_crowd_over_after)) return;
+    lowers_streams_ = crowded;
+    sessions_.for_each([](h2::session& each) { each.tell_streams(); });
+}
+
 // At the end of this tick, when no connection is being served; or after the interval, if nothing is short.
 void worker::look_soon() noexcept {
-    const bool hurry = is_short() || relieving_ || !starved_.empty() || aside_bytes_ > limits::aside_bytes;
+    const bool hurry = is_short() || (!lowers_streams_ && is_crowded()) || relieving_ || !starved_.empty() ||
+                       aside_bytes_ > limits::aside_bytes;
     const instant when =
         hurry ? std::max(loop_.now(), saturating_add(looked_, limits::look_interval_when_scarce))
               : saturating_add(loop_.now(), look_interval_);
@@ -248,13 +271,14 @@ void worker::look() noexcept {
     const instant now = loop_.now();
     looked_ = now;
     turns_.for_each([now](turn& each) { each.owner.look(now); });
+    look_at_crowd(now);
     if (is_short() || relieving_) relieve_buffers(now);
     offer_buffers();
     sessions_.for_each([](h2::session& each) { each.offer_output(); });
     if (aside_bytes_ > limits::aside_bytes) relieve_aside();
     report_shed(now);
     const bool unreported = std::ranges::any_of(shed_, [](std::uint64_t each) { return each > 0; });
-    if (turns_.live() > 0 || unreported) look_soon();
+    if (turns_.live() > 0 || unreported || (lowers_streams_ && sessions_.live() > 0)) look_soon();
 }
 
 // To those who have waited for longest. What they do with them is done here, so the rest has its turn at the

@@ -254,6 +254,10 @@ class worker {
         if (aside_bytes_ > limits::aside_bytes) look_soon();
     }
     bool is_short() const noexcept;
+    /// Streams at once that a connection of HTTP/2 is told it may have.
+    std::uint32_t streams_allowed() const noexcept;
+    bool is_crowded() const noexcept;
+    void look_at_crowd(instant now) noexcept;
     void look_soon() noexcept;
     void look() noexcept;
     void relieve_buffers(instant now) noexcept;
@@ -362,6 +366,8 @@ class worker {
     std::atomic<std::size_t> arriving_{0};  // counted up by the thread that accepts
     unsigned accepted_at_stop_ = 0;
     unsigned accepted_before_ = 0;  // of them, when it was last looked
+    instant crowded_ = instant::min();  // when it was last so
+    bool lowers_streams_ = false;       // clients have been told so
     bool relieving_ = false;        // buffers, and not done with it
     bool draining_ = false;         // or retiring
     bool retiring_ = false;         // and not in a hurry
