@@ -18,7 +18,7 @@ unique_descriptor opened_log(const std::string& path, const line_writer::file_op
     return std::move(*opened);
 }
 
-std::string describe(std::uint64_t lines, std::error_code why) {
+std::string describe_loss(std::uint64_t lines, std::error_code why) {
     return fmt::format("the access log has lost {} line{}: {}", lines, lines == 1 ? "" : "s",
                        why == std::errc::timed_out ? std::string("what takes them stands still")
                        : why                       ? why.message()
@@ -30,6 +30,6 @@ std::string describe(std::uint64_t lines, std::error_code why) {
 access_log::access_log(const std::string& path, std::function<void(std::string_view)> report,
                        const line_writer::file_opener& opener)
     : lines_(opened_log(path, opener), {path == "-" ? std::string() : path, limits::access_log_bytes,
-                                        describe, std::move(report), opener}) {}
+                                        describe_loss, std::move(report), opener}) {}
 
 }  // namespace naru::http
