@@ -3,12 +3,12 @@
 
     bench/hostile.py PORT KIND COUNT SECONDS
 
-Opens COUNT clients of a KIND (those of tests/http/hostile_clients.py, or "mixture"; "nobody": none) from several
+Opens COUNT clients of a KIND (those of HTTP/1 in tests/http/hostile_kinds.py, or "mixture"; "nobody": none) from several
 addresses, in one burst, beside an honest client that asks for /small.bin, on a new connection each time, from
 before the burst until SECONDS after it. Prints one JSON object: the honest client's latencies in microseconds, and how
 many of its requests were not answered. The site needs the files that `--make DIRECTORY` makes.
 """
-import importlib.util
+import importlib
 import json
 import multiprocessing
 import os
@@ -24,11 +24,8 @@ QUICK = b"GET /small.bin HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
 
 def hostile_clients():
     """The suite's kinds of clients and its crowd."""
-    path = os.path.join(HERE, "..", "tests", "http", "hostile_clients.py")
-    found = importlib.util.spec_from_file_location("hostile_clients", path)
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
+    sys.path.insert(0, os.path.join(HERE, "..", "tests", "http"))
+    return importlib.import_module("hostile_clients")
 
 
 def make(directory, suite):
@@ -68,7 +65,7 @@ def main():
         return make(sys.argv[2], suite)
     port, kind, count, seconds = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
     suite.raise_descriptor_limit()
-    kinds = {name: each for name, each in suite.KINDS.items() if name != "listings that are not read"}
+    kinds = {name: each for name, each in suite.GROUPS["http1"].items() if name != "listings that are not read"}
     parts = []
     if kind == "mixture":
         parts = [(each, max(1, int(count * each.share) // len(kinds))) for each in kinds.values()]
@@ -77,7 +74,7 @@ def main():
     ours, its = multiprocessing.Pipe()
     honest = multiprocessing.Process(target=be_honest, args=(port, its))
     honest.start()
-    crowd = suite.Crowd(port)
+    crowd = suite.Crowd({"clear": port})
     time.sleep(0.2)
     begun = time.monotonic()
     for each, number in parts:

@@ -122,6 +122,10 @@ inline constexpr std::size_t listing_queue = 64;
 /// Requests of one loop that wait for the disk: each look is made once, however many wait for it. Past it
 /// 503.
 inline constexpr std::size_t disk_waiters = 8192;
+/// Looks that a loop's thread makes itself in one tick (at paths that are not in its cache, or were not
+/// looked at for cache_age), and as many of those who have waited for that: each is some calls to the system.
+/// Others wait for the next tick, who came first goes first.
+inline constexpr unsigned looks_per_tick = 64;
 /// Of those that waited for one look, so many are answered before other connections have their turn.
 inline constexpr unsigned disk_waiters_per_turn = 256;
 /// At the server's end, when nobody waits any more: how long a look may take that has begun. One that takes

@@ -285,6 +285,28 @@ TEST(parser, any_split_is_as_good_as_the_whole) {
     }
 }
 
+// A head that comes byte by byte costs no more than one that comes at once. What has been read is made into
+// something else meanwhile, which a second look would take for the ends of lines.
+TEST(parser, what_has_been_read_is_not_looked_at_again) {
+    const std::string text =
+        "GET /a/path HTTP/1.1\r\nHost: test\r\nX-Long: " + std::string(5'000, 'x') + "\r\nX-Last: y\r\n\r\n";
+    std::string bytes;
+    request_parser parser;
+    std::size_t line = 0;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        bytes.assign(at, '\n');
+        if (text[at] == '\n')
+            bytes.replace(line, at - line, text, line, at - line);  // the line is to be read
+        bytes += text[at];
+        const bool is_whole = at + 1 == text.size();
+        ASSERT_EQ(parser.parse(bytes), is_whole ? parse_status::complete : parse_status::need_more) << at;
+        if (text[at] == '\n') line = at + 1;
+    }
+    EXPECT_EQ(parser.head().size, text.size());
+    EXPECT_EQ(parser.head().target.in(text), "/a/path");
+    EXPECT_EQ(parser.head().method, method::get);
+}
+
 TEST(parser, find_field_finds_any_field) {
     const std::string head = "GET /a:b HTTP/1.1\r\nHost: a\r\nX-One:  1 \r\nx-two:\r\nX-ONE: 2\r\n\r\n";
     EXPECT_EQ(find_field(head, "x-one"), "1");

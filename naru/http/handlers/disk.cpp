@@ -11,7 +11,12 @@ namespace naru::http {
 /// One look at the disk, and all who wait for it. Between begin and ended the thread owns what stands under
 /// "result", and may read the rest.
 struct disk_flight : list_node, work_operation, posted {
-    enum class look : std::uint8_t { root, file, listing };
+    enum class look : std::uint8_t {
+        root,
+        file,
+        listing,
+        none,  // of those who wait for their turn: each looks for itself
+    };
 
     disk_flight(disk& of, look where, std::string_view what, std::shared_ptr<const directory_root> in)
         : work_operation([](work_operation& work) { static_cast<disk_flight&>(work).run_on_thread(); },
@@ -49,6 +54,8 @@ struct disk_flight : list_node, work_operation, posted {
             case look::listing:
                 loaded = list_directory(*root, path, owner.options_.dotfiles);
                 return;
+            case look::none:
+                return;  // no thread's
         }
     } catch (const std::bad_alloc&) {
         loaded = fail_errno(ENOMEM);
@@ -56,6 +63,7 @@ struct disk_flight : list_node, work_operation, posted {
 
     /// Until when a request that has something else to be answered with waits; or any.
     instant patience() const noexcept {
+        if (at == look::none) return never;
         const bool has_answer = known != nullptr || at == look::root;
         return saturating_add(begun, has_answer ? limits::stale_after : owner.options_.disk_time);
     }
@@ -100,10 +108,16 @@ disk_answer disk::find(std::string_view path, disk_waiter& who) noexcept try {
     cached_document* const known = cache_.find(path);
     cache_.note_look(known != nullptr);
     if (known != nullptr) {
-        if (now - known->checked <= limits::cache_age) {
+        const duration age = now - known->checked;
+        const auto may_be_stale = [&] {
+            const bool is_tolerable = age <= limits::cache_age + limits::stale_after;
+            return is_tolerable && known->checking == nullptr && !has_turn(now);
+        };
+        if (age <= limits::cache_age || may_be_stale()) {
             cache_.hold(*known);
             return {disk_answer::kind::found, known, {}};
         }
+        if (known->checking == nullptr && !take_turn(now)) return wait_for_turn(who);
         const disk_answer answer = find_known(*known, who, now);
         if (answer.is != disk_answer::kind::again) return answer;  // else it has changed
     }
@@ -114,6 +128,7 @@ disk_answer disk::find(std::string_view path, disk_waiter& who) noexcept try {
         cache_.hold(*flight.known);
         return {disk_answer::kind::found, flight.known, {}};
     }
+    if (!take_turn(now)) return wait_for_turn(who);
     auto loaded = load_document(*root_, std::string(path), options_, directory_root::blocking::no);
     const bool is_to_be_encoded = loaded && options_.encode && can_be_encoded(**loaded);
     if (loaded && !is_to_be_encoded) return settle(std::move(*loaded), path, who, now);
@@ -121,6 +136,48 @@ disk_answer disk::find(std::string_view path, disk_waiter& who) noexcept try {
     return wait(begin(std::make_unique<disk_flight>(*this, disk_flight::look::file, path, root_)), who);
 } catch (const std::bad_alloc&) {
     return failure(ENOMEM);
+}
+
+// Looks that this thread makes itself are so many in a tick. Whoever comes then waits, and so does everybody
+// behind them: in each tick they are asked to look again, one look each.
+bool disk::has_turn(instant now) noexcept {
+    if (now != looked_at_) {
+        looked_at_ = now;
+        looks_left_ = limits::looks_per_tick;
+    }
+    return is_called_ || (waiting_for_turn_ == nullptr && looks_left_ > 0);
+}
+
+bool disk::take_turn(instant now) noexcept {
+    if (!has_turn(now)) return false;
+    if (!std::exchange(is_called_, false)) --looks_left_;
+    return true;
+}
+
+disk_answer disk::wait_for_turn(disk_waiter& who) {
+    if (waiting_for_turn_ == nullptr) {
+        auto made = std::make_unique<disk_flight>(*this, disk_flight::look::none, std::string_view(), root_);
+        waiting_for_turn_ = made.get();
+        flights_.push_back(*made.release());
+        waiting_for_turn_->answer.is = disk_answer::kind::again;
+        loop_.defer(*waiting_for_turn_);
+    }
+    return wait(*waiting_for_turn_, who);
+}
+
+void disk::call_those_who_wait(disk_flight& flight) noexcept {
+    for (unsigned count = 0; count < limits::looks_per_tick; ++count) {
+        auto* const first = static_cast<disk_waiter*>(flight.waiting.front());
+        if (first == nullptr) {
+            waiting_for_turn_ = nullptr;
+            return destroy(flight);
+        }
+        leave(*first);
+        is_called_ = true;
+        first->answered(*first, flight.answer);
+        is_called_ = false;
+    }
+    loop_.defer(flight);
 }
 
 // True if it is known which directory the root is. False: a look is under way that has to be waited for.
@@ -183,19 +240,20 @@ disk_answer disk::keep(std::unique_ptr<document> loaded, std::string_view path, 
 }
 
 disk_answer disk::wait(disk_flight& flight, disk_waiter& who) noexcept {
-    if (waiting_ == limits::disk_waiters) return failure(EAGAIN);
+    const bool for_its_turn = flight.at == disk_flight::look::none;  // soon, and it needs nothing
+    if (!for_its_turn && waiting_ == limits::disk_waiters) return failure(EAGAIN);
     NARU_ASSERT(who.in == nullptr);
     flight.waiting.push_back(who);
     who.in = &flight;
-    ++waiting_;
+    if (!for_its_turn) ++waiting_;
     return {};
 }
 
 void disk::leave(disk_waiter& who) noexcept {
     if (who.in == nullptr) return;
+    if (who.in->at != disk_flight::look::none) --waiting_;
     who.in = nullptr;
     who.unlink();
-    --waiting_;
 }
 
 instant disk::patience_of(const disk_waiter& who) const noexcept { return who.in->patience(); }
@@ -269,6 +327,7 @@ bool disk::known_looked_at(disk_flight& flight) noexcept {
 
 // In turns, so that a crowd does not hold up the others.
 void disk::hand_out(disk_flight& flight) noexcept {
+    if (flight.at == disk_flight::look::none) return call_those_who_wait(flight);
     for (unsigned count = 0; count < limits::disk_waiters_per_turn; ++count) {
         auto* const first = static_cast<disk_waiter*>(flight.waiting.front());
         if (first == nullptr) return destroy(flight);

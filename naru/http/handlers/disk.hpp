@@ -80,6 +80,10 @@ class disk {
  private:
     friend struct disk_flight;
 
+    bool has_turn(instant now) noexcept;
+    bool take_turn(instant now) noexcept;
+    disk_answer wait_for_turn(disk_waiter& who);
+    void call_those_who_wait(disk_flight& flight) noexcept;
     bool knows_root(instant now);
     disk_answer find_known(cached_document& known, disk_waiter& who, instant now);
     disk_answer settle(std::unique_ptr<document> loaded, std::string_view path, disk_waiter& who,
@@ -105,6 +109,10 @@ class disk {
     list_head flights_;
     std::unordered_map<std::string_view, disk_flight*> by_path_;  // those that new requests may join
     disk_flight* following_ = nullptr;                            // the look at the root
+    disk_flight* waiting_for_turn_ = nullptr;
+    bool is_called_ = false;              // to make its look, which was waited for
+    unsigned looks_left_ = 0;             // of this thread, in the tick
+    instant looked_at_ = instant::min();  // that tick
     std::size_t waiting_ = 0;
 };
 

@@ -106,7 +106,9 @@ void connection::wait_for_disk() noexcept {
     phase_ = phase::handling;
     if (turn_->filled == 0) release_output();
     park_input();
-    worker_.loop_.arm(*this, turn_->files->looks.patience_of(turn_->waiting));
+    const instant until = turn_->files->looks.patience_of(turn_->waiting);
+    if (until == never) return worker_.loop_.disarm(*this);
+    worker_.loop_.arm(*this, until);
 }
 
 // It has taken too long: what is known is the answer, or that the disk hangs.
