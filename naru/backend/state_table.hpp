@@ -27,6 +27,14 @@ struct state_table;
 /// Prints one line, and aborts.
 [[noreturn]] void illegal_step(const char* machine, const char* from, const char* to) noexcept;
 
+/// The same, out of the way of the code that asks.
+template <typename State>
+[[noreturn, gnu::cold, gnu::noinline]] void illegal_step_of(State from, State to) noexcept {
+    using table = state_table<State>;
+    illegal_step(table::machine, table::rows[static_cast<std::size_t>(from)].name,
+                 table::rows[static_cast<std::size_t>(to)].name);
+}
+
 /// Whether `to` may follow `from`.
 template <typename State>
 constexpr bool may_follow(State from, State to) noexcept {
@@ -43,11 +51,8 @@ constexpr bool may_follow(State from, State to) noexcept {
 /// `to`, if it may follow `from`.
 template <typename State>
 constexpr State step(State from, State to) noexcept {
-    if (!may_follow(from, to)) [[unlikely]] {
-        using table = state_table<State>;
-        illegal_step(table::machine, table::rows[static_cast<std::size_t>(from)].name,
-                     table::rows[static_cast<std::size_t>(to)].name);
-    }
+    if (!may_follow(from, to)) [[unlikely]]
+        illegal_step_of(from, to);
     return to;
 }
 

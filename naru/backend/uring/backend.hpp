@@ -89,7 +89,6 @@ class uring_backend final : public backend {
     using shape = uring::shape;
     using pace = uring::pace;
     using linked_send = uring::linked_send;
-    using place = uring::place;
 
     static constexpr std::uint32_t none = ~0u;
 
@@ -143,7 +142,7 @@ class uring_backend final : public backend {
     void make_room() noexcept;
     void set_aside_completions() noexcept;
     io_uring_sqe& entry_for(operation& op, record& of, std::uint8_t opcode,
-                            place as = place::in_kernel) noexcept;
+                            uring::place as = uring::place::in_kernel) noexcept;
     void put_poll(operation& op, record& of) noexcept;
     int command(const io_uring_sqe& prepared) noexcept;
     void start(operation& op, operation_queue& done) noexcept;
@@ -206,7 +205,7 @@ class uring_backend final : public backend {
     io_uring_sqe& put_cancel_all(const record& of) noexcept;
     void await_armed(std::uint32_t slot, record& of, operation& op) noexcept;
     void begin_close(std::uint32_t slot, record& of, operation& op, operation_queue& done) noexcept;
-    void put_close(record& of, operation& op, place as = place::in_kernel) noexcept;
+    void put_close(record& of, operation& op, uring::place as = uring::place::in_kernel) noexcept;
     bool hand_over_kept(record& of, received_ahead& to) noexcept;
     void finish_close_if_quiet(std::uint32_t slot, record& of, operation_queue& done) noexcept;
 

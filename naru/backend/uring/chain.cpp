@@ -59,7 +59,7 @@ bool uring_backend::start_chain(operation& first) noexcept {
         switch (each->kind) {
             case operation_kind::send: {
                 of.writes.push(*each);
-                io_uring_sqe& submission = entry_for(*each, of, IORING_OP_SEND, place::chained);
+                io_uring_sqe& submission = entry_for(*each, of, IORING_OP_SEND, uring::place::chained);
                 submission.addr = reinterpret_cast<std::uint64_t>(each->slices->data);
                 submission.len = static_cast<std::uint32_t>(each->slices->size);
                 submission.msg_flags = MSG_NOSIGNAL | MSG_WAITALL;  // all of it, or the chain ends
@@ -68,10 +68,10 @@ bool uring_backend::start_chain(operation& first) noexcept {
                 break;
             }
             case operation_kind::close:
-                put_close(of, *each, place::chained);
+                put_close(of, *each, uring::place::chained);
                 break;
             default:
-                prepare_file(entry_for(*each, of, 0, place::chained), of, *each);
+                prepare_file(entry_for(*each, of, 0, uring::place::chained), of, *each);
                 break;
         }
         if (each->link != nullptr) ring_.last_entry().flags |= IOSQE_IO_LINK;
@@ -94,9 +94,10 @@ void uring_backend::on_chain_cancel(handle of, int outcome) noexcept {
     if (found->life() != life::late && found->life() != life::draining) return;
     if (outcome >= 0 && !found->closing()) return;
     const operation* front = found->writes.front();
-    const bool waits = found->closing() ? found->in_kernel > 0
-                                        : front != nullptr && uring::place_of(*front) == place::chained &&
-                                              front->state == operation_state::canceling;
+    const bool waits = found->closing()
+                           ? found->in_kernel > 0
+                           : front != nullptr && uring::place_of(*front) == uring::place::chained &&
+                                 front->state == operation_state::canceling;
     if (waits) put_chain_cancel(of.slot, *found);
 }
 
@@ -104,7 +105,7 @@ void uring_backend::on_chain_cancel(handle of, int outcome) noexcept {
 void uring_backend::on_chained(operation& op, int outcome, operation_queue& done) noexcept {
     const std::uint32_t slot = op.target.slot;
     record& of = records_.at(slot);
-    uring::to(op, place::waiting);
+    uring::to(op, uring::place::waiting);
     left_kernel(of);
     if (const operation* following = std::exchange(op.link, nullptr);
         following != nullptr && following->kind == operation_kind::send && outcome >= 0) {

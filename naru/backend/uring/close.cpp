@@ -34,11 +34,11 @@ void uring_backend::cancel(operation& op, operation_queue& done) noexcept {
     record* of = records_.find(op.target);
     NARU_ASSERT(of != nullptr);
     if (op.kind == operation_kind::close || op.kind == operation_kind::release) return;
-    if (uring::place_of(op) == place::chained && op.kind == operation_kind::send) {
+    if (uring::place_of(op) == uring::place::chained && op.kind == operation_kind::send) {
         put_chain_cancel(op.target.slot, *of);
         return;
     }
-    if (uring::place_of(op) != place::waiting) {
+    if (uring::place_of(op) != uring::place::waiting) {
         put_cancel(op);
         return;
     }
@@ -81,9 +81,9 @@ void uring_backend::begin_close(std::uint32_t slot, record& of, operation& op,
                 accepts.push(*each);
                 continue;
             }
-            if (uring::place_of(*each) != place::waiting) {
+            if (uring::place_of(*each) != uring::place::waiting) {
                 each->state = operation_state::canceling;  // its completion finds it by address
-                const bool ends_by_itself = uring::place_of(*each) == place::owed;
+                const bool ends_by_itself = uring::place_of(*each) == uring::place::owed;
                 if (!late && !ends_by_itself) put_cancel(*each);
                 continue;
             }
@@ -114,7 +114,7 @@ void uring_backend::begin_close(std::uint32_t slot, record& of, operation& op,
     }
 }
 
-void uring_backend::put_close(record& of, operation& op, place as) noexcept {
+void uring_backend::put_close(record& of, operation& op, uring::place as) noexcept {
     io_uring_sqe& submission = entry_for(op, of, IORING_OP_CLOSE, as);
     if (!of.direct) return;
     submission.flags = 0;

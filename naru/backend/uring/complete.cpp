@@ -69,25 +69,25 @@ void uring_backend::on_operation(operation& op, const io_uring_cqe& completion,
     const std::uint32_t slot = op.target.slot;
     record& of = records_.at(slot);
     std::int64_t result = completion.res;
-    const place was = uring::place_of(op);
-    if (was == place::chained) {
+    const uring::place was = uring::place_of(op);
+    if (was == uring::place::chained) {
         on_chained(op, completion.res, done);
         return;
     }
     if ((completion.flags & IORING_CQE_F_NOTIF) != 0) {  // of a zero-copy send: its memory is free
         left_kernel(of);
         op.backend_bits -= uring::one_counted;
-        if (was == place::owed && uring::counted_of(op) == 0) finish(slot, of, op, op.result, done);
+        if (was == uring::place::owed && uring::counted_of(op) == 0) finish(slot, of, op, op.result, done);
         return;
     }
-    uring::to(op, place::waiting);
+    uring::to(op, uring::place::waiting);
     if ((completion.flags & IORING_CQE_F_MORE) != 0) {
         op.backend_bits += uring::one_counted;  // a notice of it is still to come
     } else {
         left_kernel(of);
     }
-    if (was == place::polling && result > 0) result = -EINTR;  // no count of bytes: try again
-    if (was == place::unconnected) {
+    if (was == uring::place::polling && result > 0) result = -EINTR;  // no count of bytes: try again
+    if (was == uring::place::unconnected) {
         on_unconnected(slot, of, op, done);
         return;
     }
@@ -98,7 +98,7 @@ void uring_backend::on_operation(operation& op, const io_uring_cqe& completion,
         case operation_kind::send:
             if (!on_sent(of, op, result)) return;
             if (uring::counted_of(op) == 0) break;
-            uring::to(op, place::owed);  // the memory is lent until the last notification
+            uring::to(op, uring::place::owed);  // the memory is lent until the last notification
             op.result = result;
             if (tells_failure(op, result)) of.failed = true;
             return;

@@ -89,7 +89,7 @@ std::int64_t uring_backend::refuse_itself(const record& of, const operation& op)
 // of one that has failed. So what is submitted in its place does nothing, and comes back when all of them
 // have been.
 void uring_backend::put_unconnected(record& of, operation& op) noexcept {
-    io_uring_sqe& submission = entry_for(op, of, IORING_OP_NOP, place::unconnected);
+    io_uring_sqe& submission = entry_for(op, of, IORING_OP_NOP, uring::place::unconnected);
     submission.fd = -1;
     submission.flags = 0;
 }

@@ -19,7 +19,7 @@ namespace naru {
 // Serves waiting reads, in order, from what has been kept; then sees to it that more comes.
 void uring_backend::serve_reads(std::uint32_t slot, record& of, operation_queue& done) noexcept {
     while (operation* op = of.reads.front()) {
-        if (uring::place_of(*op) != place::waiting) return;
+        if (uring::place_of(*op) != uring::place::waiting) return;
         std::int64_t result = 0;
         if (!serve_read(slot, of, *op, result)) return;
         of.reads.pop();
@@ -198,7 +198,9 @@ void uring_backend::on_received(std::uint32_t slot, record& of, const io_uring_c
     const std::uint32_t index = completion.flags >> IORING_CQE_BUFFER_SHIFT;
     const int outcome = completion.res;
     if (outcome > 0) {
-        of.to(static_cast<std::size_t>(outcome) >= limits::buffer_bytes ? pace::bulk : pace::small);
+        const pace seen =
+            static_cast<std::size_t>(outcome) >= limits::buffer_bytes ? pace::bulk : pace::small;
+        if (seen != of.pace()) of.to(seen);
         // One buffer, or a bundle of those lent behind it.
         auto left = static_cast<std::uint32_t>(outcome);
         std::uint32_t each = index;

@@ -97,8 +97,8 @@ struct state_table<uring::pace> {
     static constexpr const char* machine = "the pace of an io_uring connection";
     static constexpr state_row rows[] = {
         {"first", states(small)},
-        {"small", states(small, bulk, first)},  // first: once, when it is accepted
-        {"bulk", states(small, bulk)},
+        {"small", states(bulk, first)},  // first: once, when it is accepted
+        {"bulk", states(small)},
     };
 };
 
@@ -107,8 +107,8 @@ struct state_table<uring::zero_copy> {
     using enum uring::zero_copy;
     static constexpr const char* machine = "the zero-copy sends of an io_uring connection";
     static constexpr state_row rows[] = {
-        {"possible", states(possible, used)},
-        {"used", states(possible, used, not_now, never)},
+        {"possible", states(used)},
+        {"used", states(possible, not_now, never)},
         {"not_now", states(possible)},
         {"never", states()},
     };

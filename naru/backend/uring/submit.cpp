@@ -51,7 +51,8 @@ io_uring_sqe& uring_backend::entry() noexcept {
     }
 }
 
-io_uring_sqe& uring_backend::entry_for(operation& op, record& of, std::uint8_t opcode, place as) noexcept {
+io_uring_sqe& uring_backend::entry_for(operation& op, record& of, std::uint8_t opcode,
+                                       uring::place as) noexcept {
     io_uring_sqe& submission = entry();
     submission.opcode = opcode;
     submission.fd = of.descriptor;
@@ -65,7 +66,7 @@ io_uring_sqe& uring_backend::entry_for(operation& op, record& of, std::uint8_t o
 // An operation that the kernel has not let wait (EAGAIN). It waits by a poll and tries again.
 void uring_backend::put_poll(operation& op, record& of) noexcept {
     const bool reads = direction_of(op.kind) == direction::read;
-    io_uring_sqe& submission = entry_for(op, of, IORING_OP_POLL_ADD, place::polling);
+    io_uring_sqe& submission = entry_for(op, of, IORING_OP_POLL_ADD, uring::place::polling);
     submission.poll32_events = reads ? POLLIN | POLLRDHUP : POLLOUT;
 }
 

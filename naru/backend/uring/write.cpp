@@ -32,7 +32,7 @@ int installed_in(std::uint64_t word) noexcept { return static_cast<int>(word >> 
 
 void uring_backend::start_write(record& of, operation_queue& done) noexcept {
     while (operation* op = of.writes.front()) {
-        if (uring::place_of(*op) != place::waiting) return;
+        if (uring::place_of(*op) != uring::place::waiting) return;
         std::int64_t result = 0;
         if (!put_write(of, *op, result)) return;
         of.writes.pop();
@@ -105,7 +105,8 @@ bool uring_backend::put_send(record& of, operation& op) noexcept {
     const bool uncopied = of.zero_copy() <= zero_copy::used && uring::counted_of(op) < uring::most_notices &&
                           options_.zero_copy_from != limits::never_zero_copy &&
                           total_size(left) >= options_.zero_copy_from;
-    if (of.zero_copy() <= zero_copy::used) of.to(uncopied ? zero_copy::used : zero_copy::possible);
+    if (uncopied != (of.zero_copy() == zero_copy::used))
+        of.to(uncopied ? zero_copy::used : zero_copy::possible);
     const std::uint8_t opcode = one ? (uncopied ? IORING_OP_SEND_ZC : IORING_OP_SEND)
                                     : (uncopied ? IORING_OP_SENDMSG_ZC : IORING_OP_SENDMSG);
     io_uring_sqe& submission = entry_for(op, of, opcode);
@@ -246,7 +247,7 @@ void uring_backend::resume_paused(operation_queue& done) noexcept {
         record* of = records_.find(next);
         if (of == nullptr || of->closing()) continue;
         operation* op = of->writes.front();
-        const bool is_paused = op != nullptr && uring::place_of(*op) == place::waiting &&
+        const bool is_paused = op != nullptr && uring::place_of(*op) == uring::place::waiting &&
                                (op->kind == operation_kind::send_file || op->kind == operation_kind::send);
         if (is_paused) start_write(*of, done);
     }
