@@ -48,6 +48,7 @@ struct disk_flight : list_node, work_operation, posted {
                 return;
             case look::listing:
                 loaded = list_directory(*root, path, owner.options_.dotfiles);
+                if (loaded && owner.options_.encode) encode_listing(**loaded);
                 return;
         }
     } catch (const std::bad_alloc&) {
