@@ -25,11 +25,7 @@ struct returning : posted {
 
 }  // namespace
 
-void frame_pool::give_back(void* memory, std::size_t bytes, frame_pool& from) noexcept {
-    if (&from == current_) {
-        from.release(memory, bytes);
-        return;
-    }
+void frame_pool::post_back(void* memory, std::size_t bytes, frame_pool& from) noexcept {
     static_assert(sizeof(returning) <= 40);
     from.home_->post(*new (memory) returning(memory, bytes, from));
 }

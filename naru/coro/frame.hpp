@@ -37,7 +37,7 @@ class frame_pool {
 
  private:
     friend struct frame_memory;
-    static void give_back(void* memory, std::size_t bytes, frame_pool& from) noexcept;
+    static void post_back(void* memory, std::size_t bytes, frame_pool& from) noexcept;
 
     static constinit thread_local frame_pool* current_;
     loop* home_;
@@ -55,7 +55,8 @@ struct frame_memory {
     static void operator delete(void* memory, std::size_t frame) noexcept {
         const std::size_t bytes = with_owner(frame);
         if (frame_pool* const pool = owner_of(memory, bytes)) {
-            frame_pool::give_back(memory, bytes, *pool);
+            if (pool == frame_pool::current_) return pool->release(memory, bytes);
+            frame_pool::post_back(memory, bytes, *pool);
         } else {
             ::operator delete(memory);
         }

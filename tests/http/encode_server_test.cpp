@@ -176,6 +176,58 @@ TEST_P(encode_test, files_without_a_precompressed_sibling) {
         eventually([&] { return decoded("gzip", one.ask(ask_gzip("/large.html")).body) == text.substr(5); }));
 }
 
+TEST_P(encode_test, listings) {
+    for (int each = 0; each < 300; ++each)
+        files_.write("many/file-" + std::to_string(each) + ".txt", "x");
+    http::site site;
+    site.mount("/encoded", http::files(files_.path().string(), {.listings = true, .encode = true}))
+        .mount("/plain", http::files(files_.path().string(), {.listings = true}));
+    start(std::move(site));
+    client one = connect();
+    const response plain = one.ask(get("/encoded/many/"));
+    EXPECT_EQ(plain.status, 200);
+    EXPECT_EQ(plain["Vary"], "Accept-Encoding");
+    EXPECT_EQ(plain["Content-Encoding"], "");
+    EXPECT_NE(plain.body.find("file-299.txt"), std::string::npos);
+    const response coded = one.ask(ask_gzip("/encoded/many/"));
+    EXPECT_EQ(coded["Vary"], "Accept-Encoding");
+    EXPECT_EQ(coded["Content-Encoding"], "gzip");
+    EXPECT_LT(coded.body.size() * 4, plain.body.size());
+    EXPECT_EQ(decoded("gzip", coded.body), plain.body);
+    const response head = one.ask(request("HEAD", "/encoded/many/", "Accept-Encoding: gzip\r\n"), true);
+    EXPECT_EQ(head["Content-Length"], coded["Content-Length"]);
+    EXPECT_EQ(one.ask(get("/encoded/many/", "Accept-Encoding: gzip;q=0\r\n")).body, plain.body);
+    const response as_it_is = one.ask(ask_gzip("/plain/many/"));
+    EXPECT_EQ(as_it_is["Vary"], "");
+    EXPECT_EQ(as_it_is["Content-Encoding"], "");
+    EXPECT_NE(as_it_is.body.find("file-299.txt"), std::string::npos);
+}
+
+TEST_P(encode_test, pages_of_errors) {
+    for (const bool fits : {true, false}) {  // into the buffer of answers
+        std::string page;
+        while (page.size() < (fits ? 8'000u : 400'000u))
+            page += std::to_string(page.size() * 7919) + '\n';
+        http::site site;
+        site.encode().error_page(
+            [page](unsigned status, std::string_view) { return std::to_string(status) + page; });
+        start(std::move(site));
+        client one = connect();
+        const response plain = one.ask(get("/missing"));
+        EXPECT_EQ(plain.status, 404);
+        EXPECT_EQ(plain["Vary"], "Accept-Encoding");
+        EXPECT_EQ(plain["Content-Encoding"], "");
+        EXPECT_EQ(plain.body, "404" + page);
+        const response coded = one.ask(ask_gzip("/missing"));
+        EXPECT_EQ(coded.status, 404);
+        EXPECT_EQ(coded["Vary"], "Accept-Encoding");
+        EXPECT_EQ(coded["Content-Encoding"], "gzip");
+        EXPECT_EQ(decoded("gzip", coded.body), plain.body);
+        EXPECT_EQ(one.ask(get("/missing")).body, plain.body);
+        stop();
+    }
+}
+
 TEST_P(encode_test, clients_that_leave_and_clients_that_are_slow) {
     std::counting_semaphore<> ended(0);
     http::site site;

@@ -53,6 +53,7 @@ struct disk_flight : list_node, work_operation, posted {
                 return;
             case look::listing:
                 loaded = list_directory(*root, path, owner.options_.dotfiles);
+                if (loaded && owner.options_.encode) encode_listing(**loaded);
                 return;
             case look::none:
                 return;  // no thread's

@@ -44,7 +44,7 @@ struct document {
         file,
         directory,  ///< asked for without its slash
         unlisted,   ///< a directory without an index
-        listing,    ///< such a one; `text` is the page
+        listing,    ///< such a one; `text` is the page, `codings` has nothing but its content in those
     };
     kind is = kind::file;
     bool varies = false;  ///< there is a choice of codings

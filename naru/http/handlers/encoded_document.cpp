@@ -78,4 +78,21 @@ void encode_document(document& loaded) noexcept try {
     return;  // it goes as it is
 }
 
+void encode_listing(document& page) noexcept try {
+    if (page.text.size() < wanted().least_bytes) return;
+    const auto available = wanted().available();
+    for (std::size_t index = 0; index < static_cast<std::size_t>(coding::identity); ++index) {
+        if (!available[index]) continue;
+        std::string bytes = encoded(static_cast<coding>(index), page.text);
+        if (bytes.empty()) continue;
+        auto made = std::make_unique<representation>();
+        made->content = std::move(bytes);
+        made->made = true;
+        page.codings[index] = std::move(made);
+        page.varies = true;
+    }
+} catch (const std::bad_alloc&) {
+    return;  // with those that there are
+}
+
 }  // namespace naru::http

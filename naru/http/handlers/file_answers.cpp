@@ -139,15 +139,22 @@ connection::next_step connection::answer_found(const disk_answer& found) noexcep
 
 connection::next_step connection::answer_listing(cached_document& from) noexcept {
     const document& what = *from.content;
+    const request_head& request = turn_->parser.head();
+    coding in = coding::identity;
+    if (what.varies && request.has(field::accept_encoding))
+        in = choose_coding(request, turn_->head, what.available());
+    const std::string_view page = in == coding::identity ? what.text : what.in(in).content;
     head_writer head(200, worker_.date());
     head.add("Content-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\nCache-Control: no-cache\r\n",
-             what.text.size());
-    head.end(keep_alive_, turn_->parser.head().minor_version);
-    const bool only_head = turn_->parser.head().method == method::head;
-    log(200, only_head ? 0 : what.text.size());
+             page.size());
+    if (what.varies) head.add("Vary: Accept-Encoding\r\n");
+    if (in != coding::identity) head.add("Content-Encoding: {}\r\n", name_of(in));
+    head.end(keep_alive_, request.minor_version);
+    const bool only_head = request.method == method::head;
+    log(200, only_head ? 0 : page.size());
     append_head(head.text());
     if (only_head) return next_step::go_on;
-    add_piece(what.text);
+    add_piece(page);
     hold(from);
     return next_step::flush;
 }

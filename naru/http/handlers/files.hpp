@@ -21,7 +21,7 @@ struct files_options {
     std::vector<std::string> link_targets;        ///< directories that they may lead beneath, too
     std::chrono::milliseconds disk_time{10'000};  ///< for a look at the disk; then 503
     /// Text and the like of up to limits::encoded_file_bytes without a precompressed sibling is encoded when
-    /// it is loaded, on a worker thread, and lies in the cache in all codings of this build.
+    /// it is loaded, on a worker thread, and lies in the cache in all codings of this build. So is a listing.
     bool encode = false;
     /// The ETag of a file up to this size is a hash of its content, made when it is first asked for: the same
     /// on every replica, and another one for other content, whatever its times say. That of a larger one is

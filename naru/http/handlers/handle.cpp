@@ -236,17 +236,28 @@ connection::next_step connection::answer_status(unsigned status, std::string_vie
     NARU_ASSERT(size <= page.size());
     std::string_view body(page.data(), size);
     std::string own;
-    if (turn_->serves->site->error_page && make_error_page(status, explanation, own)) body = own;
+    exchange encodes(*this);  // a page of the site's, as an answer of a handler's would be
+    if (turn_->serves->site->error_page && make_error_page(status, explanation, own)) {
+        body = own;
+        if (!turn_->head.empty()) body = encodes.encoded(status, "text/html; charset=utf-8", body);
+    }
     head_writer head(status, worker_.date());
-    head.add("Content-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\n{}", body.size(), extra_fields);
+    head.add("Content-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\n{}{}", body.size(),
+             extra_fields, encodes.fields_);
+    worker_.keep_spare(encodes.fields_);
     head.end(keep_alive_, request.minor_version);
     const bool has_body = request.method != method::head;
     log(status, has_body ? body.size() : 0, explanation);
     append_head(head.text());
     if (has_body) {
         if (phase_ != phase::sending && turn_->filled + body.size() > limits::output_bytes) {
-            turn_->text = std::move(own);
-            add_piece(turn_->text);
+            try {
+                if (body.data() != own.data()) own = body;
+                turn_->text = std::move(own);
+                add_piece(turn_->text);
+            } catch (const std::bad_alloc&) {
+                turn_->lacks_buffer = true;
+            }
             return next_step::flush;
         }
         append(body);
