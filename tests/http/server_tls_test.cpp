@@ -3,8 +3,10 @@
 
 #include <tls/pair.hpp>
 
+#include <atomic>
 #include <cstring>
 #include <optional>
+#include <thread>
 
 namespace naru::testing {
 namespace {
@@ -285,6 +287,31 @@ TEST_P(ServerTls, SessionsAreResumedAndCertificatesReplaced) {
     tls_client across = connect_by_tls(*session);
     EXPECT_EQ(across.ask(get("/hello.txt")).body, hello);
     EXPECT_TRUE(across.engine().resumed());
+}
+
+// Whoever connects while they change is shown one of them, and whoever has connected goes on.
+TEST_P(ServerTls, CertificatesChangeUnderLoadAndNobodyIsLost) {
+    const tls_context both[] = {
+        or_throw(tls_context::server(tls_server_options(common_authority().issue({"localhost"})))),
+        or_throw(tls_context::server(tls_server_options(common_authority().issue({"localhost", "other"}))))};
+    start();
+    tls_client kept = connect_by_tls();
+    std::atomic<bool> enough = false;
+    std::atomic<unsigned> changes = 0;
+    std::thread changing([&] {
+        while (!enough) {
+            credentials_->replace(both[changes++ % 2]);
+            std::this_thread::sleep_for(200us);  // both have the processor
+        }
+    });
+    for (int each = 0; each < 10; ++each) {
+        const unsigned before = changes;
+        EXPECT_EQ(connect_by_tls().ask(get("/hello.txt")).body, hello);
+        EXPECT_EQ(kept.ask(get("/hello.txt")).body, hello);
+        EXPECT_TRUE(eventually([&] { return changes > before; }));
+    }
+    enough = true;
+    changing.join();
 }
 
 // Many who begin a handshake and do not go on, in whatever step: the honest one is served beside them.

@@ -7,6 +7,7 @@
 #include <naru/http/server/worker.hpp>
 
 #include <algorithm>
+#include <cstring>
 #include <new>
 #include <span>
 #include <utility>
@@ -42,7 +43,10 @@ void append(std::string& to, const Parts&... parts) {
     const std::size_t all = before + (std::string_view(parts).size() + ...);
     to.resize_and_overwrite(all, [&](char* text, std::size_t) noexcept {
         char* at = text + before;
-        const auto put = [&at](std::string_view part) noexcept { at = std::ranges::copy(part, at).out; };
+        const auto put = [&at](std::string_view part) noexcept {
+            std::memcpy(at, part.data(), part.size());
+            at += part.size();
+        };
         (put(parts), ...);
         return all;
     });

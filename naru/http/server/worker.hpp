@@ -365,14 +365,14 @@ class worker {
     std::size_t leaving_ = 0;
     std::atomic<std::size_t> arriving_{0};  // counted up by the thread that accepts
     unsigned accepted_at_stop_ = 0;
-    unsigned accepted_before_ = 0;  // of them, when it was last looked
+    unsigned accepted_before_ = 0;      // of them, when it was last looked
     instant crowded_ = instant::min();  // when it was last so
     bool lowers_streams_ = false;       // clients have been told so
-    bool relieving_ = false;        // buffers, and not done with it
-    bool draining_ = false;         // or retiring
-    bool retiring_ = false;         // and not in a hurry
-    bool settled_ = false;          // nothing waits to be accepted any more
-    bool ending_ = false;           // nobody waits any more, but a look at the disk is still under way
+    bool relieving_ = false;            // buffers, and not done with it
+    bool draining_ = false;             // or retiring
+    bool retiring_ = false;             // and not in a hurry
+    bool settled_ = false;              // nothing waits to be accepted any more
+    bool ending_ = false;               // nobody waits any more, but a look at the disk is still under way
     instant reported_pause_ = instant::min();
     std::int64_t second_ = 0;
     instant second_ends_ = instant::min();
