@@ -24,16 +24,22 @@ struct ledger {
     std::uint64_t served = 0;  ///< of those who are spared, with the right answer
     std::uint64_t cut = 0;     ///< of those who are not: connections that failed
     bool draining = false;
-    duration longest{0};  ///< of the served
+    bool down = false;          ///< the server's host is, or the server has yet to be there again
+    std::uint64_t crashes = 0;  ///< of it, and restarts
+    duration longest{0};        ///< of the served
 
     void fail(std::string what) {
         if (failures.size() < 20) failures.push_back(std::move(what));
     }
     void begin(std::string_view id);
     void answered(std::uint64_t id) { begun.erase(id); }
+    /// Whether the server has been gone at any time since there were so many crashes.
+    bool has_crashed_since(std::uint64_t count) const { return down || crashes != count; }
 };
 
 http::site make_site(ledger& book);
+/// The message `each` that /tell/ID/COUNT sends.
+std::string told_message(std::uint64_t id, std::uint64_t each);
 void write_files(sim::host& on);
 
 }  // namespace naru::campaign
