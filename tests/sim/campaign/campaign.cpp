@@ -156,6 +156,7 @@ class campaign_run {
         start_server();
         ++book_.crashes;  // who was refused until now may not know yet
         book_.down = false;
+        book_.upset_until = saturating_add(clock::now(), 1min);
     }
 
     /// Somebody who asks by hand, in one of the ways that there are.

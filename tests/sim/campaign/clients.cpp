@@ -101,7 +101,7 @@ task<> ask_by_hand(ledger& book, errand of) {
                 question next = draw_question(from, book.next_id++);
                 next.last = each == count && round == rounds;
                 talk.text += text_of(next);
-                talk.questions.emplace_back(book, std::move(next));
+                talk.questions.emplace_back(std::move(next), crashes);
             }
             left -= count;
             book.asked += count;
@@ -114,7 +114,7 @@ task<> ask_by_hand(ledger& book, errand of) {
 task<> ask_by_client(ledger& book, http::client& by, std::string scheme, errand of) {
     dice from(of.seed);
     for (std::uint64_t left = of.requests; left > 0 && !book.draining; --left) {
-        const asked_question next(book, draw_question(from, book.next_id++));
+        const asked_question next(draw_question(from, book.next_id++), book.crashes_of_kept_connections());
         http::client_request request(next.of.method, scheme + "://" + of.where + next.of.target);
         if (!next.of.range.empty()) request.add("Range", next.of.range);
         if (next.of.method == "POST") request.body(next.of.body, "text/plain");

@@ -16,6 +16,7 @@ using namespace std::chrono_literals;
 struct http2_talk {
     ledger& book;
     const errand& of;
+    std::uint64_t crashes;  ///< of the server, before
     plain_http2 speaks;
     std::map<std::uint32_t, asked_question> unanswered;  // by their streams
     async_event news;                                    // something is to be sent, or it is over
@@ -81,7 +82,7 @@ void begin_streams(http2_talk& of, dice& from, std::uint64_t count) {
             of.speaks.reset(stream);
             continue;
         }
-        of.unanswered.emplace(stream, asked_question(of.book, std::move(next)));
+        of.unanswered.emplace(stream, asked_question(std::move(next), of.crashes));
     }
 }
 
@@ -114,7 +115,7 @@ task<> ask_by_http2(ledger& book, errand of) {
             if (!of.spared) --left;
             continue;
         }
-        http2_talk talk{book, of, plain_http2(from.one_in(3) ? 20'000 : 200'000), {}, {}, false, {}};
+        http2_talk talk{book, of, crashes, plain_http2(from.one_in(3) ? 20'000 : 200'000), {}, {}, false, {}};
         co_await when_all(send_frames(talk, *stream, dice(from.roll())),
                           ask_in_rounds(talk, *stream, dice(from.roll()), left));
         if (talk.unanswered.empty()) continue;

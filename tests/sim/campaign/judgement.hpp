@@ -16,9 +16,10 @@ namespace naru::campaign {
 
 /// A question that is under way.
 struct asked_question {
-    asked_question(const ledger& book, question what) : of(std::move(what)), crashes(book.crashes) {}
+    asked_question(question what, std::uint64_t crashes_before)
+        : of(std::move(what)), crashes(crashes_before) {}
     question of;
-    std::uint64_t crashes;  ///< of the server, before
+    std::uint64_t crashes;  ///< of the server, when its connection was begun
     instant begun = clock::now();
 };
 

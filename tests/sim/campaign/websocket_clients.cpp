@@ -86,8 +86,7 @@ void judge_refused(websocket_talk& of, const std::string& why) {
     question asked;
     asked.id = of.id;
     asked.target = of.target;
-    asked_question missing(of.book, std::move(asked));
-    missing.crashes = of.crashes;
+    const asked_question missing(std::move(asked), of.crashes);
     if (!of.of.spared) ++of.book.cut;
     judge_missing(of.book, of.of, missing, why);
 }
