@@ -6,14 +6,25 @@
 
 namespace naru {
 
+namespace {
+constinit thread_local std::uint64_t changes_of_this_thread = 0;
+}
+
 // Whatever is in force got there by a scope.
 environment* environment::other_than_the_systems() noexcept {
     return static_cast<environment*>(detail::current_time_source);
 }
 
+std::uint64_t environment::changes() noexcept { return changes_of_this_thread; }
+
 environment::scope::scope(environment& here) noexcept
-    : before_(std::exchange(detail::current_time_source, &here)) {}
-environment::scope::~scope() { detail::current_time_source = before_; }
+    : before_(std::exchange(detail::current_time_source, &here)) {
+    ++changes_of_this_thread;
+}
+environment::scope::~scope() {
+    detail::current_time_source = before_;
+    ++changes_of_this_thread;
+}
 
 std::int64_t environment::unix_seconds() noexcept {
     return std::chrono::floor<std::chrono::seconds>(time_of_day()).time_since_epoch().count();

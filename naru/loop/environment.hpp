@@ -30,6 +30,9 @@ class environment : public time_source {
     static environment& current() noexcept;
     /// The same; nullptr if it is the system's.
     static environment* other_than_the_systems() noexcept;
+    /// How often it has changed on this thread: who keeps what one has given, and must not mix it with
+    /// another's, compares.
+    static std::uint64_t changes() noexcept;
 
     /// Puts one in force on this thread for the scope's life. Scopes end in reverse order.
     class scope {

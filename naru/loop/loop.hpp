@@ -69,6 +69,8 @@ class loop {
     /// one of them, and several calls before that one's end count as one. What naru::run(loop, task) does is
     /// said there. Thread-safe.
     void stop() noexcept;
+    /// For who runs a loop by single ticks: whether stop was called. It has counted for this call then.
+    bool take_stop() noexcept { return stopping_.exchange(false, std::memory_order_acq_rel); }
 
     /// Hands an idle operation over, and the chain that begins with it (operation::link). Handlers run in a
     /// later tick (or round), never inside this call. Another thread than the one that runs the loop has

@@ -164,6 +164,9 @@ bool loop_group::state::launch_in_turns() {
 
 void loop_group::state::join_turns() {
     const auto ended = [this] {
+        for (shard& each : shards) {  // as naru::run does; others of the world may go on for ever
+            if (each.own_loop->take_stop()) each.turns->stop();
+        }
         return std::ranges::all_of(shards, [](const shard& each) { return each.turns->ended(); });
     };
     while (!environment::current().run_others_until(ended)) {  // who is left waits for what never comes

@@ -31,6 +31,7 @@ struct runner {
     std::uint64_t seed;
     const std::function<void(std::uint64_t seed, world& of)>& prepare;
     std::size_t ended = 0;
+    std::uint64_t trace_hash = 0;  ///< of the simulated world
 
     /// On a loop and in a world of its own; what failed is left as it is, with what is pending in it.
     std::string run(const program& steps, duration at_most) {
@@ -43,6 +44,7 @@ struct runner {
         faults::calm();
         ended += of->ended();
         std::string failure = of->failure();
+        if (simulated != nullptr) trace_hash = simulated->trace_hash();
         if (!held) {
             (void)of.release();
             (void)on.release();
@@ -81,14 +83,22 @@ void run_programs(const backend_variant& variant, std::uint64_t count,
         if (choice.backend == nullptr) GTEST_SKIP() << variant.name << ": " << choice.reason;
     }
     const auto only = number_in("NARU_MODEL_SEED");
-    const std::uint64_t first = only.value_or(1);
-    const std::uint64_t last = only.value_or(number_in("NARU_MODEL_PROGRAMS").value_or(count));
+    const std::uint64_t first = only.value_or(number_in("NARU_MODEL_FROM").value_or(1));
+    const std::uint64_t last = only.value_or(first - 1 + number_in("NARU_MODEL_PROGRAMS").value_or(count));
+    // Where no thread and no clock of the system's has a part in it.
+    const bool twice = variant.name == late_variant().name && number_in("NARU_MODEL_TWICE").value_or(0) != 0;
     std::size_t ended = 0;
     for (std::uint64_t seed = first; seed <= last; ++seed) {
         runner each{variant, seed, prepare};
         const program steps = program_of(seed, steps_per_program);
         std::string failure = each.run(steps, patience);
         ended += each.ended;
+        if (failure.empty() && twice) {
+            const std::uint64_t before = each.trace_hash;
+            failure = each.run(steps, patience);
+            if (failure.empty() && each.trace_hash != before)
+                FAIL() << "NARU_MODEL_SEED=" << seed << " on " << variant.name << " has gone another way";
+        }
         if (failure.empty()) continue;
         const program shorter = each.shortened(steps, failure);
         FAIL() << "NARU_MODEL_SEED=" << seed << " on " << variant.name << ": " << failure

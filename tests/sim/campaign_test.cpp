@@ -44,6 +44,15 @@ TEST(Campaign, GoesTheSameWayFromTheSameSeed) {
     EXPECT_GT(first.trace.size(), 1'000u);
 }
 
+// Seeds that have shown a mistake of the server's or of the campaign's own, when they were found: a drain
+// between two rounds of HTTP/2, resets that come seconds behind a crash, a server that is ended beside
+// clients that try again.
+TEST(Campaign, FromSeedsThatHaveFound) {
+    expect_no_failure({.seed = 108, .requests = 2'000});
+    expect_no_failure({.seed = 5'021, .requests = 200});
+    expect_no_failure({.seed = 8, .requests = 500});
+}
+
 // The model itself: it takes answers as they come, and nothing else.
 TEST(Campaign, ThePlainReaderReadsAnswersAndNothingElse) {
     const auto read = [](std::string_view text) {

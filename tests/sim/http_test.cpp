@@ -221,6 +221,25 @@ TEST(SimulatedServer, DrainsInItsTime) {
     here.end();
 }
 
+// Its end is its own loops' affair, whoever else goes on in the world.
+TEST(SimulatedServer, EndsWhileOthersGoOn) {
+    sim::world world(late(6));
+    served here(world, 2);
+    {
+        const auto loop = here.client_host.make_loop();
+        const auto tick = []() -> task<> {
+            while (co_await sleep_for(100ms)) {
+            }
+        };
+        started_task<> ticking(*loop, tick());
+        here.end();
+        EXPECT_FALSE(ticking.ended());
+        ticking.stop();
+        EXPECT_TRUE(world.run_until([&] { return ticking.ended(); }));
+        ticking.take();
+    }
+}
+
 // Several loops, with a listener each, share the port.
 TEST(SimulatedServer, SharesItsPortAmongItsLoops) {
     sim::world world(late(9));

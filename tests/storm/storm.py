@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """A storm: hostile clients of every kind, alone and mixed, by the thousand, and a world that does not hold still.
 
-    storm.py PROGRAM [--seconds 600] [--clients 4500] [--engine NAME] [--threads 2] [--seed N]
+    storm.py PROGRAM [--seconds 600] [--clients 4500] [--engine NAME] [--threads 2] [--seed N] [--clock LIBRARY]
 
-Meanwhile the server is stopped and continued (SIGSTOP, SIGCONT), its access log cannot grow any more, a file is cut and
+Meanwhile the server is stopped and continued (SIGSTOP, SIGCONT), its clock jumps (with --clock LIBRARY), its access log cannot grow any more, a file is cut and
 grown while it is sent, and the directory that it serves is replaced. Beside all that honest clients ask for files over
 HTTP/1.1 and HTTP/2, in clear text and over TLS, and check every answer. A request is lost when it gets none, or a wrong
 one; it is refused when the answer is 503. The storm comes twice, in the same order: behind the second time there are as many
@@ -16,6 +16,7 @@ import os
 import random
 import resource
 import signal
+import struct
 import sys
 import tempfile
 import threading
@@ -25,10 +26,12 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from hostile_clients import Crowd, Server, raise_descriptor_limit  # noqa: E402
 from honest import Connection, http2_bodies  # noqa: E402
 from hostile_kinds import KINDS, get  # noqa: E402
+from program_test import worker_of  # noqa: E402
 
 PATIENCE = 120  # of an honest client: what is slow is told, and only what never comes is lost
 HONEST = 3  # processes
 LOG_BYTES = 256 * 1024
+DAY = 86_400
 HELLO = b"Hello, ferry.\n"
 MEDIUM = b"m" * 60_000
 LARGE = bytes(range(251)) * 4200
@@ -122,18 +125,28 @@ def be_honest(ports, seed, ended, results):
 class Disturber(threading.Thread):
     """What goes on around the server, one thing after the other."""
 
-    def __init__(self, server, scratch, choose):
+    def __init__(self, server, scratch, choose, sets_clock):
         super().__init__(daemon=True)
-        self.server, self.scratch, self.choose = server, scratch, choose
+        self.server, self.scratch, self.choose, self.sets_clock = server, scratch, choose, sets_clock
         self.ended = threading.Event()
         self.done = {}
 
     def stop_and_continue(self):
-        self.server.process.send_signal(signal.SIGSTOP)
+        """The process that serves, its master, or both."""
+        master = self.server.process.pid
+        stopped = self.choose.choice(({worker_of(master)}, {master}, {master, worker_of(master)}))
+        for each in stopped:
+            os.kill(each, signal.SIGSTOP)
         try:
             self.ended.wait(self.choose.uniform(0.05, 0.8))
         finally:
-            self.server.process.send_signal(signal.SIGCONT)
+            for each in stopped:
+                os.kill(each, signal.SIGCONT)
+
+    def set_the_clock(self):
+        """The server's time of day is another, for a while or for good."""
+        with open(os.path.join(self.scratch, "shift"), "r+b", buffering=0) as shift:
+            shift.write(struct.pack("=q", self.choose.randrange(-DAY, DAY) * 1_000_000_000))
 
     def cut_a_file(self):
         """Whoever is sent it gets what is there, and then an end: not checked but for the server's health."""
@@ -160,6 +173,8 @@ class Disturber(threading.Thread):
 
     def run(self):
         things = [self.stop_and_continue, self.cut_a_file, self.replace_the_directory, self.open_logs_anew]
+        if self.sets_clock:
+            things.append(self.set_the_clock)
         while not self.ended.wait(0.3):
             thing = self.choose.choice(things)
             thing()
@@ -176,8 +191,16 @@ class Storm:
         os.symlink("root0", os.path.join(scratch, "served"))
         self.server = Server(os.path.abspath(options.program), options.engine, os.path.join(scratch, "served"), scratch,
                              "--listings", "--send-buffer", "65536", "--access-log", os.path.join(scratch, "log"),
-                             threads=options.threads,
+                             threads=options.threads, env=self.environment(),
                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (LOG_BYTES, LOG_BYTES)))
+
+    def environment(self):
+        if not self.options.clock:
+            return None
+        shift = os.path.join(self.scratch, "shift")
+        with open(shift, "wb") as file:
+            file.write(bytes(8))
+        return os.environ | {"LD_PRELOAD": os.path.abspath(self.options.clock), "NARU_CLOCK_SHIFT": shift}
 
     def blow(self, parts, until):
         """`parts`: (kind, number). Rounds until then, one at least."""
@@ -232,7 +255,7 @@ class Storm:
                   for _ in range(HONEST)]
         for each in honest:
             each.start()
-        around = Disturber(self.server, self.scratch, random.Random(self.choose.random()))
+        around = Disturber(self.server, self.scratch, random.Random(self.choose.random()), bool(self.options.clock))
         around.start()
         self.rage(time.monotonic() + self.options.seconds / 2)
         between = self.settled(few)[1]
@@ -279,6 +302,7 @@ def main():
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
+    parser.add_argument("--clock", help="the library by which the server's time of day is set (tests/storm/shifted_clock.cpp)")
     parser.add_argument("--no-memory", dest="memory", action="store_false", help="for a build with sanitizers, which keep memory")
     options = parser.parse_args()
     options.clients = min(options.clients, raise_descriptor_limit() // 4 * 3 - 100)

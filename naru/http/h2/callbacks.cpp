@@ -291,6 +291,12 @@ int session::begin_head(nghttp2_session* of, std::int32_t id, bool is_request) n
         (void)nghttp2_submit_rst_stream(of, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
         return 0;
     }
+    // Our last GOAWAY, which has yet to leave, says that this one was not looked at: it may be asked
+    // elsewhere.
+    if (has_said_goodbye_) {
+        (void)nghttp2_submit_rst_stream(of, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
+        return 0;
+    }
     try {
         current_ = &worker_.streams_.make(worker_, *this, id);
         ++worker_.counts_.http2_streams;

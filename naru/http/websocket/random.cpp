@@ -8,10 +8,14 @@
 namespace naru::websocket {
 namespace {
 
-/// Taken from the system in portions.
+/// Taken from the environment in portions, none of which outlives it on this thread.
 class source {
  public:
     void take(std::byte* to, std::size_t count) noexcept {
+        if (environment::changes() != changes_) {
+            changes_ = environment::changes();
+            used_ = bytes_.size();
+        }
         for (; count > 0; --count) {
             if (used_ == bytes_.size()) refill();
             *to++ = bytes_[used_++];
@@ -30,6 +34,7 @@ class source {
 
     std::array<std::byte, 256> bytes_{};
     std::size_t used_ = bytes_.size();
+    std::uint64_t changes_ = 0;
 };
 thread_local source of_this_thread;
 

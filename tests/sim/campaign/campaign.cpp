@@ -40,6 +40,7 @@ sim::world_options draw_world(dice& from, const run_options& of) {
 
 http::server_options draw_server(dice& from, std::vector<std::string>& reports) {
     http::server_options options;
+    options.h2c = has_tls;
     options.threads = static_cast<unsigned>(from.between(1, 3));
     options.shared_listener = from.one_in(4);
     options.backlog = from.one_in(3) ? static_cast<int>(from.between(1, 8)) : 4096;
@@ -64,80 +65,167 @@ class campaign_run {
         write_files(server_host_);
         for (sim::host* each : {&honest_host_, &calm_host_})
             each->spare();
-        const sim::world::visit there(server_host_);
-        server_.emplace(make_site(book_), std::vector<http::endpoint>{{"*:80"}},
-                        draw_server(from_, reports_));
-        server_->start();
+        start_server();
     }
 
     outcome_of_run go() {
         begin_clients();
-        if (from_.one_in(3)) drain_at_ = from_.between(1, 3'000);
+        draw_ends();
         started_task<> misfortunes(*control_, be_unkind());
-        const auto over = [&] {
-            return std::ranges::all_of(clients_, [](auto& each) { return each.ended(); });
-        };
-        const bool ended = world_.run_until(over, 100h);
+        const bool ended = run_clients();
         misfortunes.stop();
         if (!ended) {
             book_.fail("clients wait for what never comes");
             for (auto& each : clients_)
                 each.stop();
-            (void)world_.run_until(over, 1h);
+            (void)world_.run_until([this] { return clients_have_ended(); }, 1h);
         }
         world_.heal();
         if (!book_.draining) server_->drain();
-        server_->wait();
-        server_.reset();
+        end_server();
         clients_.clear();
-        client_.reset();
-        harmed_client_.reset();
+        clients_of_naru_.clear();
         world_.run();
         look_for_leftovers();
         return outcome();
     }
 
  private:
+    void start_server() {
+        const sim::world::visit there(server_host_);
+        std::vector<http::endpoint> where{{"*:80"}};
+        if (has_tls) where.push_back({.listen = "*:443", .tls = secrets_.of_server()});
+        server_.emplace(make_site(book_), std::move(where), draw_server(from_, reports_));
+        server_->start();
+    }
+    void end_server() {
+        server_->wait();
+        server_.reset();
+    }
+
+    bool clients_have_ended() {
+        return std::ranges::all_of(clients_, [](auto& each) { return each.ended(); });
+    }
+
+    // Where the server drains, or its host crashes: behind so many steps of the world.
+    void draw_ends() {
+        const std::uint64_t steps = options_.requests * 8;
+        if (from_.one_in(3)) drain_at_ = from_.between(1, steps);
+        if (allows(fault::crash) && from_.one_in(3)) crash_at_ = from_.between(1, steps);
+    }
+
+    bool run_clients() {
+        const auto reached = [this](std::uint64_t step) {
+            return step != 0 && world_.trace_length() >= step;
+        };
+        const auto wanted = [&] { return clients_have_ended() || reached(drain_at_) || reached(crash_at_); };
+        while (world_.run_until(wanted, 100h)) {
+            if (clients_have_ended()) return true;
+            if (reached(drain_at_)) {
+                drain_at_ = 0;
+                drain();
+            } else {
+                crash_at_ = 0;
+                if (!book_.draining) crash_and_restart();
+            }
+        }
+        return false;
+    }
+
+    void drain() {
+        if (book_.draining) return;
+        book_.draining = true;
+        world_.note("the server drains");
+        world_.sometimes(!book_.begun.empty(), "a drain while requests are under way");
+        server_->drain();
+    }
+
+    // The power of the server's host fails. What its program does by then has no effect, and it is started
+    // anew when the host is.
+    void crash_and_restart() {
+        world_.sometimes(!book_.begun.empty(), "the server's host crashes while requests are under way");
+        ++book_.crashes;
+        book_.down = true;
+        server_host_.crash();
+        server_->drain();
+        end_server();
+        book_.begun.clear();
+        if (book_.handlers != 0) book_.fail("handlers are left behind a crash");
+        (void)world_.run_until([] { return false; }, milliseconds(from_.below(5'000)));
+        server_host_.restart();
+        start_server();
+        ++book_.crashes;  // who was refused until now may not know yet
+        book_.down = false;
+        book_.upset_until = saturating_add(clock::now(), 1min);
+    }
+
+    /// Somebody who asks by hand, in one of the ways that there are.
+    task<> by_hand(loop& on, std::uint64_t requests, bool spared) {
+        errand of{&on, clear_, from_.roll(), requests, spared};
+        const std::uint64_t way = has_tls ? from_.below(8) : 0;
+        if (way == 5 || way == 6) {
+            of.where = secure_;
+            of.tls = way == 5 ? secrets_.http1() : secrets_.http2();
+        }
+        return way < 6 ? ask_by_hand(book_, of) : ask_by_http2(book_, of);
+    }
+    /// And by naru's client.
+    task<> by_client(loop& on, http::client& client, std::uint64_t requests, bool spared) {
+        const bool secure = has_tls && from_.one_in(2);
+        return ask_by_client(book_, client, secure ? "https" : "http",
+                             {&on, secure ? secure_ : clear_, from_.roll(), requests, spared});
+    }
+    /// A WebSocket.
+    task<> talk(loop& on, std::uint64_t requests, bool spared) {
+        const bool secure = has_tls && from_.one_in(3);
+        errand of{&on, secure ? secure_ : clear_, from_.roll(), requests / 10 + 1, spared};
+        if (secure) of.tls = secrets_.http1();
+        return from_.one_in(2) ? talk_by_hand(book_, of) : talk_by_client(book_, of);
+    }
+    task<> misuse(std::uint64_t requests, bool in_frames) {
+        errand of{hostile_.get(), clear_, from_.roll(), requests, false};
+        if (!in_frames) return be_hostile(book_, of);
+        const bool http2 = has_tls && !from_.one_in(3);
+        if (has_tls && from_.one_in(2)) {
+            of.where = secure_;
+            of.tls = http2 ? secrets_.http2() : secrets_.http1();
+        }
+        return be_hostile_in_frames(book_, http2, of);
+    }
+
+    http::client& new_client(loop& on) {
+        http::client_options options;
+        options.connections_per_origin = from_.between(2, 16);
+        options.http2 = !from_.one_in(3);
+        options.tls = secrets_.of_client();
+        return clients_of_naru_.emplace_back(on, options);
+    }
+
     void begin_clients() {
-        const std::string where = server_host_.at_port(80);
-        http::client_options patient;
-        patient.connections_per_origin = from_.between(2, 16);
-        client_.emplace(*calm_, patient);
-        harmed_client_.emplace(*harmed_, patient);
+        http::client& calm_client = new_client(*calm_);
+        http::client& harmed_client = new_client(*harmed_);
         const std::uint64_t each = options_.requests / 20 + 1;
         for (int of = 0; of < 10; ++of)
-            clients_.emplace_back(*honest_,
-                                  ask_by_hand(book_, {honest_.get(), where, from_.roll(), each, true}));
+            clients_.emplace_back(*honest_, by_hand(*honest_, each, true));
         for (int of = 0; of < 4; ++of)
-            clients_.emplace_back(
-                *calm_, ask_by_client(book_, *client_, {calm_.get(), where, from_.roll(), each, true}));
+            clients_.emplace_back(*calm_, by_client(*calm_, calm_client, each, true));
         for (int of = 0; of < 2; ++of)
-            clients_.emplace_back(*harmed_, ask_by_client(book_, *harmed_client_,
-                                                          {harmed_.get(), where, from_.roll(), each, false}));
+            clients_.emplace_back(*honest_, talk(*honest_, each, true));
         for (int of = 0; of < 2; ++of)
-            clients_.emplace_back(*harmed_,
-                                  ask_by_hand(book_, {harmed_.get(), where, from_.roll(), each, false}));
+            clients_.emplace_back(*harmed_, by_client(*harmed_, harmed_client, each, false));
+        for (int of = 0; of < 2; ++of)
+            clients_.emplace_back(*harmed_, by_hand(*harmed_, each, false));
+        clients_.emplace_back(*harmed_, talk(*harmed_, each, false));
         for (int of = 0; of < 4; ++of)
-            clients_.emplace_back(
-                *hostile_, be_hostile(book_, {hostile_.get(), where, from_.roll(), each / 4 + 1, false}));
+            clients_.emplace_back(*hostile_, misuse(each / 4 + 1, of % 2 == 1));
     }
 
     // What the world does beside the rates.
     task<> be_unkind() {
         dice from(from_.roll());
-        std::uint64_t passed = 0;
         while (true) {
-            const std::uint64_t pause = from.between(1, 3'000);
-            const bool drains = drain_at_ > passed && drain_at_ <= passed + pause;
-            auto slept = co_await sleep_for(milliseconds(drains ? drain_at_ - passed : pause));
+            auto slept = co_await sleep_for(milliseconds(from.between(1, 3'000)));
             if (!slept) break;
-            passed += pause;
-            if (drains && !book_.draining) {
-                book_.draining = true;
-                world_.note("the server drains");
-                world_.sometimes(!book_.begun.empty(), "a drain while requests are under way");
-                server_->drain();
-            }
             misfortune(from);
         }
         world_.heal();
@@ -212,8 +300,10 @@ class campaign_run {
     dice from_;
     ledger book_;
     std::vector<std::string> reports_;
-    std::uint64_t drain_at_ = 0;  // milliseconds; 0: at the end
+    std::uint64_t drain_at_ = 0;  // 0: at the end
+    std::uint64_t crash_at_ = 0;  // 0: never
     sim::world world_;
+    secrets secrets_;
     sim::host& server_host_ = world_.add_host("server");
     sim::host& honest_host_ = world_.add_host("honest");
     sim::host& calm_host_ = world_.add_host("calm");
@@ -225,14 +315,18 @@ class campaign_run {
     std::unique_ptr<loop> harmed_ = harmed_host_.make_loop();
     std::unique_ptr<loop> hostile_ = hostile_host_.make_loop();
     std::unique_ptr<loop> control_ = control_host_.make_loop();
+    std::string clear_ = server_host_.at_port(80);
+    std::string secure_ = server_host_.at_port(443);
     std::optional<http::server> server_;
-    std::optional<http::client> client_;
-    std::optional<http::client> harmed_client_;
+    std::deque<http::client> clients_of_naru_;
     std::deque<started_task<>> clients_;
 };
 
 }  // namespace
 
-outcome_of_run run_seed(const run_options& options) { return campaign_run(options).go(); }
+outcome_of_run run_seed(const run_options& options) {
+    secrets::prepare();
+    return campaign_run(options).go();
+}
 
 }  // namespace naru::campaign

@@ -1,5 +1,6 @@
 #include "sim/campaign/clients.hpp"
 
+#include "sim/campaign/judgement.hpp"
 #include "sim/campaign/plain_reader.hpp"
 
 #include <algorithm>
@@ -13,25 +14,13 @@ namespace {
 
 using namespace std::chrono_literals;
 
-std::string short_text(const std::string& text) {
-    return text.size() <= 60 ? text : text.substr(0, 60) + "... (" + std::to_string(text.size()) + " bytes)";
-}
-
-std::string difference(const question& of, const reply& got) {
-    const reply wanted = expected_of(of);
-    return of.method + " " + of.target + (of.range.empty() ? "" : " " + of.range) + ": got " +
-           std::to_string(got.status) + " \"" + short_text(got.body) + "\", not " +
-           std::to_string(wanted.status) + " \"" + short_text(wanted.body) + "\"";
-}
-
 struct conversation {
     ledger& book;
     const errand& of;
-    std::vector<question> questions;
+    std::vector<asked_question> questions;
     std::string text;
     std::size_t answered = 0;
     bool gave_up = false;  // with half a request sent, perhaps
-    instant begun = clock::now();
 };
 
 // In pieces of any size, now and then with a pause.
@@ -52,21 +41,10 @@ task<> send_pieces(conversation& of, tcp_stream& to, dice from) {
     }
 }
 
-void judge(conversation& of, const reply& got) {
-    const question& asked = of.questions[of.answered];
-    ledger& book = of.book;
-    book.answered(asked.id);
-    ++of.answered;
-    if (of.gave_up && !of.of.spared && got.status == 408) return;
-    if (!matches(got, expected_of(asked))) return book.fail(difference(asked, got));
-    if (!of.of.spared) return;
-    ++book.served;
-    const duration took = clock::now() - of.begun;
-    book.longest = std::max(book.longest, took);
-    if (took > bound)
-        book.fail(asked.target + " was answered after " +
-                  std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(took).count()) +
-                  " ms");
+void judge_next(conversation& of, const reply& got) {
+    const asked_question& asked = of.questions[of.answered++];
+    if (of.gave_up && !of.of.spared && got.status == 408) return of.book.answered(asked.of.id);
+    judge(of.book, of.of, asked, got);
 }
 
 task<> read_answers(conversation& of, tcp_stream& from) {
@@ -81,9 +59,9 @@ task<> read_answers(conversation& of, tcp_stream& from) {
             reader.end();
         }
         while (of.answered < of.questions.size()) {
-            const auto got = reader.next(of.questions[of.answered].method == "HEAD");
+            const auto got = reader.next(of.questions[of.answered].of.method == "HEAD");
             if (!got) break;
-            judge(of, *got);
+            judge_next(of, *got);
         }
         if (reader.malformed()) of.book.fail("an answer on port 80 is none");
         if (reader.malformed() || !data) break;
@@ -93,14 +71,10 @@ task<> read_answers(conversation& of, tcp_stream& from) {
         ++of.book.cut;
         co_return;
     }
-    // Whose handler has been called gets its answer, also when the server ends.
     for (std::size_t each = of.answered; each < of.questions.size(); ++each) {
-        const question& asked = of.questions[each];
-        const bool begun = of.book.begun.contains(asked.id);
-        if (begun || !of.book.draining)
-            of.book.fail(asked.target + (begun ? " was begun and not" : " was not") + " answered: " +
-                         why.message() + (of.book.draining ? ", while the server drains" : ""));
-        if (begun) break;
+        const bool begun = of.book.begun.contains(of.questions[each].of.id);
+        judge_missing(of.book, of.of, of.questions[each], why.message());
+        if (begun) break;  // what stands behind it was never looked at
     }
 }
 
@@ -109,14 +83,13 @@ task<> read_answers(conversation& of, tcp_stream& from) {
 task<> ask_by_hand(ledger& book, errand of) {
     dice from(of.seed);
     for (std::uint64_t left = of.requests; left > 0 && !book.draining;) {
-        auto stream = co_await tcp_stream::connect(*of.on, of.where);
+        const std::uint64_t crashes = book.crashes;
+        auto stream = co_await reach(*of.on, of.where, of.tls);
         if (!stream) {
-            if (of.spared && !book.draining) book.fail("connect: " + stream.error().message());
-            if (of.spared || book.draining) co_return;
-            ++book.cut;
-            auto slept = co_await sleep_for(100ms);
-            if (!slept) co_return;
-            left -= std::min<std::uint64_t>(left, 1);
+            task<bool> waiting = after_no_connection(book, of, crashes, stream.error());
+            const bool goes_on = co_await std::move(waiting);
+            if (!goes_on) co_return;
+            if (!of.spared) --left;
             continue;
         }
         const std::uint64_t rounds = from.between(1, 4);
@@ -128,7 +101,7 @@ task<> ask_by_hand(ledger& book, errand of) {
                 question next = draw_question(from, book.next_id++);
                 next.last = each == count && round == rounds;
                 talk.text += text_of(next);
-                talk.questions.push_back(std::move(next));
+                talk.questions.emplace_back(std::move(next), crashes);
             }
             left -= count;
             book.asked += count;
@@ -138,15 +111,14 @@ task<> ask_by_hand(ledger& book, errand of) {
     }
 }
 
-task<> ask_by_client(ledger& book, http::client& by, errand of) {
+task<> ask_by_client(ledger& book, http::client& by, std::string scheme, errand of) {
     dice from(of.seed);
     for (std::uint64_t left = of.requests; left > 0 && !book.draining; --left) {
-        const question next = draw_question(from, book.next_id++);
-        http::client_request request(next.method, "http://" + of.where + next.target);
-        if (!next.range.empty()) request.add("Range", next.range);
-        if (next.method == "POST") request.body(next.body, "text/plain");
+        const asked_question next(draw_question(from, book.next_id++), book.crashes_of_kept_connections());
+        http::client_request request(next.of.method, scheme + "://" + of.where + next.of.target);
+        if (!next.of.range.empty()) request.add("Range", next.of.range);
+        if (next.of.method == "POST") request.body(next.of.body, "text/plain");
         ++book.asked;
-        const instant begun = clock::now();
         auto answer = co_await by.request(std::move(request));
         reply got;
         std::string failure;
@@ -161,18 +133,12 @@ task<> ask_by_client(ledger& book, http::client& by, errand of) {
         } else {
             failure = answer.error().text();
         }
-        const bool handled = book.begun.contains(next.id);
-        book.answered(next.id);
-        if (!failure.empty()) {
+        if (failure.empty()) {
+            judge(book, of, next, got);
+        } else {
             if (!of.spared) ++book.cut;
-            if (of.spared && (!book.draining || handled))
-                book.fail((book.draining ? "while the server drains: " : "") + failure);
-        } else if (!matches(got, expected_of(next))) {
-            book.fail(difference(next, got));
-        } else if (of.spared) {
-            ++book.served;
-            book.longest = std::max<duration>(book.longest, clock::now() - begun);
-            if (clock::now() - begun > bound) book.fail(next.target + " was answered late");
+            judge_missing(book, of, next, failure);
+            if (book.down && !co_await sleep_for(100ms)) co_return;
         }
         if (from.one_in(200)) {
             auto slept =

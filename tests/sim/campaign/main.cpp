@@ -23,6 +23,7 @@ constexpr const char* help =
     "model of what must come back.\n"
     "  --requests N     requests in all (default: 1000000), or of the one seed (default: 2000)\n"
     "  --seeds N        so many seeds instead of so many requests\n"
+    "  --each N         requests of each seed (default: 2000)\n"
     "  --from S         the first seed (default: 1)\n"
     "  --seed S         this seed only\n"
     "  --without KIND   leave a kind of fault out; several times\n"
@@ -35,6 +36,7 @@ struct settings {
     std::optional<std::uint64_t> requests;
     std::optional<std::uint64_t> seeds;
     std::optional<std::uint64_t> seed;
+    std::uint64_t each = 2'000;
     std::uint64_t first = 1;
     std::vector<sim::fault> without;
     std::string trace;
@@ -78,6 +80,8 @@ settings read(int count, char** words) {
             made.requests = number_of(flag, value());
         } else if (flag == "--seeds") {
             made.seeds = number_of(flag, value());
+        } else if (flag == "--each") {
+            made.each = number_of(flag, value());
         } else if (flag == "--from") {
             made.first = number_of(flag, value());
         } else if (flag == "--seed") {
@@ -207,11 +211,11 @@ int main(int count, char** words) {
     const settings of = read(count, words);
     const auto begun = std::chrono::steady_clock::now();
     totals all;
-    const std::uint64_t wanted = of.requests.value_or(of.seed ? 2'000 : 1'000'000);
+    const std::uint64_t wanted = of.requests.value_or(of.seed ? of.each : 1'000'000);
     for (std::uint64_t seed = of.seed.value_or(of.first);; ++seed) {
         run_options one;
         one.seed = seed;
-        if (of.seed) one.requests = wanted;
+        one.requests = of.seed ? wanted : of.each;
         one.without = of.without;
         one.keep_trace = !of.trace.empty();
         if (of.shrink) one = shrink(one);

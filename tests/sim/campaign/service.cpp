@@ -3,6 +3,7 @@
 #include <naru/naru.hpp>
 
 #include <charconv>
+#include <memory>
 #include <utility>
 
 namespace naru::campaign {
@@ -80,7 +81,46 @@ struct sum {
     }
 };
 
+struct echo_messages {
+    ledger* book;
+    task<> operator()(http::websocket_peer peer) const {
+        const at_work here(*book);
+        while (true) {
+            auto received = co_await peer.receive();
+            if (!received) break;
+            auto sent = co_await peer.send(*received);
+            if (!sent) break;
+        }
+    }
+};
+
+struct tell {
+    ledger* book;
+    std::uint64_t id;
+    std::uint64_t count;
+    task<> operator()(http::websocket_peer peer) const {
+        const at_work here(*book);
+        for (std::uint64_t each = 0; each < count; ++each) {
+            const std::string next = told_message(id, each);
+            auto sent = co_await peer.send_text(next);
+            if (!sent) break;
+        }
+    }
+};
+
+std::shared_ptr<const http::websocket_options> websocket_terms() {
+    http::websocket_options made;
+    made.deflate.enabled = true;  // for who asks for it
+    return std::make_shared<const http::websocket_options>(made);
+}
+
 }  // namespace
+
+std::string told_message(std::uint64_t id, std::uint64_t each) {
+    const std::uint64_t sizes[] = {0, 10, 125, 126, 700, 5'000, 70'000};
+    return std::to_string(id) + ":" + std::to_string(each) + ";" +
+           std::string(sizes[(id + each) % 97 == 0 ? 6 : (id * 7 + each * 3) % 6], 'm');
+}
 
 void ledger::begin(std::string_view id) { begun.insert(number_of(id)); }
 
@@ -99,6 +139,17 @@ http::site make_site(ledger& book) {
         .get("/jobs/{id}", http::blocking([](const http::request_view& of, std::stop_token) {
                  return http::answer(200, "text/plain", "worked " + std::string(of.path().substr(6)));
              }))
+        .get("/talk/{id}",
+             [in, with = websocket_terms()](exchange& x) noexcept {
+                 in->begin(x.param("id"));
+                 (void)http::upgrade_to_websocket(x, with, echo_messages{in});
+             })
+        .get("/tell/{id}/{count}",
+             [in, with = websocket_terms()](exchange& x) noexcept {
+                 in->begin(x.param("id"));
+                 (void)http::upgrade_to_websocket(
+                     x, with, tell{in, number_of(x.param("id")), number_of(x.param("count"))});
+             })
         .mount("/files/", http::files("/srv"));
     return made;
 }

@@ -1,0 +1,128 @@
+#include "sim/campaign/clients.hpp"
+#include "sim/campaign/judgement.hpp"
+#include "sim/campaign/plain_http2.hpp"
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace naru::campaign {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+struct http2_talk {
+    ledger& book;
+    const errand& of;
+    std::uint64_t crashes;  ///< of the server, before
+    plain_http2 speaks;
+    std::map<std::uint32_t, asked_question> unanswered;  // by their streams
+    async_event news;                                    // something is to be sent, or it is over
+    bool over = false;
+    std::error_code why;
+};
+
+// In pieces of any size.
+task<> send_frames(http2_talk& of, tcp_stream& to, dice from) {
+    while (true) {
+        const std::string all = of.speaks.take_output();
+        const std::uint64_t most = from.one_in(3) ? 30 : 20'000;
+        for (std::size_t at = 0; at < all.size();) {
+            const std::string_view piece = std::string_view(all).substr(at, from.between(1, most));
+            auto sent = co_await to.send(piece);
+            if (!sent) co_return;
+            at += piece.size();
+        }
+        if (of.speaks.has_output()) continue;
+        if (of.over) co_return;
+        of.news.reset();
+        auto waited = co_await of.news.wait();
+        if (!waited) co_return;
+    }
+}
+
+// What has ended is judged, in whatever order it has.
+void judge_ended(http2_talk& of) {
+    for (auto each = of.unanswered.begin(); each != of.unanswered.end();) {
+        const plain_http2::answer& got = of.speaks.at(each->first);
+        if (got.ended) judge(of.book, of.of, each->second, got.got);
+        if (got.was_reset && !got.ended) judge_missing(of.book, of.of, each->second, "its stream was reset");
+        each = got.ended || got.was_reset ? of.unanswered.erase(each) : std::next(each);
+    }
+}
+
+// False when the connection has ended.
+task<bool> read_answers(http2_talk& of, tcp_stream& from) {
+    while (!of.unanswered.empty()) {
+        auto received = co_await from.receive();
+        if (!received) {
+            of.why = received.error();
+            co_return false;
+        }
+        of.speaks.take(received->text());
+        if (!of.speaks.wrong().empty()) {
+            of.book.fail("HTTP/2: " + of.speaks.wrong());
+            co_return false;
+        }
+        judge_ended(of);
+        of.news.set();
+    }
+    co_return true;
+}
+
+void begin_streams(http2_talk& of, dice& from, std::uint64_t count) {
+    for (; count > 0; --count) {
+        question next = draw_question(from, of.book.next_id++);
+        if (!of.speaks.has_room_for(next.body.size())) next.body.clear();
+        ++of.book.asked;
+        const std::uint32_t stream = of.speaks.ask(next, of.of.tls != nullptr);
+        if (!of.of.spared && from.one_in(40)) {  // thought better of it
+            of.speaks.reset(stream);
+            continue;
+        }
+        of.unanswered.emplace(stream, asked_question(std::move(next), of.crashes));
+    }
+}
+
+task<> ask_in_rounds(http2_talk& of, tcp_stream& by, dice from, std::uint64_t& left) {
+    for (std::uint64_t rounds = from.between(1, 6); rounds > 0 && left > 0; --rounds) {
+        const std::uint64_t most = from.one_in(8) ? 100 : from.one_in(2) ? 20 : 3;
+        const std::uint64_t count = std::min(left, from.between(1, most));
+        left -= count;
+        begin_streams(of, from, count);
+        of.news.set();
+        task<bool> reading = read_answers(of, by);
+        const bool goes_on = co_await std::move(reading);
+        if (!goes_on || of.speaks.told_to_go()) break;
+    }
+    of.over = true;
+    of.news.set();
+}
+
+}  // namespace
+
+task<> ask_by_http2(ledger& book, errand of) {
+    dice from(of.seed);
+    for (std::uint64_t left = of.requests; left > 0 && !book.draining;) {
+        const std::uint64_t crashes = book.crashes;
+        auto stream = co_await reach(*of.on, of.where, of.tls);
+        if (!stream) {
+            task<bool> waiting = after_no_connection(book, of, crashes, stream.error());
+            const bool goes_on = co_await std::move(waiting);
+            if (!goes_on) co_return;
+            if (!of.spared) --left;
+            continue;
+        }
+        http2_talk talk{book, of, crashes, plain_http2(from.one_in(3) ? 20'000 : 200'000), {}, {}, false, {}};
+        co_await when_all(send_frames(talk, *stream, dice(from.roll())),
+                          ask_in_rounds(talk, *stream, dice(from.roll()), left));
+        if (talk.unanswered.empty()) continue;
+        if (!of.spared) ++book.cut;
+        for (auto& [number, each] : talk.unanswered)
+            judge_missing(book, of, each, talk.why.message());
+    }
+}
+
+}  // namespace naru::campaign
