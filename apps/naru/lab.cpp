@@ -68,6 +68,7 @@ std::string command_of(const lab_settings& given) {
     if (!given.scenarios.empty()) words += " --scenarios " + given.scenarios;
     const lab::settings usual;
     if (given.chosen.held != usual.held) words += fmt::format(" --held {}", given.chosen.held);
+    if (given.chosen.websockets) words += " --websockets";
     if (given.chosen.connections != usual.connections)
         words += fmt::format(" --connections {}", given.chosen.connections);
     if (given.chosen.active != usual.active) words += fmt::format(" --active {}", given.chosen.active);
@@ -204,6 +205,8 @@ void add_lab(CLI::App& program, action& chosen) {
     command
         .add_option("--held", given->chosen.held, "Idle connections of the scenario held (default: 1000000)")
         ->check(CLI::Range(1'000u, 1'000'000u));
+    command.add_flag("--websockets", given->chosen.websockets,
+                     "Those are WebSockets, on a server made of naru::http");
     command.add_option("-r,--rate", given->chosen.rate, "Requests per second in that case (default: 5000)");
     command.add_option("--rounds", given->chosen.rounds, "Of each cell (default: 4; 2 with --quick)")
         ->check(CLI::Range(1u, 50u));

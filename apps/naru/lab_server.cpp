@@ -45,6 +45,7 @@ lab::model engine_model(const std::string& name) {
 
 int serve(const lab_server_settings& given) {
     load::raise_descriptor_limit();
+    if (given.websockets) return serve_websockets(given);
     const auto at = address::parse(given.listen);
     if (!at) throw std::runtime_error(fmt::format("--listen {}: want ADDRESS:PORT", given.listen));
     auto listener = listen_on(*at, {});

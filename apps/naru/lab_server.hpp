@@ -16,6 +16,7 @@ struct lab_server_settings {
     std::string model;
     std::string listen = "127.0.0.1:0";
     unsigned threads = 1;  ///< where the model has them
+    bool websockets = false;
 };
 
 /// Adds --model with this platform's models and its default, and the flags that belong to one of them only.
@@ -25,6 +26,10 @@ void add_lab_models(CLI::App& command, lab_server_settings& into);
 /// nothing, and `listener` untouched, if there is none of that name. Throws std::exception.
 std::optional<int> serve_without_engine(const lab_server_settings& given, unique_descriptor& listener,
                                         const lab::handler& answering);
+
+/// Serves bodies of lab::body_sizes, and WebSockets that say nothing at lab::websocket_path, on io_uring with
+/// direct descriptors, until a signal ends it; returns the exit status. Throws std::exception.
+int serve_websockets(const lab_server_settings& given);
 
 /// "ready PORT" on standard output, for whoever has started the server.
 void say_ready(int listener);

@@ -40,6 +40,9 @@ std::optional<lab::byte_server_options> reading_named(const std::string& name) {
 void add_lab_models(CLI::App& command, lab_server_settings& into) {
     into.model = "epoll";
     command.add_option("--model", into.model, "threads, an engine, io_uring-single, or a way to read");
+    command.add_flag("--websockets", into.websockets,
+                     "Bodies and idle WebSockets, by naru::http on io_uring");
+    command.add_option("--threads", into.threads, "With it")->check(CLI::Range(1u, 1024u));
 }
 
 std::optional<int> serve_without_engine(const lab_server_settings& given, unique_descriptor& listener,

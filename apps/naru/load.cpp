@@ -159,6 +159,8 @@ void add_shape_options(CLI::App& command, const std::shared_ptr<load_settings>& 
     shape.add_option("--warmup", given->warmup, "Before it (default: 500ms; none with --requests)");
     shape.add_option("--idle", given->idle, "Further connections: one request each, then silence");
     shape.add_flag("--idle-silent", given->idle_silent, "Not even that one request");
+    shape.add_option("--idle-websocket", given->idle_websocket,
+                     "In its place they become WebSockets at this path: /echo");
     shape.add_option("--pipeline", given->pipeline, "Requests under way on a connection (default: 1)");
     shape.add_flag("--http2", given->http2, "HTTP/2: https by ALPN, http with prior knowledge");
     shape.add_option("--streams", given->streams, "With it: requests under way on a connection (default: 1)");

@@ -136,6 +136,7 @@ std::string title_of(const load::run_options& options, std::string_view url, std
     if (options.http2)
         out += fmt::format(" x {} stream{}", options.pipeline, options.pipeline == 1 ? "" : "s");
     if (options.idle > 0) out += fmt::format(" and {} idle", grouped(options.idle));
+    if (options.idle_upgrade) out += options.idle == 1 ? " WebSocket" : " WebSockets";
     if (!options.http2 && options.pipeline > 1) out += fmt::format(", pipeline {}", options.pipeline);
     if (options.http2) out += ", HTTP/2";
     if (options.close) out += ", a connection for each request";

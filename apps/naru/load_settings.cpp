@@ -112,6 +112,18 @@ void set_http2(const load_settings& given, const load::url& where, load::run_opt
     made.http2 = usable(load::make_http2_request(made.request, where.secure));
 }
 
+void set_idle_websocket(const load_settings& given, const load::url& where, load::run_options& made) {
+    if (given.idle_websocket.empty()) return;
+    if (made.idle == 0) throw usage_error("--idle-websocket is for --idle");
+    if (given.idle_silent)
+        throw usage_error("--idle-websocket and --idle-silent exclude each other: an upgrade is asked for");
+    if (given.http2) throw usage_error("--idle-websocket and --http2 exclude each other");
+    auto upgrade = load::make_websocket_upgrade(where, given.idle_websocket);
+    if (!upgrade)
+        throw usage_error(fmt::format("--idle-websocket {}: {}", given.idle_websocket, upgrade.error()));
+    made.idle_upgrade = std::move(*upgrade);
+}
+
 void set_schedule(const load_settings& given, load::run_options& made) {
     if (given.rate) {
         if (!(*given.rate >= load::limits::lowest_rate && *given.rate <= load::limits::rate))
@@ -163,6 +175,7 @@ load::run_options to_run_options(const load_settings& given) {
         static_cast<std::uint32_t>(checked_range<whole>(given.connections, 1, most, "connections"));
     made.idle = static_cast<std::uint32_t>(checked_range<whole>(given.idle, 0, most, "idle"));
     made.idle_asks = !given.idle_silent;
+    set_idle_websocket(given, where, made);
     made.threads =
         static_cast<unsigned>(checked_range<whole>(given.threads, 1, load::limits::threads, "threads"));
     made.pipeline =

@@ -22,6 +22,7 @@ struct load_settings {
     std::int64_t connections = 64;
     std::int64_t idle = 0;
     bool idle_silent = false;
+    std::string idle_websocket;
     std::int64_t threads = 1;
     std::int64_t pipeline = 1;
     bool http2 = false;

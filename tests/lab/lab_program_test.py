@@ -118,6 +118,18 @@ class Runs(Case):
         self.assertIn("One process held 2,100 connections.", out)
         self.assert_nothing_left()
 
+    def test_they_can_be_websockets(self):
+        status, out, errors = self.run_lab("--scenarios", "held", "--held", "1000", "--websockets", "--rounds", "1",
+                                           "--seconds", "0.2")
+        if "held:" in errors:
+            self.skipTest(errors)
+        self.assertEqual(status, 0, errors)
+        samples = {each["key"]: each for each in self.report()["samples"]}
+        self.assertFalse(samples["held/naru-held/1000/0"]["failed"], samples)
+        self.assertEqual(samples["held/naru-held/1000/0"]["connections"], 1100)
+        self.assertIn("One process held 1,100 connections, 1,000 of them idle WebSockets.", out)
+        self.assert_nothing_left()
+
     def test_what_a_million_lacks_is_said_in_a_line(self):
         status, _, errors = self.run_lab("--scenarios", "held", "--held", "999")
         self.assertNotEqual(status, 0)

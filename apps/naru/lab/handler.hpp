@@ -48,4 +48,7 @@ inline constexpr std::size_t request_bytes = 8 * 1024;
 inline constexpr std::array<std::size_t, 8> body_sizes{64,        256,       1024,       4 * 1024,
                                                        16 * 1024, 64 * 1024, 256 * 1024, 1024 * 1024};
 
+/// Where naru lab-server --websockets makes WebSockets of connections.
+inline constexpr std::string_view websocket_path = "/websocket";
+
 }  // namespace naru::lab

@@ -1,5 +1,6 @@
 #include <lab/measure.hpp>
 
+#include <lab/handler.hpp>
 #include <load/json.hpp>
 #include <load/process_tree.hpp>
 #include <load/text_file.hpp>
@@ -216,12 +217,27 @@ sample measure_load(const cell& what, started& server, const workplace& at,
 std::unique_ptr<process> hold_idle(const cell& what, std::uint16_t port, const workplace& at,
                                    const std::function<bool()>& cancelled) {
     const std::string threads = fmt::format("{}", what.load.server_threads);
-    auto holder = std::make_unique<process>(
-        command{{at.program, "load", fmt::format("http://127.0.0.1:{}/{}", port, what.load.body), "--json",
-                 "--engine", "io_uring", "--threads", threads, "--connections", threads, "--rate", "1",
-                 "--idle", fmt::format("{}", what.load.idle), "--warmup", "0", "--duration", "24h"},
-                at.generator_cores},
-        at.directory + "/holder.log");
+    std::vector<std::string> words{at.program,
+                                   "load",
+                                   fmt::format("http://127.0.0.1:{}/{}", port, what.load.body),
+                                   "--json",
+                                   "--engine",
+                                   "io_uring",
+                                   "--threads",
+                                   threads,
+                                   "--connections",
+                                   threads,
+                                   "--rate",
+                                   "1",
+                                   "--idle",
+                                   fmt::format("{}", what.load.idle),
+                                   "--warmup",
+                                   "0",
+                                   "--duration",
+                                   "24h"};
+    if (what.load.websockets) words.insert(words.end(), {"--idle-websocket", std::string(websocket_path)});
+    auto holder = std::make_unique<process>(command{std::move(words), at.generator_cores},
+                                            at.directory + "/holder.log");
     const auto until = std::chrono::steady_clock::now() +
                        std::chrono::milliseconds(static_cast<int>(2'000 * what.expected_seconds())) + 30s;
     while (holder->last_words(1).find(": second ") == std::string::npos) {
@@ -355,7 +371,8 @@ sample measure(const cell& what, const subject& which, const workplace& at,
                const std::function<bool()>& cancelled) {
     started server;
     try {
-        server = start(which, at, what.load.connections + what.load.idle, what.load.server_threads);
+        server = start(which, at, what.load.connections + what.load.idle, what.load.server_threads,
+                       what.load.websockets);
     } catch (const std::runtime_error& refused) {
         return failure(what, refused.what());
     }

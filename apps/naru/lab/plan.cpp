@@ -228,6 +228,7 @@ class planner {
                   load.rate = settings_.rate;
                   load.warmup = 1;
                   load.seconds = settings_.seconds > 0 ? settings_.seconds : held_seconds;
+                  load.websockets = settings_.websockets;
                   load.server_threads = threads_holding(settings_.held, at_);
               });
         for (cell& each : cells_) {

@@ -18,6 +18,7 @@ struct settings {
     std::uint32_t connections = 10'000;
     std::uint32_t active = 100;
     std::uint32_t held = 1'000'000;  ///< idle connections of the scenario "held"
+    bool websockets = false;         ///< those are WebSockets
     unsigned rounds = 0;             ///< 0: 4, or 2 when quick
     double seconds = 0;              ///< measured in each cell; 0: 0.5, or 0.25 when quick
     double rate = 5'000;             ///< requests per second where the load has a schedule
@@ -41,6 +42,7 @@ struct shape {
         held,    ///< naru load, while another one holds the idle connections
     };
     tool by = tool::load;
+    bool websockets = false;      ///< the idle ones are
     unsigned server_threads = 1;  ///< of a subject that is told (subject::kind::holder)
 };
 

@@ -78,7 +78,10 @@ void add_held(std::vector<std::string>& lines, const results& all, const report_
     // How many there were does not depend on who else used the machine.
     const auto open = all.at(scenarios::held, with, x, figures::connections);
     if (!open) return;
-    lines.push_back(fmt::format("One process held {} connections.", count_words(open->y)));
+    lines.push_back(fmt::format("One process held {} connections{}.", count_words(open->y),
+                                frame.chosen.websockets
+                                    ? fmt::format(", {} of them idle WebSockets", count_words(x))
+                                    : std::string()));
     const auto p99 = all.at(scenarios::held, with, x, figures::p99_milliseconds);
     const auto ratio = all.ratio(scenarios::held, x, with, without, figures::p99_milliseconds);
     if (p99 && ratio) {

@@ -136,10 +136,12 @@ class writer {
         const double x = frame_.chosen.held;
         section made;
         made.id = "held";
-        made.title = fmt::format("{} connections held by one process", count_words(x));
+        const bool websockets = frame_.chosen.websockets;
+        const char* const those = websockets ? "WebSockets" : "connections";
+        made.title = fmt::format("{} {} held by one process", count_words(x), those);
         made.question =
-            fmt::format("What do {} idle connections cost the {} that ask, and what do they cost in memory?",
-                        count_words(x), count_words(frame_.chosen.active));
+            fmt::format("What do {} idle {} cost the {} that ask, and what do they cost in memory?",
+                        count_words(x), those, count_words(frame_.chosen.active));
         const auto words = [&](const std::string& name, const figure& which, auto&& in_words) {
             const auto there = all_.at(scenarios::held, name, x, which);
             return there ? in_words(there->y) + (there->valid ? "" : " (invalid)") : std::string("-");
@@ -165,9 +167,10 @@ class writer {
             const auto empty = all_.median(scenarios::held, without, x, which);
             return full && empty && *full > *empty ? byte_words((*full - *empty) / x) : std::string("-");
         };
-        made.findings.push_back(fmt::format(
-            "An idle connection takes {} of the server's memory, and {} of the kernel's for both ends.",
-            per_connection(figures::user_bytes), per_connection(figures::kernel_bytes)));
+        made.findings.push_back(
+            fmt::format("An idle {} takes {} of the server's memory, and {} of the kernel's for both ends.",
+                        websockets ? "WebSocket" : "connection", per_connection(figures::user_bytes),
+                        per_connection(figures::kernel_bytes)));
         for (const auto& [which, name] : {std::pair(figures::p99_milliseconds, "p99"),
                                           std::pair(figures::cpu_microseconds, "CPU per request")}) {
             const auto ratio = all_.ratio(scenarios::held, x, with, without, which);
@@ -177,10 +180,11 @@ class writer {
                 times_words(ratio->ratio.median), figure_words(ratio->ratio.low),
                 figure_words(ratio->ratio.high), ratio->ratio.rounds, ratio->valid ? "" : "; disturbed"));
         }
-        made.notes.push_back(
+        made.notes.push_back(fmt::format(
             "The idle connections belong to a generator process of its own, on the generators' core; each "
-            "has had one answer. "
-            "Its source addresses are of 127/8, 12,000 connections each.");
+            "{}. "
+            "Its source addresses are of 127/8, 12,000 connections each.",
+            websockets ? "was upgraded, and nothing was said on it since" : "has had one answer"));
         made.notes.push_back(
             "Server and idle generator have as many threads as io_uring's tables of direct descriptors take: "
             "they are not counted "

@@ -115,9 +115,10 @@ std::string signature_of(const run_options& options, const workplace& at, const 
             hash = (hash ^ static_cast<unsigned char>(letter)) * 1099511628211u;
     };
     for (const cell& each : all.plan()) {
-        add(fmt::format("{} {:g} {:g} {:g} {:g} {} {} {} {} {};", each.key(), each.load.seconds,
+        add(fmt::format("{} {:g} {:g} {:g} {:g} {} {} {} {} {}{};", each.key(), each.load.seconds,
                         each.load.warmup, each.load.rate, each.load.ramp, each.load.connections,
-                        each.load.idle, each.load.body, each.load.pipeline, each.load.close));
+                        each.load.idle, each.load.body, each.load.pipeline, each.load.close,
+                        each.load.websockets ? " websockets" : ""));
     }
     for (const subject& each : all.subjects())
         add(each.name + each.what);

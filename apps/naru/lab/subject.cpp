@@ -154,6 +154,13 @@ command holder_command(const workplace& at, std::uint16_t port, unsigned threads
             at.server_cores};
 }
 
+// The same server as a library: `naru serve` makes no WebSockets.
+command websocket_holder_command(const workplace& at, std::uint16_t port, unsigned threads) {
+    return {{at.program, "lab-server", "--websockets", "--listen", fmt::format("127.0.0.1:{}", port),
+             "--threads", fmt::format("{}", threads)},
+            at.server_cores};
+}
+
 // The first line that a program prints about its version.
 std::string version_of(const std::string& program, const std::string& flag, const workplace& at) {
     process asked({{program, flag}, {}}, at.directory + "/version.log");
@@ -223,14 +230,15 @@ std::vector<subject> find_subjects(const workplace& at, std::vector<std::string>
     return all;
 }
 
-started start(const subject& which, const workplace& at, std::uint32_t connections, unsigned threads) {
+started start(const subject& which, const workplace& at, std::uint32_t connections, unsigned threads,
+              bool websockets) {
     const std::string log = fmt::format("{}/{}.log", at.directory, which.name);
     if (which.is == subject::kind::server || which.is == subject::kind::holder) {
         const std::uint16_t port = free_port();
-        auto server = std::make_unique<process>(which.is == subject::kind::holder
-                                                    ? holder_command(at, port, threads)
-                                                    : server_command(which, at, port, connections),
-                                                log);
+        const command words = which.is != subject::kind::holder ? server_command(which, at, port, connections)
+                              : websockets                      ? websocket_holder_command(at, port, threads)
+                                                                : holder_command(at, port, threads);
+        auto server = std::make_unique<process>(words, log);
         if (!wait_for_port(*server, port, start_patience))
             throw std::runtime_error(
                 fmt::format("{} does not listen: {}", which.name, server->last_words(1)));

@@ -50,8 +50,10 @@ struct started {
 };
 
 /// Starts it in a fresh process, for so many connections (a holder: with so many threads), and waits until it
-/// listens and has started what it starts at first. Throws std::runtime_error with its last words.
-started start(const subject& which, const workplace& at, std::uint32_t connections, unsigned threads = 1);
+/// listens and has started what it starts at first. A holder of WebSockets is naru lab-server --websockets.
+/// Throws std::runtime_error with its last words.
+started start(const subject& which, const workplace& at, std::uint32_t connections, unsigned threads = 1,
+              bool websockets = false);
 
 /// Writes the files below workplace::root. Throws std::runtime_error.
 void create_root(const workplace& at);

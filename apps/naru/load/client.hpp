@@ -96,6 +96,7 @@ class client final : public list_node, private http2_session::listener {
     void receive() noexcept;
     void on_received() noexcept;
     void take(std::string_view input) noexcept;
+    void take_upgrade(std::string_view input) noexcept;
     void on_response(instant now) noexcept;
     void on_end() noexcept;
     bool is_last_response() const noexcept;

@@ -322,7 +322,8 @@ void generator::begin_close(instant now) noexcept {
     phase_ = phase::closing;
     loop_.disarm(metronome_);
     for (client& each : clients_) {
-        if (each.is_idle_one() && each.is_open()) ++counts_.idle_open;
+        if (each.is_idle_one() && each.is_open() && (!options_.idle_upgrade || each.has_carried()))
+            ++counts_.idle_open;
         each.stop();
     }
     alarm_.close();

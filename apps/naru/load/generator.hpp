@@ -58,6 +58,7 @@ class generator {
     naru::loop& loop() noexcept { return loop_; }
     tls_beginnings& tls() noexcept { return tls_; }
     http::remembered_head& last_head() noexcept { return last_head_; }
+    upgrade_reader& upgrades() noexcept { return upgrades_; }
     /// `count` copies of the request, one behind the other; at most batch().
     std::string_view request_text(unsigned count) const noexcept;
     unsigned batch() const noexcept { return batch_; }
@@ -161,6 +162,7 @@ class generator {
     std::string request_batch_;
     unsigned batch_ = 1;
     http::remembered_head last_head_;
+    upgrade_reader upgrades_;
 
     // Connections.
     phase phase_ = phase::opening;

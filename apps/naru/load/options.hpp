@@ -3,6 +3,7 @@
 
 #include <load/http2.hpp>
 #include <load/tls.hpp>
+#include <load/websocket_upgrade.hpp>
 #include <naru/backend/choose_backend.hpp>
 #include <naru/os/address.hpp>
 
@@ -21,10 +22,11 @@ struct run_options {
     std::string request;   ///< one whole request, as it is sent
     bool to_head = false;  ///< it is a HEAD: responses have no body
 
-    std::uint32_t connections = 64;      ///< that requests are sent on
-    std::uint32_t idle = 0;              ///< beside those: opened, one request each, then silent
-    bool idle_asks = true;               ///< whether idle connections send that one request
-    unsigned threads = 1;                ///< each with its own loop; no more than connections
+    std::uint32_t connections = 64;                 ///< that requests are sent on
+    std::uint32_t idle = 0;                         ///< beside those: opened, one request each, then silent
+    bool idle_asks = true;                          ///< whether idle connections send that one request
+    std::optional<websocket_upgrade> idle_upgrade;  ///< in its place: they become WebSockets, and stay
+    unsigned threads = 1;                           ///< each with its own loop; no more than connections
     unsigned pipeline = 1;               ///< requests under way on one connection; with HTTP/2 its streams
     std::optional<http2_request> http2;  ///< `request` as HTTP/2 has it: that is spoken, and nothing else
     bool close = false;  ///< a connection for each request, which says so itself (Connection: close)

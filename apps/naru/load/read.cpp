@@ -32,6 +32,7 @@ void client::on_received() noexcept {
 }
 
 void client::take(std::string_view input) noexcept {
+    if (idle_ && generator_.options().idle_upgrade) return take_upgrade(input);
     const instant now = clock::now();
     if (!idle_) generator_.on_bytes(input.size());
     const bool to_head = generator_.options().to_head;
@@ -49,6 +50,22 @@ void client::take(std::string_view input) noexcept {
     if (state_ == state::closed || state_ == state::ending) return;
     receive();
     if (answered && state_ == state::open && !idle_) generator_.on_room(*this, now);
+}
+
+// The answer that makes it a WebSocket. Frames that come later are read and left without an answer: who is
+// idle says nothing, and a server that asks whether he is there will end him.
+void client::take_upgrade(std::string_view input) noexcept {
+    if (in_flight_ > 0) {
+        const auto then = generator_.upgrades().take(index_, input, *generator_.options().idle_upgrade);
+        if (then == upgrade_reader::outcome::bad)
+            return fail(failure::bad_response, generator_.upgrades().problem());
+        if (then == upgrade_reader::outcome::complete) {
+            carried_ = true;
+            pop_flight();
+            generator_.on_idle_answered(*this);
+        }
+    }
+    receive();
 }
 
 flight client::pop_flight() noexcept {

@@ -29,10 +29,18 @@ void client::ask(instant intended, instant now) noexcept {
 void client::flush() noexcept {
     if (http2_) return flush_streams();
     if (unsent_ == 0 || !write_.idle()) return;
-    const unsigned sending = std::min<unsigned>(unsent_, generator_.batch());
-    unsent_ = static_cast<std::uint16_t>(unsent_ - sending);
+    std::string_view text;
+    if (const auto& upgrade = generator_.options().idle_upgrade; idle_ && upgrade) {
+        generator_.upgrades().forget(index_);
+        text = upgrade->request;
+        unsent_ = 0;
+    } else {
+        const unsigned sending = std::min<unsigned>(unsent_, generator_.batch());
+        unsent_ = static_cast<std::uint16_t>(unsent_ - sending);
+        text = generator_.request_text(sending);
+    }
     write_.kind = operation_kind::send;
-    write_.set(socket_, as_bytes(generator_.request_text(sending)));
+    write_.set(socket_, as_bytes(text));
     generator_.loop().submit(write_);
 }
 
