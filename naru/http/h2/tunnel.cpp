@@ -177,7 +177,7 @@ void tunnel::hand_back_writes() noexcept {
 body_piece tunnel::front() const noexcept {
     const std::span<slice> pieces = slices_of(*writes_.front());
     const slice& first = *std::ranges::find_if(pieces, [](const slice& each) { return each.size > 0; });
-    return {.memory = reinterpret_cast<const char*>(first.data), .file = -1, .offset = 0, .size = first.size};
+    return {.memory = reinterpret_cast<const char*>(first.data), .file = {}, .offset = 0, .size = first.size};
 }
 
 void tunnel::gone(std::size_t bytes) noexcept {
