@@ -59,6 +59,7 @@ inline bool is_refused(operation& op, const descriptor_kind* of, operation_queue
 }
 
 // ------------------------------------------------------------------------------------------- one call
+// Inline in their one caller of each engine: they are each request's receive and send.
 
 struct receive_call {
     std::int64_t result = 0;
@@ -67,8 +68,8 @@ struct receive_call {
 };
 
 /// A receive into lent memory, or into a buffer of the pool that is then the operation's.
-inline receive_call receive_once(int descriptor, descriptor_kind kind, operation& op,
-                                 buffer_pool& buffers) noexcept {
+[[gnu::always_inline]] inline receive_call receive_once(int descriptor, descriptor_kind kind, operation& op,
+                                                        buffer_pool& buffers) noexcept {
     receive_call call;
     const bool leases = op.kind == operation_kind::recv;
     mutable_bytes into;
@@ -111,7 +112,8 @@ struct send_call {
 };
 
 /// One call's part of a send: its slices and its progress move on.
-inline send_call send_once(int descriptor, descriptor_kind kind, operation& op) noexcept {
+[[gnu::always_inline]] inline send_call send_once(int descriptor, descriptor_kind kind,
+                                                  operation& op) noexcept {
     send_call call;
     const std::span<slice> left = unsent(op);
     const std::uint64_t wanted = total_size(left);

@@ -207,7 +207,7 @@ TEST_P(Contract, EveryKindOfOperationOnAStaleHandleFails) {
     ASSERT_TRUE(run_until(send));
     EXPECT_EQ(send.error(), std::errc::bad_file_descriptor);
     any_send_file file;
-    file.set(ours, {}, 0, 1);
+    file.set(ours, lent_descriptor(0), 0, 1);
     loop().submit(file);
     ASSERT_TRUE(run_until([&] { return file.done(); }));
     EXPECT_EQ(file.error(), std::errc::bad_file_descriptor);

@@ -18,7 +18,7 @@ namespace naru::http {
 
 namespace {
 
-/// The outermost coroutine of a call with steps before its handler: nobody awaits it.
+/// The outermost coroutine of a call: nobody awaits it.
 struct running_call {
     struct promise_type : frame_memory {
         template <class What>
@@ -62,6 +62,11 @@ running_call run(call& of, const detail::site_data& site) {
     }
 }
 
+// With nothing before the handler: a smaller frame.
+running_call run(call& of, const detail::handler& coroutine) {
+    co_await coroutine.start(coroutine.object.get(), of.x);
+}
+
 std::string what_was_thrown(const std::exception_ptr& thrown) try {
     std::rethrow_exception(thrown);
 } catch (const std::exception& error) {
@@ -90,9 +95,6 @@ call::time_limit::time_limit(call& of) noexcept
           late.scope.stop();
       }),
       owner(of) {}
-
-call::end_frame::end_frame(call& of) noexcept
-    : resume([](end_frame* self) noexcept { self->owner.on_end(); }), owner(of) {}
 
 call::call(connection& of, stop_scope& outer) noexcept : link(of), x(of), scope(&outer) { x.call_ = this; }
 
@@ -137,29 +139,11 @@ void call::start() {
     const detail::site_data& site = link.turn_->serves->site->for_host_of(x);
     const detail::handler* const found = handles();
     if (site.before.empty() && found != nullptr && found->kind == detail::handler_kind::coroutine) {
-        run(*found);
+        run(*this, *found);
     } else {
-        http::run(*this, site);
+        run(*this, site);
     }
     starting = false;
-}
-
-// With nothing before the handler: no frame but its own.
-void call::run(const detail::handler& coroutine) {
-    new (&end_.awaited)
-        naru::detail::task_awaiter<void>(coroutine.start(coroutine.object.get(), x).operator co_await());
-    end_.awaited.begin(std::coroutine_handle<>::from_address(&end_), scope).resume();
-}
-
-void call::on_end() noexcept {
-    try {
-        end_.awaited.await_resume();
-    } catch (...) {
-        thrown = std::current_exception();
-    }
-    end_.awaited.~task_awaiter();
-    ended = true;
-    if (!starting) handler_ended();
 }
 
 void call::handler_ended() noexcept { link.call_ended(); }

@@ -3,7 +3,6 @@
 
 #include <naru/coro/frame.hpp>
 #include <naru/coro/scope.hpp>
-#include <naru/coro/task.hpp>
 #include <naru/http/coding/encoder.hpp>
 #include <naru/http/exchange/exchange.hpp>
 #include <naru/http/limits.hpp>
@@ -107,24 +106,6 @@ struct call {
         call& owner;
     } limit_{*this};
     void interrupt() noexcept;
-
-    // Where a handler that nothing goes before returns to: a frame that needs no memory of its own and is
-    // never destroyed. It begins as the frames of coroutines do (Itanium's ABI of coroutines, and mingw's):
-    // with the function that resumes it. `awaited` is the handler's while it runs.
-    struct end_frame {
-        explicit end_frame(call& of) noexcept;
-        end_frame(const end_frame&) = delete;
-        end_frame& operator=(const end_frame&) = delete;
-        ~end_frame() {}  // `awaited` has ended by itself
-        void (*resume)(end_frame*) noexcept;
-        void (*destroy)(end_frame*) noexcept = nullptr;
-        call& owner;
-        union {
-            naru::detail::task_awaiter<void> awaited;
-        };
-    } end_{*this};
-    void run(const detail::handler& coroutine);
-    void on_end() noexcept;
 
     std::array<char, limits::kept_head_bytes> block_;
     std::unique_ptr<char[]> large_;  // where the block is too small
