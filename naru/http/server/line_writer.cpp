@@ -19,6 +19,12 @@ namespace {
 // A file takes more at once: whoever else appends to it has his turn between two writes.
 constexpr std::size_t file_write_bytes = 16 * limits::log_write_bytes;
 
+// To wake a thread costs as much as dozens of lines. When much was written the last time, more is waited for:
+// so long, or until so much is there.
+constexpr std::size_t much = 16 * 1024;
+constexpr std::size_t gathered_bytes = 256 * 1024;
+constexpr auto gathering_time = std::chrono::milliseconds(50);
+
 }  // namespace
 
 // Shared with the thread, which may outlive the object: a write that never returns.
@@ -30,6 +36,7 @@ struct line_writer::state : std::enable_shared_from_this<state> {
     std::mutex mutex;
     std::condition_variable changed;
     std::string waiting;
+    std::uint64_t waiting_lines = 0;
     std::uint64_t in_hand = 0;  // lines that the thread is writing
     std::uint64_t lost = 0;     // and not told yet
     std::uint64_t lost_in_all = 0;
@@ -43,16 +50,22 @@ struct line_writer::state : std::enable_shared_from_this<state> {
     bool ended = false;
     environment* world = nullptr;  // where there is no thread, but turns in a world's time
     bool has_turn = false;
+    bool gathers = false;  // the thread is woken for much alone
 
     // The thread's.
     unique_descriptor file;
     std::string batch;
     bool line_is_open = false;  // a write failed within a line
+    bool wrote_much = false;
     std::size_t write_bytes = limits::log_write_bytes;
     clock::time_point looked_at;
 
     using lock = std::unique_lock<std::mutex>;
     void run() noexcept;
+    void gather(lock& held) noexcept;
+    bool has_gathered() const noexcept {
+        return waiting.size() >= std::min(gathered_bytes, chosen.most_waiting / 4);
+    }
     void take_turn(lock& held) noexcept;
     bool begin_turn();
     void end(lock& held) noexcept;
@@ -110,7 +123,7 @@ line_writer::~line_writer() {
         s.changed.wait(held, [&s] { return s.telling == 0; });
         if (!s.ended) {
             s.abandoned = true;
-            s.lose(s.in_hand + lines_in(s.waiting), std::make_error_code(std::errc::timed_out));
+            s.lose(s.in_hand + s.waiting_lines, std::make_error_code(std::errc::timed_out));
             s.tell(held, true);
         }
     }
@@ -123,19 +136,23 @@ line_writer::~line_writer() {
 
 void line_writer::append(std::string_view lines) noexcept {
     state& s = *state_;
+    // Here, where they have just been made: the thread would have to fetch each of them from another core.
+    const std::uint64_t count = lines_in(lines);
     {
         state::lock held(s.mutex);
         try {
             if (s.waiting.size() + lines.size() <= s.chosen.most_waiting) {
                 s.waiting += lines;
+                s.waiting_lines += count;
                 if (s.world != nullptr) return (void)s.begin_turn();
+                const bool wakes = !s.gathers || s.has_gathered();
                 held.unlock();
-                s.changed.notify_one();
+                if (wakes) s.changed.notify_one();
                 return;
             }
         } catch (const std::bad_alloc&) {  // lost like one that has no room
         }
-        s.lose(lines_in(lines), {});
+        s.lose(count, {});
         s.tell(held, false);
     }
 }
@@ -185,10 +202,18 @@ void line_writer::state::run() noexcept {
     while (true) {
         changed.wait(held, [this] { return ending || reopening || !waiting.empty(); });
         if (!reopening && waiting.empty()) break;
+        if (wrote_much) gather(held);
         take_turn(held);
         if (abandoned) return;
     }
     end(held);
+}
+
+void line_writer::state::gather(lock& held) noexcept {
+    gathers = true;
+    changed.wait_until(held, clock::now() + gathering_time,
+                       [this] { return ending || reopening || has_gathered(); });
+    gathers = false;
 }
 
 // What waits by now.
@@ -196,7 +221,8 @@ void line_writer::state::take_turn(lock& held) noexcept {
     const bool anew = std::exchange(reopening, false);
     if (!anew && waiting.empty()) return;
     batch.swap(waiting);
-    in_hand = lines_in(batch);
+    wrote_much = batch.size() >= much;
+    in_hand = std::exchange(waiting_lines, 0);
     moved_at = clock::now();
     const std::uint64_t told = begin_with_loss();
     held.unlock();
