@@ -115,7 +115,7 @@ if("http" IN_LIST NARU_COMPONENTS)
   endif()
   if(WIN32)
     message(STATUS "HTTP/2 is left out: there is no nghttp2 for the Windows build")  # naru/http/h2/absent_windows.cpp
-    list(FILTER http_sources EXCLUDE REGEX "/http/h2/(callbacks|link|memory|output|session|stream)\\.cpp$")
+    list(FILTER http_sources EXCLUDE REGEX "/http/h2/(callbacks|link|memory|output|session|stream|tunnel)\\.cpp$")
     list(FILTER http_sources EXCLUDE REGEX "/http/client/http2_stream\\.cpp$")
   endif()
   naru_component(http SOURCES ${http_sources} cmake/fmt.cpp USES ${naru_http_uses}

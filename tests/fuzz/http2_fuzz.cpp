@@ -46,12 +46,24 @@ task<> slow(http::exchange& x) {
     x.respond(200, "text/plain", "slow");
 }
 
+task<> give_back(http::websocket_peer peer) {
+    while (auto message = co_await peer.receive())
+        if (!co_await peer.send(std::move(*message))) break;
+}
+task<> pour(http::websocket_peer peer) {
+    const std::string piece(3000, 'p');
+    for (int each = 0; each < 40; ++each)
+        if (!co_await peer.send_binary(piece)) co_return;
+}
+
 http::site make_site() {
     http::site made;
     made.get("/hello", [](http::exchange& x) noexcept { x.respond(200, "text/plain", "Hello, ferry.\n"); })
         .post("/echo", echo)
         .get("/pieces", pieces)
         .get("/slow", slow)
+        .get("/socket", http::websocket(give_back))
+        .get("/pours", http::websocket(pour))
         .mount("/files/", http::files("/srv"));
     return made;
 }
@@ -100,7 +112,25 @@ std::string literal(std::string_view name, std::string_view value) {
     return std::string(1, '\0') + static_cast<char>(name.size()) + std::string(name) +
            static_cast<char>(value.size()) + std::string(value);
 }
+/// An extended CONNECT (RFC 8441).
+std::string tunnel_head(std::string_view protocol, std::string_view path) {
+    return literal(":method", "CONNECT") + '\x86' + literal(":protocol", protocol) + literal(":path", path) +
+           literal(":authority", "fuzz") + literal("sec-websocket-version", "13");
+}
 std::string request_head(unsigned which) {
+    switch (which % 32) {
+        case 27:
+            return tunnel_head("websocket", "/hello");
+        case 28:
+            return tunnel_head("tea", "/socket");
+        case 29:
+            return tunnel_head("websocket", "/pours");
+        case 30:
+        case 31:
+            return tunnel_head("websocket", "/socket");
+        default:
+            break;
+    }
     constexpr std::string_view paths[] = {"/hello",           "/echo",   "/pieces", "/slow",
                                           "/files/large.bin", "/files/", "*",       "/none"};
     const bool post = which % 8 == 1;
@@ -122,8 +152,19 @@ class attack {
                 judge_.began(newest_);
                 return frame(1, what % 16 == 0 ? 5 : 4, newest_, request_head(from_.byte()));
             }
-            case 2:
-                return frame(0, from_.byte() & 9u, known(), std::string(from_.byte() * 16, 'd'));
+            case 2: {
+                const unsigned flags = from_.byte();
+                const std::uint32_t id = known();
+                const std::size_t size = from_.byte();
+                if ((flags & 4u) == 0) return frame(0, flags & 9u, id, std::string(size * 16, 'd'));
+                // Of a WebSocket: text, a ping, or its end.
+                const char opcode = (flags & 2u) == 0 ? '\x81' : (flags & 16u) == 0 ? '\x89' : '\x88';
+                const std::string payload =
+                    opcode == '\x88' ? std::string("\x03\xe8") : std::string(size % 126, 't');
+                return frame(0, flags & 1u, id,
+                             std::string(1, opcode) + static_cast<char>(0x80 | payload.size()) +
+                                 std::string(4, '\0') + payload);
+            }
             case 3:
                 return frame(3, 0, known(), number(from_.byte(), 4));
             case 4: {

@@ -17,6 +17,9 @@ bool connection::streams_ended() noexcept { return true; }
 
 namespace h2 {
 
+void tunnel::take(operation&) noexcept {}
+void tunnel::cancel(operation&) noexcept {}
+result<void> tunnel::shutdown_send() noexcept { return {}; }
 stream::~stream() = default;
 void stream::become_tunnel() noexcept {}
 connection& stream::link() const noexcept { std::unreachable(); }  // of which there is none
