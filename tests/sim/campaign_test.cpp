@@ -46,11 +46,12 @@ TEST(Campaign, GoesTheSameWayFromTheSameSeed) {
 
 // Seeds that have shown a mistake of the server's or of the campaign's own, when they were found: a drain
 // between two rounds of HTTP/2, resets that come seconds behind a crash, a server that is ended beside
-// clients that try again.
+// clients that try again, half a request of one who is harmed.
 TEST(Campaign, FromSeedsThatHaveFound) {
     expect_no_failure({.seed = 108, .requests = 2'000});
     expect_no_failure({.seed = 5'021, .requests = 200});
     expect_no_failure({.seed = 8, .requests = 500});
+    expect_no_failure({.seed = 1'010, .requests = 200});
 }
 
 // The model itself: it takes answers as they come, and nothing else.

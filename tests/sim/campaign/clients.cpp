@@ -20,7 +20,6 @@ struct conversation {
     std::vector<asked_question> questions;
     std::string text;
     std::size_t answered = 0;
-    bool gave_up = false;  // with half a request sent, perhaps
 };
 
 // In pieces of any size, now and then with a pause.
@@ -30,10 +29,7 @@ task<> send_pieces(conversation& of, tcp_stream& to, dice from) {
         const std::size_t most = from.one_in(3) ? 7 : from.one_in(2) ? 300 : 20'000;
         const std::string_view piece = all.substr(at, from.between(1, most));
         auto sent = co_await to.send(piece);
-        if (!sent) {
-            of.gave_up = true;
-            co_return;
-        }
+        if (!sent) co_return;
         at += piece.size();
         if (!from.one_in(40)) continue;
         auto slept = co_await sleep_for(std::chrono::milliseconds(static_cast<std::int64_t>(from.below(30))));
@@ -43,7 +39,6 @@ task<> send_pieces(conversation& of, tcp_stream& to, dice from) {
 
 void judge_next(conversation& of, const reply& got) {
     const asked_question& asked = of.questions[of.answered++];
-    if (of.gave_up && !of.of.spared && got.status == 408) return of.book.answered(asked.of.id);
     judge(of.book, of.of, asked, got);
 }
 
