@@ -385,6 +385,42 @@ class Runs(Case):
         self.assertIn("generator_paused", [each["kind"] for each in found["verdict"]["reasons"]])
         self.assertGreater(found["generator"]["threads"][0]["longest_pause_us"], 500e3)
 
+    def test_a_stop_is_as_long_as_it_was(self):
+        """To a millisecond, which is a request of the schedule: more connections than were due before the stop, so one was free."""
+        server = subprocess.Popen([PROGRAM, "lab-server", "--model", "epoll"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.addCleanup(server.stdout.close)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.kill)
+        url = "http://127.0.0.1:%s/64" % server.stdout.readline().split()[1]
+
+        def seconds():
+            with open(self.path("progress")) as progress:
+                return progress.read().count(": second ")
+
+        def await_seconds(count):
+            end = time.monotonic() + PATIENCE
+            while seconds() < count and process.poll() is None and time.monotonic() < end:
+                time.sleep(0.01)
+
+        began = time.monotonic()
+        with open(self.path("progress"), "w") as progress:
+            process = subprocess.Popen([PROGRAM, "load", url, "-c", "2000", "-r", "1000", "-d", "1h", "--warmup", "0", "--json"],
+                                       stdout=subprocess.PIPE, stderr=progress, text=True)
+        await_seconds(1)
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+        stopped = time.monotonic()
+        time.sleep(0.5)  # the fault that is to be found
+        measured = seconds()
+        goes_on = time.monotonic()
+        process.send_signal(signal.SIGCONT)
+        await_seconds(measured + 2)  # one may have been on its way
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=PATIENCE)
+        found = json.loads(out)["generator"]["threads"][0]["longest_pause_us"] / 1e6
+        self.assertGreaterEqual(found, goes_on - stopped - 0.001)
+        self.assertLessEqual(found, time.monotonic() - began)
+
     def read_terminal(self, arguments, environment, until_exit=True):
         """What the program writes to a terminal."""
         try:

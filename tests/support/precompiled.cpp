@@ -1,2 +1,2 @@
-// Owns the precompiled header.
+// Owns a precompiled header.
 #include "precompiled.hpp"

@@ -105,8 +105,10 @@ void generator::keep_time() noexcept {
 // did something else all the time. The few requests that a few connections had under way say nothing of it.
 void generator::note_pause(instant now) noexcept {
     if (window_start_ == never || window_is_over_) return;
-    const duration late = std::min(now, window_end_) - std::max(beat_due_, window_start_);
-    if (late <= beat) return;
+    const instant until = std::min(now, window_end_);
+    if (until - std::max(beat_due_, window_start_) <= beat) return;
+    // A schedule knows better than the beat since when: there was something to do.
+    const duration late = until - std::max(std::min(beat_due_, expected_), window_start_);
     paused_ += late;
     effort_.longest_pause = std::max(effort_.longest_pause, late);
 }
@@ -118,6 +120,9 @@ void generator::before_wait() noexcept {
     }
     last_work_ = clock::now() - loop_.now();
     away_ += last_work_;
+    expected_ = last_work_ > beat                                           ? loop_.now()
+                : open_loop_ && phase_ == phase::running && !spare_.empty() ? next_due_
+                                                                            : never;
 }
 
 void generator::wake_for(instant due) noexcept {

@@ -213,6 +213,7 @@ class generator {
     duration paused_{0};  // of beats that came late
     instant last_tick_{};
     instant beat_due_ = never;  // when the metronome is to strike next
+    instant expected_ = never;  // when the last wait was to end at the latest, as far as the schedule tells
     instant quiet_since_{};     // the last answer; open loop: or since when requests are under way
     bool active_ = false;       // something was sent or received in this tick
     bool was_active_ = false;   // or in the last one

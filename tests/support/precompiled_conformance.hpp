@@ -1,0 +1,6 @@
+// What nearly every conformance test includes.
+#pragma once
+
+#include "precompiled.hpp"
+
+#include "support/conformance.hpp"
