@@ -296,10 +296,11 @@ class exchange {
 
     /// Another protocol on this connection: 101 with `Upgrade: protocol`, `Connection: Upgrade` and the
     /// fields added so far; on a stream of HTTP/2, which an extended CONNECT has asked for (RFC 8441; it is
-    /// seen as a GET with these fields), 200 with the latter, and the stream's DATA are the bytes. When that has gone and the handler has returned, `then` runs as a task of its own
-    /// on this loop, with the connection's bytes, those first that came behind the request; it is stopped at
-    /// the drain limit. Nothing of the exchange is left by then. False (and no answer) if the client did not
-    /// ask for an upgrade or has sent a body.
+    /// seen as a GET with these fields), 200 with the latter, and the stream's DATA are the bytes. When that
+    /// has gone and the handler has returned, `then` runs as a task of its own on this loop, with the
+    /// connection's bytes, those first that came behind the request; it is stopped at the drain limit.
+    /// Nothing of the exchange is left by then. False (and no answer) if the client did not ask for an
+    /// upgrade or has sent a body.
     bool upgrade(std::string_view protocol, std::move_only_function<task<>(upgraded_stream)> then);
     /// The same for protocols of the library: with a coroutine of theirs that is the outermost.
     bool upgrade_by(std::string_view protocol, detail::upgrade_start start);

@@ -142,7 +142,8 @@ std::expected<acceptance, refusal> accept_request(bool get, bool http_1_1, const
         why.fields.push_back({"Sec-WebSocket-Version", "13"});
         return no(std::move(why));
     }
-    if (!fields.by_stream && !is_key(fields.key)) return no(refuse(400, "Sec-WebSocket-Key is not 16 bytes in base64"));
+    if (!fields.by_stream && !is_key(fields.key))
+        return no(refuse(400, "Sec-WebSocket-Key is not 16 bytes in base64"));
     if (!with.origins.empty() && !fields.origin.empty() &&
         std::find(with.origins.begin(), with.origins.end(), fields.origin) == with.origins.end())
         return no(refuse(403, "this origin may not connect here"));
