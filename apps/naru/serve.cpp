@@ -280,6 +280,8 @@ void add_serve(CLI::App& program, action& chosen) {
     command.add_flag_callback(
         "--dotfiles", [given] { given->dotfiles = true; },
         "Serve and show names that begin with a dot (always: .well-known at the top)");
+    command.add_option("--fallback", given->fallback,
+                       "A file beneath the directory that answers where nothing is, such as index.html");
     command.add_option(
         "--symlinks", given->symlinks,
         "inside, any or never: which symbolic links are followed (default: inside, those that lead "

@@ -41,7 +41,7 @@ constexpr auto settings_table = std::make_tuple(
     std::pair{"symlink-target", &serve_settings::symlink_target},
     std::pair{"acme-webroot", &serve_settings::acme_webroot}, std::pair{"h2c", &serve_settings::h2c},
     std::pair{"access-log", &serve_settings::access_log},
-    std::pair{"hash-up-to", &serve_settings::hash_up_to},
+    std::pair{"hash-up-to", &serve_settings::hash_up_to}, std::pair{"fallback", &serve_settings::fallback},
     std::pair{"head-timeout", &serve_settings::head_timeout},
     std::pair{"body-timeout", &serve_settings::body_timeout},
     std::pair{"write-timeout", &serve_settings::write_timeout},
@@ -329,6 +329,7 @@ serve_plan plan_of(const serve_settings& settings) {
     check("threads", static_cast<int>(options.threads), 1, 1024);
     plan.files.listings = settings.listings.value_or(false);
     plan.files.dotfiles = settings.dotfiles.value_or(false);
+    plan.files.fallback = settings.fallback.value_or(std::string());
     if (settings.symlinks) plan.files.links = to_links(*settings.symlinks);
     plan.files.link_targets = settings.symlink_target.value_or(std::vector<std::string>());
     plan.acme_webroot = settings.acme_webroot.value_or(std::string());
@@ -388,7 +389,7 @@ namespace {
 
 // Of the settings that are flags, too: what only the site and the certificates are made of.
 bool is_changed_in_place(std::string_view name) {
-    constexpr std::array<std::string_view, 17> names = {"root",          "tls",
+    constexpr std::array<std::string_view, 18> names = {"root",          "tls",
                                                         "redirect-http", "hsts",
                                                         "listings",      "dotfiles",
                                                         "hash-up-to",    "disk-timeout",
@@ -396,7 +397,7 @@ bool is_changed_in_place(std::string_view name) {
                                                         "type",          "allow",
                                                         "deny",          "request-rate",
                                                         "basic-auth",    "basic-auth-realm",
-                                                        "request-id"};
+                                                        "request-id",    "fallback"};
     return std::ranges::find(names, name) != names.end();
 }
 

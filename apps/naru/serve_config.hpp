@@ -32,6 +32,7 @@ struct serve_settings {
     std::optional<unsigned> threads;
     std::optional<bool> listings;
     std::optional<bool> dotfiles;
+    std::optional<std::string> fallback;
     std::optional<std::string> symlinks;
     std::optional<std::vector<std::string>> symlink_target;
     std::optional<std::string> acme_webroot;

@@ -96,6 +96,7 @@ struct served_options : http::server_options {
     std::chrono::milliseconds disk_time{10'000};
     std::uint64_t hash_up_to = http::limits::hashed_file_bytes;
     std::vector<http::content_type> types;
+    std::string fallback;
 
     http::site site() const {
         http::site made;
@@ -105,7 +106,8 @@ struct served_options : http::server_options {
                                            .link_targets = link_targets,
                                            .disk_time = disk_time,
                                            .hash_up_to = hash_up_to,
-                                           .types = types}));
+                                           .types = types,
+                                           .fallback = fallback}));
         return made;
     }
 };

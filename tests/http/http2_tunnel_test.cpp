@@ -307,8 +307,18 @@ TEST_P(http2_tunnel_test, what_is_no_tunnel_does_not_look_like_one) {
     http::websocket_options with;
     with.origins = {"https://example.org"};
     with.protocols = {"soup"};
+    std::atomic<bool> ended = false;
     http::site site;
     site.get("/echo", http::websocket(echo, with))
+        .get("/endless",
+             [&ended](exchange& x) -> task<> {
+                 const std::string piece(50'000, 'c');
+                 while (true) {
+                     auto written = co_await x.write(piece);
+                     if (!written) break;
+                 }
+                 ended = true;
+             })
         .get("/coroutine",
              [](exchange& x) -> task<> {
                  for (int each = 0; each < 3; ++each)
@@ -326,6 +336,8 @@ TEST_P(http2_tunnel_test, what_is_no_tunnel_does_not_look_like_one) {
         EXPECT_EQ(got.status, 501) << page;
         EXPECT_TRUE(got.ended && got.body.empty()) << page;
     }
+    EXPECT_EQ(ask("websocket", "/endless", version_13).status, 501);
+    EXPECT_TRUE(eventually([&] { return ended.load(); }));
     for (const std::string_view path : {"/hello.txt", "/echo", "/nobody"})
         EXPECT_EQ(ask("tea", path, version_13).status, 501) << path;
     EXPECT_EQ(ask("websocket", "/nobody", version_13).status, 404);

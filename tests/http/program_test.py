@@ -275,6 +275,14 @@ class Configuration(Case):
                 self.assertEqual(server.get("/.env")[0], dotfile)
         self.check_refused("serve", self.root, "--no-listings", says="no-listings")
 
+    def test_a_fallback_answers_where_nothing_is(self):
+        self.write("root/application.html", "the application")
+        flag, file = ("--fallback", "application.html"), ("--config", self.write("naru.toml", 'fallback = "application.html"\n'))
+        for arguments in (flag, file):
+            with self.subTest(arguments=arguments), Server(self.root, "--listen", "127.0.0.1:0", *arguments) as server:
+                self.assertEqual(server.get("/people/7"), (200, b"the application"))
+        self.check_refused("serve", self.root, "--fallback", "/etc/passwd", says="the fallback is to be a file beneath it")
+
     def test_a_root_behind_a_link_is_followed(self):
         site = os.path.join(self.scratch, "site")
         for release in ("r1", "r2"):

@@ -74,6 +74,39 @@ TEST_P(directory_test, dotfiles_are_not_there_unless_asked_for) {
     EXPECT_NE(one.ask(get("/")).body.find(".env"), std::string::npos);
 }
 
+TEST_P(directory_test, a_fallback_answers_where_nothing_is) {
+    files_.write("index.html", "the application");
+    files_.write("app.js", "code");
+    files_.write("d/page", "1");
+    options_.fallback = "index.html";
+    start();
+    client one = connect();
+    for (const char* target :
+         {"/", "/people/7", "/missing.js", "/people/", "/hello.txt/x", "/people/7?tab=2"}) {
+        const response got = one.ask(get(target));
+        EXPECT_EQ(got.status, 200) << target;
+        EXPECT_EQ(got.body, "the application") << target;
+        EXPECT_EQ(got["Content-Type"], "text/html; charset=utf-8") << target;
+    }
+    EXPECT_EQ(one.ask(get("/app.js")).body, "code");
+    EXPECT_EQ(one.ask(get("/d")).status, 301);
+    EXPECT_EQ(one.ask(get("/d/")).status, 403);
+    EXPECT_EQ(one.ask(get("/.env")).status, 404);
+    const response first = one.ask(get("/people/8"));
+    EXPECT_EQ(one.ask(get("/people/9", "If-None-Match: " + std::string(first["ETag"]) + "\r\n")).status, 304);
+    one.send(get("/people/1") + get("/app.js") + get("/people/2"));
+    for (const char* body : {"the application", "code", "the application"})
+        EXPECT_EQ(one.read().body, body);
+    std::filesystem::remove(files_.path() / "index.html");
+    EXPECT_TRUE(becomes(one, "/people/7", ""));
+}
+
+TEST(directory, a_fallback_is_a_file_beneath_it) {
+    const temporary_directory files;
+    for (const char* wrong : {"/index.html", "pages/"})
+        EXPECT_THROW(http::files(files.path().string(), {.fallback = wrong}), std::runtime_error) << wrong;
+}
+
 TEST_P(directory_test, an_older_sibling_is_not_sent) {
     files_.write("page.html", "new page");
     files_.write("page.html.gz", "of the old page");

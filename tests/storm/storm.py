@@ -11,6 +11,7 @@ descriptors as at the start, and no more memory than behind the first (what the 
 if the engine cannot be used here.
 """
 import argparse
+import contextlib
 import multiprocessing
 import os
 import random
@@ -130,18 +131,23 @@ class Disturber(threading.Thread):
         self.server, self.scratch, self.choose, self.sets_clock = server, scratch, choose, sets_clock
         self.ended = threading.Event()
         self.done = {}
+        self.problems = []
 
     def stop_and_continue(self):
         """The process that serves, its master, or both."""
         master = self.server.process.pid
         stopped = self.choose.choice(({worker_of(master)}, {master}, {master, worker_of(master)}))
-        for each in stopped:
-            os.kill(each, signal.SIGSTOP)
+        self.tell(stopped, signal.SIGSTOP)
         try:
             self.ended.wait(self.choose.uniform(0.05, 0.8))
         finally:
-            for each in stopped:
-                os.kill(each, signal.SIGCONT)
+            self.tell(stopped, signal.SIGCONT)
+
+    def tell(self, processes, what):
+        """A worker may have been followed by another: its directory was replaced."""
+        for each in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(each, what)
 
     def set_the_clock(self):
         """The server's time of day is another, for a while or for good."""
@@ -177,7 +183,11 @@ class Disturber(threading.Thread):
             things.append(self.set_the_clock)
         while not self.ended.wait(0.3):
             thing = self.choose.choice(things)
-            thing()
+            try:
+                thing()
+            except OSError as error:
+                self.problems.append("%s: %s" % (thing.__name__, error))
+                return
             self.done[thing.__name__] = self.done.get(thing.__name__, 0) + 1
 
 
@@ -267,12 +277,12 @@ class Storm:
         for each in honest:
             each.join()
         after = self.settled(few)
-        return self.report(few, before, between, after, around.done, seen)
+        return self.report(few, before, between, after, around, seen)
 
-    def report(self, few, before, between, after, done, seen):
+    def report(self, few, before, between, after, around, seen):
         times = sorted(each for one, _, _ in seen for each in one)
         refused = sum(each for _, each, _ in seen)
-        problems = [each for _, _, some in seen for each in some]
+        problems = around.problems + [each for _, _, some in seen for each in some]
         lost = len(problems)
         if after[0] > few:
             problems.append("%d descriptors, %d before" % (after[0], before[0]))
@@ -282,7 +292,7 @@ class Storm:
         if status != 0:
             problems.append("it ended with %d" % status)
         problems += [each for each in ("AddressSanitizer", "ThreadSanitizer", "runtime error") if each in self.server.said()]
-        print("around it: " + ", ".join("%s %d" % (name.replace("_", " "), count) for name, count in sorted(done.items())))
+        print("around it: " + ", ".join("%s %d" % (name.replace("_", " "), count) for name, count in sorted(around.done.items())))
         for each in problems[:20]:
             print("  wrong: " + each)
         print("storm on %s, %d threads, %d s, seed %d: %d hostile connections, %d held at most, %d shed; honest: %d served, "

@@ -34,7 +34,7 @@ constexpr auto route_table = std::make_tuple(
     std::pair{"least-body-rate", &route_settings::least_body_rate},
     std::pair{"listings", &route_settings::listings}, std::pair{"dotfiles", &route_settings::dotfiles},
     std::pair{"compress", &route_settings::compress}, std::pair{"hash-up-to", &route_settings::hash_up_to},
-    std::pair{"symlinks", &route_settings::symlinks},
+    std::pair{"fallback", &route_settings::fallback}, std::pair{"symlinks", &route_settings::symlinks},
     std::pair{"symlink-target", &route_settings::symlink_target});
 
 constexpr auto host_table = std::make_tuple(
@@ -43,7 +43,8 @@ constexpr auto host_table = std::make_tuple(
     std::pair{"client-certificates", &host_settings::client_certificates},
     std::pair{"client-ca", &host_settings::client_ca}, std::pair{"listings", &host_settings::listings},
     std::pair{"dotfiles", &host_settings::dotfiles}, std::pair{"compress", &host_settings::compress},
-    std::pair{"hash-up-to", &host_settings::hash_up_to}, std::pair{"symlinks", &host_settings::symlinks},
+    std::pair{"hash-up-to", &host_settings::hash_up_to}, std::pair{"fallback", &host_settings::fallback},
+    std::pair{"symlinks", &host_settings::symlinks},
     std::pair{"symlink-target", &host_settings::symlink_target});
 
 // Of the whole server, and no flags.

@@ -141,6 +141,7 @@ struct site_maker::making {
             options.listings = each->listings.value_or(options.listings);
             options.dotfiles = each->dotfiles.value_or(options.dotfiles);
             options.encode = each->compress.value_or(options.encode);
+            options.fallback = each->fallback.value_or(options.fallback);
             if (each->symlinks) options.links = to_links(*each->symlinks);
             if (each->symlink_target) options.link_targets = *each->symlink_target;
             if (each->hash_up_to) options.hash_up_to = static_cast<std::uint64_t>(*each->hash_up_to);
@@ -153,6 +154,7 @@ struct site_maker::making {
         std::string key =
             fmt::format("{}{}{}{} {} {} {}", options.listings, options.dotfiles, options.encode,
                         static_cast<int>(options.links), options.hash_up_to, options.disk_time.count(), path);
+        key.append("\n").append(options.fallback);
         for (const std::string& each : options.link_targets)
             key.append("\n").append(each);
         for (const http::content_type& each : options.types)

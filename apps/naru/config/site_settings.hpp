@@ -20,6 +20,7 @@ struct files_settings {
     std::optional<bool> dotfiles;
     std::optional<bool> compress;
     std::optional<int> hash_up_to;
+    std::optional<std::string> fallback;
     std::optional<std::string> symlinks;
     std::optional<std::vector<std::string>> symlink_target;
 };

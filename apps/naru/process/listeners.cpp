@@ -116,13 +116,21 @@ namespace {
 
 using listener_texts = std::optional<std::vector<std::string>>;
 
+// localhost is both families' address, as where it is bound.
+bool is_called(std::string_view name, std::string_view where) {
+    constexpr std::string_view both = "localhost:";
+    if (!where.starts_with(both)) return name == where;
+    const std::string_view port = where.substr(both.size());
+    return name == fmt::format("127.0.0.1:{}", port) || name == fmt::format("[::1]:{}", port);
+}
+
 // The words of the settings for a socket from outside, if they have any.
 std::optional<listener_words> words_for(const listener_set& socket, const listener_texts& in) {
     for (const std::string& each : in.value_or(std::vector<std::string>())) {
         listener_words words = words_of_listener(each);
         const bool is_named = !socket.label.empty() && words.where.starts_with(named_prefix) &&
                               words.where.substr(named_prefix.size()) == socket.label;
-        if (is_named || words.where == socket.name) return words;
+        if (is_named || is_called(socket.name, words.where)) return words;
     }
     return std::nullopt;
 }
@@ -242,9 +250,10 @@ std::shared_ptr<socket_file> file_of(std::string_view name, std::string_view num
 
 void listeners::add(std::string_view line) {
     const std::string_view kind = next_word(line, ' ');
-    if (kind == "label" && !sets_.empty()) sets_.back().label = line;
-    if (kind == "file" && !sets_.empty()) sets_.back().file = file_of(sets_.back().name, line);
+    if (kind == "label" && last_was_added_) sets_.back().label = line;
+    if (kind == "file" && last_was_added_) sets_.back().file = file_of(sets_.back().name, line);
     if (kind != "listen") return;
+    last_was_added_ = false;
     listener_set made;
     std::string_view numbers = next_word(line, ' ');
     made.from_outside = next_word(line, ' ') == "1";
@@ -255,7 +264,8 @@ void listeners::add(std::string_view line) {
         if (!check_adopted(socket, use_of(made.name))) return;
         made.sockets.push_back(socket);
     }
-    if (!made.sockets.empty()) sets_.push_back(std::move(made));
+    last_was_added_ = !made.sockets.empty();
+    if (last_was_added_) sets_.push_back(std::move(made));
 }
 
 void listeners::close_on_exec(bool close) const noexcept {

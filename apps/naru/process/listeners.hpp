@@ -67,6 +67,7 @@ class listeners {
     void bind_chain(const std::vector<http::endpoint>& chain, const http::server_options& options);
 
     std::vector<listener_set> sets_;
+    bool last_was_added_ = false;  // of the lines that are added: to whom those behind it belong
 };
 
 /// Those of this process.

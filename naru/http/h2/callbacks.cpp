@@ -181,6 +181,8 @@ struct callbacks {
         stream* const from = stream_of(of, frame->hd.stream_id);
         if (from == nullptr || from->is_abandoned() || from->waiting_bytes() < size)
             return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        // The frame was made for a send that has been cancelled since.
+        if (size > 0 && from->front().size < size) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
         return owner_of(data).send_data(*from, size, head);
     }
 };

@@ -59,6 +59,10 @@ void stream::attend() noexcept {
         return;
     }
     if (is_tunnel()) return attend_tunnel();
+    if (is_mute_ && !is_whole()) {  // its handler writes on, to nobody: it waits for the stream's end
+        if (is_closed_) close();
+        return;
+    }
     if (is_closed_ && !(is_last_ && waiting_ == 0)) return close();
     if (std::exchange(has_head_, false)) {
         if (!make_turn()) return close();

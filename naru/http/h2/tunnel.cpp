@@ -76,7 +76,11 @@ void tunnel::advance_reads() noexcept {
     lacks_buffer_ = false;
     while (operation* const op = reads_.front()) {
         if (const std::size_t size = stream_.unread_.size() - stream_.given_; size > 0) {
-            if (!read_into(*op, size)) break;
+            if (!read_into(*op, size)) {
+                if (!broken_) break;
+                lacks_buffer_ = false;  // nobody would come back to it
+                op->result = outcome::from_errno(ECONNRESET);
+            }
         } else if (stream_.input_ended_) {
             op->result = outcome::end_of_stream;
         } else if (broken_) {

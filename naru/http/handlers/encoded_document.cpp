@@ -79,20 +79,19 @@ void encode_document(document& loaded) noexcept try {
 }
 
 void encode_listing(document& page) noexcept try {
-    if (page.text.size() < wanted().least_bytes) return;
-    const auto available = wanted().available();
-    for (std::size_t index = 0; index < static_cast<std::size_t>(coding::identity); ++index) {
-        if (!available[index]) continue;
-        std::string bytes = encoded(static_cast<coding>(index), page.text);
-        if (bytes.empty()) continue;
-        auto made = std::make_unique<representation>();
-        made->content = std::move(bytes);
-        made->made = true;
-        page.codings[index] = std::move(made);
-        page.varies = true;
-    }
+    constexpr auto gzip = static_cast<std::size_t>(coding::gzip);
+    const std::size_t size = page.text.size();
+    if (size < wanted().least_bytes || size > limits::encoded_file_bytes || !wanted().available()[gzip])
+        return;
+    std::string bytes = encoded(coding::gzip, page.text);
+    if (bytes.empty()) return;
+    auto made = std::make_unique<representation>();
+    made->content = std::move(bytes);
+    made->made = true;
+    page.codings[gzip] = std::move(made);
+    page.varies = true;
 } catch (const std::bad_alloc&) {
-    return;  // with those that there are
+    return;  // it goes as it is
 }
 
 }  // namespace naru::http

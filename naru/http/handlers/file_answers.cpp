@@ -89,7 +89,9 @@ connection::next_step connection::handle_file() noexcept {
     file_service& files = *turn_->files;
     if (!request.plain_path && !files.source->options.dotfiles && has_dotfile(*decoded))
         return answer_status(404, no_such_file);
-    const disk_answer found = files.looks.find(*decoded, turn_->waiting);
+    const std::string& fallback = files.source->options.fallback;
+    disk_answer found = files.looks.find(turn_->falls_back ? fallback : *decoded, turn_->waiting);
+    if (falls_back_from(found)) found = files.looks.find(fallback, turn_->waiting);
     if (found.is == disk_answer::kind::waits) {
         wait_for_disk();
         return next_step::wait;
@@ -97,6 +99,15 @@ connection::next_step connection::handle_file() noexcept {
     const next_step then = answer_found(found);
     if (found.document != nullptr) files.cache.let_go(*found.document);
     return then;
+}
+
+// True, once, where nothing is and something stands in for that.
+bool connection::falls_back_from(const disk_answer& found) noexcept {
+    const bool is_nothing = found.is == disk_answer::kind::failed &&
+                            (found.error.value() == ENOENT || found.error.value() == ENOTDIR);
+    if (!is_nothing || turn_->falls_back || turn_->files->source->options.fallback.empty()) return false;
+    turn_->falls_back = true;
+    return true;
 }
 
 // No buffer is held meanwhile, unless there is something in it: answers to what came before, or what is to
@@ -121,7 +132,8 @@ void connection::leave_disk() noexcept {
 
 void connection::on_disk_answer(const disk_answer& found) noexcept {
     if (!output_room(head_room())) return await_output(turn::step::disk);
-    go_on(found.is == disk_answer::kind::again ? handle_file() : answer_found(found));
+    const bool once_more = found.is == disk_answer::kind::again || falls_back_from(found);
+    go_on(once_more ? handle_file() : answer_found(found));
 }
 
 connection::next_step connection::answer_found(const disk_answer& found) noexcept {

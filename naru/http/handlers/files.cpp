@@ -33,6 +33,11 @@ files::files(const std::string& directory, files_options options) {
                 "text/vtt",
                 directory, each.extension, each.type));
     }
+    const std::string& fallback = options.fallback;
+    if (fallback.starts_with('/') || fallback.ends_with('/') || fallback.find('\0') != std::string::npos)
+        throw std::runtime_error(fmt::format(
+            "cannot serve {}: the fallback is to be a file beneath it, such as index.html, and not {}",
+            directory, fallback));
     auto root = directory_root::open(directory, options.links, options.link_targets);
     if (!root) {
         for (const std::string& each : options.link_targets) {

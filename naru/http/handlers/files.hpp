@@ -21,7 +21,8 @@ struct files_options {
     std::vector<std::string> link_targets;        ///< directories that they may lead beneath, too
     std::chrono::milliseconds disk_time{10'000};  ///< for a look at the disk; then 503
     /// Text and the like of up to limits::encoded_file_bytes without a precompressed sibling is encoded when
-    /// it is loaded, on a worker thread, and lies in the cache in all codings of this build. So is a listing.
+    /// it is loaded, on a worker thread, and lies in the cache in all codings of this build. A listing, which
+    /// is made for each who asks, has gzip.
     bool encode = false;
     /// The ETag of a file up to this size is a hash of its content, made when it is first asked for: the same
     /// on every replica, and another one for other content, whatever its times say. That of a larger one is
@@ -29,6 +30,9 @@ struct files_options {
     std::uint64_t hash_up_to = limits::hashed_file_bytes;
     /// Go before the built-in table of types.
     std::vector<content_type> types;
+    /// A path beneath the directory, such as index.html: it answers, with 200, wherever nothing is. For
+    /// applications that make their pages in the browser, whatever the address. Empty: 404.
+    std::string fallback;
 };
 
 /// What a `files` serves: shared by the loops, each of which has a cache of its own.

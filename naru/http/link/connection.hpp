@@ -124,6 +124,7 @@ struct turn {
     instant began;                   // the request in hand
     bool is_asked = false;           // it has no answer yet
     bool has_id = false;             // made_id is its
+    bool falls_back = false;         // to what its files have for paths that lead nowhere
     std::uint8_t cut_by = 0;         // a shed_reason and one more
     std::uint64_t queued = 0;        // bytes that were sent or are to be, at the last flush
     std::array<char, 32> made_id{};  // of a request that brings none
@@ -131,6 +132,7 @@ struct turn {
         began = now;
         is_asked = true;
         has_id = false;
+        falls_back = false;
         mounted = nullptr;
     }
 
@@ -342,6 +344,7 @@ class connection : operation, timer {
     next_step handle_file() noexcept;
     void wait_for_disk() noexcept;
     void leave_disk() noexcept;
+    bool falls_back_from(const disk_answer& found) noexcept;
     next_step answer_found(const disk_answer& found) noexcept;
     next_step answer_listing(cached_document& from) noexcept;
     next_step answer_file(cached_document& from) noexcept;

@@ -21,6 +21,7 @@ struct http2_talk {
     std::map<std::uint32_t, asked_question> unanswered;  // by their streams
     async_event news;                                    // something is to be sent, or it is over
     bool over = false;
+    bool is_cut = false;  // a send has failed: half a request may be what came
     std::error_code why;
 };
 
@@ -32,7 +33,8 @@ task<> send_frames(http2_talk& of, tcp_stream& to, dice from) {
         for (std::size_t at = 0; at < all.size();) {
             const std::string_view piece = std::string_view(all).substr(at, from.between(1, most));
             auto sent = co_await to.send(piece);
-            if (!sent) co_return;
+            of.is_cut = !sent;
+            if (of.is_cut) co_return;
             at += piece.size();
         }
         if (of.speaks.has_output()) continue;
@@ -47,7 +49,10 @@ task<> send_frames(http2_talk& of, tcp_stream& to, dice from) {
 void judge_ended(http2_talk& of) {
     for (auto each = of.unanswered.begin(); each != of.unanswered.end();) {
         const plain_http2::answer& got = of.speaks.at(each->first);
-        if (got.ended) judge(of.book, of.of, each->second, got.got);
+        if (got.ended && of.is_cut && got.got.status == 408)
+            of.book.answered(each->second.of.id);
+        else if (got.ended)
+            judge(of.book, of.of, each->second, got.got);
         if (got.was_reset && !got.ended) judge_missing(of.book, of.of, each->second, "its stream was reset");
         each = got.ended || got.was_reset ? of.unanswered.erase(each) : std::next(each);
     }
@@ -73,7 +78,7 @@ task<bool> read_answers(http2_talk& of, tcp_stream& from) {
 }
 
 void begin_streams(http2_talk& of, dice& from, std::uint64_t count) {
-    for (; count > 0; --count) {
+    for (count = std::min<std::uint64_t>(count, of.speaks.most_streams()); count > 0; --count) {
         question next = draw_question(from, of.book.next_id++);
         if (!of.speaks.has_room_for(next.body.size())) next.body.clear();
         ++of.book.asked;
@@ -115,7 +120,8 @@ task<> ask_by_http2(ledger& book, errand of) {
             if (!of.spared) --left;
             continue;
         }
-        http2_talk talk{book, of, crashes, plain_http2(from.one_in(3) ? 20'000 : 200'000), {}, {}, false, {}};
+        http2_talk talk{book,  of,    crashes, plain_http2(from.one_in(3) ? 20'000 : 200'000), {}, {},
+                        false, false, {}};
         co_await when_all(send_frames(talk, *stream, dice(from.roll())),
                           ask_in_rounds(talk, *stream, dice(from.roll()), left));
         if (talk.unanswered.empty()) continue;

@@ -221,7 +221,9 @@ void plain_http2::read_settings(std::string_view payload) {
     for (; payload.size() >= 6; payload.remove_prefix(6)) {
         const std::uint32_t value = number_in(payload.substr(2, 4));
         if (number_in(payload.substr(0, 2)) == 4 && value < 20'000) wrong_ = "a window too small for a body";
-        if (number_in(payload.substr(0, 2)) == 3 && value < 100) wrong_ = "too few streams at once";
+        if (number_in(payload.substr(0, 2)) != 3) continue;
+        most_streams_ = value;
+        if (value < 16) wrong_ = "too few streams at once";  // which is where buffers are scarce
     }
     frame(settings, acknowledged, 0, {});
 }

@@ -38,6 +38,7 @@ class plain_http2 {
     /// Empty, or what is wrong with what has come.
     const std::string& wrong() const { return wrong_; }
     bool told_to_go() const { return told_to_go_; }
+    std::uint32_t most_streams() const { return most_streams_; }
 
  private:
     void frame(unsigned type, unsigned flags, std::uint32_t stream, std::string_view payload);
@@ -60,6 +61,7 @@ class plain_http2 {
     std::uint32_t unopened_of_all_ = 0;
     std::string wrong_;
     bool told_to_go_ = false;
+    std::uint32_t most_streams_ = 16;  // until the server has said so
 };
 
 /// The status of a head of no dynamic table (RFC 7541); 0 if it has none.
