@@ -19,6 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         settings.root = "/";  // no file of this machine is looked at
         settings.tls.reset();
         settings.access_log.reset();
+        settings.basic_auth.reset();
         (void)naru::program::to_plan(settings);
     } catch (const std::runtime_error& failure) {
         if (std::string_view(failure.what()).empty()) std::abort();
