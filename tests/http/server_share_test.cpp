@@ -235,7 +235,8 @@ TEST_P(share_test, pipelined_answers_leave_together_however_much_is_unread) {
     tcp_info info{};
     socklen_t size = sizeof info;
     checked(::getsockopt(one.socket.get(), IPPROTO_TCP, TCP_INFO, &info, &size), "TCP_INFO");
-    EXPECT_LE(info.tcpi_data_segs_in, 12u) << "one for each answer past the first 8 KiB is 40 and more";
+    // Up to 13 were seen: SQPOLL's thread reads while it comes.
+    EXPECT_LE(info.tcpi_data_segs_in, 24u) << "one for each answer past the first 8 KiB is 40 and more";
 #endif
 }
 
