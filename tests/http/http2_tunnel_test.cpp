@@ -195,6 +195,7 @@ TEST_P(http2_tunnel_test, ends_are_told_apart) {
     std::error_code seen;
     std::uint16_t code = 0;
     std::binary_semaphore ended(0);
+    std::binary_semaphore looked_at(1);
     http::site site;
     site.get("/echo", http::websocket([&](websocket_peer peer) -> task<> {
                  auto message = co_await peer.receive();
@@ -202,33 +203,42 @@ TEST_P(http2_tunnel_test, ends_are_told_apart) {
                      (void)co_await peer.send(std::move(*message));
                      message = co_await peer.receive();
                  }
+                 looked_at.acquire();
                  seen = message.error();
                  code = peer.close_code();
                  ended.release();
              }));
     site.get("/ends", http::websocket([](websocket_peer) -> task<> { co_return; }));
     serve(std::move(site));
+    std::error_code why;
+    std::uint16_t with = 0;
+    const auto wait_for_end = [&] {
+        ended.acquire();
+        why = seen;
+        with = code;
+        looked_at.release();
+    };
     http2_client one = speak();
     std::int32_t id = open(one, "/echo");
     one.add_body(id, text("a") + std::string("\x81", 1), true);  // END_STREAM within a frame
     (void)one.wait(id);
-    ended.acquire();
-    EXPECT_EQ(seen, make_error_code(websocket::errc::no_close_frame));
-    EXPECT_EQ(code, websocket::close_code::abnormal);
+    wait_for_end();
+    EXPECT_EQ(why, make_error_code(websocket::errc::no_close_frame));
+    EXPECT_EQ(with, websocket::close_code::abnormal);
     EXPECT_TRUE(one.at(id).ended);
 
     id = open(one, "/echo");
     one.reset(id);
     one.flush();
-    ended.acquire();
-    EXPECT_EQ(seen, std::errc::connection_reset);
+    wait_for_end();
+    EXPECT_EQ(why, std::errc::connection_reset);
 
     id = open(one, "/echo");
     one.add_body(id, close_frame, true);
     (void)one.wait(id);
-    ended.acquire();
-    EXPECT_EQ(seen, make_error_code(errc::end_of_stream));
-    EXPECT_EQ(code, websocket::close_code::normal);
+    wait_for_end();
+    EXPECT_EQ(why, make_error_code(errc::end_of_stream));
+    EXPECT_EQ(with, websocket::close_code::normal);
 
     id = open(one, "/ends");
     EXPECT_EQ(read(one, id, 4), answered(0x88, "\x03\xe8"));
@@ -238,8 +248,8 @@ TEST_P(http2_tunnel_test, ends_are_told_apart) {
 
     (void)open(one, "/echo");
     one.socket().reset();
-    ended.acquire();
-    EXPECT_EQ(seen, std::errc::connection_reset);
+    wait_for_end();
+    EXPECT_EQ(why, std::errc::connection_reset);
     EXPECT_TRUE(streams_are_gone());
     EXPECT_TRUE(answers());
 }
