@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 
 namespace naru::system_calls {
@@ -190,15 +191,32 @@ std::int64_t open_file(int directory, const char* path, int flags, unsigned mode
     return windows::open_file(directory, path, flags, mode, windows::io::synchronous);
 }
 
+namespace {
+
+struct read_event {
+    HANDLE made = CreateEventW(nullptr, TRUE, FALSE, nullptr);
+    ~read_event() {
+        if (made != nullptr) CloseHandle(made);
+    }
+};
+
+}  // namespace
+
 std::int64_t read_file(int file, mutable_bytes into, std::uint64_t offset) noexcept {
     if (file < 0) return bad_descriptor;
-    // On a synchronous handle OVERLAPPED only says where to read, as pread(2)'s offset does.
+    // On a synchronous handle OVERLAPPED only says where to read, as pread(2)'s offset does. One that was
+    // opened for a completion port is waited for, and by the event's lowest bit the port is told nothing of
+    // it (GetQueuedCompletionStatus).
+    thread_local const read_event done;
     OVERLAPPED where{};
+    where.hEvent = reinterpret_cast<HANDLE>(reinterpret_cast<std::uintptr_t>(done.made) | 1);
     where.Offset = static_cast<DWORD>(offset);
     where.OffsetHigh = static_cast<DWORD>(offset >> 32);
     const auto wanted = static_cast<DWORD>(std::min(into.size(), limits::bytes_per_call));
     DWORD got = 0;
     if (ReadFile(handle_of(file), into.data(), wanted, &got, &where)) return got;
+    const bool pending = GetLastError() == ERROR_IO_PENDING;
+    if (pending && GetOverlappedResult(handle_of(file), &where, &got, TRUE)) return got;
     return GetLastError() == ERROR_HANDLE_EOF ? 0 : windows::last_file_outcome();
 }
 
