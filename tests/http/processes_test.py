@@ -140,7 +140,7 @@ class Manager(Case):
                 address = "fd:web"
                 proxy = true
                 [[listener]]
-                address = "127.0.0.1:%d"
+                address = "localhost:%d"
                 tls = true
                 [[listener]]
                 address = "unix:%s"

@@ -103,7 +103,7 @@ TEST_P(directory_test, a_fallback_answers_where_nothing_is) {
 
 TEST(directory, a_fallback_is_a_file_beneath_it) {
     const temporary_directory files;
-    for (const char* wrong : {"/index.html", "pages/"})
+    for (const char* wrong : {"/index.html", "pages/", "missing.html", "../outside"})
         EXPECT_THROW(http::files(files.path().string(), {.fallback = wrong}), std::runtime_error) << wrong;
 }
 

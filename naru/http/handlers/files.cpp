@@ -46,6 +46,13 @@ files::files(const std::string& directory, files_options options) {
         }
         throw std::runtime_error(root_error(directory, root.error()));
     }
+    if (!fallback.empty()) {
+        const auto there =
+            root->open_beneath(fallback, directory_root::blocking::yes, directory_root::purpose::look);
+        if (!there)
+            throw std::runtime_error(fmt::format("cannot serve {}: the fallback {} beneath it: {}", directory,
+                                                 fallback, there.error().message()));
+    }
     source_ = std::make_shared<const files_source>(
         files_source{std::make_shared<const directory_root>(std::move(*root)), std::move(options)});
 }
