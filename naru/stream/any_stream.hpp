@@ -146,6 +146,6 @@ class any_stream {
     std::unique_ptr<detail::stream_model> model_;
 };
 
-static_assert(sizeof(any_stream) == sizeof(void*) && byte_stream<any_stream>);
+static_assert(sizeof(any_stream) == sizeof(void*));
 
 }  // namespace naru

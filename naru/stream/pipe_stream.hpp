@@ -61,6 +61,4 @@ struct pipe_stream::ends {
     pipe_stream writer;
 };
 
-static_assert(byte_stream<pipe_stream>);
-
 }  // namespace naru

@@ -97,6 +97,4 @@ class standard_stream {
     std::unique_ptr<state, deleter> state_;
 };
 
-static_assert(byte_stream<standard_stream>);
-
 }  // namespace naru

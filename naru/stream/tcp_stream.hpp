@@ -81,6 +81,4 @@ inline tcp_stream::connect_request tcp_stream::connect(loop& on, std::string_vie
     return {on, address::parse(peer), how};
 }
 
-static_assert(byte_stream<tcp_stream>);
-
 }  // namespace naru

@@ -77,6 +77,4 @@ inline unix_stream::connect_request unix_stream::connect(loop& on, std::string_v
     return {on, unix_address::parse(peer), unix_address()};
 }
 
-static_assert(byte_stream<unix_stream>);
-
 }  // namespace naru
