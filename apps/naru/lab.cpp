@@ -207,7 +207,7 @@ void add_lab(CLI::App& program, action& chosen) {
         ->check(CLI::Range(1'000u, 1'000'000u));
     command
         .add_option("--runs", given->chosen.runs,
-                    "Of the active ones beside those; half as many before and after (default: 24)")
+                    "Of the active ones beside those; half as many before and after (default: 40)")
         ->check(CLI::Range(1u, 1'000u));
     command.add_flag("--websockets", given->chosen.websockets,
                      "Those are WebSockets, on a server made of naru::http");

@@ -8,6 +8,8 @@
 #include <string>
 #include <utility>
 
+#include <sys/resource.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -16,16 +18,31 @@ namespace naru::lab {
 
 core_watch::core_watch(std::vector<int> cores, int process) : cores_(std::move(cores)), process_(process) {
     busy_before_ = busy();
-    used_before_ = load::read_cpu_time(load::process_tree(process_));
+    used_before_ = used();
     from_ = std::chrono::steady_clock::now();
 }
 
 double core_watch::others() const {
     const double elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - from_).count() *
                            static_cast<double>(cores_.size());
-    const duration used = load::read_cpu_time(load::process_tree(process_)) - used_before_;
-    const double seconds = std::chrono::duration<double>(used).count();
+    const double seconds = std::chrono::duration<double>(used() - used_before_).count();
     return elapsed > 0 ? std::max(0.0, busy() - busy_before_ - seconds) / elapsed : 0;
+}
+
+duration core_watch::used() const {
+    std::vector<int> tree = load::process_tree(process_);
+    if (process_ != getpid() || tree.empty()) return load::read_cpu_time(tree);
+    // Of this process's own children those that have ended are known to the microsecond, and elsewhere in
+    // ticks.
+    tree.erase(tree.begin());
+    duration all = load::read_cpu_time(tree);
+    for (const int who : {RUSAGE_SELF, RUSAGE_CHILDREN}) {
+        rusage spent{};
+        getrusage(who, &spent);
+        for (const timeval& part : {spent.ru_utime, spent.ru_stime})
+            all += std::chrono::seconds(part.tv_sec) + std::chrono::microseconds(part.tv_usec);
+    }
+    return all;
 }
 
 // proc_stat(5)

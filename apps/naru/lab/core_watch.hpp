@@ -19,6 +19,7 @@ class core_watch {
 
  private:
     double busy() const;
+    duration used() const;
 
     std::vector<int> cores_;
     int process_;

@@ -5,11 +5,14 @@
 #include <lab/statistics.hpp>
 #include <load/json.hpp>
 #include <load/process_tree.hpp>
+#include <load/text_file.hpp>
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <map>
 #include <stdexcept>
+#include <thread>
 
 #include <unistd.h>
 
@@ -24,7 +27,8 @@ using namespace std::chrono_literals;
 // Beyond these a run is set aside: its latencies are not the server's. (The generator judges by itself
 // whether it could keep its schedule, was stopped, or whether the hypervisor took time: docs/load.md.)
 constexpr double wait_allowed = 0.02;    // of a run, in which the generator wanted a core and had none
-constexpr double others_allowed = 0.05;  // of the cores of server and generator, by other programs
+constexpr double others_allowed = 0.03;  // of the cores of server and generator, by other programs
+constexpr double many = 100'000;         // connections, whose end is noticed
 
 // The process that holds the idle connections, apart from the one that measures; a second is measured only
 // when all are there.
@@ -64,8 +68,45 @@ std::unique_ptr<process> hold_idle(const cell& what, std::uint16_t port, const w
     return holder;
 }
 
-// Ends the holder and asks it how many it still had.
+// Stands still while others measure: its threads wake up many times a second, on the core of the generator
+// that measures. The connections are the kernel's meanwhile. (Should the lab die now, the kernel lets a
+// process go on whose group is orphaned, and then the signal of process.hpp ends it.)
+class pause_of {
+ public:
+    explicit pause_of(process* holder) : holder_(holder) {
+        if (holder_ != nullptr) ::kill(holder_->number(), SIGSTOP);
+    }
+    ~pause_of() {
+        if (holder_ != nullptr) ::kill(holder_->number(), SIGCONT);
+    }
+    pause_of(const pause_of&) = delete;
+    pause_of& operator=(const pause_of&) = delete;
+
+ private:
+    process* holder_;
+};
+
+// The connections of earlier cells: each that has ended has a timer in the kernel for a minute, and they all
+// expire together. Those who wait longer than it takes have other causes than this program.
+void wait_for_the_kernel(const std::function<bool()>& cancelled) {
+    constexpr unsigned long few = 1'000;
+    const auto until = std::chrono::steady_clock::now() + 75s;
+    while (!cancelled() && std::chrono::steady_clock::now() < until) {
+        const std::string text = load::read_whole("/proc/net/sockstat");
+        const std::size_t at = text.find(" tw ");
+        if (at == std::string::npos || std::strtoul(text.c_str() + at + 4, nullptr, 10) < few) return;
+        std::this_thread::sleep_for(look_interval);
+    }
+}
+
+// Ends the holder and asks it how many it still had, once it has looked at what came while it stood still.
 double held_by(process& holder, std::uint32_t idle) {
+    const auto until = std::chrono::steady_clock::now() + 10s;
+    for (int lines = 0; lines < 2 && holder.running() && std::chrono::steady_clock::now() < until; ++lines) {
+        const std::string before = holder.last_words(1);
+        while (holder.last_words(1) == before && holder.running() && std::chrono::steady_clock::now() < until)
+            (void)holder.read_line(look_interval);
+    }
     ::kill(holder.number(), SIGINT);
     const auto read = load::json_value::parse(holder.read_all(60s));
     const load::json_value* const lost = read ? read->find("connections.idle_lost") : nullptr;
@@ -167,6 +208,7 @@ sample measure_runs(const cell& what, started& server, const workplace& at,
 // Memory is the growth from the server's start: `naru load` sees only what its own connections take.
 sample measure_held(const cell& what, started& server, const workplace& at,
                     const std::function<bool()>& cancelled) {
+    if (what.x >= many) wait_for_the_kernel(cancelled);
     const load::process_memory before = load::read_memory(load::process_tree(server.running->number()));
     std::unique_ptr<process> holder;
     try {
@@ -176,7 +218,11 @@ sample measure_held(const cell& what, started& server, const workplace& at,
     }
     cell active = what;
     active.load.idle = 0;
-    sample made = measure_runs(active, server, at, cancelled);
+    sample made;
+    {
+        const pause_of stopped(holder.get());
+        made = measure_runs(active, server, at, cancelled);
+    }
     if (made.failed) return made;
     const load::process_memory full = load::read_memory(load::process_tree(server.running->number()));
     made.user_bytes = static_cast<double>(full.user_bytes) - static_cast<double>(before.user_bytes);

@@ -29,8 +29,8 @@ constexpr double apache_warmup = 1;              // seconds: the memory of many 
 constexpr std::uint32_t busy_connections = 1'000;
 // The active connections alone, beside the idle ones, and alone again: less than five minutes in all.
 constexpr unsigned held_rounds = 1;
-constexpr double held_seconds = 2;
-constexpr double held_warmup = 0.3;
+constexpr double held_seconds = 1;
+constexpr double held_warmup = 0.2;
 constexpr double start_seconds = 0.3;  // of a generator
 // Memory of an idle connection, both ends, in the kernel and in both programs: 10.5 KiB were measured.
 constexpr std::uint64_t held_bytes_each = 12 * 1024;

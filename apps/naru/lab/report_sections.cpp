@@ -186,7 +186,9 @@ class writer {
             "stopped or "
             "lost time to the hypervisor, when it waited for its core for more than 2% of the time "
             "(schedstat), and when "
-            "other programs had more than 5% of both cores (/proc/stat).");
+            "other programs had more than 3% of both cores (/proc/stat). The generator of the idle ones is "
+            "stopped "
+            "meanwhile.");
         made.notes.push_back(fmt::format(
             "The idle connections belong to a generator process of its own, on the generators' core; each "
             "{}. "
