@@ -20,7 +20,7 @@ How it measures:
 - A measurement with any error (a refused or broken connection, a timeout, an answer that is not the expected
   one, connections not kept alive or kept alive when they should not be) is reported as invalid and not used.
 
-Scenarios: keepalive, pipeline, idle, memory, large, connections, echo, key_value, calls, direct, engines. bench/README.md describes them.
+Scenarios: keepalive, pipeline, idle, memory, large, connections, echo, key_value, calls, direct, generator, engines. bench/README.md describes them.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@
 #include <string>
 
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 namespace naru::program {
 

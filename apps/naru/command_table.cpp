@@ -1,5 +1,7 @@
 #include "command_table.hpp"
 
+#include <CLI/CLI.hpp>
+
 namespace naru::program {
 
 namespace {

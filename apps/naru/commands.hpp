@@ -3,13 +3,18 @@
 
 #include <functional>
 
-#include <CLI/CLI.hpp>
+namespace CLI {
+class App;
+}
 
 namespace naru::program {
 
 /// What a command does once the command line has been read; the result is the exit status. May throw
 /// std::exception: its text is the one line of error that the user sees.
 using action = std::function<int()>;
+
+/// The exit status after a command line that cannot be understood.
+inline constexpr int status_usage = 2;
 
 void add_serve(CLI::App& program, action& chosen);
 /// Where servers have masters: not on Windows.

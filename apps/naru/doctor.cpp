@@ -15,6 +15,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 namespace naru::program {
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 namespace naru::program {
 
@@ -27,8 +28,6 @@ struct lab_settings {
     bool serve = false;
     std::string listen = "127.0.0.1:8090";
 };
-
-constexpr int status_usage = 2;
 
 volatile std::sig_atomic_t signalled = 0;
 
@@ -68,6 +67,7 @@ std::string command_of(const lab_settings& given) {
     if (!given.scenarios.empty()) words += " --scenarios " + given.scenarios;
     const lab::settings usual;
     if (given.chosen.held != usual.held) words += fmt::format(" --held {}", given.chosen.held);
+    if (given.chosen.runs != usual.runs) words += fmt::format(" --runs {}", given.chosen.runs);
     if (given.chosen.websockets) words += " --websockets";
     if (given.chosen.connections != usual.connections)
         words += fmt::format(" --connections {}", given.chosen.connections);
@@ -205,6 +205,10 @@ void add_lab(CLI::App& program, action& chosen) {
     command
         .add_option("--held", given->chosen.held, "Idle connections of the scenario held (default: 1000000)")
         ->check(CLI::Range(1'000u, 1'000'000u));
+    command
+        .add_option("--runs", given->chosen.runs,
+                    "Of the active ones beside those; half as many before and after (default: 24)")
+        ->check(CLI::Range(1u, 1'000u));
     command.add_flag("--websockets", given->chosen.websockets,
                      "Those are WebSockets, on a server made of naru::http");
     command.add_option("-r,--rate", given->chosen.rate, "Requests per second in that case (default: 5000)");

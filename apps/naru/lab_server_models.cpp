@@ -11,6 +11,8 @@
 
 #include <fcntl.h>
 
+#include <CLI/CLI.hpp>
+
 namespace naru::program {
 
 namespace {

@@ -4,6 +4,8 @@
 
 #include <stdexcept>
 
+#include <CLI/CLI.hpp>
+
 namespace naru::program {
 
 void add_lab(CLI::App& program, action& chosen) {

@@ -17,6 +17,7 @@
 #include <string_view>
 
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 namespace naru::program {
 
@@ -24,7 +25,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int status_usage = 2;
 // What is printed does not follow a terminal to where lines are no longer read well.
 constexpr std::size_t narrowest_report = 60;
 constexpr std::size_t widest_report = 100;

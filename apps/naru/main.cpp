@@ -8,11 +8,11 @@
 #include <sstream>
 #include <string>
 
+#include <CLI/CLI.hpp>
+
 namespace naru::program {
 
 namespace {
-
-constexpr int status_usage = 2;
 
 // What CLI11 has to say, by our own way out: help on standard output, an error on standard error.
 int explain(const CLI::App& program, const CLI::ParseError& error) {

@@ -32,6 +32,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 namespace naru::program {
 

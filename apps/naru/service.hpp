@@ -5,7 +5,9 @@
 #include <functional>
 #include <optional>
 
-#include <CLI/CLI.hpp>
+namespace CLI {
+class App;
+}
 
 namespace naru::program {
 

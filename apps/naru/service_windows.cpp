@@ -7,6 +7,8 @@
 #include <stdexcept>
 #include <string>
 
+#include <CLI/CLI.hpp>
+
 namespace naru::program {
 
 namespace {

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from . import processes
 from .processes import Failure
-from .servers import Site
+from .servers import SMALL, Server, Site
 
 SCRIPTS = Path(__file__).resolve().parent.parent
 GIB = 1 << 30
@@ -82,11 +82,11 @@ def fetch(port: int, path: str, header: str | None, body: bytes) -> bytes:
 # ---- wrk ---------------------------------------------------------------------------------------------------
 
 
-def _wrk_command(port: int, load: Load, seconds: int) -> list[str]:
+def _wrk_command(port: int, load: Load, seconds: int, secure: bool = False) -> list[str]:
     script = SCRIPTS / ("report.lua" if load.depth == 1 else "pipeline.lua")
     header = ["-H", load.header] if load.header else []
     return [shutil.which("wrk") or "wrk", "-t1", f"-c{load.connections}", f"-d{seconds}s", "--timeout", "10s", *header,
-            "-s", str(script), f"http://127.0.0.1:{port}/{load.path}", "--", str(load.connections), str(load.depth)]
+            "-s", str(script), f"http{'s' if secure else ''}://127.0.0.1:{port}/{load.path}", "--", str(load.connections), str(load.depth)]
 
 
 @contextlib.contextmanager
@@ -107,9 +107,9 @@ def wrk_warm_up(port: int, load: Load, core: int, seconds: float) -> None:
         client.communicate(timeout=20)
 
 
-def wrk(port: int, load: Load, core: int, seconds: int, answer_size: int) -> Result:
+def wrk(port: int, load: Load, core: int, seconds: int, answer_size: int, secure: bool = False) -> Result:
     """A run of wrk; fails unless every request was answered as `fetch` was, on the connections it should be."""
-    with _running(_wrk_command(port, load, seconds), core) as client:
+    with _running(_wrk_command(port, load, seconds, secure), core) as client:
         time.sleep(0.3)
         early = processes.sockets(client.pid)
         time.sleep(seconds - 0.45)
@@ -142,10 +142,12 @@ def wrk(port: int, load: Load, core: int, seconds: int, answer_size: int) -> Res
 # ---- naru load: https --------------------------------------------------------------------------------------
 
 
-def naru_load(program: Path, port: int, path: str, connections: int, core: int, seconds: float, *more: str) -> Result:
-    """A run over TLS; fails unless it is valid."""
-    command = [str(program), "load", f"https://127.0.0.1:{port}/{path}", "--insecure", "--connections", str(connections), "--duration",
-               f"{seconds:g}", "--warmup", "0", "--engine", "epoll", "--quiet", "--json", *more]
+def naru_load(program: Path, port: int, path: str, connections: int, core: int, seconds: float, *more: str,
+              secure: bool = True, engine: str = "epoll") -> Result:
+    """A run over TLS, or in clear text; fails if a request did."""
+    where = [f"https://127.0.0.1:{port}/{path}", "--insecure"] if secure else [f"http://127.0.0.1:{port}/{path}"]
+    command = [str(program), "load", *where, "--connections", str(connections), "--duration", f"{seconds:g}", "--warmup", "0",
+               "--engine", engine, "--quiet", "--json", *more]
     with _running(command, core) as client:
         output, errors = client.communicate(timeout=seconds + 60)
     try:
@@ -160,6 +162,19 @@ def _result_of(said: dict) -> Result:
         raise Failure(f"naru load: {said['errors']}")
     latency = said["latency_us"]["service"]
     return Result(said["requests"], said["measured_s"], said["bytes_received"], latency["p50"], latency["p99"])
+
+
+def generate(generator: Server, kind: str, site: Site, port: int, connections: int, core: int, seconds: int) -> Result:
+    """A run of one of servers.GENERATORS for the small file: "clear", "tls", or "http2" with 16 streams a connection."""
+    body = site.body(SMALL)
+    if generator.name == "wrk":
+        # The same head in every way: fetched in clear text it would be another port's.
+        return wrk(port, Load(SMALL, connections), core, seconds, site.response.stat().st_size, secure=kind == "tls")
+    if generator.name == "h2load":
+        return h2load(port, SMALL, connections, 16, core, seconds, body)
+    more = ["--http2", "--streams", "16"] if kind == "http2" else []
+    return naru_load(site.build / "naru", port, SMALL, connections, core, seconds, *more, secure=kind == "tls",
+                     engine=generator.name.partition("-")[2])
 
 
 @contextlib.contextmanager

@@ -132,6 +132,12 @@ def cpu_ns(pid: int) -> int:
     return total
 
 
+def ended_children_seconds() -> float:
+    """User and system time of this process's children that have ended and were waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 @dataclass(frozen=True)
 class Memory:
     """User memory in bytes, over a process and its descendants."""

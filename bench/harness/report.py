@@ -177,6 +177,8 @@ def _targets() -> list[Target]:
         *of("connections", "connections", 0.75, "naru-epoll", ["io_uring"]),
         *of("calls", "calls-512", 0.2, None, ["io_uring"]),
         *of("direct", "direct", 1.5, None, ["direct"]),
+        *(Target("generator", f"generator-{kind}", "load-epoll", 1, peer)
+          for kind, peer in (("clear", "wrk"), ("tls", "wrk"), ("http2", "h2load"))),
     ]
 
 

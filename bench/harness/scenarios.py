@@ -147,6 +147,28 @@ def _http2(connections: int, streams: int) -> Measure:
     return measure
 
 
+def _generator(kind: str, connections: int) -> Measure:
+    """What a load generator costs: the processor time of the client, from its start to its end. The server is the same for
+    all, on a core of its own."""
+    def measure(settings: Settings, generator: Server) -> dict[str, float]:
+        core = settings.cores.client
+        server = {"clear": servers.NARU["epoll"], "tls": servers.TLS_SERVERS[0], "http2": servers.HTTP2_SERVERS[0]}[kind]
+        with server.running(settings.site, settings.cores) as (_, port):
+            clients.generate(generator, kind, settings.site, port, connections, core, 1)  # the server's warm-up
+            times, began = processes.core_times(core), time.monotonic()
+            used = processes.ended_children_seconds()
+            result = clients.generate(generator, kind, settings.site, port, connections, core, settings.seconds)
+            used = processes.ended_children_seconds() - used
+            elapsed, after = time.monotonic() - began, processes.core_times(core)
+        stolen = after.stolen - times.stolen
+        return {"cpu_us": used * 1e6 / result.requests, "rate": result.requests / result.seconds, "p50_us": result.p50_us,
+                "p99_us": result.p99_us, "busy": 100 * used / elapsed,
+                "stolen_percent": max(0.0, 100 * stolen / elapsed),
+                "others_percent": max(0.0, 100 * (elapsed - (after.idle - times.idle) - stolen - used) / elapsed)}
+
+    return measure
+
+
 def _echo(connections: int, size: int) -> Measure:
     def measure(settings: Settings, server: Server) -> dict[str, float]:
         with server.running(settings.site, settings.cores) as (process, port):
@@ -351,6 +373,12 @@ def scenarios(idle_connections: int) -> list[Scenario]:
                      [Metric("cpu_us", "CPU us/round trip", 2), Metric("rate", "round trips/s", 0), *COMMON[1:]],
                      [Ratio("x epoll", lambda server: "echo-epoll" if server.name != "echo-epoll" else None)])
 
+    def generators(kind: str, title: str, peer: Server) -> Group:
+        return Group(f"generator-{kind}", f"the load generator itself: {title}, 100-byte file, 64 connections",
+                     [*s.LOAD_GENERATORS, peer], _generator(kind, 64),
+                     [Metric("cpu_us", "CPU of the client us/request", 2), *COMMON[:-1], Metric("busy", "client busy %", 0)],
+                     [Ratio(f"x {peer.name}", lambda each: peer.name if each.name != peer.name else None)])
+
     idle_servers = [epoll, io_uring, s.NGINX]
     active = Load(SMALL, 100)
     return [
@@ -439,6 +467,11 @@ def scenarios(idle_connections: int) -> list[Scenario]:
                   [Metric("calls", "calls/request", 2), Metric("rate", "requests/s, traced", 0)], [TO_NGINX])
             for connections in (64, 512)
         ], uses=["wrk", "strace"]),
+        Scenario("generator", [
+            generators("clear", "keep-alive", s.WRK),
+            generators("tls", "TLS 1.3, keep-alive", s.WRK),
+            generators("http2", "HTTP/2, 16 streams a connection", s.H2LOAD),
+        ]),
         Scenario("hostile", [
             Group(f"hostile-{number}", f"an honest client beside {HOSTILE_CLIENTS} hostile ones: {kind}",
                   [epoll, io_uring, s.NGINX], _hostile(kind),

@@ -322,6 +322,18 @@ NGINX_READ = _nginx("nginx-read", "sendfile off;", "nginx, 1 worker, sendfile of
 H2O = _h2o()
 LIGHTTPD = _lighttpd()
 
+
+def _generator(name: str, program: str, installed: bool) -> Server:
+    """What puts the load on, where that is measured: it is no server, and never started as one."""
+    def command(_site: Site, _directory: Path, _port: int) -> list[str]:
+        raise Failure(f"{name} is no server")
+
+    return Server(name, program, command, None, "a load generator", installed=installed)
+
+
+LOAD_GENERATORS = [_generator(f"load-{engine}", "naru", installed=False) for engine in ("epoll", "io_uring")]
+WRK, H2LOAD = (_generator(name, name, installed=True) for name in ("wrk", "h2load"))
+
 TLS_SERVERS = [_naru_tls("epoll"), _naru_tls("io_uring"), _nginx("nginx", "sendfile on;\n    tcp_nopush on;", "nginx over TLS", tls=True),
                _h2o(tls=True)]
 # HTTP/2 in clear text, with prior knowledge.

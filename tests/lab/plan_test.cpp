@@ -1,4 +1,5 @@
 // What is going to be measured, and what becomes of it in the report.
+#include <lab/held.hpp>
 #include <lab/plan.hpp>
 #include <lab/process.hpp>
 #include <lab/report.hpp>
@@ -118,7 +119,12 @@ TEST(LabPlan, HoldsConnectionsOnlyWhenAskedTo) {
     settings chosen;
     chosen.scenarios = {"held"};
     const auto plan = make_plan(chosen, usual_subjects(), somewhere());
-    ASSERT_EQ(plan.size(), 6u);  // two subjects, three rounds
+    ASSERT_EQ(plan.size(), 3u);  // alone, beside the idle ones, and alone again
+    EXPECT_EQ(plan[0].subject, alone_subject);
+    EXPECT_EQ(plan[1].subject, held_subject);
+    EXPECT_EQ(plan[2].subject, alone_subject);
+    EXPECT_EQ(plan[1].load.runs, plan[0].load.runs + plan[2].load.runs);
+    EXPECT_LT(expected_minutes(plan), 5);
     for (const cell& each : plan) {
         EXPECT_EQ(each.load.connections, 100u);
         EXPECT_EQ(each.load.idle, each.subject == held_subject ? 1'000'000u : 0u);
@@ -240,21 +246,87 @@ TEST(LabReport, BeginsWithTheAnswerAndWhatDisturbedIt) {
     chosen.scenarios = {"held"};
     const auto all = measured(chosen, [](const cell& at, sample& made) {
         made.connections = at.load.idle + 100.0;
-        if (at.subject == held_subject) made.p99_microseconds = 1'080;
-        if (at.round == 2) made.generator_bound = true, made.reasons = "generator_descheduled, clock_steal";
+        made.p99_of_runs.assign(12, at.subject == held_subject ? 1'080 : 900);
+        made.disturbed_runs = 2;
+        if (at.round == 1) made.generator_bound = true, made.reasons = "generator_descheduled, clock_steal";
     });
     const page shown = make_page(all, framed(chosen));
     ASSERT_EQ(shown.headlines.size(), 3u);
     EXPECT_EQ(
         shown.headlines[0],
-        "2 of 6 measurements were disturbed (2 of them: other programs used this machine): what cannot be "
+        "1 of 3 measurements were disturbed (1 of them: other programs used this machine): what cannot be "
         "relied on is hatched, and the same command with --fresh measures again.");
     EXPECT_EQ(shown.headlines[1], "One process held 1,000,100 connections.");
-    EXPECT_NE(shown.headlines[2].find("1.20 times what it is without them."), std::string::npos)
-        << shown.headlines[2];
+    EXPECT_EQ(shown.headlines[2],
+              "Beside the idle ones p99 of 100 active connections is at most 1.50 times what it is without "
+              "them: holds "
+              "(1.20 times, 95% from 1.20 to 1.20: 1.08 ms beside them and 0.90 ms without, medians of 12 "
+              "and 24 runs of "
+              "which 6 more were disturbed and set aside).");
     ASSERT_EQ(shown.sections.size(), 1u);
     EXPECT_EQ(shown.sections[0].id, "held");
     EXPECT_EQ(to_html(shown).find("generator_descheduled"), std::string::npos);
+}
+
+/// The answer when a run alone, one beside the idle ones, and one alone again had these figures.
+held_answer answer_of(std::vector<double> before, std::vector<double> beside, std::vector<double> after,
+                      const char* reasons = "") {
+    settings chosen;
+    chosen.scenarios = {"held"};
+    return answer_held(
+        measured(chosen,
+                 [&](const cell& at, sample& made) {
+                     made.p99_of_runs = at.subject == held_subject ? beside : at.round == 0 ? before : after;
+                     made.disturbed_runs = 3;
+                     made.reasons = reasons;
+                 }),
+        chosen.held);
+}
+
+TEST(LabHeld, IsDecidedWhenTheIntervalIsOnOneSide) {
+    using verdict = held_answer::verdict;
+    const std::vector<double> usual{400, 410, 420, 430, 440,
+                                    450, 460, 470, 480, 4'000};  // one run of ten is far off
+    const std::vector<double> dear{900, 910, 920, 930, 940, 950, 960, 970, 980, 990};
+    const std::vector<double> between{450, 500, 600, 650, 660, 670, 680, 800, 900, 1'000};
+    EXPECT_EQ(answer_of(usual, usual, usual).is, verdict::holds);
+    EXPECT_EQ(answer_of(usual, dear, usual).is, verdict::does_not_hold);
+    const held_answer open = answer_of(usual, between, usual);
+    EXPECT_EQ(open.is, verdict::not_decided);
+    EXPECT_NE(held_words(open, 100).find("the runs differ too much"), std::string::npos)
+        << held_words(open, 100);
+    EXPECT_LT(open.ratio->low, held_ratio_allowed);
+    EXPECT_GT(open.ratio->high, held_ratio_allowed);
+}
+
+TEST(LabHeld, IsNotDecidedByFewRunsOrOnAMachineThatChanged) {
+    using verdict = held_answer::verdict;
+    const std::vector<double> usual(12, 400.0);
+    const std::vector<double> twice(12, 800.0);
+    const held_answer few = answer_of(usual, {400, 410, 420}, usual, "generator_descheduled");
+    EXPECT_EQ(few.is, verdict::not_decided);
+    EXPECT_EQ(few.why,
+              "only 3 runs beside the idle ones were undisturbed, of 6: other programs used this machine");
+    const held_answer none = answer_of({}, usual, {});
+    EXPECT_EQ(none.is, verdict::not_decided);
+    EXPECT_FALSE(none.ratio.has_value());
+    EXPECT_NE(held_words(none, 100).find("not decided on this machine: only 0 runs without"),
+              std::string::npos)
+        << held_words(none, 100);
+    const held_answer changed = answer_of(usual, usual, twice);
+    EXPECT_EQ(changed.is, verdict::not_decided);
+    EXPECT_NE(changed.why.find("2.00 times the p99 without"), std::string::npos) << changed.why;
+}
+
+TEST(LabHeld, TheRunsOfACellAreWrittenDown) {
+    sample made;
+    made.key = "held/naru-held/1000/0";
+    made.p99_of_runs = {410.25, 400};
+    made.disturbed_runs = 3;
+    const auto read = parse_sample(to_line(made));
+    ASSERT_TRUE(read.has_value());
+    EXPECT_EQ(read->p99_of_runs, made.p99_of_runs);
+    EXPECT_EQ(read->disturbed_runs, 3);
 }
 
 TEST(LabReport, IsWholeWithoutASingleSample) {

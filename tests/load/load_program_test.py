@@ -3,6 +3,7 @@
 
     load_program_test.py PROGRAM [unittest arguments]
 """
+import contextlib
 import json
 import os
 import pty
@@ -391,8 +392,28 @@ class Runs(Case):
         self.addCleanup(server.stdout.close)
         self.addCleanup(server.wait)
         self.addCleanup(server.kill)
-        url = "http://127.0.0.1:%s/64" % server.stdout.readline().split()[1]
+        self.stop_and_look("http://127.0.0.1:%s/64" % server.stdout.readline().split()[1], "-c", "2000", "-r", "1000")
 
+    def test_a_stop_in_a_closed_loop_is_as_long_as_it_was(self):
+        """To a millisecond also where one request is under way, and its answer is not to come before the stop ends."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+
+        def answer_slowly():
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection, contextlib.suppress(OSError):  # at the end it is reset
+                    while connection.recv(4096):
+                        time.sleep(0.3)
+                        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+        threading.Thread(target=answer_slowly, daemon=True).start()
+        self.stop_and_look("http://127.0.0.1:%d/" % listener.getsockname()[1], "-c", "1")
+
+    def stop_and_look(self, url, *flags):
         def seconds():
             with open(self.path("progress")) as progress:
                 return progress.read().count(": second ")
@@ -404,7 +425,7 @@ class Runs(Case):
 
         began = time.monotonic()
         with open(self.path("progress"), "w") as progress:
-            process = subprocess.Popen([PROGRAM, "load", url, "-c", "2000", "-r", "1000", "-d", "1h", "--warmup", "0", "--json"],
+            process = subprocess.Popen([PROGRAM, "load", url, *flags, "-d", "1h", "--warmup", "0", "--json"],
                                        stdout=subprocess.PIPE, stderr=progress, text=True)
         await_seconds(1)
         process.send_signal(signal.SIGSTOP)

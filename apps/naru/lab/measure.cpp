@@ -1,8 +1,8 @@
 #include <lab/measure.hpp>
 
-#include <lab/handler.hpp>
+#include <lab/core_watch.hpp>
+#include <lab/measure_parts.hpp>
 #include <load/json.hpp>
-#include <load/process_tree.hpp>
 #include <load/text_file.hpp>
 
 #include <array>
@@ -22,7 +22,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto look_interval = 50ms;
 constexpr std::uint64_t traced_requests = 10'000;
 // Share of the server's core that others may have before a sample is invalid.
 constexpr double others_allowed = 0.1;
@@ -32,7 +31,8 @@ struct named_figure {
     const char* name;
     double sample::* value;
 };
-constexpr std::array<named_figure, 13> figures{{
+constexpr const char* runs_name = "p99_us_of_runs";
+constexpr std::array<named_figure, 14> figures{{
     {"requests_per_s", &sample::requests_per_second},
     {"errors", &sample::errors},
     {"cpu_us_per_request", &sample::cpu_microseconds},
@@ -46,7 +46,10 @@ constexpr std::array<named_figure, 13> figures{{
     {"connections", &sample::connections},
     {"calls_per_request", &sample::calls},
     {"measured_at", &sample::measured_at},
+    {"disturbed_runs", &sample::disturbed_runs},
 }};
+
+}  // namespace
 
 sample failure(const cell& what, std::string why) {
     sample made;
@@ -85,7 +88,6 @@ std::vector<std::string> load_words(const cell& what, const workplace& at, std::
     return words;
 }
 
-// Waits for the end of `running`; nothing when that took too long or the user wants to stop.
 std::optional<std::string> output_of(process& running, const cell& what,
                                      const std::function<bool()>& cancelled) {
     const auto patience = 30s + std::chrono::milliseconds(static_cast<int>(2'000 * what.expected_seconds()));
@@ -102,6 +104,8 @@ std::optional<std::string> output_of(process& running, const cell& what,
     return all + running.read_all(1s);
 }
 
+namespace {
+
 // Reasons that say that the generator was the slower one or could not keep its times, or that the hypervisor
 // took some: rates and latencies are not the server's then. The processor time that the server took for each
 // request is, for nobody is charged with time that was stolen.
@@ -109,6 +113,8 @@ bool concerns_generator(std::string_view kind) {
     return kind == "generator_saturated" || kind == "generator_late" || kind == "generator_descheduled" ||
            kind == "schedule_missed" || kind == "backlog_overflow" || kind == "clock_steal";
 }
+
+}  // namespace
 
 void spoil(sample& made, const char* reason) {
     made.valid = false;
@@ -154,52 +160,11 @@ sample from_report(const cell& what, const std::string& text) {
     return made;
 }
 
-// What has run on the server's cores, and how much of that was the server. Ticks of 10 ms.
-class core_watch {
- public:
-    core_watch(const workplace& at, int server) : cores_(at.server_cores), server_(server) {
-        busy_before_ = busy();
-        used_before_ = load::read_cpu_time(load::process_tree(server_));
-        from_ = std::chrono::steady_clock::now();
-    }
-
-    /// The share of the time since then that others had.
-    double others() const {
-        const double elapsed =
-            std::chrono::duration<double>(std::chrono::steady_clock::now() - from_).count() *
-            static_cast<double>(cores_.size());
-        const duration used = load::read_cpu_time(load::process_tree(server_)) - used_before_;
-        const double seconds = std::chrono::duration<double>(used).count();
-        return elapsed > 0 ? std::max(0.0, busy() - busy_before_ - seconds) / elapsed : 0;
-    }
-
- private:
-    double busy() const {
-        const std::string text = load::read_whole("/proc/stat");
-        double ticks = 0;
-        for (const int core : cores_) {
-            const std::size_t line = text.find(fmt::format("cpu{} ", core));
-            unsigned long long user = 0;
-            unsigned long long nice = 0;
-            unsigned long long system = 0;
-            if (line == std::string::npos ||
-                std::sscanf(text.c_str() + line, "%*s %llu %llu %llu", &user, &nice, &system) != 3)
-                return 0;
-            ticks += static_cast<double>(user + nice + system);
-        }
-        return ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
-    }
-
-    const std::vector<int>& cores_;
-    int server_;
-    double busy_before_ = 0;
-    duration used_before_{0};
-    std::chrono::steady_clock::time_point from_;
-};
+namespace {
 
 sample measure_load(const cell& what, started& server, const workplace& at,
                     const std::function<bool()>& cancelled) {
-    const core_watch watch(at, server.running->number());
+    const core_watch watch(at.server_cores, server.running->number());
     process generator({load_words(what, at, server.port, server.running->number()), at.generator_cores},
                       at.directory + "/load.log");
     const auto output = output_of(generator, what, cancelled);
@@ -209,79 +174,6 @@ sample measure_load(const cell& what, started& server, const workplace& at,
     if (made.cpu_microseconds <= 0) spoil(made, "server_not_read");
     if (at.server_cores != at.generator_cores && watch.others() > others_allowed)
         spoil(made, "server_core_shared");
-    return made;
-}
-
-// The process that holds the idle connections, apart from the one that measures; a second is measured only
-// when all are there.
-std::unique_ptr<process> hold_idle(const cell& what, std::uint16_t port, const workplace& at,
-                                   const std::function<bool()>& cancelled) {
-    const std::string threads = fmt::format("{}", what.load.server_threads);
-    std::vector<std::string> words{at.program,
-                                   "load",
-                                   fmt::format("http://127.0.0.1:{}/{}", port, what.load.body),
-                                   "--json",
-                                   "--engine",
-                                   "io_uring",
-                                   "--threads",
-                                   threads,
-                                   "--connections",
-                                   threads,
-                                   "--rate",
-                                   "1",
-                                   "--idle",
-                                   fmt::format("{}", what.load.idle),
-                                   "--warmup",
-                                   "0",
-                                   "--duration",
-                                   "24h"};
-    if (what.load.websockets) words.insert(words.end(), {"--idle-websocket", std::string(websocket_path)});
-    auto holder = std::make_unique<process>(command{std::move(words), at.generator_cores},
-                                            at.directory + "/holder.log");
-    const auto until = std::chrono::steady_clock::now() +
-                       std::chrono::milliseconds(static_cast<int>(2'000 * what.expected_seconds())) + 30s;
-    while (holder->last_words(1).find(": second ") == std::string::npos) {
-        if (!holder->running())
-            throw std::runtime_error("the idle connections are not held: " + holder->last_words(1));
-        if (cancelled() || std::chrono::steady_clock::now() > until)
-            throw std::runtime_error("the idle connections took too long to open");
-        (void)holder->read_line(look_interval);
-    }
-    return holder;
-}
-
-// Ends the holder and asks it how many it still had.
-double held_by(process& holder, std::uint32_t idle) {
-    ::kill(holder.number(), SIGINT);
-    const auto read = load::json_value::parse(holder.read_all(60s));
-    const load::json_value* const lost = read ? read->find("connections.idle_lost") : nullptr;
-    const load::json_value* const open = read ? read->find("connections.idle_open") : nullptr;
-    if (lost == nullptr || open == nullptr) return -1;
-    return std::min<double>(open->number(-1), idle - lost->number(0));
-}
-
-// Memory is the growth from the server's start: `naru load` sees only what its own connections take.
-sample measure_held(const cell& what, started& server, const workplace& at,
-                    const std::function<bool()>& cancelled) {
-    const load::process_memory before = load::read_memory(load::process_tree(server.running->number()));
-    std::unique_ptr<process> holder;
-    try {
-        if (what.load.idle > 0) holder = hold_idle(what, server.port, at, cancelled);
-    } catch (const std::runtime_error& refused) {
-        return failure(what, refused.what());
-    }
-    cell active = what;
-    active.load.idle = 0;
-    sample made = measure_load(active, server, at, cancelled);
-    const load::process_memory full = load::read_memory(load::process_tree(server.running->number()));
-    made.user_bytes = static_cast<double>(full.user_bytes) - static_cast<double>(before.user_bytes);
-    if (full.kernel_bytes && before.kernel_bytes)
-        made.kernel_bytes =
-            static_cast<double>(*full.kernel_bytes) - static_cast<double>(*before.kernel_bytes);
-    if (!holder) return made;
-    const double held = held_by(*holder, what.load.idle);
-    made.connections = held < 0 ? -1 : held + what.load.connections;
-    if (held < what.load.idle) spoil(made, "idle_lost");
     return made;
 }
 
@@ -343,6 +235,8 @@ std::string to_line(const sample& of) {
         const double value = of.*each.value;
         if (value >= 0 && std::isfinite(value)) out += fmt::format(", \"{}\": {:.10g}", each.name, value);
     }
+    if (!of.p99_of_runs.empty())
+        out += fmt::format(", \"{}\": [{:.6g}]", runs_name, fmt::join(of.p99_of_runs, ", "));
     return out + "}\n";
 }
 
@@ -363,6 +257,10 @@ std::optional<sample> parse_sample(std::string_view line) {
     if (const load::json_value* const reasons = read->find("reasons")) made.reasons = reasons->text();
     for (const named_figure& each : figures) {
         if (const load::json_value* const found = read->find(each.name)) made.*each.value = found->number(-1);
+    }
+    if (const load::json_value* const runs = read->find(runs_name)) {
+        for (const load::json_value& each : runs->elements())
+            made.p99_of_runs.push_back(each.number(0));
     }
     return made;
 }

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace naru::lab {
 
@@ -33,7 +34,14 @@ struct sample {
     double connections = -1;   ///< that were open
     double calls = -1;         ///< system calls per request
     double measured_at = -1;   ///< seconds since 1970
+
+    // Where a cell is many runs (shape::runs): the figures above are medians of those that nothing disturbed.
+    std::vector<double> p99_of_runs;  ///< microseconds, undisturbed runs only
+    double disturbed_runs = -1;       ///< set aside; `reasons` says what disturbed them
 };
+
+/// Of a cell of many runs: with fewer undisturbed ones its latencies say nothing.
+inline constexpr std::size_t runs_needed = 8;
 
 /// One line of JSON, and back. Nothing: it is not one.
 std::string to_line(const sample& of);

@@ -27,8 +27,11 @@ constexpr std::uint32_t quick_connections = 5'000;
 constexpr std::uint32_t ab_connections = 1'000;  // the chapter's
 constexpr double apache_warmup = 1;              // seconds: the memory of many busy processes is read in it
 constexpr std::uint32_t busy_connections = 1'000;
-constexpr unsigned held_rounds = 3;
-constexpr double held_seconds = 5;
+// The active connections alone, beside the idle ones, and alone again: less than five minutes in all.
+constexpr unsigned held_rounds = 1;
+constexpr double held_seconds = 2;
+constexpr double held_warmup = 0.3;
+constexpr double start_seconds = 0.3;  // of a generator
 // Memory of an idle connection, both ends, in the kernel and in both programs: 10.5 KiB were measured.
 constexpr std::uint64_t held_bytes_each = 12 * 1024;
 constexpr double creation_rate =
@@ -218,23 +221,36 @@ class planner {
         });
     }
 
-    // Only when it is asked for: it takes half a minute to open a million connections.
+    // Only when it is asked for: it takes half a minute to open a million connections. Few times therefore,
+    // with many runs of the active ones beside them, and as many before and after.
     void add_held() {
-        rounds_ = settings_.rounds > 0 ? settings_.rounds : held_rounds;
-        point(scenarios::held, settings_.held, names_of(subjects_, subject::kind::holder),
-              [this](shape& load) {
-                  load.by = shape::tool::held;
-                  load.connections = settings_.active;
-                  load.rate = settings_.rate;
-                  load.warmup = 1;
-                  load.seconds = settings_.seconds > 0 ? settings_.seconds : held_seconds;
-                  load.websockets = settings_.websockets;
-                  load.server_threads = threads_holding(settings_.held, at_);
-              });
-        for (cell& each : cells_) {
-            if (each.scenario == scenarios::held && each.subject == held_subject)
-                each.load.idle = settings_.held;
+        if (!holds(names_of(subjects_, subject::kind::holder), held_subject)) return;
+        const unsigned rounds = settings_.rounds > 0 ? settings_.rounds : held_rounds;
+        for (unsigned round = 0; round < rounds; ++round) {
+            add_held(alone_subject, round);
+            add_held(held_subject, round);
         }
+        add_held(alone_subject, rounds);
+    }
+
+    void add_held(std::string_view subject_name, unsigned round) {
+        cell made;
+        made.scenario = scenarios::held;
+        made.subject = subject_name;
+        made.x = settings_.held;
+        made.round = round;
+        shape& load = made.load;
+        load.by = shape::tool::held;
+        load.connections = settings_.active;
+        if (subject_name == held_subject) load.idle = settings_.held;
+        load.rate = settings_.rate;
+        load.warmup = held_warmup;
+        load.seconds = settings_.seconds > 0 ? settings_.seconds : held_seconds;
+        load.websockets = settings_.websockets;
+        load.server_threads = threads_holding(settings_.held, at_);
+        load.runs = subject_name == held_subject ? settings_.runs : (settings_.runs + 1) / 2;
+        load.runs_at_most = load.runs + load.runs * 2 / 3;
+        cells_.push_back(std::move(made));
     }
 
     const settings& settings_;
@@ -322,7 +338,8 @@ double cell::expected_seconds() const {
     if (load.by == shape::tool::ab) return 1.5;
     const double connections = load.connections + load.idle;
     const double opening = connections / (load.ramp > 0 ? load.ramp : 12'000);
-    return 0.25 + load.warmup + load.seconds + opening + connections / 40'000;
+    const double run = load.warmup + load.seconds + (load.by == shape::tool::held ? start_seconds : 0);
+    return 0.25 + load.runs * run + opening + connections / 40'000;
 }
 
 std::vector<cell> make_plan(const settings& chosen, std::span<const subject> subjects, const workplace& at) {

@@ -18,6 +18,7 @@ struct settings {
     std::uint32_t connections = 10'000;
     std::uint32_t active = 100;
     std::uint32_t held = 1'000'000;  ///< idle connections of the scenario "held"
+    unsigned runs = 24;              ///< undisturbed runs beside those; half as many before and after
     bool websockets = false;         ///< those are WebSockets
     unsigned rounds = 0;             ///< 0: 4, or 2 when quick
     double seconds = 0;              ///< measured in each cell; 0: 0.5, or 0.25 when quick
@@ -44,6 +45,9 @@ struct shape {
     tool by = tool::load;
     bool websockets = false;      ///< the idle ones are
     unsigned server_threads = 1;  ///< of a subject that is told (subject::kind::holder)
+    // By tool::held: runs of `seconds` one after another, until so many were undisturbed.
+    unsigned runs = 1;
+    unsigned runs_at_most = 1;  ///< the disturbed ones included
 };
 
 struct cell {

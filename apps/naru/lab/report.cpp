@@ -1,5 +1,6 @@
 #include <lab/report.hpp>
 
+#include <lab/held.hpp>
 #include <lab/machine_facts.hpp>
 #include <lab/model.hpp>
 #include <lab/report_words.hpp>
@@ -74,7 +75,6 @@ std::string disturbance_of(const results& all) {
 void add_held(std::vector<std::string>& lines, const results& all, const report_frame& frame) {
     const double x = frame.chosen.held;
     const std::string with(held_subject);
-    const std::string without(alone_subject);
     // How many there were does not depend on who else used the machine.
     const auto open = all.at(scenarios::held, with, x, figures::connections);
     if (!open) return;
@@ -82,15 +82,7 @@ void add_held(std::vector<std::string>& lines, const results& all, const report_
                                 frame.chosen.websockets
                                     ? fmt::format(", {} of them idle WebSockets", count_words(x))
                                     : std::string()));
-    const auto p99 = all.at(scenarios::held, with, x, figures::p99_milliseconds);
-    const auto ratio = all.ratio(scenarios::held, x, with, without, figures::p99_milliseconds);
-    if (p99 && ratio) {
-        lines.push_back(
-            fmt::format("Beside the idle ones p99 of {} active connections is {}, {} what it is without "
-                        "them{}.",
-                        count_words(frame.chosen.active), milliseconds_words(p99->y),
-                        times_words(ratio->ratio.median), ratio->valid ? "" : " (disturbed)"));
-    }
+    lines.push_back(held_words(answer_held(all, x), frame.chosen.active));
 }
 
 std::vector<std::string> headlines_of(const results& all, const report_frame& frame) {

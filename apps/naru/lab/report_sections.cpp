@@ -1,4 +1,5 @@
 // One part of the report for each scenario: its charts, tables, and sentences made from the figures.
+#include <lab/held.hpp>
 #include <lab/report.hpp>
 #include <lab/report_words.hpp>
 
@@ -171,15 +172,21 @@ class writer {
             fmt::format("An idle {} takes {} of the server's memory, and {} of the kernel's for both ends.",
                         websockets ? "WebSocket" : "connection", per_connection(figures::user_bytes),
                         per_connection(figures::kernel_bytes)));
-        for (const auto& [which, name] : {std::pair(figures::p99_milliseconds, "p99"),
-                                          std::pair(figures::cpu_microseconds, "CPU per request")}) {
-            const auto ratio = all_.ratio(scenarios::held, x, with, without, which);
-            if (!ratio) continue;
-            made.findings.push_back(fmt::format(
-                "{} of the active ones is {} what it is without the idle ones ({} to {}, {} rounds{}).", name,
-                times_words(ratio->ratio.median), figure_words(ratio->ratio.low),
-                figure_words(ratio->ratio.high), ratio->ratio.rounds, ratio->valid ? "" : "; disturbed"));
+        made.findings.push_back(held_words(answer_held(all_, x), frame_.chosen.active));
+        const auto cpu = all_.ratio(scenarios::held, x, with, without, figures::cpu_microseconds);
+        if (cpu) {
+            made.findings.push_back(
+                fmt::format("CPU of the server per request is {} what it is without the idle ones{}.",
+                            times_words(cpu->ratio.median), cpu->valid ? "" : " (disturbed)"));
         }
+        made.notes.push_back(
+            "The active ones ask in many runs of a fixed schedule, before the idle ones are there, beside "
+            "them, and "
+            "after them. A run is set aside when the generator says that it could not keep its schedule, was "
+            "stopped or "
+            "lost time to the hypervisor, when it waited for its core for more than 2% of the time "
+            "(schedstat), and when "
+            "other programs had more than 5% of both cores (/proc/stat).");
         made.notes.push_back(fmt::format(
             "The idle connections belong to a generator process of its own, on the generators' core; each "
             "{}. "

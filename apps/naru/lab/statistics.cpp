@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <random>
 
 namespace naru::lab {
 
@@ -12,6 +13,11 @@ namespace {
 double student(std::size_t freedom) {
     static constexpr std::array<double, 8> table{3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228};
     return freedom - 3 < table.size() ? table[freedom - 3] : 1.96 + 2.4 / static_cast<double>(freedom);
+}
+
+double median_of(std::vector<double> values) {
+    std::sort(values.begin(), values.end());
+    return (values[(values.size() - 1) / 2] + values[values.size() / 2]) / 2;
 }
 
 }  // namespace
@@ -39,6 +45,28 @@ std::optional<estimate> estimate_of(std::span<const double> values) {
     const double reach = student(count - 1) * std::sqrt(variance / static_cast<double>(count));
     made.low = std::min(std::exp(mean - reach), made.median);
     made.high = std::max(std::exp(mean + reach), made.median);
+    return made;
+}
+
+std::optional<estimate> ratio_of_medians(std::span<const double> upper, std::span<const double> lower) {
+    if (upper.empty() || lower.empty()) return std::nullopt;
+    constexpr std::size_t draws = 2'000;
+    std::mt19937_64 random(draws);
+    const auto drawn = [&random](std::span<const double> from) {
+        std::vector<double> made(from.size());
+        for (double& each : made)
+            each = from[random() % from.size()];
+        return median_of(std::move(made));
+    };
+    std::vector<double> ratios(draws);
+    for (double& each : ratios)
+        each = drawn(upper) / drawn(lower);
+    std::sort(ratios.begin(), ratios.end());
+    estimate made;
+    made.rounds = static_cast<unsigned>(std::min(upper.size(), lower.size()));
+    made.median = median_of({upper.begin(), upper.end()}) / median_of({lower.begin(), lower.end()});
+    made.low = std::min(ratios[draws / 40], made.median);
+    made.high = std::max(ratios[draws - 1 - draws / 40], made.median);
     return made;
 }
 

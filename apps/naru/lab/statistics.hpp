@@ -19,6 +19,11 @@ struct estimate {
 /// the largest. Values must be positive; nothing if there is none.
 std::optional<estimate> estimate_of(std::span<const double> values);
 
+/// The median of `upper` divided by that of `lower`, with a 95% interval: both are drawn again, as often as
+/// they have values and with the same seed always, 2,000 times (bootstrap). `rounds` is the smaller number of
+/// values. Nothing if one has none. Values must be positive.
+std::optional<estimate> ratio_of_medians(std::span<const double> upper, std::span<const double> lower);
+
 /// Where two lines through points at the same places cross first: interpolated between the two points, in the
 /// logarithm of x. Nothing if one lies below the other all the way.
 struct line_point {

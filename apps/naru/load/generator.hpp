@@ -120,7 +120,8 @@ class generator {
     void open_window() noexcept;
     void begin_drain(instant now) noexcept;
     void begin_close(instant now) noexcept;
-    void keep_time() noexcept;
+    bool waits_for_answers() const noexcept { return in_flight_ > 0 && window_is_open_ && !window_is_over_; }
+    void keep_time(instant now) noexcept;
     void note_pause(instant now) noexcept;
     void publish() noexcept;
     void when_ready() noexcept;
@@ -213,6 +214,7 @@ class generator {
     duration paused_{0};  // of beats that came late
     instant last_tick_{};
     instant beat_due_ = never;  // when the metronome is to strike next
+    bool beats_finely_ = false;
     instant expected_ = never;  // when the last wait was to end at the latest, as far as the schedule tells
     instant quiet_since_{};     // the last answer; open loop: or since when requests are under way
     bool active_ = false;       // something was sent or received in this tick

@@ -4,6 +4,8 @@
 #include "../commands.hpp"
 #include "../serve_config.hpp"
 
+#include <CLI/CLI.hpp>
+
 namespace naru::program {
 
 int serve_alone(const serve_plan& plan, const serve_body& serve) {

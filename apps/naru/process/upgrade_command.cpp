@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 namespace naru::program {
 
