@@ -333,12 +333,22 @@ TEST(Site, StateOfALoop) {
         int count = 0;
     };
     http::site made;
-    made.per_loop([](loop&) { return counter(); }).get("/count", [](exchange& x) noexcept {
-        x.respond(200, "text/plain", std::to_string(++x.local<counter>().count));
-    });
+    struct began_at {
+        int count;
+    };
+    made.per_loop([](loop&) { return counter(); })
+        .per_loop([] { return began_at{10}; })
+        .get("/count",
+             [](exchange& x) noexcept {
+                 x.respond(200, "text/plain", std::to_string(++x.local<counter>().count));
+             })
+        .get("/began", [](exchange& x) noexcept {
+            x.respond(200, "text/plain", std::to_string(x.local<began_at>().count));
+        });
     http::test site(std::move(made));
     EXPECT_EQ(site.ask("GET", "/count").body, "1");
     EXPECT_EQ(site.ask("GET", "/count").body, "2");
+    EXPECT_EQ(site.ask("GET", "/began").body, "10");
 }
 
 TEST(Site, WhatBlocksRunsElsewhere) {

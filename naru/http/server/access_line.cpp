@@ -160,7 +160,20 @@ std::size_t character_at(std::string_view text, std::uint32_t& value) noexcept {
 
 // ---------------------------------------------------------------------------------------- writers
 
-constexpr std::size_t most_digits = 20;
+constexpr auto powers_of_ten = [] {
+    std::array<std::uint64_t, 20> made{};
+    std::uint64_t power = 1;
+    for (std::uint64_t& each : made) {
+        each = power;
+        power *= 10;
+    }
+    return made;
+}();
+
+std::size_t digits_of(std::uint64_t number) noexcept {
+    const auto least = static_cast<std::size_t>(std::bit_width(number | 1)) * 1233 >> 12;  // by log10(2)
+    return least + (number >= powers_of_ten[least] ? 1 : 0) + (number == 0 ? 1 : 0);
+}
 
 constexpr auto pairs_of_digits = [] {
     std::array<char, 200> made{};
@@ -194,20 +207,18 @@ class line_text {
         std::memcpy(at_, text.data(), text.size());
         at_ += text.size();
     }
-    // Two digits at a time, from behind; what is copied in front of them is written over by what follows.
+    // Two digits at a time, from behind, each at its place.
     void put_number(std::uint64_t number) noexcept {
-        std::array<char, 2 * most_digits> text{};
-        char* first = text.data() + most_digits;
+        char* last = at_ += digits_of(number);
         while (number >= 100) {
-            first -= 2;
-            std::memcpy(first, &pairs_of_digits[2 * (number % 100)], 2);
+            last -= 2;
+            std::memcpy(last, &pairs_of_digits[2 * (number % 100)], 2);
             number /= 100;
         }
-        first -= 2;
-        std::memcpy(first, &pairs_of_digits[2 * number], 2);
-        if (number < 10) ++first;
-        std::memcpy(at_, first, most_digits);
-        at_ += text.data() + most_digits - first;
+        if (number >= 10)
+            std::memcpy(last - 2, &pairs_of_digits[2 * number], 2);
+        else
+            last[-1] = static_cast<char>('0' + number);
     }
     /// An even number of digits.
     template <std::size_t Digits>

@@ -16,14 +16,27 @@ namespace naru::http {
 
 namespace {
 
-// A file takes more at once: whoever else appends to it has his turn between two writes.
-constexpr std::size_t file_write_bytes = 16 * limits::log_write_bytes;
+// A file takes more at once, which costs its system less for each page; whoever else appends to it has his
+// turn between two writes.
+constexpr std::size_t file_write_bytes = 64 * limits::log_write_bytes;
 
-// To wake a thread costs as much as dozens of lines. When much was written the last time, more is waited for:
-// so long, or until so much is there.
+// To wake a thread costs as much as hundreds of lines, where a processor has to be woken for it. When much
+// was written the last time, more is waited for: so long, or until so much is there.
 constexpr std::size_t much = 16 * 1024;
-constexpr std::size_t gathered_bytes = 256 * 1024;
-constexpr auto gathering_time = std::chrono::milliseconds(50);
+constexpr std::size_t gathered_bytes = 1024 * 1024;
+constexpr auto gathering_time = std::chrono::milliseconds(100);
+
+// Lines are counted when they are lost alone.
+std::uint64_t lines_in(std::string_view text) noexcept {
+    std::uint64_t lines = 0;
+    while (!text.empty()) {  // a search for each of them is faster than a look at each byte
+        const void* const end = std::memchr(text.data(), '\n', text.size());
+        if (end == nullptr) break;
+        text.remove_prefix(static_cast<std::size_t>(static_cast<const char*>(end) - text.data()) + 1);
+        ++lines;
+    }
+    return lines;
+}
 
 }  // namespace
 
@@ -36,9 +49,9 @@ struct line_writer::state : std::enable_shared_from_this<state> {
     std::mutex mutex;
     std::condition_variable changed;
     std::string waiting;
-    std::uint64_t waiting_lines = 0;
-    std::uint64_t in_hand = 0;  // lines that the thread is writing
-    std::uint64_t lost = 0;     // and not told yet
+    std::string_view in_hand;         // what the thread has to write yet: the end of `batch`
+    std::uint64_t told_in_front = 0;  // lost lines that the batch begins with a line on
+    std::uint64_t lost = 0;           // and not told yet
     std::uint64_t lost_in_all = 0;
     std::error_code why;
     clock::time_point tell_at;
@@ -69,30 +82,17 @@ struct line_writer::state : std::enable_shared_from_this<state> {
     void take_turn(lock& held) noexcept;
     bool begin_turn();
     void end(lock& held) noexcept;
-    void write(lock& held, std::uint64_t told) noexcept;
+    void write(lock& held) noexcept;
+    bool is_untold() const noexcept;
+    std::uint64_t lines_in_hand() const noexcept;
     result<void> write_piece(lock& held, std::string_view& left) noexcept;
-    std::uint64_t begin_with_loss() noexcept;
+    void begin_with_loss() noexcept;
     void open_anew() noexcept;
     void look_at_path() noexcept;
     void lose(std::uint64_t lines, std::error_code reason) noexcept;
     void tell(lock& held, bool at_once) noexcept;
     void report_line(lock& held, const std::string& line) noexcept;
 };
-
-namespace {
-
-std::uint64_t lines_in(std::string_view text) noexcept {
-    std::uint64_t lines = 0;
-    while (!text.empty()) {  // a search for each of them is faster than a look at each byte
-        const void* const end = std::memchr(text.data(), '\n', text.size());
-        if (end == nullptr) break;
-        text.remove_prefix(static_cast<std::size_t>(static_cast<const char*>(end) - text.data()) + 1);
-        ++lines;
-    }
-    return lines;
-}
-
-}  // namespace
 
 line_writer::line_writer(unique_descriptor file, settings chosen)
     : state_(std::make_shared<state>(std::move(file), std::move(chosen))) {
@@ -116,14 +116,14 @@ line_writer::~line_writer() {
         s.changed.notify_all();
         const auto now = clock::now();
         // What has stood still for long gets no more time.
-        const auto until =
-            s.in_hand > 0 ? std::min(now, s.moved_at) + limits::log_end_time : now + limits::log_end_time;
+        const auto until = !s.in_hand.empty() ? std::min(now, s.moved_at) + limits::log_end_time
+                                              : now + limits::log_end_time;
         s.changed.wait_until(held, until, [&s] { return s.ended; });
         // A report that has begun is another thread's call into what may go away after this.
         s.changed.wait(held, [&s] { return s.telling == 0; });
         if (!s.ended) {
             s.abandoned = true;
-            s.lose(s.in_hand + s.waiting_lines, std::make_error_code(std::errc::timed_out));
+            s.lose(s.lines_in_hand() + lines_in(s.waiting), std::make_error_code(std::errc::timed_out));
             s.tell(held, true);
         }
     }
@@ -136,14 +136,11 @@ line_writer::~line_writer() {
 
 void line_writer::append(std::string_view lines) noexcept {
     state& s = *state_;
-    // Here, where they have just been made: the thread would have to fetch each of them from another core.
-    const std::uint64_t count = lines_in(lines);
     {
         state::lock held(s.mutex);
         try {
             if (s.waiting.size() + lines.size() <= s.chosen.most_waiting) {
                 s.waiting += lines;
-                s.waiting_lines += count;
                 if (s.world != nullptr) return (void)s.begin_turn();
                 const bool wakes = !s.gathers || s.has_gathered();
                 held.unlock();
@@ -152,7 +149,7 @@ void line_writer::append(std::string_view lines) noexcept {
             }
         } catch (const std::bad_alloc&) {  // lost like one that has no room
         }
-        s.lose(count, {});
+        s.lose(lines_in(lines), {});
         s.tell(held, false);
     }
 }
@@ -222,15 +219,15 @@ void line_writer::state::take_turn(lock& held) noexcept {
     if (!anew && waiting.empty()) return;
     batch.swap(waiting);
     wrote_much = batch.size() >= much;
-    in_hand = std::exchange(waiting_lines, 0);
     moved_at = clock::now();
-    const std::uint64_t told = begin_with_loss();
+    begin_with_loss();
+    in_hand = batch;
     held.unlock();
     anew ? open_anew() : look_at_path();
     const auto seen = status_of(file);
     write_bytes = seen && seen->kind == file_kind::regular ? file_write_bytes : limits::log_write_bytes;
     held.lock();
-    if (!abandoned) write(held, told);
+    if (!abandoned) write(held);
     if (abandoned) return;
     batch.clear();
     tell(held, false);
@@ -238,8 +235,9 @@ void line_writer::state::take_turn(lock& held) noexcept {
 
 void line_writer::state::end(lock& held) noexcept {
     if (lost > 0 && !chosen.report) {
-        const std::uint64_t told = begin_with_loss();
-        write(held, told);
+        begin_with_loss();
+        in_hand = batch;
+        write(held);
     }
     tell(held, true);
     ended = true;
@@ -247,34 +245,44 @@ void line_writer::state::end(lock& held) noexcept {
 }
 
 // Without anybody to tell, the batch begins with a line on those that were lost.
-std::uint64_t line_writer::state::begin_with_loss() noexcept {
-    if (chosen.report || lost == 0) return 0;
+void line_writer::state::begin_with_loss() noexcept {
+    told_in_front = 0;
+    if (chosen.report || lost == 0) return;
     try {
         batch.insert(0, chosen.describe(lost, why) + '\n');
     } catch (const std::bad_alloc&) {
-        return 0;  // the next time
+        return;  // the next time
     }
     why.clear();
-    return std::exchange(lost, 0);
+    told_in_front = std::exchange(lost, 0);
+}
+
+// Whether the line on those that were lost waits itself.
+bool line_writer::state::is_untold() const noexcept {
+    return told_in_front > 0 && in_hand.size() + batch.find('\n') >= batch.size();
+}
+
+std::uint64_t line_writer::state::lines_in_hand() const noexcept {
+    return lines_in(in_hand) - (is_untold() ? 1 : 0);
 }
 
 // What cannot be written is lost, the server is not. What is written when there is room again is no part of
-// a line that was cut. `told`: what the first line says of lost ones.
-void line_writer::state::write(lock& held, std::uint64_t told) noexcept {
-    std::string_view left = batch;
+// a line that was cut.
+void line_writer::state::write(lock& held) noexcept {
     std::string_view line_end = "\n";
     auto written = line_is_open ? write_piece(held, line_end) : result<void>();
     if (written) {
         line_is_open = false;
-        written = write_piece(held, left);
+        written = write_piece(held, in_hand);
         line_is_open =
-            !written && left.size() < batch.size() && batch[batch.size() - left.size() - 1] != '\n';
+            !written && in_hand.size() < batch.size() && batch[batch.size() - in_hand.size() - 1] != '\n';
     }
-    in_hand = 0;
-    if (written || abandoned) return;
-    const bool untold = told > 0 && left.size() + batch.find('\n') >= batch.size();
-    lose(lines_in(left) - (untold ? 1 : 0) + (untold ? told : 0), written.error());
-    if (untold) lost_in_all -= told;  // which counts them already
+    if (abandoned) return;
+    if (!written) {
+        lose(lines_in_hand(), written.error());
+        if (is_untold()) lost += told_in_front;  // which `lost_in_all` counts already
+    }
+    in_hand = {};
 }
 
 // In pieces of whole lines, so that the end sees whether anything moves, and what was written is known.
@@ -289,9 +297,6 @@ result<void> line_writer::state::write_piece(lock& held, std::string_view& left)
         const auto written = write_log(to, piece);
         held.lock();
         const std::size_t taken = size - piece.size();
-        const bool all = left.data() == batch.data() && taken == batch.size();
-        const std::uint64_t lines = all ? in_hand : lines_in(left.substr(0, taken));
-        in_hand -= std::min(in_hand, lines);
         moved_at = clock::now();
         left.remove_prefix(taken);
         if (!written) return written;

@@ -35,6 +35,15 @@ void put_digits(char* into, std::uint64_t number) noexcept {
     }
 }
 
+// As it came, with its protocol.
+std::string_view first_line(const request_head& request, std::string_view head) noexcept {
+    constexpr std::string_view version = " HTTP/1.1";
+    const std::size_t begin = request.method_name.offset;  // behind empty lines
+    const std::size_t end = request.target.offset + request.target.length + version.size();
+    const bool is_there = end + 2 <= head.size() && head[end] == '\r' && head[end + 1] == '\n';
+    return head.substr(begin, (is_there ? end : head.find("\r\n", begin)) - begin);
+}
+
 bool is_id(std::string_view text) noexcept {
     if (text.empty() || text.size() > limits::request_id_bytes) return false;
     return std::ranges::all_of(text, [](char each) {
@@ -103,8 +112,7 @@ void connection::log_request(answer_record& into, std::string_view reason) noexc
         entry.request_line =
             seen.substr(begin, std::min(seen.find_first_of("\r\n", begin), seen.size()) - begin);
     } else {
-        const std::size_t line = request.method_name.offset;  // behind empty lines
-        entry.request_line = x.head.substr(line, x.head.find("\r\n", line) - line);
+        entry.request_line = first_line(request, x.head);
         entry.referer = request.value(field::referer, x.head);
         entry.user_agent = request.value(field::user_agent, x.head);
         entry.asked_host = request.value(field::host, x.head);

@@ -112,18 +112,29 @@ class site {
     /// prepared ones, and those in pieces whose length the handler has told. Such an answer says Vary, and
     /// its ETag gets weak. While limits::encoders are at work on a loop, further answers go as they are.
     site& encode(encode_options options = {});
-    /// `site.per_loop([](loop& l) { return pool(l); })`: x.local<pool>() on each loop. Made when the server
-    /// is (or the site is put in another's place), destroyed when the site's last request on the loop has
-    /// ended.
+    /// `site.per_loop([](loop& l) { return pool(l); })`: x.local<pool>() on each loop; `[] { return counts();
+    /// }` where the loop is not wanted. Made when the server is (or the site is put in another's place),
+    /// destroyed when the site's last request on the loop has ended.
     template <class F>
     site& per_loop(F make) {
-        using type = std::invoke_result_t<F&, loop&>;
-        detail::loop_local made;
-        made.type = &detail::type_key<type>;
-        made.make = [make = std::move(make)](loop& on) mutable -> std::shared_ptr<void> {
-            return std::shared_ptr<type>(new type(make(on)));
-        };
-        return add_local(std::move(made));
+        constexpr bool takes_loop = std::is_invocable_v<F&, loop&>;
+        static_assert(takes_loop || std::is_invocable_v<F&>,
+                      "naru: what makes the state of a loop is called with a loop&, or with nothing");
+        if constexpr (takes_loop) {
+            using type = std::invoke_result_t<F&, loop&>;
+            static_assert(std::is_object_v<type>, "naru: what makes the state of a loop returns it");
+            if constexpr (std::is_object_v<type>) {
+                detail::loop_local made;
+                made.type = &detail::type_key<type>;
+                made.make = [make = std::move(make)](loop& on) mutable -> std::shared_ptr<void> {
+                    return std::shared_ptr<type>(new type(make(on)));
+                };
+                return add_local(std::move(made));
+            }
+        } else if constexpr (std::is_invocable_v<F&>) {
+            return per_loop([make = std::move(make)](loop&) mutable { return make(); });
+        }
+        return *this;
     }
 
     /// For servers: what was registered. The site is empty afterwards.
