@@ -138,7 +138,8 @@ class fake_kernel {
 
  private:
     struct request {
-        io_uring_sqe entry{};
+        std::unique_ptr<io_uring_sqe> kept = std::make_unique<io_uring_sqe>();
+        io_uring_sqe& entry = *kept;
         file_pointer file;
         std::vector<std::pair<const std::byte*, std::size_t>> pieces;  // what a send has to take
         std::unique_ptr<request> behind;                               // linked
