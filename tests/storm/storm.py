@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """A storm: hostile clients of every kind, alone and mixed, by the thousand, and a world that does not hold still.
 
-    storm.py PROGRAM [--seconds 600] [--clients 4500] [--engine NAME] [--threads 2] [--seed N] [--clock LIBRARY]
+    storm.py PROGRAM [--seconds 600] [--clients 4500] [--engine NAME] [--threads 2] [--seed N] [--clock LIBRARY] [--disk LIBRARY]
 
-Meanwhile the server is stopped and continued (SIGSTOP, SIGCONT), its clock jumps (with --clock LIBRARY), its access log cannot grow any more, a file is cut and
+Meanwhile the server is stopped and continued (SIGSTOP, SIGCONT), its clock jumps (with --clock LIBRARY), its workers all
+wait for a disk that does not answer (with --disk LIBRARY), its access log cannot grow any more, a file is cut and
 grown while it is sent, and the directory that it serves is replaced. Beside all that honest clients ask for files over
 HTTP/1.1 and HTTP/2, in clear text and over TLS, and check every answer. A request is lost when it gets none, or a wrong
 one; it is refused when the answer is 503. The storm comes twice, in the same order: behind the second time there are as many
@@ -32,6 +33,7 @@ from program_test import worker_of  # noqa: E402
 PATIENCE = 120  # of an honest client: what is slow is told, and only what never comes is lost
 HONEST = 3  # processes
 LOG_BYTES = 256 * 1024
+BLOCKED_SECONDS = 5  # at most, before somebody waits for the disk
 DAY = 86_400
 HELLO = b"Hello, ferry.\n"
 MEDIUM = b"m" * 60_000
@@ -126,9 +128,9 @@ def be_honest(ports, seed, ended, results):
 class Disturber(threading.Thread):
     """What goes on around the server, one thing after the other."""
 
-    def __init__(self, server, scratch, choose, sets_clock):
+    def __init__(self, server, scratch, choose, options):
         super().__init__(daemon=True)
-        self.server, self.scratch, self.choose, self.sets_clock = server, scratch, choose, sets_clock
+        self.server, self.scratch, self.choose, self.options = server, scratch, choose, options
         self.ended = threading.Event()
         self.done = {}
         self.problems = []
@@ -153,6 +155,28 @@ class Disturber(threading.Thread):
         """The server's time of day is another, for a while or for good."""
         with open(os.path.join(self.scratch, "shift"), "r+b", buffering=0) as shift:
             shift.write(struct.pack("=q", self.choose.randrange(-DAY, DAY) * 1_000_000_000))
+
+    def block_the_workers(self):
+        """Nothing is in memory, and who opens a file waits. False if nobody came to wait."""
+        with open(os.path.join(self.scratch, "disk"), "r+b", buffering=0) as disk:
+            def waited():
+                disk.seek(8)
+                return struct.unpack("=q", disk.read(8))[0]
+
+            def block(whether):
+                disk.seek(0)
+                disk.write(struct.pack("=q", whether))
+
+            before = waited()
+            block(1)
+            try:
+                end = time.monotonic() + BLOCKED_SECONDS
+                while waited() == before and not self.ended.wait(0.01) and time.monotonic() < end:
+                    pass
+                self.ended.wait(self.choose.uniform(0.1, 1.5))
+            finally:
+                block(0)
+            return waited() > before
 
     def cut_a_file(self):
         """Whoever is sent it gets what is there, and then an end: not checked but for the server's health."""
@@ -179,16 +203,19 @@ class Disturber(threading.Thread):
 
     def run(self):
         things = [self.stop_and_continue, self.cut_a_file, self.replace_the_directory, self.open_logs_anew]
-        if self.sets_clock:
+        if self.options.clock:
             things.append(self.set_the_clock)
+        if self.options.disk:
+            things.append(self.block_the_workers)
         while not self.ended.wait(0.3):
             thing = self.choose.choice(things)
             try:
-                thing()
+                happened = thing()
             except OSError as error:
                 self.problems.append("%s: %s" % (thing.__name__, error))
                 return
-            self.done[thing.__name__] = self.done.get(thing.__name__, 0) + 1
+            if happened is not False:
+                self.done[thing.__name__] = self.done.get(thing.__name__, 0) + 1
 
 
 class Storm:
@@ -205,12 +232,16 @@ class Storm:
                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (LOG_BYTES, LOG_BYTES)))
 
     def environment(self):
-        if not self.options.clock:
+        libraries = {"shift": self.options.clock, "disk": self.options.disk}
+        loaded = [os.path.abspath(each) for each in libraries.values() if each]
+        if not loaded:
             return None
-        shift = os.path.join(self.scratch, "shift")
-        with open(shift, "wb") as file:
-            file.write(bytes(8))
-        return os.environ | {"LD_PRELOAD": os.path.abspath(self.options.clock), "NARU_CLOCK_SHIFT": shift}
+        names = {each: os.path.join(self.scratch, each) for each in libraries}
+        for name in names.values():
+            with open(name, "wb") as file:
+                file.write(bytes(16))
+        return os.environ | {"LD_PRELOAD": ":".join(loaded), "NARU_CLOCK_SHIFT": names["shift"],
+                             "NARU_BLOCKED_DISK": names["disk"]}
 
     def blow(self, parts, until):
         """`parts`: (kind, number). Rounds until then, one at least."""
@@ -265,7 +296,7 @@ class Storm:
                   for _ in range(HONEST)]
         for each in honest:
             each.start()
-        around = Disturber(self.server, self.scratch, random.Random(self.choose.random()), bool(self.options.clock))
+        around = Disturber(self.server, self.scratch, random.Random(self.choose.random()), self.options)
         around.start()
         self.rage(time.monotonic() + self.options.seconds / 2)
         between = self.settled(few)[1]
@@ -313,6 +344,7 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     parser.add_argument("--clock", help="the library by which the server's time of day is set (tests/storm/shifted_clock.cpp)")
+    parser.add_argument("--disk", help="the library by which the server's disk does not answer (tests/storm/blocked_disk.cpp)")
     parser.add_argument("--no-memory", dest="memory", action="store_false", help="for a build with sanitizers, which keep memory")
     options = parser.parse_args()
     options.clients = min(options.clients, raise_descriptor_limit() // 4 * 3 - 100)

@@ -140,6 +140,8 @@ void uring_backend::left_kernel(record& of) noexcept {
 void uring_backend::finish(std::uint32_t slot, record& of, operation& op, std::int64_t result,
                            operation_queue& done) noexcept {
     if (of.closing()) {  // no longer in a queue
+        // Who goes on with a released connection is to know.
+        if (direction_of(op.kind) == direction::write && tells_failure(op, result)) of.failed = true;
         complete(op, result, done);
         finish_close_if_quiet(slot, of, done);
     } else if (of.reads.front() == &op) {

@@ -45,7 +45,8 @@ bool uring_backend::on_connect(record& of, operation& op, std::int64_t& result) 
     // on.
     const bool old = result == -ECONNABORTED && uring::counted_of(op) == 0;
     if (!waited && !full && !begun && !old) {
-        if (result == 0) result = refuse_itself(of, op);
+        // The number of one that is being closed may be somebody else's already.
+        if (result == 0 && !of.closing()) result = refuse_itself(of, op);
         if (result == 0) {
             of.kind = descriptor_kind::stream;
             of.failed = false;  // as one before it had
