@@ -17,7 +17,6 @@
 #include <naru/http/middleware/password_auth.hpp>
 #include <naru/http/server/server.hpp>
 #include <naru/http/server/status_site.hpp>
-#include <naru/http/server/test.hpp>
 #include <naru/http/site/site.hpp>
 #include <naru/http/websocket/client.hpp>
 #include <naru/http/websocket/handler.hpp>

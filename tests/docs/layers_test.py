@@ -17,6 +17,7 @@ BENEATH = {
     "net": "core os loop coro stream",
     "fs": "core os loop coro stream net",
     "http": "core os loop coro stream net fs",
+    "testing": "core os loop coro stream net fs http sim",
 }
 
 # What belongs to a world: above these folders it is asked of the environment (naru/loop/environment.hpp). The

@@ -4,6 +4,7 @@
 #include <naru/http/coding/encoder.hpp>
 #include <naru/http/handlers/document.hpp>
 #include <naru/http/http.hpp>
+#include <naru/testing/http.hpp>
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,6 @@
 // What stands before handlers.
 #include <naru/http/http.hpp>
+#include <naru/testing/http.hpp>
 
 #include <gtest/gtest.h>
 

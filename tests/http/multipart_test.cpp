@@ -1,6 +1,7 @@
 // Forms with files: the parser at every split, and what handlers get.
 #include <naru/http/http.hpp>
 #include <naru/http/message/multipart.hpp>
+#include <naru/testing/http.hpp>
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,7 @@
 // Names and passwords whose hashes stand in a file.
 #include <naru/http/http.hpp>
 #include <naru/http/middleware/password_auth.hpp>
+#include <naru/testing/http.hpp>
 
 #include <gtest/gtest.h>
 

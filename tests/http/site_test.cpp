@@ -2,6 +2,7 @@
 #include <naru/http/http.hpp>
 
 #include <naru/coro/sleep.hpp>
+#include <naru/testing/http.hpp>
 
 #include <gtest/gtest.h>
 

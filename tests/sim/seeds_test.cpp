@@ -1,7 +1,7 @@
 // Tests in many worlds: that they find what is wrong, say from which seed, and how little it takes; and
 // programs that crash and start again.
 #include <naru/naru.hpp>
-#include <naru/sim/gtest.hpp>
+#include <naru/testing/seeds.hpp>
 #include <naru/sim/sim.hpp>
 
 #include <gtest/gtest.h>

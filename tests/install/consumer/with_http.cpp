@@ -1,5 +1,6 @@
 // A route, asked without a server.
 #include <naru/http/http.hpp>
+#include <naru/testing/http.hpp>
 
 #include <cstdio>
 

@@ -1,4 +1,4 @@
-#include <naru/http/server/test.hpp>
+#include <naru/testing/http.hpp>
 
 #include <naru/coro/run.hpp>
 #include <naru/http/exchange/answer_head.hpp>
