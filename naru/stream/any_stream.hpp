@@ -2,6 +2,7 @@
 #pragma once
 
 #include <naru/coro/byte_source.hpp>
+#include <naru/coro/ending.hpp>
 #include <naru/coro/task.hpp>
 #include <naru/stream/byte_stream.hpp>
 
@@ -75,9 +76,9 @@ struct model_of final : stream_model {
 class any_stream {
  public:
     any_stream() noexcept = default;
-    /// Throws std::bad_alloc.
+    /// Throws std::bad_alloc. (Whether a result of an any_stream is a stream would depend on itself.)
     template <class Stream>
-        requires(!std::same_as<Stream, any_stream>) && byte_stream<Stream>
+        requires(!std::same_as<Stream, any_stream>) && (!detail::is_result<Stream>) && byte_stream<Stream>
     explicit any_stream(Stream stream)
         : model_(std::make_unique<detail::model_of<Stream>>(std::move(stream))) {}
 

@@ -178,18 +178,31 @@ task<> upgrade(http::exchange& x) {
     });
     co_return;
 }
+task<> awaited_upgrade(http::exchange& x) {
+    auto stream = co_await x.upgrade("shout");
+    if (!stream || !x.is_secure() || x.tls_name() != "localhost") co_return;
+    while (auto got = co_await stream->receive()) {
+        std::string text(got->text());
+        for (char& each : text)
+            each = static_cast<char>(std::toupper(static_cast<unsigned char>(each)));
+        auto sent = co_await stream->send(text);
+        if (!sent) co_return;
+    }
+    (void)co_await stream->close();
+}
 http::site handlers() {
     http::site site;
     site.post("/echo", &echo, {.body_limit = 1u << 24})
         .get("/facts", &facts)
         .get("/shout", &upgrade)
+        .get("/shout/awaited", &awaited_upgrade)
         .get("/quick", [](http::exchange& x) noexcept {
             x.respond(200, "text/plain", x.is_secure() ? "secure" : "clear");
         });
     return site;
 }
 
-TEST_P(ServerTls, HandlersBodiesAndUpgrades) {
+TEST_P(ServerTls, HandlersAndBodies) {
     start(handlers());
     tls_client one = connect_by_tls();
     EXPECT_EQ(one.ask(get("/quick")).body, "secure");
@@ -208,16 +221,23 @@ TEST_P(ServerTls, HandlersBodiesAndUpgrades) {
         one.send(std::string_view(body).substr(at, 50'000));
     const response got = one.read();
     EXPECT_TRUE(got.body == body);
-    one.send(get("/shout", "Connection: Upgrade\r\nUpgrade: shout\r\n") + "ahead");
-    std::string text;
-    while (text.find("AHEAD") == std::string::npos)
-        text += one.read_some(1);
-    EXPECT_TRUE(text.starts_with("HTTP/1.1 101 "));
-    one.send("and more");
-    EXPECT_EQ(one.read_some(8), "AND MORE");
-    one.end();
-    EXPECT_EQ(one.read_to_end(), "");
-    EXPECT_TRUE(one.is_whole());
+}
+
+TEST_P(ServerTls, BothKindsOfUpgrade) {
+    start(handlers());
+    for (const std::string_view target : {"/shout", "/shout/awaited"}) {
+        tls_client one = connect_by_tls();
+        one.send(get(target, "Connection: Upgrade\r\nUpgrade: shout\r\n") + "ahead");
+        std::string text;
+        while (text.find("AHEAD") == std::string::npos)
+            text += one.read_some(1);
+        EXPECT_TRUE(text.starts_with("HTTP/1.1 101 "));
+        one.send("and more");
+        EXPECT_EQ(one.read_some(8), "AND MORE");
+        one.end();
+        EXPECT_EQ(one.read_to_end(), "");
+        EXPECT_TRUE(one.is_whole());
+    }
 }
 
 TEST_P(ServerTls, ClearTextBesideIt) {

@@ -98,7 +98,9 @@ call::time_limit::time_limit(call& of) noexcept
 
 call::call(connection& of, stop_scope& outer) noexcept : link(of), x(of), scope(&outer) { x.call_ = this; }
 
-call::~call() {
+call::~call() { end_time_limit(); }
+
+void call::end_time_limit() noexcept {
     if (limit_.armed()) x.home().disarm(limit_);
 }
 
@@ -299,7 +301,7 @@ void connection::received_while_serving() noexcept {
         return fail_read(std::error_code(ECONNRESET, errno_category()), 0, "");
     }
     if (!in_order) return close();
-    if (!calls->options().half_close) calls->scope.stop();
+    if (!calls->options().half_close && !calls->upgrades) calls->scope.stop();  // else its stream tells
 }
 
 void connection::fail_read(std::error_code error, unsigned status, const char* reason) noexcept {
@@ -403,9 +405,17 @@ bool connection::give_body(exchange& x, naru::result<lease>& into) noexcept {
 void connection::call_ended() noexcept {
     if (phase_ == phase::closing) return finish_if_quiet();
     if (phase_ == phase::sending) return;  // see wrote_for_call
+    if (phase_ == phase::upgraded) return upgrade_ended();
     worker_.loop_.disarm(*this);
     if (!turn_->calls->x.answered_ && !output_room(head_room())) return await_output(turn::step::call);
     go_on(finish_call());
+}
+
+void connection::report_thrown(const call& by) noexcept {
+    if (!by.thrown) return;
+    worker_.report([&] {
+        return fmt::format("the handler of {} threw: {}", by.x.pattern(), what_was_thrown(by.thrown));
+    });
 }
 
 // Gives the handler its due, and then the connection what comes next.
@@ -416,10 +426,7 @@ connection::next_step connection::finish_call() noexcept {
         finish_if_quiet();
         return next_step::wait;
     }
-    if (calls.thrown)
-        worker_.report([&] {
-            return fmt::format("the handler of {} threw: {}", x.pattern(), what_was_thrown(calls.thrown));
-        });
+    report_thrown(calls);
     if (calls.client_gone || (x.answered_ && !calls.is_whole())) {
         if (!calls.client_gone) {
             if (!calls.thrown && !calls.peer_ended)  // who has been left may stop

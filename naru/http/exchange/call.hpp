@@ -42,6 +42,8 @@ struct piece_encoding {
 /// | yes | - | sending | 100 Continue is on its way, before that |
 /// | - | yes | sending | a piece of the answer is on its way |
 /// | - | - | sending | the whole answer is on its way |
+/// | - | yes | sending, handing_over | `upgrades`: a 101 is on its way |
+/// | - | - | upgraded | the handler has the connection's bytes, and the connection is here for its call only |
 /// | any | any | closing | the connection has ended: whoever waits is told, and the handler's end is waited
 /// for |
 struct call {
@@ -57,6 +59,7 @@ struct call {
     /// Those who wait go on with an error, soon.
     void interrupt_later() noexcept;
     void set_time_limit(instant until) noexcept;
+    void end_time_limit() noexcept;
     bool waking() const noexcept { return wake_.queued; }
     const detail::handler* handles() const noexcept;
     const route_options& options() const noexcept;
@@ -86,6 +89,7 @@ struct call {
     bool asks_continue = false;  ///< it waits for 100 Continue
     bool continue_on_its_way = false;
     bool write_stopped = false;  ///< the writer is to end
+    bool upgrades = false;       ///< the writer waits for the connection's bytes
     bool write_waits = false;    ///< the writer's turn comes when what is being sent has gone
     std::uint16_t overrule = 0;  ///< the status that goes before any that the handler gives
     const char* overrule_reason = "";

@@ -9,6 +9,7 @@
 #include <naru/http/limits.hpp>
 #include <naru/http/message/request.hpp>
 #include <naru/os/address.hpp>
+#include <naru/stream/any_stream.hpp>
 
 #include <array>
 #include <coroutine>
@@ -143,6 +144,34 @@ class [[nodiscard]] write_request : public naru::request<write_request> {
     std::uint64_t size_ = 0;
     lent_descriptor file_;
     what kind_;
+};
+
+/// result<any_stream>: the connection's bytes, when the answer has gone. Errors: EPROTOTYPE, and no answer
+/// has been made, if the client did not ask for an upgrade to this protocol, or has sent a body; EINVAL if
+/// there is an answer already; ECONNRESET when the client has gone. One that is stopped ends the connection,
+/// unless the answer has gone by then.
+class [[nodiscard]] upgrade_request : public naru::request<upgrade_request> {
+ public:
+    upgrade_request(exchange& of, std::string_view protocol) noexcept : of_(&of), protocol_(protocol) {}
+
+    class awaiter : public naru::detail::begins<awaiter>, private detail::exchange_wait {
+     public:
+        explicit awaiter(upgrade_request&& of) noexcept;
+        awaiter(const awaiter&) = delete;
+        awaiter& operator=(const awaiter&) = delete;
+        bool await_ready() noexcept;
+        void begin(std::coroutine_handle<> who, stop_scope& in) noexcept;
+        [[nodiscard]] result<any_stream> await_resume() noexcept;
+
+     private:
+        friend class http::connection;
+        std::string_view protocol_;
+        any_stream given_;
+    };
+
+ private:
+    exchange* of_;
+    std::string_view protocol_;
 };
 
 /// The fields of a request, in their order, repeated ones included.
@@ -294,13 +323,19 @@ class exchange {
     }
     write_request end() noexcept { return {*this, write_request::what::end, {}}; }
 
-    /// Another protocol on this connection: 101 with `Upgrade: protocol`, `Connection: Upgrade` and the
-    /// fields added so far; on a stream of HTTP/2, which an extended CONNECT has asked for (RFC 8441; it is
-    /// seen as a GET with these fields), 200 with the latter, and the stream's DATA are the bytes. When that
-    /// has gone and the handler has returned, `then` runs as a task of its own on this loop, with the
-    /// connection's bytes, those first that came behind the request; it is stopped at the drain limit.
-    /// Nothing of the exchange is left by then. False (and no answer) if the client did not ask for an
-    /// upgrade or has sent a body.
+    // Another protocol on this connection. The answer is 101 with `Upgrade: protocol`, `Connection: Upgrade`
+    // and the fields added so far; on a stream of HTTP/2, which an extended CONNECT has asked for (RFC 8441;
+    // it is seen as a GET with these fields), 200 with the latter, and the stream's DATA are the bytes. Those
+    // come first that the client sent behind its request.
+    /// Coroutine handlers only: the handler goes on with the connection, by an upgraded_stream in an
+    /// any_stream. All that it has of its request stays, and with that its memory and its generation of the
+    /// site: for very many connections, and for those that outlive sites, see the other form. From here on
+    /// the stream tells that the client has gone, and no route_options::handler_time holds; the scope is
+    /// stopped at the drain limit. `protocol` is lent until it is awaited.
+    upgrade_request upgrade(std::string_view protocol) noexcept { return {*this, protocol}; }
+    /// When the answer has gone and the handler has returned, `then` runs as a task of its own on this loop,
+    /// with the connection's bytes; it is stopped at the drain limit. Nothing of the exchange is left by
+    /// then. False (and no answer) if the client did not ask for an upgrade or has sent a body.
     bool upgrade(std::string_view protocol, std::move_only_function<task<>(upgraded_stream)> then);
     /// The same for protocols of the library: with a coroutine of theirs that is the outermost.
     bool upgrade_by(std::string_view protocol, detail::upgrade_start start);
@@ -317,6 +352,7 @@ class exchange {
     friend class multipart_form;
     friend class read_request::awaiter;
     friend class write_request::awaiter;
+    friend class upgrade_request::awaiter;
     friend worker_pool& detail::blocking_pool(const exchange& of) noexcept;
 
     /// until_close: its carrier tells its end, HTTP/1.0 by the connection's, HTTP/2 by the stream's.
@@ -329,6 +365,9 @@ class exchange {
     const request_head& head() const noexcept;
     std::string_view head_text() const noexcept;
     bool may_answer() noexcept;
+    // upgrade.cpp
+    bool asks_for(std::string_view protocol) const noexcept;
+    void answer_upgrade(std::string_view protocol, detail::upgrade_start start);
     /// For multipart_form: that status goes before any that the handler gives.
     void overrule(unsigned status, const char* reason) noexcept;
     // encode.cpp

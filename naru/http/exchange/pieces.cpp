@@ -309,6 +309,7 @@ void connection::resume_call(detail::exchange_wait& who) noexcept {
 // What a call had to send has gone.
 void connection::wrote_for_call() noexcept {
     call& calls = *turn_->calls;
+    if (calls.upgrades) return hand_over();
     phase_ = phase::serving;
     if (turn_->output != nullptr && turn_->filled == 0) release_output();
     park_input(2 * naru::limits::buffer_bytes);  // nobody knows how long the handler waits from here on

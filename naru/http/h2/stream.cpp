@@ -59,7 +59,8 @@ void stream::attend() noexcept {
         return;
     }
     if (is_tunnel()) return attend_tunnel();
-    if (is_mute_ && !is_whole()) {  // its handler writes on, to nobody: it waits for the stream's end
+    if (phase_ == phase::upgraded) return;  // its tunnel has ended, its handler not
+    if (is_mute_ && !is_whole()) {          // its handler writes on, to nobody: it waits for the stream's end
         if (is_closed_) close();
         return;
     }

@@ -66,6 +66,8 @@ class stream : public connection {
     bool is_lent() const noexcept { return lent_place_.linked(); }
     // tunnel.cpp
     void become_tunnel() noexcept;
+    /// The handler has ended that had it.
+    void let_go_of_tunnel() noexcept;
     /// Another protocol has its handle.
     bool is_tunnel() const noexcept { return tunnel_ != nullptr; }
 
@@ -94,6 +96,7 @@ class stream : public connection {
     void offer() noexcept;
     void attend_tunnel() noexcept;
     void tunnel_ended(bool by_reset) noexcept;
+    void finish_tunnel() noexcept;
     bool is_no_tunnel(unsigned status) const noexcept;
     void answer_no_tunnel();
     std::string_view take_interim(std::string_view text, unsigned& status);

@@ -240,8 +240,9 @@ void stream::become_tunnel() noexcept {
         tunnel_.reset();
         return close();
     }
-    auto start = std::move(*turn_->then);
     upgraded_stream given(tcp_stream(home.loop_, *own), std::string());
+    if (turn_->calls != nullptr) return give_to_call(given);
+    auto start = std::move(*turn_->then);
     release_turn();
     home.begin_upgraded(start, given);  // the last touch: it may have closed the handle
 }
@@ -259,16 +260,27 @@ void stream::attend_tunnel() noexcept {
 void stream::tunnel_ended(bool by_reset) noexcept {
     tunnel_.reset();
     if (phase_ == phase::closing) return finish_if_quiet();
+    if (!is_closed_) {
+        if (by_reset || (end_sent_ && !input_ended_)) {
+            is_abandoned_ = true;
+            session_in_.reset(*this, NGHTTP2_CANCEL);
+        } else if (!std::exchange(is_last_, true)) {
+            offer();
+        }
+    }
+    if (!has_turn_) finish_tunnel();
+}
+
+void stream::let_go_of_tunnel() noexcept {
+    release_turn();
+    if (!is_tunnel()) finish_tunnel();  // else somebody has it still
+}
+
+void stream::finish_tunnel() noexcept {
     phase_ = phase::lingering;
     lingered_ = 0;
     is_finished_ = true;
-    if (is_closed_) return session_in_.call(*this);
-    if (by_reset || (end_sent_ && !input_ended_)) {
-        is_abandoned_ = true;
-        session_in_.reset(*this, NGHTTP2_CANCEL);
-    } else if (!std::exchange(is_last_, true)) {
-        offer();
-    }
+    if (is_closed_) session_in_.call(*this);
 }
 
 // What is no tunnel must not look like one: with any 2xx the client would take the stream for open (RFC 8441,

@@ -125,6 +125,7 @@ struct turn {
     bool is_asked = false;           // it has no answer yet
     bool has_id = false;             // made_id is its
     bool falls_back = false;         // to what its files have for paths that lead nowhere
+    bool is_upgraded = false;        // its handler has gone on with the connection's bytes
     std::uint8_t cut_by = 0;         // a shed_reason and one more
     std::uint64_t queued = 0;        // bytes that were sent or are to be, at the last flush
     std::array<char, 32> made_id{};  // of a request that brings none
@@ -239,6 +240,7 @@ class connection : operation, timer {
         serving,   // a coroutine handler is at work
         sending,
         handing_over,  // to another protocol, when the receive that is under way has ended
+        upgraded,      // a coroutine handler has the socket, or the tunnel, and goes on
         multiplexed,   // a session's: what comes is for its streams
         lingering,     // the last answer is sent, our direction ended; what comes is dropped
         closing,
@@ -326,13 +328,18 @@ class connection : operation, timer {
     void fail_read(std::error_code error, unsigned status, const char* reason) noexcept;
     void wrote_for_call() noexcept;
     bool begin_pieces(exchange& x) noexcept;
-    void hand_over() noexcept;
+    void report_thrown(const call& by) noexcept;
     void send_pieces(exchange& x) noexcept;
     next_step finish_unanswered() noexcept;
     void read_begins() noexcept;
     void add_chunk_line(call& calls, std::uint64_t size) noexcept;
     void add_encoded(exchange& x) noexcept;
     bool goes_on_encoding(call& calls) noexcept;
+
+    // upgrade.cpp
+    void hand_over() noexcept;
+    void give_to_call(upgraded_stream& given) noexcept;
+    void upgrade_ended() noexcept;
 
     // encode.cpp
     void begin_encoding(exchange& x);
@@ -429,6 +436,7 @@ class connection : operation, timer {
     friend struct call;
     friend class read_request::awaiter;
     friend class write_request::awaiter;
+    friend class upgrade_request::awaiter;
     friend worker_pool& detail::blocking_pool(const exchange& of) noexcept;
 
     worker& worker_;
@@ -445,7 +453,6 @@ class connection : operation, timer {
     bool keep_alive_ : 1 = true;                    // after the answer in hand
     bool timed_out_ : 1 = false;                    // the receive was cancelled by the deadline
     bool dirty_close_ : 1 = false;                  // more may be coming from the client: linger
-    bool handed_over_ : 1 = false;                  // its socket is another protocol's
     bool is_stream_ : 1 = false;                    // an h2::stream
     bool is_multiplexed_ : 1 = false;               // it has a session
     bool is_proxied_ : 1 = false;                   // worker::proxied_ has its client

@@ -344,6 +344,7 @@ void connection::on_deadline() noexcept {
             timed_out_ = true;
             return cancel_receive();
         case phase::handing_over:
+        case phase::upgraded:
         case phase::closing:
             return;
     }

@@ -253,6 +253,7 @@ void connection::release_turn() noexcept {
     end_records(false);
     let_go();
     if (x.calls != nullptr) end_call();
+    if (x.is_upgraded) --worker_.upgrades_.running;
     release_input();
     if (phase_ == phase::closing) return_leaving();
     release_output();
@@ -284,11 +285,12 @@ void connection::close() noexcept {
         log_unanswered();
         leave();
     }
+    const bool has_socket = phase_ != phase::upgraded;
     phase_ = phase::closing;
     worker_.loop_.disarm(*this);
     if (is_stream_) {
         as_stream().abandon();
-    } else {
+    } else if (has_socket) {
         worker_.loop_.close(target);
     }
     if (is_multiplexed_) close_streams();

@@ -16,11 +16,16 @@ void worker::measure(server_metrics& into, bool anew) {
     into.cache_hits = caches_.hits;
     into.cache_misses = caches_.misses;
     measure_handshakes(into);
+    std::size_t upgraded = 0;  // that are connections still
     turns_.for_each([&](turn& each) {
         const connection& link = each.owner;
         into.bytes_out += link.is_stream_ ? 0 : link.handed_over() - each.sent;
         if (link.is_stream_) return;
         using phase = connection::phase;
+        if (each.is_upgraded) {
+            ++upgraded;
+            return;
+        }
         ++(link.phase_ == phase::closing                                         ? into.open_closing
            : link.phase_ == phase::starved                                       ? into.open_starved
            : link.phase_ == phase::body || link.reads_for_call()                 ? into.open_reading
@@ -32,7 +37,7 @@ void worker::measure(server_metrics& into, bool anew) {
     into.open_streams = streams_.live();
     into.open_upgraded = upgrades_.running;
     const std::size_t told = into.open_closing + into.open_starved + into.open_reading + into.open_sending +
-                             into.open_idle + into.open_working + into.open_http2;
+                             into.open_idle + into.open_working + into.open_http2 + upgraded;
     into.open_idle += connections_.live() - std::min(connections_.live(), told);
     const buffer_pool& pool = loop_.buffers();
     into.buffers = pool.capacity();

@@ -115,6 +115,7 @@ class worker {
     friend struct proxy_reader;
     friend class read_request::awaiter;
     friend class write_request::awaiter;
+    friend class upgrade_request::awaiter;
     friend worker_pool& detail::blocking_pool(const exchange& of) noexcept;
 
     struct drain_timer : timer {
