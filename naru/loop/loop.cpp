@@ -258,6 +258,7 @@ void loop::end_tick(instant limit) {
         held_.serve(*backend_, batch_, done_);
     const bool busy = !batch_.empty() || !done_.empty() || !posts_.empty() || !deferred_.empty();
     if (precise_used_) limit = std::min(limit, precise_.next());
+    if (buffers().is_warm()) limit = std::min(limit, buffers().cool(now_));
     backend_->wait(busy ? instant::min() : std::min(limit, timers_.next()), done_);
     now_ = clock::now();
     dispatch(limits::dispatch_budget);
