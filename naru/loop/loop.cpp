@@ -209,17 +209,16 @@ result<handle> loop::attach(int descriptor, descriptor_kind kind, ownership whos
 }
 
 loop::detached_close::detached_close(loop& of) noexcept
-    : operation(operation_kind::close,
-                [](operation& op) noexcept {
-                    auto& closed = static_cast<detached_close&>(op);
-                    closed.owner.closes_.destroy(closed);
-                }),
+    : close_operation([](operation& op) noexcept {
+          auto& closed = static_cast<detached_close&>(op);
+          closed.owner.closes_.destroy(closed);
+      }),
       owner(of) {}
 
 void loop::close(handle closing) noexcept {
     try {
         detached_close& op = closes_.make(*this);
-        op.target = closing;
+        op.set(closing);
         submit(op);
     } catch (const std::bad_alloc&) {
         fatal("out of memory: a handle cannot be closed");
