@@ -330,6 +330,8 @@ void loop::post(std::move_only_function<void()> task) { post(*new posted_functio
 
 // What other threads have posted, behind what was taken over before.
 void loop::take_posted() noexcept {
+    // Looked at before it is taken: an exchange is dear, and most ticks find nothing.
+    if (incoming_.load(std::memory_order_relaxed) == nullptr) return;
     if (posted* newest = incoming_.exchange(nullptr, std::memory_order_acquire)) {
         posted* oldest = nullptr;
         while (newest != nullptr) {  // reverse: oldest first
@@ -346,6 +348,7 @@ void loop::take_posted() noexcept {
 }
 
 void loop::run_deferred() noexcept {
+    if (deferred_.empty()) return;
     intrusive_queue<posted> due = std::move(deferred_);
     while (posted* task = due.pop())
         task->run(*task);
