@@ -21,7 +21,7 @@ using namespace naru;
 class echo_server;
 
 // One operation at a time: what has been received is sent back, then the next is received.
-struct connection : operation {
+struct connection : receive_operation {
     connection(echo_server& of, handle peer) noexcept;
     static void received(operation& op) noexcept;
     void end() noexcept;
@@ -59,8 +59,8 @@ class echo_server {
 };
 
 connection::connection(echo_server& of, handle peer) noexcept
-    : operation(operation_kind::recv, &connection::received), server(of) {
-    target = peer;
+    : receive_operation(&connection::received), server(of) {
+    set(peer);
 }
 
 void connection::received(operation& op) noexcept {

@@ -1,11 +1,11 @@
 # The library, in components: core, and what is built on it.
 
 # A source's platform is in its name. x_windows.cpp stands in for x.cpp on Windows; iocp/, iocp_*.cpp and windows_*.cpp exist only
-# there; uring/, uring_*.cpp and epoll_*.cpp only on Linux.
+# there; uring/, uring_*.cpp, epoll_*.cpp and bare_*.cpp not there.
 function(naru_platform_sources list)
   set(sources ${${list}})
   if(WIN32)
-    list(FILTER sources EXCLUDE REGEX "/(uring/|uring_|epoll_)[a-z_]*\\.cpp$")
+    list(FILTER sources EXCLUDE REGEX "/(uring/|uring_|epoll_|bare_)[a-z_]*\\.cpp$")
     foreach(source IN LISTS sources)
       if(source MATCHES "_windows\\.cpp$")
         string(REGEX REPLACE "_windows\\.cpp$" ".cpp" portable ${source})

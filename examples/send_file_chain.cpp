@@ -25,7 +25,7 @@ class transfer {
         open_.set(file_, path_.c_str());
         read_.set(file_, memory_, 0);
         send_.set(client_, memory_);
-        close_.target = file_;
+        close_.set(file_);
         open_.link = &read_;
         read_.link = &send_;
         send_.link = &close_;
@@ -44,10 +44,9 @@ class transfer {
         transfer& owner;
     };
     // The last one: it ends the client, and if the chain broke, the file.
-    struct last : naru::operation {
+    struct last : naru::close_operation {
         explicit last(transfer& of)
-            : operation(
-                  naru::operation_kind::close,
+            : close_operation(
                   [](naru::operation& op) noexcept { static_cast<last&>(op).owner.ended(op.failed()); }),
               owner(of) {}
         transfer& owner;

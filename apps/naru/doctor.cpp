@@ -31,9 +31,9 @@ std::string try_engine(std::unique_ptr<backend> completions) {
         const auto near = on.attach(one_end, descriptor_kind::stream);
         const auto far = on.attach(other_end, descriptor_kind::stream);
         if (near && far) {
-            operation read(operation_kind::recv, [](operation&) noexcept {});
+            receive_operation read([](operation&) noexcept {});
             send_operation write([](operation&) noexcept {});
-            read.target = *near;
+            read.set(*near);
             write.set(*far, as_bytes("?"));
             on.submit(read);
             on.submit(write);

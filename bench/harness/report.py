@@ -166,7 +166,7 @@ def _targets() -> list[Target]:
         *of("keepalive", "keepalive-512", 1, "h2o", strict=True),
         *of("pipeline", "pipeline", 1.5, "floor-{engine}"),
         *of("idle", "idle-with", 1.1, "naru-{engine}", to_group="idle-without"),
-        *of("memory", "memory", 200, None),
+        *of("memory", "memory", 185, None),
         *of("large", "large", 1, "nginx"),
         *of("connections", "connections", 1, "nginx", strict=True),
         *(target for peer in ("libuv", "libevent", "asio", "asio-callbacks")

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 namespace naru {
 
@@ -47,6 +48,22 @@ struct waiting_operations {
         return was_first;
     }
 };
+
+/// The slots in `starved` whose receives found no pool buffer: `advance` gives each its turn. `scratch` is
+/// empty before and after.
+template <class Records, class Advance>
+void serve_starved(std::vector<std::uint32_t>& starved, std::vector<std::uint32_t>& scratch, Records& records,
+                   Advance advance) noexcept {
+    scratch.swap(starved);
+    for (const std::uint32_t slot : scratch) {
+        auto& of = records.at(slot);
+        if constexpr (requires { of.in_starved; }) of.in_starved = false;
+        if (!of.starved) continue;
+        of.starved = false;
+        advance(slot);
+    }
+    scratch.clear();
+}
 
 /// A submission is the backend's from here on. True if it has ended: its handle is gone (no `of`), or it is
 /// none of that kind's.

@@ -19,6 +19,12 @@ inline constexpr std::size_t pool_buffers = 4096;
 /// (io_uring_register(2), IORING_REGISTER_PBUF_RING).
 inline constexpr std::size_t pool_buffers_max = 65'536;
 
+/// A pool gives the memory of buffers that nobody has taken for so long to the system, so many in one tick,
+/// but keeps that of so many that are to be taken next: a burst is not paid for ever.
+inline constexpr std::chrono::milliseconds buffers_stay_warm{100};
+inline constexpr std::size_t cooled_per_tick = 64;
+inline constexpr std::size_t warm_buffers = 16;
+
 /// Receive buffers that an io_uring loop first lends to the kernel. It doubles them when they run out
 /// (ENOBUFS), up to the maximum, or half of the pool: a small ring keeps the memory of a quiet server small.
 inline constexpr std::size_t ring_buffers_initial = 64;

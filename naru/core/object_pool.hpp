@@ -3,6 +3,7 @@
 
 #include <naru/core/check.hpp>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -19,6 +20,10 @@ namespace naru {
 template <class T>
 class object_pool {
  public:
+    /// Memory is taken in these, aligned to their size: an object finds its chunk. What an allocator touches
+    /// beside an aligned one, a page, has to be little beside it: at 64 KiB, eight bytes for each connection.
+    static constexpr std::size_t chunk_bytes = 256 * 1024;
+
     object_pool() = default;
     object_pool(const object_pool&) = delete;
     object_pool& operator=(const object_pool&) = delete;
@@ -83,14 +88,13 @@ class object_pool {
     }
 
  private:
-    static constexpr std::size_t chunk_bytes = 64 * 1024;  // aligned to its size: an object finds its chunk
-
     union cell {
         cell* next;
         alignas(T) std::byte storage[sizeof(T)];
     };
-    static constexpr std::size_t header_bytes = 256;
-    static_assert(sizeof(T) >= 32, "the chunk's bitmap is made for objects of at least 32 bytes");
+    static constexpr std::size_t header_unit = std::max<std::size_t>(64, alignof(cell));
+    static constexpr std::size_t header_bytes =
+        (chunk_bytes / sizeof(cell) / 8 + header_unit) / header_unit * header_unit;  // a bit for each
     static constexpr std::size_t cells_per_chunk = (chunk_bytes - header_bytes) / sizeof(cell);
     static constexpr std::size_t parts_per_chunk = (cells_per_chunk + part_objects - 1) / part_objects;
 
@@ -100,7 +104,7 @@ class object_pool {
             return reinterpret_cast<cell*>(reinterpret_cast<std::byte*>(this) + header_bytes) + index;
         }
     };
-    static_assert(sizeof(chunk) <= header_bytes && header_bytes % alignof(cell) == 0);
+    static_assert(sizeof(chunk) <= header_bytes);
 
     void grow() {
         chunks_.reserve(chunks_.size() + 1);

@@ -75,13 +75,10 @@ struct [[nodiscard]] receive_into_request : request<receive_into_request> {
     receive_into_request(loop& on, handle from, mutable_bytes into) noexcept
         : home(&on), source(from), memory(into) {}
 
-    class awaiter : public operation_awaiter<> {
+    class awaiter : public operation_awaiter<receive_into_operation> {
      public:
-        explicit awaiter(receive_into_request&& of) noexcept
-            : operation_awaiter(*of.home, operation_kind::recv_into) {
-            target = of.source;
-            data = of.memory.data();
-            count = one_call(of.memory);
+        explicit awaiter(receive_into_request&& of) noexcept : operation_awaiter(*of.home) {
+            set(of.source, of.memory);
         }
         [[nodiscard]] naru::result<std::size_t> await_resume() const noexcept { return size_outcome(); }
     };
@@ -228,22 +225,25 @@ struct [[nodiscard]] send_file_request : request<send_file_request> {
     std::uint64_t* sent;
 };
 
-/// result<void>: readable, writable, shutdown.
-struct [[nodiscard]] ready_request : request<ready_request> {
-    ready_request(loop& on, operation_kind which, handle of) noexcept : home(&on), kind(which), target(of) {}
+/// result<void>.
+template <class Operation>
+struct [[nodiscard]] handle_request : request<handle_request<Operation>> {
+    handle_request(loop& on, handle of) noexcept : home(&on), target(of) {}
 
-    class awaiter : public operation_awaiter<> {
+    class awaiter : public operation_awaiter<Operation> {
      public:
-        explicit awaiter(ready_request&& of) noexcept : operation_awaiter(*of.home, of.kind) {
-            target = of.target;
+        explicit awaiter(handle_request&& of) noexcept : operation_awaiter<Operation>(*of.home) {
+            this->set(of.target);
         }
-        [[nodiscard]] naru::result<void> await_resume() const noexcept { return void_outcome(); }
+        [[nodiscard]] naru::result<void> await_resume() const noexcept { return this->void_outcome(); }
     };
 
  private:
     loop* home;
-    operation_kind kind;
     handle target;
 };
+using readable_request = handle_request<readable_operation>;
+using writable_request = handle_request<writable_operation>;
+using shutdown_request = handle_request<shutdown_operation>;
 
 }  // namespace naru

@@ -42,11 +42,10 @@ class [[nodiscard]] close_request : public request<close_request> {
  public:
     explicit close_request(owned_handle closing) noexcept : closing_(std::move(closing)) {}
 
-    class awaiter : public operation_awaiter<>, public detail::begins<awaiter> {
+    class awaiter : public operation_awaiter<close_operation>, public detail::begins<awaiter> {
      public:
-        explicit awaiter(close_request&& of) noexcept
-            : operation_awaiter(of.closing_.home(), operation_kind::close) {
-            target = of.closing_.give();
+        explicit awaiter(close_request&& of) noexcept : operation_awaiter(of.closing_.home()) {
+            set(of.closing_.give());
         }
         ~awaiter() {
             if (!waits_ && target) loop_->close(target);

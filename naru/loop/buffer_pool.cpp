@@ -60,6 +60,8 @@ std::byte* buffer_pool::acquire() noexcept {
     if (!free_.empty()) {
         buffer = at(free_.back());
         free_.pop_back();
+        fewest_ = std::min(fewest_, free_.size());
+        cold_ = std::min(cold_, fewest_);
     } else if (used_ < capacity_) {
         buffer = at(static_cast<std::uint32_t>(used_++));
         if (used_ < capacity_) forbid(buffer + limits::buffer_bytes, limits::buffer_bytes);
@@ -79,6 +81,18 @@ void buffer_pool::release(const std::byte* inside) noexcept {
     NARU_ASSERT(free_.size() < used_);
     forbid(at(index), limits::buffer_bytes);
     free_.push_back(index);
+}
+
+instant buffer_pool::cool(instant now) noexcept {
+    if (now >= cools_at_) {
+        const std::size_t unused = std::max(fewest_, limits::warm_buffers) - limits::warm_buffers;
+        const std::size_t end = std::min(unused, cold_ + limits::cooled_per_tick);
+        for (; cold_ < end; ++cold_)
+            forget_pages(at(free_[cold_]), limits::buffer_bytes);
+        fewest_ = free_.size();
+        cools_at_ = now + limits::buffers_stay_warm;
+    }
+    return is_warm() ? cools_at_ : never;
 }
 
 }  // namespace naru

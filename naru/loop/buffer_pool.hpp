@@ -17,7 +17,8 @@
 namespace naru {
 
 /// Buffers of limits::buffer_bytes from one reserved mapping. Last in, first out: the next lease is likely
-/// to be in a cache, and pages beyond the busiest moment are never touched. Not thread-safe.
+/// to be in a cache, and pages beyond the busiest moment are never touched; some time after it, those that
+/// nobody takes any more are the system's again (cool). Not thread-safe.
 class buffer_pool {
  public:
     /// Throws std::length_error if `buffers` is 0 or more than limits::pool_buffers_max, std::bad_alloc if
@@ -59,6 +60,12 @@ class buffer_pool {
     duration patience() const noexcept { return patience_; }
     void set_patience(duration longest) noexcept { patience_ = longest; }
 
+    /// Whether there is something to `cool`.
+    bool is_warm() const noexcept { return free_.size() > cold_ + limits::warm_buffers; }
+    /// Once in limits::buffers_stay_warm: the memory of those that nobody has taken since goes back to the
+    /// system. When to call it again; `never` if only once it is_warm again.
+    instant cool(instant now) noexcept;
+
     std::size_t capacity() const noexcept { return capacity_; }
     std::size_t leased() const noexcept { return used_ - free_.size(); }
     bool available() const noexcept { return leased() < capacity_; }
@@ -72,6 +79,9 @@ class buffer_pool {
     std::size_t capacity_;
     std::size_t used_ = 0;             // leased once or more: those before it
     std::vector<std::uint32_t> free_;  // of the used ones
+    std::size_t cold_ = 0;             // of the free ones, those at the bottom whose memory went back
+    std::size_t fewest_ = 0;           // free ones since the last look at them
+    instant cools_at_ = instant::min();
     std::unique_ptr<handle[]> holders_;
     std::uint64_t given_back_ = 0;
     duration patience_ = limits::lease_patience;

@@ -209,17 +209,16 @@ result<handle> loop::attach(int descriptor, descriptor_kind kind, ownership whos
 }
 
 loop::detached_close::detached_close(loop& of) noexcept
-    : operation(operation_kind::close,
-                [](operation& op) noexcept {
-                    auto& closed = static_cast<detached_close&>(op);
-                    closed.owner.closes_.destroy(closed);
-                }),
+    : close_operation([](operation& op) noexcept {
+          auto& closed = static_cast<detached_close&>(op);
+          closed.owner.closes_.destroy(closed);
+      }),
       owner(of) {}
 
 void loop::close(handle closing) noexcept {
     try {
         detached_close& op = closes_.make(*this);
-        op.target = closing;
+        op.set(closing);
         submit(op);
     } catch (const std::bad_alloc&) {
         fatal("out of memory: a handle cannot be closed");
@@ -258,6 +257,7 @@ void loop::end_tick(instant limit) {
         held_.serve(*backend_, batch_, done_);
     const bool busy = !batch_.empty() || !done_.empty() || !posts_.empty() || !deferred_.empty();
     if (precise_used_) limit = std::min(limit, precise_.next());
+    if (buffers().is_warm()) limit = std::min(limit, buffers().cool(now_));
     backend_->wait(busy ? instant::min() : std::min(limit, timers_.next()), done_);
     now_ = clock::now();
     dispatch(limits::dispatch_budget);
@@ -330,6 +330,8 @@ void loop::post(std::move_only_function<void()> task) { post(*new posted_functio
 
 // What other threads have posted, behind what was taken over before.
 void loop::take_posted() noexcept {
+    // Looked at before it is taken: an exchange is dear, and most ticks find nothing.
+    if (incoming_.load(std::memory_order_relaxed) == nullptr) return;
     if (posted* newest = incoming_.exchange(nullptr, std::memory_order_acquire)) {
         posted* oldest = nullptr;
         while (newest != nullptr) {  // reverse: oldest first
@@ -346,6 +348,7 @@ void loop::take_posted() noexcept {
 }
 
 void loop::run_deferred() noexcept {
+    if (deferred_.empty()) return;
     intrusive_queue<posted> due = std::move(deferred_);
     while (posted* task = due.pop())
         task->run(*task);

@@ -216,7 +216,7 @@ class loop {
     }
     void must_run_here() const noexcept;
 
-    struct detached_close : operation {
+    struct detached_close : close_operation {
         explicit detached_close(loop& of) noexcept;
         loop& owner;
     };

@@ -165,6 +165,71 @@ inline std::uint32_t one_call(mutable_bytes memory) noexcept {
     return static_cast<std::uint32_t>(std::min(memory.size(), limits::bytes_per_call));
 }
 
+/// Of the kinds that need a handle and nothing else.
+template <operation_kind Kind>
+struct handle_operation : operation {
+    explicit handle_operation(handler on_completion) noexcept : operation(Kind, on_completion) {}
+
+    void set(handle on) noexcept { target = on; }
+};
+
+/// Receives into a pool buffer, which is the handler's then.
+using receive_operation = handle_operation<operation_kind::recv>;
+/// For code that reads and writes by itself (rule 12).
+using readable_operation = handle_operation<operation_kind::readable>;
+using writable_operation = handle_operation<operation_kind::writable>;
+/// Ends our direction behind the sends before it (rule 14).
+using shutdown_operation = handle_operation<operation_kind::shutdown>;
+/// Cancels and joins what is in flight on the handle, then closes it (rule 6).
+using close_operation = handle_operation<operation_kind::close>;
+
+/// Takes one connection (rule 9).
+struct accept_operation : operation {
+    explicit accept_operation(handler on_completion) noexcept
+        : operation(operation_kind::accept, on_completion) {}
+
+    /// `more_follow`: another accept is always to come, so others may be accepted ahead.
+    void set(handle listener, bool more_follow = false) noexcept {
+        target = listener;
+        flags = more_follow ? operation_flags::more : 0;
+    }
+};
+
+/// Connects a socket (rule 10).
+struct connect_operation : operation {
+    explicit connect_operation(handler on_completion) noexcept
+        : operation(operation_kind::connect, on_completion) {}
+
+    /// `peer` is a sockaddr of so many bytes, and lent; an address of a type that has both is lent, too.
+    void set(handle socket, const void* peer, std::uint32_t bytes) noexcept {
+        target = socket;
+        address = peer;
+        count = bytes;
+    }
+    template <class Address>
+    void set(handle socket, const Address& peer) noexcept {
+        set(socket, peer.data(), peer.size());
+    }
+};
+
+/// Lets go of a handle without closing its descriptor (rule 13).
+struct release_operation : operation {
+    explicit release_operation(handler on_completion) noexcept
+        : operation(operation_kind::release, on_completion) {}
+
+    /// `room` is lent for what was received ahead; nullptr: that is dropped.
+    void set(handle leaving, received_ahead* room = nullptr) noexcept {
+        target = leaving;
+        ahead = room;
+    }
+};
+
+/// Waits for a pool buffer, which is the handler's then. Has no handle, so there is nothing to set.
+struct buffer_operation : operation {
+    explicit buffer_operation(handler on_completion) noexcept
+        : operation(operation_kind::buffer, on_completion) {}
+};
+
 /// Sends one slice, or several that the caller keeps.
 struct send_operation : operation {
     explicit send_operation(handler on_completion) noexcept
@@ -210,6 +275,10 @@ struct receive_into_operation : operation {
         flags = operation_flags::scatter;
     }
 };
+
+static_assert(sizeof(accept_operation) == sizeof(operation) &&
+              sizeof(connect_operation) == sizeof(operation) &&
+              sizeof(release_operation) == sizeof(operation) && sizeof(close_operation) == sizeof(operation));
 
 /// The memory of a recv_into. For backends.
 inline std::span<mutable_slice> pieces_of(operation& op, mutable_slice& one) noexcept {

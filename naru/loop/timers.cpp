@@ -118,6 +118,9 @@ std::size_t timer_wheel::fire(list_head& due) noexcept {
 }
 
 std::size_t timer_wheel::expire(instant now) noexcept {
+    // Several waits may end within one tick of the wheel.
+    const bool same_tick = now - start_ < duration(static_cast<std::int64_t>(now_ + 1) * resolution_ns_);
+    if (same_tick && due_.empty()) return 0;
     const tick target = now <= start_ ? 0 : static_cast<tick>((now - start_).count() / resolution_ns_);
     std::size_t fired = 0;
     list_head due;

@@ -9,15 +9,17 @@ namespace naru {
 namespace detail {
 
 /// Waits shortages out and passes broken connections over.
-class accept_awaiter : public begins<accept_awaiter>, private operation, private stop_entry, private timer {
+class accept_awaiter : public begins<accept_awaiter>,
+                       private accept_operation,
+                       private stop_entry,
+                       private timer {
  public:
     accept_awaiter(loop& on, handle listener) noexcept
-        : operation(operation_kind::accept,
-                    [](operation& op) noexcept { static_cast<accept_awaiter&>(op).on_accept(); }),
+        : accept_operation([](operation& op) noexcept { static_cast<accept_awaiter&>(op).on_accept(); }),
           stop_entry([](stop_entry& self) noexcept { static_cast<accept_awaiter&>(self).stop(); }),
           timer([](timer& self) noexcept { static_cast<accept_awaiter&>(self).retry(); }),
           loop_(&on) {
-        target = listener;
+        set(listener);
     }
     accept_awaiter(const accept_awaiter&) = delete;
     accept_awaiter& operator=(const accept_awaiter&) = delete;

@@ -64,12 +64,11 @@ bool concerns_one_connection(std::error_code error) noexcept {
     }
 }
 
-acceptor::accept_operation::accept_operation(acceptor& of) noexcept
-    : operation(operation_kind::accept,
-                [](operation& op) noexcept {
-                    auto& ended = static_cast<accept_operation&>(op);
-                    ended.owner.on_accept(ended);
-                }),
+acceptor::accept_step::accept_step(acceptor& of) noexcept
+    : accept_operation([](operation& op) noexcept {
+          auto& ended = static_cast<accept_step&>(op);
+          ended.owner.on_accept(ended);
+      }),
       owner(of) {}
 
 acceptor::retry_timer::retry_timer(acceptor& of) noexcept
@@ -79,29 +78,27 @@ acceptor::retry_timer::retry_timer(acceptor& of) noexcept
 acceptor::acceptor(loop& on, handle listener, const events& callbacks) noexcept
     : loop_(on),
       events_(callbacks),
-      accepts_(make_operations(*this, std::make_index_sequence<limits::accepts_at_once>())),
+      accepts_(make_steps(*this, std::make_index_sequence<limits::accepts_at_once>())),
       retry_(*this) {
-    for (accept_operation& each : accepts_) {
-        each.target = listener;
-        each.flags = operation_flags::more;
-    }
+    for (accept_step& each : accepts_)
+        each.set(listener, true);
 }
 
 void acceptor::start() noexcept { submit_all(); }
 
 void acceptor::submit_all() noexcept {
-    for (accept_operation& each : accepts_) {
+    for (accept_step& each : accepts_) {
         if (each.idle()) loop_.submit(each);
     }
 }
 
 void acceptor::cancel_all() noexcept {
-    for (accept_operation& each : accepts_)
+    for (accept_step& each : accepts_)
         loop_.cancel(each);
 }
 
 bool acceptor::is_idle() const noexcept {
-    return std::ranges::all_of(accepts_, [](const accept_operation& each) { return each.idle(); });
+    return std::ranges::all_of(accepts_, [](const accept_step& each) { return each.idle(); });
 }
 
 void acceptor::stop() noexcept {
@@ -115,12 +112,12 @@ void acceptor::stop() noexcept {
 }
 
 // While it stops an accept is cancelled until it is told that nobody is left (operation.hpp, rule 9).
-void acceptor::submit(accept_operation& each) noexcept {
+void acceptor::submit(accept_step& each) noexcept {
     loop_.submit(each);
     if (stopping_ || lost_) loop_.cancel(each);
 }
 
-void acceptor::on_accept(accept_operation& each) noexcept {
+void acceptor::on_accept(accept_step& each) noexcept {
     if (each.failed()) return on_failure(each, each.error());
     pause_ = duration(0);
     in_vain_ = 0;
@@ -128,7 +125,7 @@ void acceptor::on_accept(accept_operation& each) noexcept {
     if (each.idle()) submit(each);  // else stopped by on_connection
 }
 
-void acceptor::on_failure(accept_operation& failed, std::error_code why) noexcept {
+void acceptor::on_failure(accept_step& failed, std::error_code why) noexcept {
     if (stopping_ || lost_) return end_if_idle();
     const bool is_short = is_shortage(why);
     if (is_short || concerns_one_connection(why)) {

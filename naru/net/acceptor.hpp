@@ -41,18 +41,18 @@ class acceptor {
     void stop() noexcept;
 
  private:
-    struct accept_operation : operation {
-        explicit accept_operation(acceptor& of) noexcept;
+    struct accept_step : accept_operation {
+        explicit accept_step(acceptor& of) noexcept;
         acceptor& owner;
     };
-    using accept_operations = std::array<accept_operation, limits::accepts_at_once>;
+    using accept_steps = std::array<accept_step, limits::accepts_at_once>;
     template <std::size_t>
     static acceptor& same(acceptor& of) noexcept {
         return of;
     }
     template <std::size_t... Each>
-    static accept_operations make_operations(acceptor& of, std::index_sequence<Each...> /*unused*/) noexcept {
-        return {{accept_operation(same<Each>(of))...}};
+    static accept_steps make_steps(acceptor& of, std::index_sequence<Each...> /*unused*/) noexcept {
+        return {{accept_step(same<Each>(of))...}};
     }
     struct retry_timer : timer {
         explicit retry_timer(acceptor& of) noexcept;
@@ -62,14 +62,14 @@ class acceptor {
     void submit_all() noexcept;
     void cancel_all() noexcept;
     bool is_idle() const noexcept;
-    void submit(accept_operation& each) noexcept;
-    void on_accept(accept_operation& each) noexcept;
-    void on_failure(accept_operation& failed, std::error_code why) noexcept;
+    void submit(accept_step& each) noexcept;
+    void on_accept(accept_step& each) noexcept;
+    void on_failure(accept_step& failed, std::error_code why) noexcept;
     void end_if_idle() noexcept;
 
     loop& loop_;
     events events_;
-    accept_operations accepts_;
+    accept_steps accepts_;
     retry_timer retry_;
     duration pause_{0};
     unsigned in_vain_ = 0;  // accepts that failed since one succeeded

@@ -7,20 +7,6 @@
 
 namespace naru {
 
-reactor::watch_operation::watch_operation(operation_kind which, registration& of) noexcept
-    : operation(which,
-                [](operation& op) noexcept {
-                    auto& watched = static_cast<watch_operation&>(op);
-                    watched.owner.owner.on_event(watched.owner, watched);
-                }),
-      owner(of) {}
-
-reactor::registration::registration(reactor& of) noexcept
-    : owner(of),
-      readable(operation_kind::readable, *this),
-      writable(operation_kind::writable, *this),
-      close(operation_kind::close, *this) {}
-
 reactor::~reactor() { NARU_ASSERT(quiet()); }
 
 result<handle> reactor::add(int descriptor, void* object, const functions& calls,
@@ -50,7 +36,9 @@ result<handle> reactor::add(int descriptor, void* object, const functions& calls
     }
     made->object = object;
     made->calls = &calls;
-    made->readable.target = made->writable.target = made->close.target = made->socket;
+    made->readable.set(made->socket);
+    made->writable.set(made->socket);
+    made->close.set(made->socket);
     made->wanted = wanted;
     made->name = name;
     table_.at(name.slot).registered = made;
@@ -84,7 +72,7 @@ void reactor::remove(handle registration_name) noexcept {
     loop_.submit(each.close);  // joins the other two; its completion is the last
 }
 
-void reactor::on_event(registration& of, watch_operation& op) noexcept {
+void reactor::on_event(registration& of, const operation& op) noexcept {
     if (op.kind == operation_kind::close) {
         registrations_.destroy(of);
         return;

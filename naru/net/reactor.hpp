@@ -71,12 +71,18 @@ class reactor {
         void (*error)(void*, std::error_code) noexcept;
     };
     struct registration;
-    struct watch_operation : operation {
-        watch_operation(operation_kind kind, registration& of) noexcept;
+    template <class Operation>
+    struct step : Operation {
+        explicit step(registration& of) noexcept
+            : Operation([](operation& op) noexcept {
+                  auto& ended = static_cast<step&>(op);
+                  ended.owner.owner.on_event(ended.owner, ended);
+              }),
+              owner(of) {}
         registration& owner;
     };
     struct registration {
-        explicit registration(reactor& of) noexcept;
+        explicit registration(reactor& of) noexcept : owner(of) {}
         reactor& owner;
         void* object = nullptr;  // nullptr once removed
         const functions* calls = nullptr;
@@ -84,9 +90,9 @@ class reactor {
         handle socket;  // in the loop
         event_interest wanted = event_interest::none;
         bool watchable = true;
-        watch_operation readable;
-        watch_operation writable;
-        watch_operation close;
+        step<readable_operation> readable{*this};
+        step<writable_operation> writable{*this};
+        step<close_operation> close{*this};
     };
     struct record {
         std::uint32_t generation = 0;
@@ -96,7 +102,7 @@ class reactor {
 
     result<handle> add(int descriptor, void* object, const functions& calls, event_interest wanted) noexcept;
     void watch(registration& each) noexcept;
-    void on_event(registration& of, watch_operation& op) noexcept;
+    void on_event(registration& of, const operation& op) noexcept;
 
     loop& loop_;
     slot_table<record> table_{limits::handles};

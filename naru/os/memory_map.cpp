@@ -15,4 +15,6 @@ std::byte* map_pages(std::size_t bytes) {
 
 void unmap_pages(std::byte* first, std::size_t bytes) noexcept { munmap(first, bytes); }
 
+void forget_pages(std::byte* first, std::size_t bytes) noexcept { madvise(first, bytes, MADV_DONTNEED); }
+
 }  // namespace naru

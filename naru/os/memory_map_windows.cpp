@@ -14,4 +14,8 @@ std::byte* map_pages(std::size_t bytes) {
 
 void unmap_pages(std::byte* first, std::size_t /*bytes*/) noexcept { VirtualFree(first, 0, MEM_RELEASE); }
 
+void forget_pages(std::byte* first, std::size_t bytes) noexcept {
+    VirtualAlloc(first, bytes, MEM_RESET, PAGE_READWRITE);
+}
+
 }  // namespace naru

@@ -1,5 +1,7 @@
 #include <naru/os/system_calls.hpp>
 
+#include <naru/os/bare_calls.hpp>
+
 #include <naru/core/check.hpp>
 #include <naru/core/limits.hpp>
 #include <naru/core/result.hpp>
@@ -40,25 +42,31 @@ namespace {
 
 std::int64_t outcome_of(ssize_t result) noexcept { return result >= 0 ? result : outcome::from_errno(errno); }
 
+/// Of a call whose result is an outcome.
 template <class Call>
-std::int64_t restarted(Call call) noexcept {
+std::int64_t bare_restarted(Call call) noexcept {
     std::int64_t result = 0;
     do {
-        result = outcome_of(call());
+        result = call();
     } while (result == -EINTR);
     return result;
+}
+
+template <class Call>
+std::int64_t restarted(Call call) noexcept {
+    return bare_restarted([&call] { return outcome_of(call()); });
 }
 
 }  // namespace
 
 std::int64_t accept(int listener) noexcept {
-    return restarted(
-        [&]() -> ssize_t { return accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC); });
+    return bare_restarted([&] { return naru_bare_accept4(listener, SOCK_NONBLOCK | SOCK_CLOEXEC); });
 }
 
 std::int64_t recv(int socket, mutable_bytes into) noexcept {
     const std::size_t size = std::min(into.size(), limits::bytes_per_call);
-    const std::int64_t got = restarted([&] { return ::recv(socket, into.data(), size, MSG_DONTWAIT); });
+    const std::int64_t got =
+        bare_restarted([&] { return naru_bare_recv(socket, into.data(), size, MSG_DONTWAIT); });
     return got == 0 && !into.empty() ? outcome::end_of_stream : got;
 }
 
@@ -94,7 +102,7 @@ std::int64_t send(int socket, std::span<const slice> slices, bool more) noexcept
     const int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0);
     if (slices.size() == 1) {
         const std::size_t size = std::min(slices[0].size, limits::bytes_per_call);
-        return restarted([&] { return ::send(socket, slices[0].data, size, flags); });
+        return bare_restarted([&] { return naru_bare_send(socket, slices[0].data, size, flags); });
     }
     msghdr message{};
     message.msg_iov = reinterpret_cast<iovec*>(const_cast<slice*>(slices.data()));

@@ -23,16 +23,13 @@ class [[nodiscard]] release_request : public request<release_request> {
  public:
     explicit release_request(owned_handle leaving) noexcept : leaving_(std::move(leaving)) {}
 
-    class awaiter : public operation_awaiter<>, public detail::begins<awaiter> {
+    class awaiter : public operation_awaiter<release_operation>, public detail::begins<awaiter> {
      public:
         explicit awaiter(release_request&& of) noexcept
-            : operation_awaiter(of.leaving_.home(), operation_kind::release),
-              leaving_(std::move(of.leaving_)) {
-            operation::ahead = &received_;
-        }
+            : operation_awaiter(of.leaving_.home()), leaving_(std::move(of.leaving_)) {}
         using detail::begins<awaiter>::await_suspend;
         void begin(std::coroutine_handle<> waiting, stop_scope& in) noexcept {
-            target = leaving_.get();
+            set(leaving_.get(), &received_);
             begin_unstoppable(waiting, in);
         }
         [[nodiscard]] naru::result<detached> await_resume() noexcept {

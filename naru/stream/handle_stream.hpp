@@ -52,8 +52,8 @@ class handle_stream {
     }
 
     /// For code that reads or writes the descriptor by itself (splice).
-    ready_request readable() noexcept { return {home(), operation_kind::readable, native()}; }
-    ready_request writable() noexcept { return {home(), operation_kind::writable, native()}; }
+    readable_request readable() noexcept { return {home(), native()}; }
+    writable_request writable() noexcept { return {home(), native()}; }
     /// result<void>: cancels and joins what is in flight, then closes.
     close_request close() noexcept { return close_request(std::move(owned_)); }
     /// result<detached>: takes it out of its loop, still open, with what was received ahead: for another
@@ -103,7 +103,7 @@ class socket_stream : public handle_stream {
     [[nodiscard]] result<void> shutdown_send() noexcept { return home().shutdown_send(native()); }
     /// result<void>: shutdown(2) of our direction, behind the sends before it: the peer reads end_of_stream
     /// after what was sent. Errors: ENOTCONN.
-    ready_request shutdown() noexcept { return {home(), operation_kind::shutdown, native()}; }
+    shutdown_request shutdown() noexcept { return {home(), native()}; }
     /// result<size_t>: `count` bytes of an open file from `offset`; end_of_file if it has fewer. `sent`, if
     /// given, is set to the bytes that have gone out, also when not all of them have.
     send_file_request send_file(lent_descriptor file, std::uint64_t offset, std::uint64_t count,

@@ -92,9 +92,10 @@ namespace {
 
 // What is pollable is waited for by the loop, so that a worker is not held by a terminal at which nobody
 // types.
-task<result<void>> until_ready(loop& on, handle watched, operation_kind which) {
+template <class Request>
+task<result<void>> until_ready(loop& on, handle watched) {
     if (!watched) co_return {};
-    co_return co_await ready_request(on, which, watched);
+    co_return co_await Request(on, watched);
 }
 
 }  // namespace
@@ -108,7 +109,7 @@ task<result<std::size_t>> standard_stream::receive(std::span<mutable_slice> piec
     auto turn = co_await in.reading.lock();
     if (!turn) co_return fail(turn.error());
     while (true) {
-        auto ready = co_await until_ready(*in.home, in.watched.get(), operation_kind::readable);
+        auto ready = co_await until_ready<readable_request>(*in.home, in.watched.get());
         if (!ready) co_return fail(ready.error());
         auto call = [&in, pieces] { return in.call(pieces); };
         auto got = co_await offload(*in.workers, call);
@@ -144,7 +145,7 @@ task<result<std::size_t>> standard_stream::send_slices(std::span<slice> pieces, 
     if (!turn) co_return fail(turn.error());
     std::size_t sent = 0;
     while (total_size(pieces) > 0) {
-        auto ready = co_await until_ready(*out.home, out.watched.get(), operation_kind::writable);
+        auto ready = co_await until_ready<writable_request>(*out.home, out.watched.get());
         if (!ready) co_return fail(ready.error());
         auto call = [&out, pieces] { return out.call(std::span<const slice>(pieces)); };
         auto step = co_await offload(*out.workers, call);

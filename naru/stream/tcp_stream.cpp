@@ -27,9 +27,7 @@ std::error_code tcp_stream::connect_request::awaiter::open() noexcept {
     const auto opened = loop_->open_stream(*peer_, options);
     if (!opened) return opened.error();
     stream_ = tcp_stream(*loop_, *opened);
-    target = *opened;
-    operation::address = peer_->data();
-    count = peer_->size();
+    set(*opened, *peer_);
     return {};
 }
 

@@ -49,10 +49,10 @@ class [[nodiscard]] tcp_stream::connect_request : public request<connect_request
         : home_(&on), peer_(peer), how_(how) {}
 
     /// Makes the socket.
-    class awaiter : public operation_awaiter<> {
+    class awaiter : public operation_awaiter<connect_operation> {
      public:
         explicit awaiter(connect_request&& of) noexcept
-            : operation_awaiter(*of.home_, operation_kind::connect), peer_(of.peer_), how_(of.how_) {}
+            : operation_awaiter(*of.home_), peer_(of.peer_), how_(of.how_) {}
         /// True if no socket could be made.
         bool await_ready() noexcept;
         [[nodiscard]] naru::result<tcp_stream> await_resume() noexcept;

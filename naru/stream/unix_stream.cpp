@@ -14,9 +14,7 @@ std::error_code unix_stream::connect_request::awaiter::open() noexcept {
     const auto attached = loop_->attach(made->release(), descriptor_kind::socket, ownership::own);
     if (!attached) return attached.error();
     stream_ = unix_stream(*loop_, *attached);
-    target = *attached;
-    operation::address = peer_->data();
-    count = peer_->size();
+    set(*attached, *peer_);
     return {};
 }
 

@@ -46,10 +46,10 @@ class [[nodiscard]] unix_stream::connect_request : public request<connect_reques
         : home_(&on), peer_(peer), from_(from) {}
 
     /// Makes the socket.
-    class awaiter : public operation_awaiter<> {
+    class awaiter : public operation_awaiter<connect_operation> {
      public:
         explicit awaiter(connect_request&& of) noexcept
-            : operation_awaiter(*of.home_, operation_kind::connect), peer_(of.peer_), from_(of.from_) {}
+            : operation_awaiter(*of.home_), peer_(of.peer_), from_(of.from_) {}
         /// True if no socket could be made.
         bool await_ready() noexcept;
         [[nodiscard]] naru::result<unix_stream> await_resume() noexcept;

@@ -26,16 +26,16 @@
 #include <unistd.h>
 
 extern "C" {
-ssize_t __real_recv(int, void*, size_t, int);
-ssize_t __real_send(int, const void*, size_t, int);
+ssize_t __real_naru_bare_recv(int, void*, size_t, int) noexcept;
+ssize_t __real_naru_bare_send(int, const void*, size_t, int) noexcept;
+int __real_naru_bare_accept4(int, int) noexcept;
+int __real_naru_bare_epoll_wait(int, epoll_event*, int, int) noexcept;
 ssize_t __real_recvmsg(int, msghdr*, int);
 ssize_t __real_sendmsg(int, const msghdr*, int);
 ssize_t __real_sendfile(int, int, off_t*, size_t);
 ssize_t __real_pread(int, void*, size_t, off_t);
-int __real_accept4(int, sockaddr*, socklen_t*, int);
 int __real_openat(int, const char*, int, ...);
 int __real_epoll_ctl(int, int, int, epoll_event*);
-int __real_epoll_wait(int, epoll_event*, int, int);
 int __real_poll(pollfd*, nfds_t, int);
 int __real_select(int, fd_set*, fd_set*, fd_set*, timeval*);
 void* __real_mmap(void*, size_t, int, int, int, off_t);
@@ -232,16 +232,16 @@ using namespace naru::testing::faults;
 
 extern "C" {
 
-ssize_t __wrap_recv(int socket, void* into, size_t size, int flags) {
+ssize_t __wrap_naru_bare_recv(int socket, void* into, size_t size, int flags) noexcept {
     ssize_t result = 0;
-    if (mine.on && socket_fails(socket, result)) return result;
-    return __real_recv(socket, into, mine.on ? fewer(socket, size) : size, flags);
+    if (mine.on && socket_fails(socket, result)) return -errno;
+    return __real_naru_bare_recv(socket, into, mine.on ? fewer(socket, size) : size, flags);
 }
 
-ssize_t __wrap_send(int socket, const void* from, size_t size, int flags) {
+ssize_t __wrap_naru_bare_send(int socket, const void* from, size_t size, int flags) noexcept {
     ssize_t result = 0;
-    if (mine.on && socket_fails(socket, result)) return result;
-    return __real_send(socket, from, mine.on ? fewer(socket, size) : size, flags);
+    if (mine.on && socket_fails(socket, result)) return -errno;
+    return __real_naru_bare_send(socket, from, mine.on ? fewer(socket, size) : size, flags);
 }
 
 ssize_t __wrap_recvmsg(int socket, msghdr* message, int flags) {
@@ -257,7 +257,7 @@ ssize_t __wrap_sendmsg(int socket, const msghdr* message, int flags) {
         // Of the first piece only, and not all of that.
         iovec first = message->msg_iov[0];
         const std::size_t size = fewer(socket, first.iov_len);
-        if (size != first.iov_len) return __real_send(socket, first.iov_base, size, flags);
+        if (size != first.iov_len) return send(socket, first.iov_base, size, flags);
     }
     return __real_sendmsg(socket, message, flags);
 }
@@ -274,12 +274,12 @@ ssize_t __wrap_pread(int file, void* into, size_t size, off_t offset) {
     return __real_pread(file, into, size, offset);
 }
 
-int __wrap_accept4(int listener, sockaddr* peer, socklen_t* size, int flags) {
+int __wrap_naru_bare_accept4(int listener, int flags) noexcept {
     ssize_t result = 0;
-    if (mine.on && socket_fails(listener, result)) return -1;
-    if (mine.visible && fails(kind::aborted, ECONNABORTED, result)) return -1;
-    if (mine.visible && fails(kind::no_descriptors, EMFILE, result)) return -1;
-    return __real_accept4(listener, peer, size, flags);
+    if (mine.on && socket_fails(listener, result)) return -errno;
+    if (mine.visible && fails(kind::aborted, ECONNABORTED, result)) return -errno;
+    if (mine.visible && fails(kind::no_descriptors, EMFILE, result)) return -errno;
+    return __real_naru_bare_accept4(listener, flags);
 }
 
 int __wrap_openat(int directory, const char* path, int flags, ...) {
@@ -303,10 +303,10 @@ int __wrap_epoll_ctl(int set, int change, int descriptor, epoll_event* event) {
     return result;
 }
 
-int __wrap_epoll_wait(int set, epoll_event* events, int size, int milliseconds) {
+int __wrap_naru_bare_epoll_wait(int set, epoll_event* events, int size, int milliseconds) noexcept {
     int result = 0;
-    if (fails(kind::interrupted, EINTR, result)) return result;
-    return __real_epoll_wait(set, events, size, milliseconds);
+    if (fails(kind::interrupted, EINTR, result)) return -errno;
+    return __real_naru_bare_epoll_wait(set, events, size, milliseconds);
 }
 
 int __wrap_poll(pollfd* all, nfds_t size, int milliseconds) {

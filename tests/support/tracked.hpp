@@ -54,11 +54,8 @@ struct a_recv : on_handle {
 };
 
 /// `to` must outlive it.
-struct a_connect : on_handle {
-    a_connect(handle from, const naru::address& to) : on_handle(operation_kind::connect, from) {
-        address = to.data();
-        count = to.size();
-    }
+struct a_connect : tracked<connect_operation> {
+    a_connect(handle from, const naru::address& to) { set(from, to); }
 };
 
 struct a_recv_into : on_handle {

@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
+#include <cstdint>
 #include <cstring>
 #include <map>
 #include <random>
@@ -16,6 +18,8 @@
 
 namespace naru::testing {
 namespace {
+
+using namespace std::chrono_literals;
 
 struct record {
     std::uint32_t generation = 0;
@@ -123,6 +127,26 @@ TEST(ObjectPool, ReusesWhatWasDestroyed) {
     EXPECT_LE(places.size(), 1200u);  // not 3,000: places are used again
 }
 
+// What an idle connection costs is the size of its objects, and of all that is around them less than this.
+TEST(ObjectPool, CostsLittleMoreThanItsObjects) {
+    struct object {
+        char bytes[128];
+    };
+    object_pool<object> pool;
+    std::set<std::uintptr_t> pages;
+    std::vector<object*> made;
+    constexpr std::size_t count = 15'000;
+    for (std::size_t each = 0; each < count; ++each) {
+        made.push_back(&pool.make());
+        pages.insert(reinterpret_cast<std::uintptr_t>(made.back()) / 4096);
+    }
+    // The allocator's page before each chunk, and the chunk's own header.
+    const std::size_t chunks = pages.size() * 4096 / object_pool<object>::chunk_bytes + 1;
+    EXPECT_LE((pages.size() + chunks) * 4096, count * (sizeof(object) + 4));
+    for (object* each : made)
+        pool.destroy(*each);
+}
+
 TEST(BufferPool, GivesOutEachBufferOnceUntilItComesBack) {
     buffer_pool pool(10);
     std::set<std::byte*> seen;
@@ -164,6 +188,54 @@ TEST(BufferPool, WhoeverIsOfferedAReleaseMayTakeIt) {
     pool.release(second);
     EXPECT_EQ(pool.leased(), 1u);
     EXPECT_EQ(offered, (std::vector<std::uint32_t>{pool.index_of(first), pool.index_of(second)}));
+}
+
+// A burst is not paid for ever: the content of a buffer whose memory went back is gone.
+TEST(BufferPool, WhatNobodyTakesAnyMoreIsTheSystemsAgain) {
+    constexpr std::size_t burst = 4 * limits::cooled_per_tick;
+    buffer_pool pool(2 * burst);
+    const auto use = [&pool](std::size_t count) {
+        std::vector<std::byte*> held;
+        for (std::size_t each = 0; each < count; ++each) {
+            held.push_back(pool.acquire());
+            std::memset(held.back(), 'x', limits::buffer_bytes);
+        }
+        for (const std::byte* each : held)
+            pool.release(each);
+    };
+    const auto warm = [&pool] {
+        std::vector<std::byte*> held;
+        std::size_t count = 0;
+        for (std::size_t each = 0; each < burst; ++each) {
+            held.push_back(pool.acquire());
+            if (*held.back() == std::byte{'x'}) ++count;
+        }
+        for (std::size_t each = burst; each-- > 0;)
+            pool.release(held[each]);
+        return count;
+    };
+    EXPECT_FALSE(pool.is_warm());
+    use(limits::warm_buffers);
+    EXPECT_FALSE(pool.is_warm());  // these are kept
+    use(burst);
+    EXPECT_TRUE(pool.is_warm());
+    instant now = instant(1s);
+    ASSERT_EQ(pool.cool(now), now + limits::buffers_stay_warm);
+    now += limits::buffers_stay_warm;
+    use(burst / 2);  // those stay a while longer
+    ASSERT_EQ(pool.cool(now), now + limits::buffers_stay_warm);
+    EXPECT_EQ(pool.cool(now + 1ms), now + limits::buffers_stay_warm);  // not yet
+    for (int looks = 0;; ++looks) {
+        now += limits::buffers_stay_warm;
+        if (pool.cool(now) == never) break;
+        ASSERT_LT(looks, 10);
+    }
+    EXPECT_FALSE(pool.is_warm());
+    EXPECT_EQ(pool.cool(now + 1h), never);
+#if defined(__linux__)
+    EXPECT_EQ(warm(), limits::warm_buffers);
+#endif
+    EXPECT_EQ(pool.leased(), 0u);
 }
 
 TEST(Lease, GivesItsBufferBackOnce) {

@@ -32,13 +32,12 @@ class event_server {
     struct answering;
 
     /// Receive, answer, send, and again. Bytes that are part of a request wait in `kept_`.
-    class connection : operation {
+    class connection : receive_operation {
      public:
         connection(event_server& of, naru::handle socket) noexcept
-            : operation(operation_kind::recv,
-                        [](operation& op) noexcept { static_cast<connection&>(op).on_received(); }),
+            : receive_operation([](operation& op) noexcept { static_cast<connection&>(op).on_received(); }),
               server_(of) {
-            target = socket;
+            set(socket);
         }
 
         void receive() noexcept { server_.loop_.submit(*this); }

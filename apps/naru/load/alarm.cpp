@@ -7,18 +7,17 @@
 
 namespace naru::load {
 
-struct alarm::source : operation {
+struct alarm::source : readable_operation {
     source(alarm& of, handle attached, int number) noexcept
-        : operation(operation_kind::readable,
-                    [](operation& op) noexcept {
-                        auto& rung = static_cast<source&>(op);
-                        rung.arm({});
-                        rung.owner.set_for_ = never;
-                        if (!op.failed()) rung.owner.loop_.submit(op);
-                    }),
+        : readable_operation([](operation& op) noexcept {
+              auto& rung = static_cast<source&>(op);
+              rung.arm({});
+              rung.owner.set_for_ = never;
+              if (!op.failed()) rung.owner.loop_.submit(op);
+          }),
           owner(of),
           descriptor(number) {
-        target = attached;
+        set(attached);
     }
 
     /// At an absolute time; zero disarms. Either way an expiry that nobody has read is taken back: without

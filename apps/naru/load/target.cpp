@@ -65,10 +65,8 @@ result<handle> connect(loop& on, const address& target, instant end) {
     if (!made) return fail(made.error());
     const auto socket = on.attach(made->release(), descriptor_kind::socket, ownership::own);
     if (!socket) return fail(socket.error());
-    operation connecting(operation_kind::connect, [](operation&) noexcept {});
-    connecting.target = *socket;
-    connecting.address = target.data();
-    connecting.count = target.size();
+    connect_operation connecting([](operation&) noexcept {});
+    connecting.set(*socket, target);
     carry_out(on, connecting, end);
     if (const std::error_code why = error_of(connecting)) {
         on.close(*socket);
@@ -96,8 +94,8 @@ or_words<void> probe_tls(const address& target, const tls_options& with, duratio
     tls_beginnings beginnings;
     const auto secured = beginnings.begin(on, *socket, with);
     if (!secured) return std::unexpected(secured.error().message());
-    operation ready(operation_kind::writable, [](operation&) noexcept {});
-    ready.target = *secured;
+    writable_operation ready([](operation&) noexcept {});
+    ready.set(*secured);
     carry_out(on, ready, end);
     const std::error_code why = error_of(ready);
     const std::string words = tls_beginnings::why(on, *secured);

@@ -278,14 +278,8 @@ void iocp_backend::on_stream_completion(iocp_stream_request& request, record& of
 
 void iocp_backend::retry_starved(operation_queue& done) noexcept {
     if (starved_.empty() || !buffers_.available()) return;
-    scratch_.swap(starved_);
-    for (const std::uint32_t slot : scratch_) {
-        record& of = records_.at(slot);
-        if (!of.starved) continue;
-        of.starved = false;
-        advance(slot, direction::read, done);
-    }
-    scratch_.clear();
+    serve_starved(starved_, scratch_, records_,
+                  [&](std::uint32_t slot) { advance(slot, direction::read, done); });
 }
 
 void iocp_backend::resume_paused(operation_queue& done) noexcept {

@@ -259,15 +259,8 @@ std::error_code readiness_backend::apply_interest(std::uint32_t slot, record& of
 
 void readiness_backend::retry_starved(operation_queue& done) noexcept {
     if (starved_.empty() || !buffers_.available()) return;
-    scratch_.swap(starved_);
-    for (const std::uint32_t slot : scratch_) {
-        record& of = records_.at(slot);
-        of.in_starved = false;
-        if (!of.starved) continue;
-        of.starved = false;
-        advance(slot, direction::read, done);
-    }
-    scratch_.clear();
+    serve_starved(starved_, scratch_, records_,
+                  [&](std::uint32_t slot) { advance(slot, direction::read, done); });
 }
 
 void readiness_backend::resume_paused(operation_queue& done) noexcept {
@@ -324,7 +317,7 @@ void readiness_backend::handle_report(const readiness& report, operation_queue& 
     const bool connects = is_connecting(of.writes);
     if (writes && connects) advance(slot, direction::write, done);
     if (report.readable && !of.starved) advance(slot, direction::read, done);
-    if (writes && !connects) advance(slot, direction::write, done);
+    if (writes && !connects && !of.writes.empty()) advance(slot, direction::write, done);
     if (mode_ != poller::reporting::level) return;
     // Told what nobody waits for: give the interest up, or the next wait would not wait.
     interest idle = interest::none;

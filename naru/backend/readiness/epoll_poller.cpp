@@ -1,6 +1,7 @@
 // epoll(7): interests stay in the kernel; a wait returns the ready ones only, whatever the number of idle.
 #include <naru/backend/readiness/poller.hpp>
 #include <naru/core/limits.hpp>
+#include <naru/os/bare_calls.hpp>
 
 #include <array>
 #include <cerrno>
@@ -42,7 +43,8 @@ class epoll_poller final : public poller {
     }
 
     std::span<const readiness> wait(int milliseconds) noexcept override {
-        const int count = epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), milliseconds);
+        const int count =
+            naru_bare_epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), milliseconds);
         std::size_t filled = 0;
         for (int index = 0; index < count; ++index) {
             const epoll_event& event = events_[static_cast<std::size_t>(index)];

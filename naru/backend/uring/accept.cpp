@@ -10,17 +10,11 @@ void uring_backend::on_accepted(std::uint32_t slot, record& of, int outcome) noe
     if (outcome >= 0) {
         const auto made = name_descriptor(outcome, descriptor_kind::stream, of.shape() == shape::direct);
         if (!made) {
-            of.ended = static_cast<std::int32_t>(outcome::from(made.error()));
+            of.end(outcome::from(made.error()));
             return;
         }
         records_.at(made->slot).to(pace::first);
-        if (of.kept > 0) {
-            records_.at(of.kept_last).next_free = made->slot;
-        } else {
-            of.kept_first = made->slot;
-        }
-        of.kept_last = made->slot;
-        ++of.kept;
+        keep(of, made->slot);
         const bool limit_is_near = may_go_direct() && of.shape() != shape::direct && outcome >= direct_from_;
         if (limit_is_near) direct_now_ = true;
         const bool arm_anew = limit_is_near || (of.shape() == shape::direct && table_is_nearly_full());
@@ -38,7 +32,7 @@ void uring_backend::on_accepted(std::uint32_t slot, record& of, int outcome) noe
     }
     // The table of the ring is what is full, not the system's.
     const bool table_full = outcome == -ENFILE && of.shape() == shape::direct;
-    of.ended = table_full ? static_cast<std::int32_t>(outcome::from(errc::direct_descriptor_limit)) : outcome;
+    of.end(table_full ? outcome::from(errc::direct_descriptor_limit) : outcome);
 }
 
 // What was armed may have been ended between its being woken and its accepting. Of those who share a listener

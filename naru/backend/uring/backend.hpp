@@ -97,18 +97,22 @@ class uring_backend final : public backend {
         bool direct : 1 = false;    // lives in the ring's table
         bool blocking : 1 = false;  // in blocking mode, which is not ours to change
         bool failed : 1 = false;    // the connection has, and somebody was told
+        std::int16_t ended = 0;     // outcome of all further reads once it is negative
+        std::uint16_t kept = 0;     // buffers received, or handles accepted, that nobody asked for yet
+        union {
+            std::uint32_t next_free =
+                none;                 // of one that is kept for its listener: the one accepted behind it
+            std::uint32_t kept_last;  // of what is kept, the newest: the oldest is behind it, as in a ring
+        };
         std::uint32_t generation = 0;
-        std::uint32_t next_free = 0;  // while taken: the next accepted handle kept for the same listener
-        int descriptor = -1;          // or, if direct, its index in the ring's table
-        std::int32_t ended = 0;       // outcome of all further reads once it is negative
-        std::uint16_t in_kernel = 0;  // one-shot operations submitted
-        std::uint16_t kept = 0;
+        int descriptor = -1;               // or, if direct, its index in the ring's table
+        std::uint16_t in_kernel = 0;       // one-shot operations submitted
         intrusive_chain<operation> reads;  // in order; the first may be in the kernel (lent memory, readable)
         intrusive_chain<operation> writes;  // in order; the first is in the kernel
-        std::uint32_t kept_first = none;  // buffers received, or handles accepted, that nobody asked for yet
-        std::uint32_t kept_last = none;
+
+        void end(std::int64_t outcome) noexcept { ended = static_cast<std::int16_t>(outcome); }
     };
-    static_assert(sizeof(record) <= 48, "an idle connection's part");
+    static_assert(sizeof(record) <= 40, "an idle connection's part");
 
     struct received {  // of the pool buffer with the same index
         std::uint32_t next = none;
@@ -157,6 +161,12 @@ class uring_backend final : public backend {
     // read.cpp
     void serve_reads(std::uint32_t slot, record& of, operation_queue& done) noexcept;
     bool serve_read(std::uint32_t slot, record& of, operation& op, std::int64_t& result) noexcept;
+    std::uint32_t& behind(const record& of, std::uint32_t kept) noexcept {
+        return of.kind == descriptor_kind::listener ? records_.at(kept).next_free : received_[kept].next;
+    }
+    void keep(record& of, std::uint32_t newest) noexcept;
+    std::uint32_t oldest_kept(const record& of) noexcept { return behind(of, of.kept_last); }
+    std::uint32_t drop_oldest(record& of) noexcept;
     void take_kept(record& of, operation& op, std::int64_t& result) noexcept;
     void drop_kept(record& of) noexcept;
     void arm(std::uint32_t slot, record& of) noexcept;

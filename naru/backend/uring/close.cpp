@@ -127,11 +127,9 @@ bool uring_backend::hand_over_kept(record& of, received_ahead& to) noexcept try 
     if (of.kind == descriptor_kind::listener) {
         to.connections.reserve(to.connections.size() + of.kept);
         while (of.kept > 0) {
-            const std::uint32_t first = of.kept_first;
+            const std::uint32_t first = drop_oldest(of);
             record& accepted = records_.at(first);
             int socket = std::exchange(accepted.descriptor, -1);
-            of.kept_first = accepted.next_free;
-            --of.kept;
             if (accepted.direct) {
                 const int place = socket;
                 socket = install(place);
@@ -144,12 +142,12 @@ bool uring_backend::hand_over_kept(record& of, received_ahead& to) noexcept try 
         return true;
     }
     std::size_t bytes = 0;
-    std::uint32_t each = of.kept_first;
-    for (unsigned count = 0; count < of.kept; ++count, each = received_[each].next)
-        bytes += received_[each].size;
+    std::uint32_t each = of.kept_last;
+    for (unsigned count = 0; count < of.kept; ++count)
+        bytes += received_[each = received_[each].next].size;
     to.bytes.reserve(to.bytes.size() + bytes);
-    each = of.kept_first;
-    for (unsigned count = 0; count < of.kept; ++count, each = received_[each].next) {
+    for (unsigned count = 0; count < of.kept; ++count) {
+        each = received_[each].next;
         const std::byte* const data = buffers_.at(each) + received_[each].offset;
         to.bytes.insert(to.bytes.end(), data, data + received_[each].size);
     }

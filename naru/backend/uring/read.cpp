@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -178,8 +179,8 @@ void uring_backend::on_armed(std::uint32_t slot, record& of, const io_uring_cqe&
 // Of a receive into lent memory: true if it has ended, with `result`.
 bool uring_backend::on_received_into(std::uint32_t slot, record& of, operation& op, std::int64_t& result,
                                      operation_queue& done) noexcept {
-    if (result == 0 && op.count > 0) result = of.ended = static_cast<std::int32_t>(end_of(of.failed));
-    if (tells_failure(op, result)) of.ended = static_cast<std::int32_t>(result);
+    if (result == 0 && op.count > 0) of.end(result = end_of(of.failed));
+    if (tells_failure(op, result)) of.end(result);
     if (result != -EAGAIN && result != -EINTR) return true;
     if (op.state == operation_state::canceling || of.closing()) {
         result = outcome::canceled;
@@ -218,13 +219,13 @@ void uring_backend::on_received(std::uint32_t slot, record& of, const io_uring_c
         lent_.lend(index);
     }
     if (outcome == 0) {
-        of.ended = static_cast<std::int32_t>(end_of(of.failed));
+        of.end(end_of(of.failed));
     } else if (outcome == -ENOBUFS) {
         if (!of.armed()) starve(slot, of);
     } else if (outcome == -EAGAIN) {
         if (!of.armed()) of.to(standing::poll_due);
     } else if (outcome != -ECANCELED && outcome != -EINTR) {
-        of.ended = outcome;
+        of.end(outcome);
     }
 }
 
@@ -256,18 +257,26 @@ void uring_backend::watch_pool() noexcept {
     }
 }
 
+void uring_backend::keep(record& of, std::uint32_t newest) noexcept {
+    std::uint32_t& oldest = behind(of, newest);
+    oldest = newest;
+    if (of.kept > 0) std::swap(oldest, behind(of, of.kept_last));
+    of.kept_last = newest;
+    ++of.kept;
+}
+
+std::uint32_t uring_backend::drop_oldest(record& of) noexcept {
+    const std::uint32_t oldest = oldest_kept(of);
+    behind(of, of.kept_last) = behind(of, oldest);
+    --of.kept;
+    return oldest;
+}
+
 void uring_backend::keep_buffer(record& of, std::uint32_t index, std::uint32_t size) noexcept {
     received& piece = received_[index];
-    piece.next = none;
     piece.offset = 0;
     piece.size = static_cast<std::uint16_t>(size);
-    if (of.kept > 0) {
-        received_[of.kept_last].next = index;
-    } else {
-        of.kept_first = index;
-    }
-    of.kept_last = index;
-    ++of.kept;
+    keep(of, index);
     ++kept_ahead_;
 }
 
@@ -281,17 +290,14 @@ void uring_backend::take_kept(record& of, operation& op, std::int64_t& result) n
         result = 0;
         return;
     }
-    const std::uint32_t first = of.kept_first;
     if (of.kind == descriptor_kind::listener) {
-        record& accepted = records_.at(first);
-        of.kept_first = accepted.next_free;
-        --of.kept;
         handle made;
-        made.slot = first;
-        made.generation = accepted.generation;
+        made.slot = drop_oldest(of);
+        made.generation = records_.at(made.slot).generation;
         result = made.pack();
         return;
     }
+    const std::uint32_t first = oldest_kept(of);
     received& piece = received_[first];
     std::byte* data = buffers_.at(first) + piece.offset;
     if (op.kind == operation_kind::recv_into) {
@@ -304,8 +310,7 @@ void uring_backend::take_kept(record& of, operation& op, std::int64_t& result) n
             return;
         }
     }
-    of.kept_first = piece.next;
-    --of.kept;
+    drop_oldest(of);
     --kept_ahead_;
     result = piece.size;
     if (op.kind == operation_kind::recv_into) {
@@ -317,11 +322,9 @@ void uring_backend::take_kept(record& of, operation& op, std::int64_t& result) n
 
 void uring_backend::drop_kept(record& of) noexcept {
     while (of.kept > 0) {
-        const std::uint32_t first = of.kept_first;
-        --of.kept;
+        const std::uint32_t first = drop_oldest(of);
         if (of.kind == descriptor_kind::listener) {
             record& accepted = records_.at(first);
-            of.kept_first = accepted.next_free;
             if (accepted.direct) {
                 close_direct(accepted.descriptor);
                 leave_place(accepted.kind, accepted.descriptor);
@@ -331,7 +334,6 @@ void uring_backend::drop_kept(record& of) noexcept {
             accepted.descriptor = -1;
             records_.release(first);
         } else {
-            of.kept_first = received_[first].next;
             --kept_ahead_;
             buffers_.release(buffers_.at(first));
         }

@@ -20,7 +20,7 @@ void client_connection::retire_now() noexcept {
 
 void client_connection::receive() noexcept {
     if (!receive_.idle() || ended_) return;
-    receive_.target = stream_.native();
+    receive_.set(stream_.native());
     loop_.submit(receive_);
 }
 

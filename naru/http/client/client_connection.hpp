@@ -112,10 +112,10 @@ class client_connection {
  private:
     enum class mode : std::uint8_t { idle, head, body, retired };
 
-    struct receive_step : operation {
+    struct receive_step : receive_operation {
         explicit receive_step(client_connection& of) noexcept
-            : operation(operation_kind::recv,
-                        [](operation& op) noexcept { static_cast<receive_step&>(op).owner.on_received(); }),
+            : receive_operation(
+                  [](operation& op) noexcept { static_cast<receive_step&>(op).owner.on_received(); }),
               owner(of) {}
         client_connection& owner;
     };

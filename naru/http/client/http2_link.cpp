@@ -145,7 +145,7 @@ http2_link& http2_link::make(tcp_stream over, const address& peer, duration idle
 
 void http2_link::receive() noexcept {
     if (closed_) return;
-    receive_.target = stream_.native();
+    receive_.set(stream_.native());
     loop_.submit(receive_);
 }
 

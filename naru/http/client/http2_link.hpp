@@ -44,10 +44,10 @@ class http2_link {
     friend class http2_stream;
     struct callbacks;
 
-    struct receive_step : operation {
+    struct receive_step : receive_operation {
         explicit receive_step(http2_link& of) noexcept
-            : operation(operation_kind::recv,
-                        [](operation& op) noexcept { static_cast<receive_step&>(op).owner.on_received(); }),
+            : receive_operation(
+                  [](operation& op) noexcept { static_cast<receive_step&>(op).owner.on_received(); }),
               owner(of) {}
         http2_link& owner;
     };

@@ -61,10 +61,10 @@ class http2_stream final : public handle_layer {
         }
         http2_stream& owner;
     };
-    struct buffer_step : operation {
+    struct buffer_step : buffer_operation {
         explicit buffer_step(http2_stream& of) noexcept
-            : operation(operation_kind::buffer,
-                        [](operation& op) noexcept { static_cast<buffer_step&>(op).owner.on_buffer(); }),
+            : buffer_operation(
+                  [](operation& op) noexcept { static_cast<buffer_step&>(op).owner.on_buffer(); }),
               owner(of) {}
         http2_stream& owner;
     };

@@ -169,7 +169,7 @@ struct turn {
 /// What carries one exchange after the other: a socket that speaks HTTP/1, or one stream of a socket that
 /// speaks HTTP/2 (h2::stream, which is told by `is_stream_`: receiving, sending, and the end are its own).
 /// Whose client has asked for HTTP/2 becomes the link of an h2::session, which makes the streams.
-class connection : operation, timer {
+class connection : receive_operation, timer {
  public:
     connection(worker& of, handle socket) noexcept;
     /// Of an h2::stream.

@@ -172,14 +172,12 @@ std::string_view worker::date() noexcept {
 }
 
 connection::connection(worker& of, naru::handle socket) noexcept
-    : operation(operation_kind::recv, &connection::received),
-      timer(&connection::deadline_passed),
-      worker_(of) {
-    target = socket;
+    : receive_operation(&connection::received), timer(&connection::deadline_passed), worker_(of) {
+    set(socket);
 }
 
 connection::connection(worker& of, of_a_session /*unused*/) noexcept
-    : operation(operation_kind::recv, &connection::received),
+    : receive_operation(&connection::received),
       timer(&connection::deadline_passed),
       worker_(of),
       is_stream_(true) {}

@@ -24,8 +24,7 @@ worker::settle_timer::settle_timer(worker& of) noexcept
     : timer([](timer& expired) noexcept { static_cast<settle_timer&>(expired).owner.settle(); }), owner(of) {}
 
 worker::flush_operation::flush_operation(worker& of) noexcept
-    : operation(operation_kind::close,
-                [](operation& op) noexcept { static_cast<flush_operation&>(op).owner.on_flushed(); }),
+    : close_operation([](operation& op) noexcept { static_cast<flush_operation&>(op).owner.on_flushed(); }),
       owner(of) {}
 
 worker::order::order(worker& of, void (worker::*what)() noexcept) noexcept
@@ -114,7 +113,7 @@ bool worker::flush() noexcept {
     const auto where = loop_.local_address(first->listener);
     const auto nothing = loop_.open_stream(*where, {});
     if (!nothing) return false;
-    flush_.target = *nothing;
+    flush_.set(*nothing);
     loop_.submit(flush_);
     return true;
 }

@@ -11,15 +11,14 @@ namespace naru::http {
 
 // A connection between two loops. `arriving_` of its destination counts it from the beginning, so that a
 // destination that is being drained waits for it; `leaving_` of its origin until it has left.
-struct worker::transfer : operation, posted {
+struct worker::transfer : release_operation, posted {
     transfer(worker& of, worker& to, handle connection, connection_terms under) noexcept
-        : operation(operation_kind::release,
-                    [](operation& op) noexcept { static_cast<transfer&>(op).on_released(); }),
+        : release_operation([](operation& op) noexcept { static_cast<transfer&>(op).on_released(); }),
           posted([](posted& self) noexcept { static_cast<transfer&>(self).on_arrived(); }),
           origin(of),
           destination(to),
           terms(std::move(under)) {
-        target = connection;
+        set(connection);
     }
 
     void on_released() noexcept {

@@ -134,7 +134,7 @@ class worker {
     };
 
     // The close of a socket that is nothing: it ends when the kernel has done all that it was asked before.
-    struct flush_operation : operation {
+    struct flush_operation : close_operation {
         explicit flush_operation(worker& of) noexcept;
         worker& owner;
     };

@@ -51,7 +51,7 @@ closer::closer(connection& on) noexcept
       }) {}
 
 connection_receive::connection_receive() noexcept
-    : operation(operation_kind::recv, [](operation& op) noexcept {
+    : receive_operation([](operation& op) noexcept {
           static_cast<connection&>(static_cast<connection_receive&>(op)).on_receive();
       }) {}
 connection_watch::connection_watch() noexcept
@@ -61,7 +61,7 @@ connection_watch::connection_watch() noexcept
 
 connection::connection(tcp_stream&& stream, role as, std::shared_ptr<const options>&& with) noexcept
     : stream_(std::move(stream)), options_(std::move(with)), since_(stream_.home().now()), role_(as) {
-    receive_op().target = stream_.native();
+    receive_op().set(stream_.native());
 }
 
 connection::~connection() {

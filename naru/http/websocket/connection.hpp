@@ -87,7 +87,7 @@ struct closer : waiting_for_connection {
 };
 
 /// The operation and the timer of a connection: its bases, so that it is found from them.
-struct connection_receive : operation {
+struct connection_receive : receive_operation {
     connection_receive() noexcept;
 };
 struct connection_watch : timer {
@@ -242,7 +242,7 @@ class connection : private connection_receive, private connection_watch {
     void watch_time() noexcept;
     void look_at_end() noexcept;
     void settle() noexcept;
-    operation& receive_op() noexcept { return static_cast<connection_receive&>(*this); }
+    receive_operation& receive_op() noexcept { return static_cast<connection_receive&>(*this); }
     timer& clock_watch() noexcept { return static_cast<connection_watch&>(*this); }
     bool reading() const noexcept { return !static_cast<const connection_receive&>(*this).idle(); }
     bool sending() const noexcept;
