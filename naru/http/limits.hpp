@@ -22,8 +22,15 @@ inline constexpr std::uint64_t body_bytes = 1024 * 1024;
 inline constexpr std::size_t chunk_line_bytes = 1024;
 inline constexpr std::size_t trailer_bytes = 8 * 1024;
 
-/// Pipelined requests answered before other connections have their turn.
-inline constexpr unsigned pipelined_per_turn = 64;
+/// Pipelined requests answered in one tick behind the first of each connection, and bytes of answers in
+/// memory that leave in it before that is all. Then a connection that has had an answer waits for its turn:
+/// so many have theirs in each tick, less those of whom something was received in the tick before, for so
+/// many answers, and go to the end of the queue.
+inline constexpr unsigned pipelined_per_tick = 4096;
+inline constexpr std::int64_t answer_bytes_per_tick = 1024 * 1024;
+inline constexpr unsigned turns_per_tick = 64;
+inline constexpr unsigned least_turns_per_tick = 4;
+inline constexpr unsigned pipelined_per_turn = 16;
 
 /// Bytes of answers that wait in memory for a client that does not read: one pool buffer. Larger bodies are
 /// sent from where they lie (cache or file); nothing more is read from the client meanwhile.
@@ -192,7 +199,7 @@ inline constexpr unsigned looks_per_time = 8;
 
 /// Of those who hold what is needed, so many are reset at one look: to close a socket is to free all that the
 /// kernel holds for it, and others have their turn in between.
-inline constexpr unsigned shed_per_look = 256;
+inline constexpr unsigned shed_per_look = 64;
 
 /// Lines that say how many clients were reset or refused for others' sake.
 inline constexpr auto shed_report_interval = 10s;
@@ -252,6 +259,14 @@ inline constexpr unsigned h2_continuations = 8;
 inline constexpr std::size_t h2_closed_streams = 64;
 /// Pieces of memory in one send.
 inline constexpr std::size_t h2_slices = 64;
+/// What frames cost: one each, and one for so many bytes. A connection may spend the first number at once,
+/// and in a tick all together the second one; who has more to be read waits for its turn, for the third
+/// number. So many have theirs in a tick, or fewer, as with pipelined requests.
+inline constexpr std::size_t h2_bytes_of_a_unit = 256;
+inline constexpr std::size_t h2_units_at_once = 4;
+inline constexpr std::size_t h2_units_per_tick = 1024;
+inline constexpr std::size_t h2_units_per_turn = 16;
+inline constexpr unsigned h2_turns_per_tick = turns_per_tick / 2;
 /// How long a client that was told of the end by GOAWAY is waited for to have seen it.
 inline constexpr auto h2_goaway_wait = 1000ms;
 

@@ -14,6 +14,12 @@
 #include <deque>
 #include <optional>
 #include <semaphore>
+#include <thread>
+
+#if defined(__linux__)
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#endif
 
 namespace naru::testing {
 
@@ -124,6 +130,13 @@ class worker_test : public ::testing::TestWithParam<engine> {
         void say(std::string_view text) { write_all(socket.get(), text); }
     };
     peer connect() { return {connect_to(where_, true, 4'096), {}}; }
+#if defined(__linux__)
+    /// What it has said is in the server's socket: the next ticks find it there.
+    static void await_delivery(const peer& of) {
+        for (int left = 1; left > 0; std::this_thread::yield())
+            ASSERT_EQ(::ioctl(of.socket.get(), SIOCOUTQ, &left), 0);
+    }
+#endif
     /// The next answer, while the loop runs.
     response read(peer& from) {
         response got;

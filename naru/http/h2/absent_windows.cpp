@@ -34,6 +34,7 @@ void session::on_received(std::byte*, std::int64_t) noexcept {}
 void session::on_deadline() noexcept {}
 void session::drain() noexcept {}
 void session::tell_streams() noexcept {}
+void session::take_turn() noexcept {}
 bool session::end_requests() noexcept { return false; }
 void session::offer_output() noexcept {}
 void session::shed_if_stalled() noexcept {}

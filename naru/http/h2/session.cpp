@@ -33,6 +33,7 @@ session::session(worker& of, connection& link) : worker_(of), link_(link), idle_
 }
 
 session::~session() {
+    drop_rest();
     release_output();
     nghttp2_session_del(http2_);
 }
@@ -49,8 +50,9 @@ void session::start(std::string_view received) noexcept {
     if (nghttp2_submit_settings(http2_, NGHTTP2_FLAG_NONE, settings.data(), settings.size()) != 0)
         return link_.close();
     if ((worker_.draining_ && worker_.settled_) || link_.retired_) drain();
-    feed(received);
-    if (!link_.is_closing()) link_.receive();
+    allowance_ = limits::h2_units_at_once;
+    keep_rest(received.substr(feed(received)));
+    go_on_receiving();
 }
 
 void session::on_received(std::byte* bytes, std::int64_t size) noexcept {
@@ -59,17 +61,71 @@ void session::on_received(std::byte* bytes, std::int64_t size) noexcept {
     if (is_lingering_) {
         lingered_ += static_cast<std::uint64_t>(size);
     } else {
-        feed(as_text(bytes_view(bytes, static_cast<std::size_t>(size))));
+        ++worker_.came_;
+        allowance_ = limits::h2_units_at_once;
+        const std::string_view text = as_text(bytes_view(bytes, static_cast<std::size_t>(size)));
+        keep_rest(text.substr(feed(text)));
     }
     worker_.loop_.buffers().release(bytes);
     if (lingered_ > limits::linger_bytes) return link_.close();
-    if (!link_.is_closing()) link_.receive();
+    go_on_receiving();
 }
 
-// nghttp2 passes over DATA of streams that are closed. So the heads of frames are looked at here, too.
-void session::feed(std::string_view bytes) noexcept {
+void session::go_on_receiving() noexcept {
+    if (!link_.is_closing() && rest_.empty()) link_.receive();
+}
+
+bool session::pay_for_frame() noexcept {
+    const std::size_t cost = std::exchange(unpaid_, 0);
+    if (cost <= allowance_) {
+        allowance_ -= cost;
+        return true;
+    }
+    if (worker_.may_spend(cost)) return true;
+    unpaid_ = cost;
+    return false;
+}
+
+// Frames that came while others have their turn: they take no buffer of the pool, and nothing more is
+// received before they have been read.
+void session::keep_rest(std::string_view bytes) noexcept try {
+    if (bytes.empty() || is_dead_ || link_.is_closing()) return;
+    rest_ = bytes;
+    worker_.add_aside(rest_.size());
+    worker_.wait_for_turn(waiting_);
+} catch (const std::bad_alloc&) {
+    link_.close();
+}
+
+void session::drop_rest() noexcept {
+    if (waiting_.linked()) waiting_.unlink();
+    worker_.aside_bytes_ -= rest_.size();
+    std::string().swap(rest_);
+}
+
+void session::take_turn() noexcept {
+    const at_work working(*this);
+    std::string bytes;
+    bytes.swap(rest_);
+    worker_.aside_bytes_ -= bytes.size();
+    allowance_ = std::max(limits::h2_units_per_turn, unpaid_);
+    const std::size_t taken = feed(bytes);
+    if (taken < bytes.size() && !is_dead_ && !link_.is_closing()) {
+        bytes.erase(0, taken);
+        rest_.swap(bytes);
+        worker_.add_aside(rest_.size());
+        worker_.wait_for_turn(waiting_);
+    }
+    go_on_receiving();
+}
+
+// How much was read: the rest has to wait. nghttp2 passes over DATA of streams that are closed. So the heads
+// of frames are looked at here, too.
+std::size_t session::feed(std::string_view bytes) noexcept {
     std::size_t begin = 0;
-    for (std::size_t at = 0; at < bytes.size();) {
+    std::size_t at = 0;
+    while (at < bytes.size()) {
+        if (unpaid_ > 0 && !pay_for_frame()) break;
         if (of_frame_ > 0) {
             const std::size_t size = std::min(of_frame_, bytes.size() - at);
             of_frame_ -= size;
@@ -89,14 +145,19 @@ void session::feed(std::string_view bytes) noexcept {
             return value;
         };
         of_frame_ = number(0, 3);
-        if (frame_head_[3] != NGHTTP2_DATA) continue;
+        unpaid_ = 1;
+        if (frame_head_[3] != NGHTTP2_DATA) {
+            unpaid_ += of_frame_ / limits::h2_bytes_of_a_unit;
+            continue;
+        }
         hand_on(bytes.substr(begin, at - begin));
         begin = at;
         look_at_data(static_cast<std::int32_t>(number(5, 4) & 0x7fffffff));
     }
-    hand_on(bytes.substr(begin));
+    hand_on(bytes.substr(begin, at - begin));
     attend_all();
     pump();
+    return at;
 }
 
 void session::hand_on(std::string_view bytes) noexcept {
@@ -189,6 +250,7 @@ void session::offer_output() noexcept {
 
 void session::end_streams() noexcept {
     is_dead_ = true;
+    drop_rest();
     ++busy_;
     for (list_node* each = streams_.next_node; each != &streams_;) {
         stream& one = static_cast<stream::place*>(each)->owner;
@@ -230,12 +292,13 @@ void session::linger() noexcept {
     is_lingering_ = true;
     if (!worker_.loop_.shutdown_send(link_.target)) return link_.close();
     link_.set_deadline(limits::linger_time);
+    link_.receive();
 }
 
 bool session::is_quiet() const noexcept { return busy_ == 0 && live_ == 0 && !is_sending_ && !post_.queued; }
 
 std::size_t session::bytes_kept() const noexcept {
-    std::size_t all = 0;
+    std::size_t all = rest_.size();
     for (const list_node* each = streams_.next_node; each != &streams_; each = each->next_node)
         all += static_cast<const stream::place*>(each)->owner.bytes_kept();
     return all;
@@ -341,7 +404,7 @@ void session::note_progress() noexcept {
 }
 
 std::optional<duration> session::idle_for(instant now) const noexcept {
-    if (live_ > 0 || is_sending_ || is_dead_) return std::nullopt;
+    if (live_ > 0 || is_sending_ || is_dead_ || !rest_.empty()) return std::nullopt;
     return now - idle_since_;
 }
 

@@ -52,7 +52,9 @@ class session {
     void shed_if_stalled() noexcept;
     /// How long it has had no stream; none: it has some.
     std::optional<duration> idle_for(instant now) const noexcept;
-    /// Heap bytes of its streams.
+    /// Goes on with what was received and had to wait.
+    void take_turn() noexcept;
+    /// Heap bytes of its streams, and of what waits to be read.
     std::size_t bytes_kept() const noexcept;
 
     // For streams.
@@ -79,6 +81,7 @@ class session {
 
  private:
     friend struct callbacks;
+    friend class http::worker;
     friend class stream;
 
     struct send_step : send_operation {
@@ -97,7 +100,11 @@ class session {
         session& owner;
     };
 
-    void feed(std::string_view bytes) noexcept;
+    std::size_t feed(std::string_view bytes) noexcept;
+    bool pay_for_frame() noexcept;
+    void keep_rest(std::string_view bytes) noexcept;
+    void drop_rest() noexcept;
+    void go_on_receiving() noexcept;
     void hand_on(std::string_view bytes) noexcept;
     void look_at_data(std::int32_t id) noexcept;
     bool was_closed(std::int32_t id) const noexcept;
@@ -170,6 +177,13 @@ class session {
     std::size_t of_frame_ = 24;  // bytes of it that are to come, or of the client's preface
     std::array<std::uint8_t, 9> frame_head_{};
     std::size_t frame_head_size_ = 0;
+    std::size_t unpaid_ = 0;     // what it costs, until that has been spent
+    std::size_t allowance_ = 0;  // left of what may be spent now
+    std::string rest_;           // received, and waits for a turn: in worker::queued_sessions_
+    struct waiting_place : list_node {
+        explicit waiting_place(session& of) noexcept : owner(of) {}
+        session& owner;
+    } waiting_{*this};
 
     // Streams that have been closed lately, negative if by us: what may still come for those, and no others.
     std::array<std::int32_t, limits::h2_closed_streams> closed_{};

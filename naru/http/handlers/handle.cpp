@@ -143,6 +143,7 @@ void connection::go_on(next_step after_answer) noexcept {
     if (after_answer == next_step::wait) return;
     forget_head();
     if (after_answer == next_step::flush || !keep_alive_ || is_stream_ || turn_->lacks_buffer) return flush();
+    if (has_input() && !worker_.may_answer_more()) return flush();
     process();
 }
 

@@ -236,6 +236,7 @@ class connection : receive_operation, timer {
         head,      // part of a head has arrived (set aside if the turn has been given back)
         body,      // a body is read and dropped
         handling,  // waits for the disk
+        queued,    // has had an answer, and waits for its turn
         starved,   // waits for a buffer to answer in
         serving,   // a coroutine handler is at work
         sending,
@@ -257,6 +258,8 @@ class connection : receive_operation, timer {
     void process() noexcept;
     void answer_requests(bool is_read) noexcept;
     void await_output(turn::step resume_at) noexcept;
+    void await_turn() noexcept;
+    void take_turn() noexcept;
     bool begin_request() noexcept;
     bool begin_body() noexcept;
     bool read_body() noexcept;

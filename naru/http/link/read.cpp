@@ -52,6 +52,7 @@ void connection::on_received() noexcept {
         }
         timed_out_ = false;  // it came in time after all
         asked_ = true;
+        ++worker_.came_;
         if (is_aside_ && extend_head(data, size)) return;
         if (!take_input(data, size)) return close();
         process();
@@ -87,13 +88,13 @@ void connection::use_newest_site() noexcept {
     ++worker_.site_->uses;
 }
 
-// Answers one request after another, into one output, until the input is used up, the output is full, or an
-// answer has to wait.
+// Answers one request after another, into one output, until the input is used up, the output is full, an
+// answer has to wait, or others have their turn.
 void connection::process() noexcept { answer_requests(false); }
 
 // `is_read`: the first one is.
 void connection::answer_requests(bool is_read) noexcept {
-    for (unsigned answered = 0; answered < limits::pipelined_per_turn; ++answered) {
+    while (true) {
         if (std::exchange(is_read, false)) {
             phase_ = phase::handling;
         } else if (phase_ == phase::body) {
@@ -106,8 +107,21 @@ void connection::answer_requests(bool is_read) noexcept {
         if (then == next_step::wait) return;
         forget_head();
         if (then == next_step::flush || !keep_alive_ || is_stream_ || turn_->lacks_buffer) return flush();
+        if (has_input() && !worker_.may_answer_more()) return flush();
     }
-    flush();
+}
+
+// Behind answers that have gone, while others have not had theirs. It holds as little as it can.
+void connection::await_turn() noexcept {
+    release_output();
+    if (worker_.is_short()) park_input(2 * naru::limits::buffer_bytes);
+    phase_ = phase::queued;
+    worker_.wait_for_turn(*turn_);
+}
+
+void connection::take_turn() noexcept {
+    phase_ = phase::idle;
+    process();
 }
 
 // The pool is exhausted: with nothing to send first, the request waits until those who are slow have made
@@ -343,6 +357,7 @@ void connection::on_deadline() noexcept {
             if (turn_->calls == nullptr || turn_->calls->reader == nullptr) return;
             timed_out_ = true;
             return cancel_receive();
+        case phase::queued:
         case phase::handing_over:
         case phase::upgraded:
         case phase::closing:

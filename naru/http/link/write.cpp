@@ -148,6 +148,7 @@ void connection::flush() noexcept {
         return refuse_for_want_of_a_buffer();
     }
     note_queued();
+    worker_.answer_bytes_left_ -= x.filled;
     phase_ = phase::sending;
     x.next_piece = 0;
     x.pace.moved = worker_.loop_.now();
@@ -156,21 +157,29 @@ void connection::flush() noexcept {
     if (!has_input()) {                 // nothing waits in its buffer
         if (x.reading_body && !keep_head()) return close();
         release_input();
+    } else if (worker_.is_short()) {
+        park_input(2 * naru::limits::buffer_bytes);
     }
     if (!x.text.empty()) charge();
     send_next();
 }
 
-// What lies in memory goes out in one gathered send; each file piece in a step of its own.
+// What lies in memory goes out in one gathered send; each file piece in a step of its own. While buffers are
+// short, what the output holds goes in a step of its own, too: a client that does not take the rest holds
+// none.
 void connection::send_next() noexcept {
     if (is_stream_) return as_stream().carry();
     turn& x = *turn_;
     std::uint32_t used = 0;
+    bool alone = false;
     if (x.filled > 0) {
         x.slices[used++] = slice(x.output, x.filled);
         x.filled = 0;
+        alone = x.next_piece < x.piece_count && worker_.is_short();
+    } else if (x.next_piece < x.piece_count && worker_.is_short()) {
+        release_output();
     }
-    while (x.next_piece < x.piece_count && used < x.slices.size()) {
+    while (!alone && x.next_piece < x.piece_count && used < x.slices.size()) {
         const body_piece& piece = x.pieces[x.next_piece];
         if (piece.memory == nullptr) break;
         x.slices[used++] = slice(std::string_view(piece.memory, piece.size));
@@ -241,7 +250,7 @@ void connection::turn_over() noexcept {
     end_records(true);
     if (!keep_alive_ || is_stream_) return linger();
     phase_ = phase::idle;
-    if (has_input()) return process();
+    if (has_input()) return !worker_.is_scarce() && worker_.may_answer_more() ? process() : await_turn();
     release_turn();
     set_deadline(worker_.options_.timeouts.keep_alive);
     receive();

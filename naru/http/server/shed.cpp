@@ -132,7 +132,7 @@ void connection::shed(shed_reason why) noexcept {
 // Closing: what is not lent goes back now, and what is counts as good as returned.
 void connection::leave() noexcept {
     turn& x = *turn_;
-    if (phase_ == phase::starved) x.waiting.unlink();
+    if (phase_ == phase::starved || phase_ == phase::queued) x.waiting.unlink();
     release_input();
     if (x.output != nullptr) {
         --worker_.held_;
@@ -229,10 +229,14 @@ void connection::look_at_answer(instant now) noexcept {
 worker::look_timer::look_timer(worker& of) noexcept
     : timer([](timer& expired) noexcept { static_cast<look_timer&>(expired).owner.look(); }), owner(of) {}
 
-bool worker::is_short() const noexcept {
+bool worker::is_scarce() const noexcept {
     const buffer_pool& pool = loop_.buffers();
     const std::size_t left = pool.capacity() - pool.leased() + leaving_buffers_;
-    return held_ > limits::held_buffers(pool.capacity()) || left < limits::scarce_buffers(pool.capacity());
+    return left < limits::scarce_buffers(pool.capacity());
+}
+
+bool worker::is_short() const noexcept {
+    return held_ > limits::held_buffers(loop_.buffers().capacity()) || is_scarce();
 }
 
 std::uint32_t worker::streams_allowed() const noexcept {
@@ -274,6 +278,7 @@ void worker::look() noexcept {
     look_at_crowd(now);
     if (is_short() || relieving_) relieve_buffers(now);
     offer_buffers();
+    if (!queued_.empty()) give_turns_soon();
     sessions_.for_each([](h2::session& each) { each.offer_output(); });
     if (aside_bytes_ > limits::aside_bytes) relieve_aside();
     report_shed(now);
@@ -319,7 +324,7 @@ bool worker::shed_slowest(instant now, std::size_t wanted, duration least, shed_
 
 void worker::relieve_buffers(instant now) noexcept {
     turns_.for_each([](turn& each) {
-        if (each.owner.is_sending()) each.owner.park_input();
+        if (each.owner.is_sending()) each.owner.park_input(2 * naru::limits::buffer_bytes);
     });
     sessions_.for_each([](h2::session& each) { each.shed_if_stalled(); });
     const buffer_pool& pool = loop_.buffers();

@@ -169,6 +169,12 @@ class worker {
         bool queued = false;
     };
 
+    struct turns_post : posted {
+        explicit turns_post(worker& of) noexcept;
+        worker& owner;
+        bool queued = false;
+    };
+
     struct transfer;
 
     /// For whom a proxy has made a connection, as its header says.
@@ -244,6 +250,30 @@ class worker {
         used.clear();
     }
 
+    // turns.cpp
+    /// For a connection that has had an answer: whether it may have another in this tick. Takes one of them.
+    bool may_answer_more() noexcept {
+        if (!queued_.empty() || gives_turns_) return gives_turns_ && takes_of_turn();
+        if (loop_.now() != budget_of_) renew_budget();
+        if (answers_left_ == 0 || answer_bytes_left_ <= 0) return false;
+        --answers_left_;
+        return true;
+    }
+    /// The same for a frame of HTTP/2, which costs so much.
+    bool may_spend(std::size_t units) noexcept {
+        if (!queued_sessions_.empty() || gives_turns_) return false;
+        if (loop_.now() != budget_of_) renew_budget();
+        if (units > units_left_) return false;
+        units_left_ -= units;
+        return true;
+    }
+    void renew_budget() noexcept;
+    bool takes_of_turn() noexcept;
+    void wait_for_turn(turn& who) noexcept;
+    void wait_for_turn(h2::session::waiting_place& who) noexcept;
+    void give_turns_soon() noexcept;
+    void give_turns() noexcept;
+
     // shed.cpp
     /// A turn holds one more buffer of the pool, or so many more bytes of the heap.
     void holds_one_more() noexcept {
@@ -255,6 +285,8 @@ class worker {
         if (aside_bytes_ > limits::aside_bytes) look_soon();
     }
     bool is_short() const noexcept;
+    /// So short that the rest is for those who have had no answer.
+    bool is_scarce() const noexcept;
     /// Streams at once that a connection of HTTP/2 is told it may have.
     std::uint32_t streams_allowed() const noexcept;
     bool is_crowded() const noexcept;
@@ -347,6 +379,16 @@ class worker {
     look_timer look_{*this};
     duration look_interval_;
     instant looked_ = instant::min();
+    list_head queued_;           // who has had answers, and waits for more (turn::waiting)
+    list_head queued_sessions_;  // of HTTP/2, with frames that wait
+    turns_post turns_post_{*this};
+    instant budget_of_ = instant::min();  // the tick that the next three are for
+    std::size_t units_left_ = 0;
+    unsigned answers_left_ = 0;
+    std::int64_t answer_bytes_left_ = 0;
+    unsigned answers_of_turn_ = 0;  // left of the turn that is being given
+    unsigned came_ = 0;             // connections of which something was received since turns were given
+    bool gives_turns_ = false;
     list_head starved_;                // requests that wait for a buffer (turn::waiting)
     std::size_t held_ = 0;             // pool buffers of connections, but those that are closing
     std::size_t leaving_buffers_ = 0;  // of those that are
