@@ -40,12 +40,12 @@ bool read_request::awaiter::await_ready() noexcept {
     call* const calls = owner.call_;
     if (calls == nullptr) not_a_coroutine();
     if (calls->reader != nullptr) fatal("bug: a body is read by two coroutines at once");
-    if (calls->client_gone || calls->link.phase_ == connection::phase::closing) {
+    if (calls->client_gone || calls->link().phase_ == connection::phase::closing) {
         error = made(ECONNRESET);
         return true;
     }
     result<lease> got;
-    if (!calls->link.give_body(owner, got)) return false;
+    if (!calls->link().give_body(owner, got)) return false;
     if (got) {
         calls->given = std::move(*got);
     } else {
@@ -95,14 +95,14 @@ write_request::awaiter::awaiter(write_request&& of) noexcept
                             each.error = made(ECANCELED);
                             return calls.interrupt_later();
                         }
-                        if (calls.link.is_stream_) {
+                        if (calls.link().is_stream_) {
                             each.error = made(ECANCELED);
-                            return calls.link.close();
+                            return calls.link().close();
                         }
                         calls.write_stopped = true;  // the send may have gone: nothing follows it
-                        turn& t = *calls.link.turn_;
-                        if (!t.sending.idle()) calls.link.worker_.loop_.cancel(t.sending);
-                        if (!t.sending_file.idle()) calls.link.worker_.loop_.cancel(t.sending_file);
+                        turn& t = *calls.link().turn_;
+                        if (!t.sending.idle()) calls.link().worker_.loop_.cancel(t.sending);
+                        if (!t.sending_file.idle()) calls.link().worker_.loop_.cancel(t.sending_file);
                     }),
       bytes_(of.bytes_),
       offset_(of.offset_),
@@ -120,13 +120,13 @@ bool write_request::awaiter::await_ready() noexcept {
     };
     if (calls == nullptr) not_a_coroutine();
     if (calls->writer != nullptr) fatal("bug: an answer is written by two coroutines at once");
-    if (calls->client_gone || calls->link.phase_ == connection::phase::closing) return failed(ECONNRESET);
+    if (calls->client_gone || calls->link().phase_ == connection::phase::closing) return failed(ECONNRESET);
     if (kind_ == what::interim) {
         if (x.answered_ || size_ < 102 || size_ > 199) return failed(EINVAL);
         return x.head().minor_version == 0;
     }
     if (x.ended_) return failed(EINVAL);
-    if (!x.answered_ && !calls->link.begin_pieces(x)) return failed(EINVAL);
+    if (!x.answered_ && !calls->link().begin_pieces(x)) return failed(EINVAL);
     if (kind_ == what::end) {
         if (x.sends_ == exchange::body_kind::counted && x.left_ != 0) return failed(EMSGSIZE);
         x.ended_ = true;
@@ -144,7 +144,7 @@ bool write_request::awaiter::await_ready() noexcept {
 // Whether it says something that no byte of the body has: the last chunk, or the end of a stream, and what is
 // behind them.
 bool write_request::awaiter::closes_body(const call& of, what kind) noexcept {
-    return kind == what::end && (of.x.sends_ == exchange::body_kind::chunked || of.link.is_stream_);
+    return kind == what::end && (of.x.sends_ == exchange::body_kind::chunked || of.link().is_stream_);
 }
 
 // Of an answer that is encoded: true if nothing is to be sent by now.
@@ -154,7 +154,7 @@ bool write_request::awaiter::encodes_nothing() noexcept {
     with.done = false;
     with.of_file = {};
     with.flush_now = kind_ == what::piece && size_ == 0;
-    error = calls.link.encode_next(owner, *this);
+    error = calls.link().encode_next(owner, *this);
     if (error) return true;
     return with.filled == 0 && calls.head.empty() && !closes_body(calls, kind_);
 }
@@ -164,7 +164,7 @@ void write_request::awaiter::begin(std::coroutine_handle<> who, stop_scope& in) 
     call& calls = *owner.call_;
     calls.writer = this;
     calls.write_stopped = false;
-    connection& link = calls.link;
+    connection& link = calls.link();
     calls.write_waits = link.phase_ == connection::phase::sending;
     if (!calls.write_waits) link.send_pieces(owner);
     in.add(*this);
@@ -180,6 +180,7 @@ bool connection::begin_pieces(exchange& x) noexcept try {
     if (!x.may_answer()) return false;
     call& calls = *x.call_;
     const request_head& request = turn_->parser.head();
+    calls.has_pieces = true;
     const unsigned status = x.status_;
     if (status < 200 || status > 599) {
         x.bad_field_ = true;
