@@ -7,6 +7,7 @@
 #include <naru/http/server/worker.hpp>
 
 #include <cerrno>
+#include <cstring>
 #include <new>
 #include <utility>
 
@@ -82,6 +83,103 @@ void connection::read_begins() noexcept {
     }
     set_deadline(calls.options().body_time.value_or(worker_.options_.timeouts.body));
     receive();
+}
+
+void connection::fail_read(std::error_code error, unsigned status, const char* reason) noexcept {
+    call& calls = *turn_->calls;
+    worker_.loop_.disarm(*this);
+    if (status != 0 && calls.overrule == 0) {
+        calls.overrule = static_cast<std::uint16_t>(status);
+        calls.overrule_reason = reason;
+    }
+    detail::exchange_wait* const who = std::exchange(calls.reader, nullptr);
+    who->error = error;
+    resume_call(*who);
+}
+
+// Input has come for a handler that reads: it goes on, or more is received.
+void connection::read_for_call() noexcept {
+    call& calls = *turn_->calls;
+    naru::result<lease> got;
+    if (!give_body(calls.x, got)) {
+        set_deadline(calls.options().body_time.value_or(worker_.options_.timeouts.body));
+        return receive();
+    }
+    worker_.loop_.disarm(*this);
+    detail::exchange_wait* const who = std::exchange(calls.reader, nullptr);
+    if (got) {
+        calls.given = std::move(*got);
+    } else {
+        who->error = got.error();
+    }
+    resume_call(*who);
+}
+
+// The next piece of the body from what is here already; false: more must come. A buffer's pieces are moved
+// together, so that the whole of it is given at once.
+bool connection::give_body(exchange& x, naru::result<lease>& into) noexcept {
+    turn& t = *turn_;
+    call& calls = *t.calls;
+    if (calls.body_done) {
+        into = fail(errc::end_of_stream);
+        return true;
+    }
+    if (calls.overrule != 0) {
+        into = fail_errno(calls.overrule == 413 ? EMSGSIZE : calls.overrule == 408 ? ETIMEDOUT : EBADMSG);
+        return true;
+    }
+    if (unread().empty() && t.surplus.empty()) {
+        if (!t.body.is_complete()) return false;
+        calls.body_done = true;
+        into = fail(errc::end_of_stream);
+        return true;
+    }
+    if (unread().empty() && !refill()) {
+        into = fail_errno(ENOBUFS);
+        t.lacks_buffer = false;
+        return true;
+    }
+    std::string_view input = unread();
+    std::byte* const first = t.input + t.begin;
+    std::size_t size = 0;
+    parse_status status = parse_status::need_more;
+    while (status == parse_status::need_more && !input.empty()) {
+        std::string_view piece;
+        status = t.body.read(input, piece);
+        if (!piece.empty()) std::memmove(first + size, piece.data(), piece.size());
+        size += piece.size();
+    }
+    t.begin = t.end - static_cast<std::uint32_t>(input.size());
+    const auto overrule = [&](unsigned code, const char* reason, int error) {
+        calls.overrule = static_cast<std::uint16_t>(code);
+        calls.overrule_reason = reason;
+        into = fail_errno(error);
+        return true;
+    };
+    if (status == parse_status::refused)
+        return overrule(t.body.refusal().status, t.body.refusal().reason, EBADMSG);
+    if (t.body.bytes_read() > calls.options().body_limit)
+        return overrule(413, "The body is too large.", EMSGSIZE);
+    calls.body_done = status == parse_status::complete;
+    if (size == 0) {
+        if (!calls.body_done) return give_body(x, into);
+        into = fail(errc::end_of_stream);
+        return true;
+    }
+    if (!input.empty()) {  // what is behind the body
+        try {
+            t.surplus.insert(0, input);
+        } catch (const std::bad_alloc&) {
+            into = fail_errno(ENOMEM);
+            return true;
+        }
+        charge();
+    }
+    into = lease(worker_.loop_.buffers(), mutable_bytes(first, size));  // the buffer is the handler's
+    t.input = nullptr;
+    t.begin = t.end = 0;
+    --worker_.held_;
+    return true;
 }
 
 // ---------------------------------------------------------------------------------------- write
