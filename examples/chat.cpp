@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
@@ -82,11 +83,18 @@ class hall {
 part::part(hall& whole, naru::loop& loop) : of(whole), home(loop) { of.add(*this); }
 part::~part() { of.remove(*this); }
 
+// With more people than this, who comes or goes is not told to all of them: that would be as many messages as
+// people, squared.
+constexpr int introduced_to = 1000;
+
 naru::task<> chat(naru::http::websocket_peer peer, std::shared_ptr<part> room, std::string name) {
     const naru::websocket::room::member here(room->members, peer);
     const auto tell = [&](std::string_view what, int change) {
-        const std::string people = std::to_string(room->of.count(change)) + " here";
-        room->of.tell_all(*room, prepared_message::text("* " + name + std::string(what) + ", " + people));
+        const int people = room->of.count(change);
+        const auto line =
+            prepared_message::text("* " + name + std::string(what) + ", " + std::to_string(people) + " here");
+        if (people <= introduced_to) return room->of.tell_all(*room, line);
+        (void)peer.try_send(line);  // to whom it is about
     };
     tell(" has come", 1);
     while (auto message = co_await peer.receive()) {
@@ -154,7 +162,7 @@ std::shared_ptr<naru::http::tls_credentials> make_tls([[maybe_unused]] const std
 #endif
 }
 
-constexpr std::string_view usage =
+constexpr const char* usage =
     "usage: chat [--listen ADDRESS:PORT] [--threads N] [--engine NAME] [--tls-self-signed NAME] "
     "[--status ADDRESS:PORT]";
 
@@ -162,7 +170,7 @@ settings settings_of(int count, char** arguments) {
     settings chosen;
     for (int each = 1; each < count; each += 2) {
         const std::string_view name = arguments[each];
-        if (each + 1 == count) throw std::runtime_error(std::string(usage));
+        if (each + 1 == count) throw std::runtime_error(usage);
         const std::string value = arguments[each + 1];
         if (name == "--listen") {
             chosen.listen = value;
@@ -175,7 +183,7 @@ settings settings_of(int count, char** arguments) {
         } else if (name == "--tls-self-signed") {
             chosen.tls = make_tls(value);
         } else if (name != "--threads") {
-            throw std::runtime_error(std::string(usage));
+            throw std::runtime_error(usage);
         } else {
             char* end = nullptr;
             const long threads = std::strtol(value.c_str(), &end, 10);
@@ -184,13 +192,16 @@ settings settings_of(int count, char** arguments) {
             chosen.server.threads = static_cast<unsigned>(threads);
         }
     }
-    chosen.server.connections_per_address = 0;  // all of a room may come through one proxy
+    chosen.server.signals = true;
+    chosen.server.timeouts.drain = std::chrono::seconds(1);  // then they are told 1001
+    chosen.server.connections_per_address = 0;               // all of a room may come through one proxy
     return chosen;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) try {
+    if (argc == 2 && std::string_view(argv[1]) == "--help") return std::puts(usage) < 0 ? 1 : 0;
     const settings chosen = settings_of(argc, argv);
     hall whole;
     naru::http::server server(make_site(whole), {{.listen = chosen.listen, .tls = chosen.tls}},

@@ -24,7 +24,8 @@ naru::task<> serve(naru::tcp_listener listener) {
 int main(int argc, char** argv) try {
     const std::string where = std::string("127.0.0.1:") + (argc > 1 ? argv[1] : "7777");
     const auto engine = naru::engine_named(argc > 2 ? argv[2] : "auto");
-    if (!engine) throw std::runtime_error("no such engine");
+    if (!engine || !naru::address::parse(where))
+        throw std::runtime_error("usage: echo_coroutine [PORT [ENGINE]]");
     naru::loop loop(naru::choose_backend(*engine));
     auto listener = naru::tcp_listener::bind(loop, where);
     if (!listener) throw std::system_error(listener.error(), "cannot listen on " + where);

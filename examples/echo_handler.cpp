@@ -75,7 +75,8 @@ struct echo_listener : naru::timer {
 int main(int argc, char** argv) try {
     const std::string where = std::string("127.0.0.1:") + (argc > 1 ? argv[1] : "7777");
     const auto engine = naru::engine_named(argc > 2 ? argv[2] : "auto");
-    if (!engine) throw std::runtime_error("no such engine");
+    if (!engine || !naru::address::parse(where))
+        throw std::runtime_error("usage: echo_handler [PORT [ENGINE]]");
     naru::loop loop(naru::choose_backend(*engine));
     naru::reactor events(loop);
     auto socket = naru::listen_on(naru::address::parse(where).value(), {});

@@ -137,9 +137,10 @@ struct settings {
     unsigned threads = 1;
 };
 
+constexpr const char* usage =
+    "usage: http_api [--listen ADDRESS:PORT] [--threads N] [--engine NAME] [--root DIR]";
+
 settings settings_of(int count, char** arguments) {
-    constexpr const char* usage =
-        "usage: http_api [--listen ADDRESS:PORT] [--threads N] [--engine NAME] [--root DIR]";
     settings chosen;
     if (count % 2 == 0) throw std::runtime_error(usage);
     for (int each = 1; each < count; each += 2) {
@@ -166,6 +167,7 @@ settings settings_of(int count, char** arguments) {
 }  // namespace
 
 int main(int argc, char** argv) try {
+    if (argc == 2 && std::string_view(argv[1]) == "--help") return std::puts(usage) < 0 ? 1 : 0;
     const settings chosen = settings_of(argc, argv);
     http::server_options options;
     const auto engine = naru::engine_named(chosen.engine);

@@ -206,6 +206,7 @@ settings settings_of(int count, char** arguments) {
 }  // namespace
 
 int main(int argc, char** argv) try {
+    if (argc == 2 && std::string_view(argv[1]) == "--help") return std::puts(usage) < 0 ? 1 : 0;
     const settings chosen = settings_of(argc, argv);
     const auto engine = naru::engine_named(chosen.engine);
     if (!engine) throw std::runtime_error("no such engine: " + chosen.engine);

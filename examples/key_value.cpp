@@ -47,8 +47,9 @@ struct settings {
     unsigned threads = 1;
 };
 
+constexpr const char* usage = "usage: key_value [--listen ADDRESS:PORT] [--engine NAME] [--threads N]";
+
 settings settings_of(int count, char** arguments) {
-    constexpr const char* usage = "usage: key_value [--listen ADDRESS:PORT] [--engine NAME] [--threads N]";
     settings chosen;
     if (count % 2 == 0) throw std::runtime_error(usage);
     for (int each = 1; each < count; each += 2) {
@@ -73,6 +74,7 @@ settings settings_of(int count, char** arguments) {
 }  // namespace
 
 int main(int argc, char** argv) try {
+    if (argc == 2 && std::string_view(argv[1]) == "--help") return std::puts(usage) < 0 ? 1 : 0;
     const settings chosen = settings_of(argc, argv);
     const auto engine = naru::engine_named(chosen.engine);
     if (!engine) throw std::runtime_error("no such engine: " + chosen.engine);

@@ -82,10 +82,12 @@ struct server {
 
 int main(int argc, char** argv) try {
     if (argc < 2) throw std::runtime_error("usage: send_file_chain FILE [PORT [ENGINE]]");
-    const auto engine = naru::engine_named(argc > 3 ? argv[3] : "auto");
-    if (!engine) throw std::runtime_error("no such engine");
-    naru::loop loop(naru::choose_backend(*engine));
     const std::string where = std::string("127.0.0.1:") + (argc > 2 ? argv[2] : "7777");
+    const auto engine = naru::engine_named(argc > 3 ? argv[3] : "auto");
+    if (!engine || !naru::address::parse(where))
+        throw std::runtime_error("usage: send_file_chain FILE [PORT [ENGINE]]");
+    (void)std::filesystem::file_size(argv[1]);  // throws what is wrong with it
+    naru::loop loop(naru::choose_backend(*engine));
     auto socket = naru::listen_on(naru::address::parse(where).value(), {});
     if (!socket) throw std::system_error(socket.error(), "cannot listen on " + where);
     std::printf("listening on %s\n", naru::address::local_of(socket->get())->text().c_str());

@@ -39,11 +39,12 @@ naru::task<> serve(naru::tcp_listener listener, const naru::tls_context& context
 
 int main(int argc, char** argv) try {
     if (argc < 3) throw std::runtime_error("usage: tls_echo CHAIN.pem KEY.pem [PORT [ENGINE]]");
-    const auto context = naru::tls_context::server(naru::tls_server_options({argv[1], argv[2]}));
-    if (!context) throw std::runtime_error(context.error());
     const std::string where = std::string("127.0.0.1:") + (argc > 3 ? argv[3] : "7777");
     const auto engine = naru::engine_named(argc > 4 ? argv[4] : "auto");
-    if (!engine) throw std::runtime_error("no such engine");
+    if (!engine || !naru::address::parse(where))
+        throw std::runtime_error("usage: tls_echo CHAIN.pem KEY.pem [PORT [ENGINE]]");
+    const auto context = naru::tls_context::server(naru::tls_server_options({argv[1], argv[2]}));
+    if (!context) throw std::runtime_error(context.error());
     naru::loop loop(naru::choose_backend(*engine));
     auto listener = naru::tcp_listener::bind(loop, where);
     if (!listener) throw std::system_error(listener.error(), "cannot listen on " + where);

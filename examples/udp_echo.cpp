@@ -22,7 +22,7 @@ naru::task<std::error_code> echo(naru::udp_socket socket) {
 int main(int argc, char** argv) try {
     const std::string where = std::string("127.0.0.1:") + (argc > 1 ? argv[1] : "7777");
     const auto engine = naru::engine_named(argc > 2 ? argv[2] : "auto");
-    if (!engine) throw std::runtime_error("no such engine");
+    if (!engine || !naru::address::parse(where)) throw std::runtime_error("usage: udp_echo [PORT [ENGINE]]");
     naru::loop loop(naru::choose_backend(*engine));
     auto socket = naru::udp_socket::bind(loop, where);
     if (!socket) throw std::system_error(socket.error(), "cannot bind to " + where);

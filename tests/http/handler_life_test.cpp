@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <semaphore>
+#include <stdexcept>
 
 #if !defined(_WIN32)
 #include <fcntl.h>
@@ -214,6 +215,95 @@ TEST_P(handler_life_test, steps_that_wait_before_every_kind_of_handler) {
     one.send(get("/function"));
     one.reset();
     EXPECT_EQ(ask(get("/function", named)).body, "one");
+}
+
+// Handlers that end at once follow each other in the same place.
+TEST_P(handler_life_test, nothing_of_a_request_is_left_for_the_next) {
+    options_.threads = 1;
+    http::site site;
+    site.get("/fields",
+             [](exchange& x) -> task<> {
+                 x.status(201).add("X-A", "b").add("X-Long", std::string(200, 'l'));
+                 x.respond(202, "text/plain", "fields");
+                 co_return;
+             })
+        .get("/short",
+             [](exchange& x) -> task<> {
+                 x.add("X-A", "b").respond(202, "text/plain", "short");
+                 co_return;
+             })
+        .get("/value/{of}",
+             [](exchange& x) -> task<> {
+                 x.value<int>() = 7;
+                 x.respond(202, "text/plain", x.param("of"));
+                 co_return;
+             })
+        .get("/stops",
+             [](exchange& x) -> task<> {
+                 x.scope().stop();
+                 x.respond(202, "text/plain", "stopped");
+                 co_return;
+             })
+        .get("/bad",
+             [](exchange& x) -> task<> {
+                 x.add("X-Bad", "a\r\nb").add("Content-Length", "7");
+                 x.respond(202, "text/plain", "bad");
+                 co_return;
+             })
+        .get("/throws",
+             [](exchange& x) -> task<> {
+                 x.respond(202, "text/plain", "thrown");
+                 throw std::runtime_error("on purpose");
+                 co_return;
+             })
+        .get("/silent", [](exchange&) -> task<> { co_return; })
+        .get("/pieces",
+             [](exchange& x) -> task<> {
+                 x.status(202).add("Content-Length", "6");
+                 auto wrote = co_await x.write("pieces");
+                 EXPECT_TRUE(wrote);
+                 (void)co_await x.end();
+             })
+        .post("/body",
+              [](exchange& x) -> task<> {
+                  auto body = co_await x.read_all();
+                  x.respond(202, "text/plain", body ? *body : "failed");
+              },
+              {.body_limit = 10})
+        .get("/plain", [](exchange& x) -> task<> {
+            EXPECT_EQ(x.value<int>(), 0);
+            EXPECT_FALSE(x.scope().stopped());
+            EXPECT_FALSE(x.answered());
+            EXPECT_EQ(x.param("of"), "");
+            auto body = co_await x.read_all();
+            EXPECT_EQ(body.value_or("failed"), "");
+            x.respond(200, "text/plain", x.path());
+        });
+    start(std::move(site));
+    const auto asks = [&](const std::string& text, int status) {
+        client one = connect();
+        EXPECT_EQ(one.ask(text).status, status) << text;
+        const response plain = ask(get("/plain"));
+        EXPECT_EQ(plain.status, 200) << text;
+        EXPECT_EQ(plain.body, "/plain") << text;
+        EXPECT_FALSE(plain.has("X-A") || plain.has("X-Long")) << text;
+        EXPECT_EQ(plain["Content-Length"], "6") << text;
+    };
+    for (int each = 0; each < 2; ++each) {
+        for (const std::string_view path :
+             {"/fields", "/short", "/value/one", "/stops", "/pieces", "/throws"})
+            asks(get(path), 202);
+        for (const std::string_view path : {"/bad", "/silent"})
+            asks(get(path), 500);
+        asks(post("/body", "short"), 202);
+        asks(post("/body", "longer than that"), 413);
+    }
+    // All on one connection.
+    client one = connect();
+    for (const std::string_view path : {"/fields", "/value/one", "/short", "/plain", "/value/two", "/plain"})
+        one.send(get(path));
+    for (const std::string_view body : {"fields", "one", "short", "/plain", "two", "/plain"})
+        EXPECT_EQ(one.read().body, body);
 }
 
 // Gone at each step of a handler's life; what it holds is let go, and others are served.

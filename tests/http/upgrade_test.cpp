@@ -311,10 +311,10 @@ TEST_P(upgrade_test, the_route_s_time_ends_with_the_upgrade) {
              [&](exchange& x) -> task<> {
                  auto stream = co_await x.upgrade("echo");
                  if (!stream || x.scope().stopped()) co_return;  // it came too late
-                 auto slept = co_await sleep_for(300ms);
+                 auto slept = co_await sleep_for(100ms);
                  slept ? ++slept_well : ++woken;
              },
-             {.handler_time = 100ms})
+             {.handler_time = 50ms})
         .get("/late",
              [](exchange& x) -> task<> {
                  (void)co_await sleep_for(1h);

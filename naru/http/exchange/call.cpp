@@ -96,9 +96,17 @@ call::time_limit::time_limit(call& of) noexcept
       }),
       owner(of) {}
 
-call::call(connection& of, stop_scope& outer) noexcept : link(of), x(of), scope(&outer) { x.call_ = this; }
+call::call(stop_scope& outer) noexcept : scope(&outer) { x.call_ = this; }
 
 call::~call() { end_time_limit(); }
+
+void call::begin_again() noexcept {
+    x.answered_ = x.ended_ = x.bad_field_ = x.counts_ = false;
+    x.status_ = 200;
+    x.left_ = 0;
+    x.fields_.clear();
+    ended = peer_ended = false;
+}
 
 void call::end_time_limit() noexcept {
     if (limit_.armed()) x.home().disarm(limit_);
@@ -138,7 +146,7 @@ const route_options& call::options() const noexcept {
 
 void call::start() {
     starting = true;
-    const detail::site_data& site = link.turn_->serves->site->for_host_of(x);
+    const detail::site_data& site = link().turn_->serves->site->for_host_of(x);
     const detail::handler* const found = handles();
     if (site.before.empty() && found != nullptr && found->kind == detail::handler_kind::coroutine) {
         run(*this, *found);
@@ -148,23 +156,24 @@ void call::start() {
     starting = false;
 }
 
-void call::handler_ended() noexcept { link.call_ended(); }
+void call::handler_ended() noexcept { link().call_ended(); }
 
 // The whole answer stands in the output. What it is followed by in the same tick goes with it only while the
 // handler begins; later it leaves at once.
 void call::answered() noexcept {
-    if (!starting && !ended && link.phase_ == connection::phase::serving) link.flush();
+    if (!starting && !ended && link().phase_ == connection::phase::serving) link().flush();
 }
 
-void call::set_time_limit(instant until) noexcept { link.worker_.loop_.arm(limit_, until); }
+void call::set_time_limit(instant until) noexcept { x.home().arm(limit_, until); }
 
 void call::interrupt_later() noexcept {
     if (std::exchange(wake_.queued, true)) return;
-    link.worker_.loop_.defer(wake_);
+    x.home().defer(wake_);
 }
 
 // One at a time: the first to go on may be the end of the call.
 void call::interrupt() noexcept {
+    connection& link = this->link();
     const bool is_lent = !link.turn_->sending.idle() || !link.turn_->sending_file.idle() ||
                          (link.is_stream_ && link.as_stream().is_lent());
     detail::exchange_wait* who = nullptr;
@@ -194,7 +203,8 @@ bool connection::reads_for_call() const noexcept {
 connection::next_step connection::begin_call(const route_match& found, std::string_view path) noexcept try {
     turn& t = *turn_;
     const request_head& request = t.parser.head();
-    call& made = worker_.calls_.make(*this, worker_.root_.scope());
+    call& made = worker_.take_call();
+    made.begins_on(*this);
     t.calls = &made;
     try {
         made.keep(found, path, t.head);
@@ -219,6 +229,11 @@ connection::next_step connection::begin_call(const route_match& found, std::stri
         made.thrown = std::current_exception();
     }
     note_step_of(made);
+    if (made.ended && phase_ == phase::serving && made.is_as_new_but_for_its_answer()) {
+        phase_ = phase::handling;
+        put_back(made);
+        return t.piece_count > 0 || t.lacks_buffer || t.then ? next_step::flush : next_step::go_on;
+    }
     if (made.ended) return finish_call();
     if (phase_ == phase::sending) park_input(2 * naru::limits::buffer_bytes);
     if (phase_ != phase::serving) return next_step::wait;
@@ -302,103 +317,6 @@ void connection::received_while_serving() noexcept {
     }
     if (!in_order) return close();
     if (!calls->options().half_close && !calls->upgrades) calls->scope.stop();  // else its stream tells
-}
-
-void connection::fail_read(std::error_code error, unsigned status, const char* reason) noexcept {
-    call& calls = *turn_->calls;
-    worker_.loop_.disarm(*this);
-    if (status != 0 && calls.overrule == 0) {
-        calls.overrule = static_cast<std::uint16_t>(status);
-        calls.overrule_reason = reason;
-    }
-    detail::exchange_wait* const who = std::exchange(calls.reader, nullptr);
-    who->error = error;
-    resume_call(*who);
-}
-
-// Input has come for a handler that reads: it goes on, or more is received.
-void connection::read_for_call() noexcept {
-    call& calls = *turn_->calls;
-    naru::result<lease> got;
-    if (!give_body(calls.x, got)) {
-        set_deadline(calls.options().body_time.value_or(worker_.options_.timeouts.body));
-        return receive();
-    }
-    worker_.loop_.disarm(*this);
-    detail::exchange_wait* const who = std::exchange(calls.reader, nullptr);
-    if (got) {
-        calls.given = std::move(*got);
-    } else {
-        who->error = got.error();
-    }
-    resume_call(*who);
-}
-
-// The next piece of the body from what is here already; false: more must come. A buffer's pieces are moved
-// together, so that the whole of it is given at once.
-bool connection::give_body(exchange& x, naru::result<lease>& into) noexcept {
-    turn& t = *turn_;
-    call& calls = *t.calls;
-    if (calls.body_done) {
-        into = fail(errc::end_of_stream);
-        return true;
-    }
-    if (calls.overrule != 0) {
-        into = fail_errno(calls.overrule == 413 ? EMSGSIZE : calls.overrule == 408 ? ETIMEDOUT : EBADMSG);
-        return true;
-    }
-    if (unread().empty() && t.surplus.empty()) {
-        if (!t.body.is_complete()) return false;
-        calls.body_done = true;
-        into = fail(errc::end_of_stream);
-        return true;
-    }
-    if (unread().empty() && !refill()) {
-        into = fail_errno(ENOBUFS);
-        t.lacks_buffer = false;
-        return true;
-    }
-    std::string_view input = unread();
-    std::byte* const first = t.input + t.begin;
-    std::size_t size = 0;
-    parse_status status = parse_status::need_more;
-    while (status == parse_status::need_more && !input.empty()) {
-        std::string_view piece;
-        status = t.body.read(input, piece);
-        if (!piece.empty()) std::memmove(first + size, piece.data(), piece.size());
-        size += piece.size();
-    }
-    t.begin = t.end - static_cast<std::uint32_t>(input.size());
-    const auto overrule = [&](unsigned code, const char* reason, int error) {
-        calls.overrule = static_cast<std::uint16_t>(code);
-        calls.overrule_reason = reason;
-        into = fail_errno(error);
-        return true;
-    };
-    if (status == parse_status::refused)
-        return overrule(t.body.refusal().status, t.body.refusal().reason, EBADMSG);
-    if (t.body.bytes_read() > calls.options().body_limit)
-        return overrule(413, "The body is too large.", EMSGSIZE);
-    calls.body_done = status == parse_status::complete;
-    if (size == 0) {
-        if (!calls.body_done) return give_body(x, into);
-        into = fail(errc::end_of_stream);
-        return true;
-    }
-    if (!input.empty()) {  // what is behind the body
-        try {
-            t.surplus.insert(0, input);
-        } catch (const std::bad_alloc&) {
-            into = fail_errno(ENOMEM);
-            return true;
-        }
-        charge();
-    }
-    into = lease(worker_.loop_.buffers(), mutable_bytes(first, size));  // the buffer is the handler's
-    t.input = nullptr;
-    t.begin = t.end = 0;
-    --worker_.held_;
-    return true;
 }
 
 // The handler has ended, not within begin_call.
@@ -492,12 +410,24 @@ connection::next_step connection::finish_unanswered() noexcept {
 }
 
 void connection::end_call() noexcept {
-    call* const ended = std::exchange(turn_->calls, nullptr);
-    end_encoding(*ended);
-    worker_.keep_spare(ended->x.fields_);
-    worker_.keep_spare(ended->head);
-    if (turn_->head.data() == ended->kept_head.data()) turn_->head = {};
-    worker_.calls_.destroy(*ended);
+    call& ended = *turn_->calls;
+    if (ended.is_as_new_but_for_its_answer()) return put_back(ended);
+    end_encoding(ended);
+    worker_.keep_spare(ended.x.fields_);
+    worker_.keep_spare(ended.head);
+    forget_call(ended);
+    worker_.calls_.destroy(ended);
+}
+
+void connection::put_back(call& as_new) noexcept {
+    worker_.keep_spare(as_new.x.fields_);
+    forget_call(as_new);
+    if (!worker_.keep_call(as_new)) worker_.calls_.destroy(as_new);
+}
+
+void connection::forget_call(const call& ended) noexcept {
+    turn_->calls = nullptr;
+    if (turn_->head.data() == ended.kept_head.data()) turn_->head = {};
     if (turn_->charged > 0) charge();
 }
 

@@ -43,15 +43,25 @@ struct piece_encoding {
 /// | - | yes | sending | a piece of the answer is on its way |
 /// | - | - | sending | the whole answer is on its way |
 /// | - | yes | sending, handing_over | `upgrades`: a 101 is on its way |
-/// | - | - | upgraded | the handler has the connection's bytes, and the connection is here for its call only |
-/// | any | any | closing | the connection has ended: whoever waits is told, and the handler's end is waited
+/// | - | - | upgraded | the handler has the connection's bytes, and the connection is here for its call only
+/// | | any | any | closing | the connection has ended: whoever waits is told, and the handler's end is waited
 /// for |
 struct call {
-    call(connection& link, stop_scope& outer) noexcept;
+    explicit call(stop_scope& outer) noexcept;
     call(const call&) = delete;
     call& operator=(const call&) = delete;
     ~call();
 
+    connection& link() const noexcept { return *x.link_; }
+    void begins_on(connection& carrier) noexcept { x.link_ = &carrier; }
+    /// Ended, with its answer whole at once and nothing of it left but what `begin_again` clears: the common
+    /// case, in which it is kept for the next.
+    bool is_as_new_but_for_its_answer() const noexcept {
+        return x.answered_ && x.ended_ && !has_pieces && body_done && overrule == 0 && x.values_ == nullptr &&
+               large_ == nullptr && !thrown && !limit_.armed() && !wake_.queued && !client_gone &&
+               !scope.stopped();
+    }
+    void begin_again() noexcept;
     /// Takes the request over: its head, path and parameters. Throws std::bad_alloc.
     void keep(const route_match& found, std::string_view path, std::string_view head);
     /// Runs the handler until it first waits, or to its end.
@@ -67,7 +77,6 @@ struct call {
     /// The whole answer is there.
     void answered() noexcept;
 
-    connection& link;
     exchange x;
     stop_scope scope;
     /// Nothing of its answer is missing, but for what is still to be sent.
@@ -83,6 +92,7 @@ struct call {
     std::string_view kept_head;
     bool starting = false;       ///< within begin_call or resume_call, which deal with its end
     bool ended = false;          ///< the handler has
+    bool has_pieces = false;     ///< its answer has been begun as one in pieces
     bool body_done = true;       ///< nothing of the body is left
     bool client_gone = false;    ///< nobody is there to be answered
     bool peer_ended = false;     ///< its FIN has come

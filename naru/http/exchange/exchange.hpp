@@ -358,6 +358,7 @@ class exchange {
     /// until_close: its carrier tells its end, HTTP/1.0 by the connection's, HTTP/2 by the stream's.
     enum class body_kind : std::uint8_t { none, counted, chunked, until_close };
 
+    exchange() noexcept = default;  // a call's, which is none of a connection yet
     explicit exchange(connection& link) noexcept : link_(&link) {}
     ~exchange();
 
@@ -376,7 +377,7 @@ class exchange {
     void mark_encoded(unsigned status, coding in);
     std::string_view encoded(unsigned status, std::string_view type, std::string_view body) noexcept;
 
-    connection* link_;
+    connection* link_ = nullptr;
     call* call_ = nullptr;  // of a coroutine handler
     const route* route_ = nullptr;
     std::string_view path_;

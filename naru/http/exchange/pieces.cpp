@@ -7,6 +7,7 @@
 #include <naru/http/server/worker.hpp>
 
 #include <cerrno>
+#include <cstring>
 #include <new>
 #include <utility>
 
@@ -40,12 +41,12 @@ bool read_request::awaiter::await_ready() noexcept {
     call* const calls = owner.call_;
     if (calls == nullptr) not_a_coroutine();
     if (calls->reader != nullptr) fatal("bug: a body is read by two coroutines at once");
-    if (calls->client_gone || calls->link.phase_ == connection::phase::closing) {
+    if (calls->client_gone || calls->link().phase_ == connection::phase::closing) {
         error = made(ECONNRESET);
         return true;
     }
     result<lease> got;
-    if (!calls->link.give_body(owner, got)) return false;
+    if (!calls->link().give_body(owner, got)) return false;
     if (got) {
         calls->given = std::move(*got);
     } else {
@@ -84,6 +85,103 @@ void connection::read_begins() noexcept {
     receive();
 }
 
+void connection::fail_read(std::error_code error, unsigned status, const char* reason) noexcept {
+    call& calls = *turn_->calls;
+    worker_.loop_.disarm(*this);
+    if (status != 0 && calls.overrule == 0) {
+        calls.overrule = static_cast<std::uint16_t>(status);
+        calls.overrule_reason = reason;
+    }
+    detail::exchange_wait* const who = std::exchange(calls.reader, nullptr);
+    who->error = error;
+    resume_call(*who);
+}
+
+// Input has come for a handler that reads: it goes on, or more is received.
+void connection::read_for_call() noexcept {
+    call& calls = *turn_->calls;
+    naru::result<lease> got;
+    if (!give_body(calls.x, got)) {
+        set_deadline(calls.options().body_time.value_or(worker_.options_.timeouts.body));
+        return receive();
+    }
+    worker_.loop_.disarm(*this);
+    detail::exchange_wait* const who = std::exchange(calls.reader, nullptr);
+    if (got) {
+        calls.given = std::move(*got);
+    } else {
+        who->error = got.error();
+    }
+    resume_call(*who);
+}
+
+// The next piece of the body from what is here already; false: more must come. A buffer's pieces are moved
+// together, so that the whole of it is given at once.
+bool connection::give_body(exchange& x, naru::result<lease>& into) noexcept {
+    turn& t = *turn_;
+    call& calls = *t.calls;
+    if (calls.body_done) {
+        into = fail(errc::end_of_stream);
+        return true;
+    }
+    if (calls.overrule != 0) {
+        into = fail_errno(calls.overrule == 413 ? EMSGSIZE : calls.overrule == 408 ? ETIMEDOUT : EBADMSG);
+        return true;
+    }
+    if (unread().empty() && t.surplus.empty()) {
+        if (!t.body.is_complete()) return false;
+        calls.body_done = true;
+        into = fail(errc::end_of_stream);
+        return true;
+    }
+    if (unread().empty() && !refill()) {
+        into = fail_errno(ENOBUFS);
+        t.lacks_buffer = false;
+        return true;
+    }
+    std::string_view input = unread();
+    std::byte* const first = t.input + t.begin;
+    std::size_t size = 0;
+    parse_status status = parse_status::need_more;
+    while (status == parse_status::need_more && !input.empty()) {
+        std::string_view piece;
+        status = t.body.read(input, piece);
+        if (!piece.empty()) std::memmove(first + size, piece.data(), piece.size());
+        size += piece.size();
+    }
+    t.begin = t.end - static_cast<std::uint32_t>(input.size());
+    const auto overrule = [&](unsigned code, const char* reason, int error) {
+        calls.overrule = static_cast<std::uint16_t>(code);
+        calls.overrule_reason = reason;
+        into = fail_errno(error);
+        return true;
+    };
+    if (status == parse_status::refused)
+        return overrule(t.body.refusal().status, t.body.refusal().reason, EBADMSG);
+    if (t.body.bytes_read() > calls.options().body_limit)
+        return overrule(413, "The body is too large.", EMSGSIZE);
+    calls.body_done = status == parse_status::complete;
+    if (size == 0) {
+        if (!calls.body_done) return give_body(x, into);
+        into = fail(errc::end_of_stream);
+        return true;
+    }
+    if (!input.empty()) {  // what is behind the body
+        try {
+            t.surplus.insert(0, input);
+        } catch (const std::bad_alloc&) {
+            into = fail_errno(ENOMEM);
+            return true;
+        }
+        charge();
+    }
+    into = lease(worker_.loop_.buffers(), mutable_bytes(first, size));  // the buffer is the handler's
+    t.input = nullptr;
+    t.begin = t.end = 0;
+    --worker_.held_;
+    return true;
+}
+
 // ---------------------------------------------------------------------------------------- write
 
 write_request::awaiter::awaiter(write_request&& of) noexcept
@@ -95,14 +193,14 @@ write_request::awaiter::awaiter(write_request&& of) noexcept
                             each.error = made(ECANCELED);
                             return calls.interrupt_later();
                         }
-                        if (calls.link.is_stream_) {
+                        if (calls.link().is_stream_) {
                             each.error = made(ECANCELED);
-                            return calls.link.close();
+                            return calls.link().close();
                         }
                         calls.write_stopped = true;  // the send may have gone: nothing follows it
-                        turn& t = *calls.link.turn_;
-                        if (!t.sending.idle()) calls.link.worker_.loop_.cancel(t.sending);
-                        if (!t.sending_file.idle()) calls.link.worker_.loop_.cancel(t.sending_file);
+                        turn& t = *calls.link().turn_;
+                        if (!t.sending.idle()) calls.link().worker_.loop_.cancel(t.sending);
+                        if (!t.sending_file.idle()) calls.link().worker_.loop_.cancel(t.sending_file);
                     }),
       bytes_(of.bytes_),
       offset_(of.offset_),
@@ -120,13 +218,13 @@ bool write_request::awaiter::await_ready() noexcept {
     };
     if (calls == nullptr) not_a_coroutine();
     if (calls->writer != nullptr) fatal("bug: an answer is written by two coroutines at once");
-    if (calls->client_gone || calls->link.phase_ == connection::phase::closing) return failed(ECONNRESET);
+    if (calls->client_gone || calls->link().phase_ == connection::phase::closing) return failed(ECONNRESET);
     if (kind_ == what::interim) {
         if (x.answered_ || size_ < 102 || size_ > 199) return failed(EINVAL);
         return x.head().minor_version == 0;
     }
     if (x.ended_) return failed(EINVAL);
-    if (!x.answered_ && !calls->link.begin_pieces(x)) return failed(EINVAL);
+    if (!x.answered_ && !calls->link().begin_pieces(x)) return failed(EINVAL);
     if (kind_ == what::end) {
         if (x.sends_ == exchange::body_kind::counted && x.left_ != 0) return failed(EMSGSIZE);
         x.ended_ = true;
@@ -144,7 +242,7 @@ bool write_request::awaiter::await_ready() noexcept {
 // Whether it says something that no byte of the body has: the last chunk, or the end of a stream, and what is
 // behind them.
 bool write_request::awaiter::closes_body(const call& of, what kind) noexcept {
-    return kind == what::end && (of.x.sends_ == exchange::body_kind::chunked || of.link.is_stream_);
+    return kind == what::end && (of.x.sends_ == exchange::body_kind::chunked || of.link().is_stream_);
 }
 
 // Of an answer that is encoded: true if nothing is to be sent by now.
@@ -154,7 +252,7 @@ bool write_request::awaiter::encodes_nothing() noexcept {
     with.done = false;
     with.of_file = {};
     with.flush_now = kind_ == what::piece && size_ == 0;
-    error = calls.link.encode_next(owner, *this);
+    error = calls.link().encode_next(owner, *this);
     if (error) return true;
     return with.filled == 0 && calls.head.empty() && !closes_body(calls, kind_);
 }
@@ -164,7 +262,7 @@ void write_request::awaiter::begin(std::coroutine_handle<> who, stop_scope& in) 
     call& calls = *owner.call_;
     calls.writer = this;
     calls.write_stopped = false;
-    connection& link = calls.link;
+    connection& link = calls.link();
     calls.write_waits = link.phase_ == connection::phase::sending;
     if (!calls.write_waits) link.send_pieces(owner);
     in.add(*this);
@@ -180,6 +278,7 @@ bool connection::begin_pieces(exchange& x) noexcept try {
     if (!x.may_answer()) return false;
     call& calls = *x.call_;
     const request_head& request = turn_->parser.head();
+    calls.has_pieces = true;
     const unsigned status = x.status_;
     if (status < 200 || status > 599) {
         x.bad_field_ = true;

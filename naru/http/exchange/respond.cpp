@@ -98,7 +98,7 @@ void connection::answer_lines(exchange& x, unsigned status, std::span<const std:
                               std::string_view body, std::string* owned) noexcept try {
     turn& t = *turn_;
     const request_head& request = t.parser.head();
-    if (t.calls != nullptr) (void)settle_body();
+    if (t.calls != nullptr && !t.calls->body_done) (void)settle_body();
     if (has_no_content(status) || request.method == method::head) body = {};
     log(status, body.size());
     x.answered_ = x.ended_ = true;

@@ -90,7 +90,7 @@ bool upgrade_request::awaiter::await_ready() noexcept {
         error = std::error_code(why, errno_category());
         return true;
     };
-    if (calls->client_gone || calls->link.phase_ == connection::phase::closing) return failed(ECONNRESET);
+    if (calls->client_gone || calls->link().phase_ == connection::phase::closing) return failed(ECONNRESET);
     if (owner.answered_) return failed(EINVAL);
     if (!owner.asks_for(protocol_)) return failed(EPROTOTYPE);
     return !owner.may_answer() && failed(EINVAL);
@@ -99,7 +99,7 @@ bool upgrade_request::awaiter::await_ready() noexcept {
 void upgrade_request::awaiter::begin(std::coroutine_handle<> who, stop_scope& in) noexcept {
     waiting = who;
     call& calls = *owner.call_;
-    connection& link = calls.link;
+    connection& link = calls.link();
     calls.writer = this;
     calls.upgrades = true;
     calls.write_stopped = calls.write_waits = false;

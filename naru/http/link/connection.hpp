@@ -322,6 +322,8 @@ class connection : receive_operation, timer {
     next_step finish_call() noexcept;
     void call_ended() noexcept;
     void end_call() noexcept;
+    void put_back(call& as_new) noexcept;
+    void forget_call(const call& ended) noexcept;
     void watch() noexcept;
     bool stash(std::byte* bytes, std::size_t size) noexcept;
     void received_while_serving() noexcept;

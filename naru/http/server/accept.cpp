@@ -33,6 +33,7 @@ worker::worker(loop& on, const server_options& options, const std::shared_ptr<co
 }
 
 worker::~worker() {
+    if (spare_call_ != nullptr) calls_.destroy(*spare_call_);
     NARU_ASSERT(connections_.live() == 0 && upgrades_.running == 0 && proxy_readers_.live() == 0);
     if (sweep_.queued || turns_post_.queued || drain_order_.under_way() || retire_order_.under_way())
         loop_.run_for_one_tick(duration(0));

@@ -274,6 +274,20 @@ class worker {
     void give_turns_soon() noexcept;
     void give_turns() noexcept;
 
+    // exchange/call.cpp
+    /// For a handler that begins. Throws std::bad_alloc.
+    call& take_call() {
+        if (call* const spare = std::exchange(spare_call_, nullptr)) return *spare;
+        return calls_.make(root_.scope());
+    }
+    /// One that is as new serves the next that begins: False: there is one already.
+    bool keep_call(call& ended) noexcept {
+        if (spare_call_ != nullptr) return false;
+        ended.begin_again();
+        spare_call_ = &ended;
+        return true;
+    }
+
     // shed.cpp
     /// A turn holds one more buffer of the pool, or so many more bytes of the heap.
     void holds_one_more() noexcept {
@@ -361,6 +375,7 @@ class worker {
     std::size_t spares_ = 0;
     detail::upgrades upgrades_;  // connections that speak another protocol
     object_pool<call> calls_;
+    call* spare_call_ = nullptr;  // of them, and nobody's
     struct tls_end {
         void operator()(tls_service* each) const noexcept;
     };
