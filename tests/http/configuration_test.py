@@ -433,6 +433,60 @@ class Reload(Case):
             while server.get("/hello.txt")[1] != b"other\n":
                 pass
 
+    def test_listeners_that_come_and_go(self):
+        def at(port):
+            return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+
+        def ask(one):
+            one.sendall(b"GET /hello.txt HTTP/1.1\r\nHost: a\r\n\r\n")
+            return one.recv(65536).decode()
+        with socket.socket() as taken, socket.socket() as first, socket.socket() as second:
+            for each in (taken, first, second):
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                each.bind(("127.0.0.1", 0))
+            taken.listen()
+            going, coming = first.getsockname()[1], second.getsockname()[1]
+            first.close()
+            second.close()
+            config = os.path.join(self.scratch, "naru.toml")
+
+            def configure(*ports):
+                path = self.write("fresh.toml", 'root = "%s"\nthreads = 1\nlisten = [%s]\n' % (
+                    self.root, ", ".join('"127.0.0.1:%d"' % each for each in ports)))
+                os.replace(path, config)
+            configure(0, going)
+            renews = "naru: the configuration has been read again: for a new listen a fresh worker serves it\n"
+            with Server("--config", config) as server, at(going) as one:
+                self.assertIn("hello", ask(one))
+                configure(0, coming)
+                server.signal(signal.SIGHUP)
+                self.assertEqual(server.process.stderr.readline(), renews)
+                while True:  # until the fresh worker is there
+                    try:
+                        with at(coming) as fresh:
+                            self.assertIn("hello", ask(fresh))
+                        break
+                    except ConnectionError:
+                        time.sleep(0.01)
+                while "Connection: close" not in ask(one):  # the last answer there
+                    pass
+                self.assertEqual(one.recv(1), b"")
+                while True:
+                    try:
+                        at(going).close()
+                    except ConnectionError:
+                        break
+                self.assertEqual(server.get("/hello.txt")[0], 200)
+                # One that cannot be had changes nothing.
+                configure(0, taken.getsockname()[1])
+                server.signal(signal.SIGHUP)
+                said = [server.process.stderr.readline() for _ in range(2)]  # of two processes
+                self.assertIn(renews, said)
+                self.assertTrue(any("what was read before stays" in each for each in said), said)
+                with at(coming) as fresh:
+                    self.assertIn("hello", ask(fresh))
+                self.assertEqual(server.get("/hello.txt")[0], 200)
+
     def test_flags_stay_before_the_file(self):
         config = self.configure("")
         with Server(self.root, "--no-sandbox", "--config", config) as server:

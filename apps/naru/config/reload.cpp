@@ -4,6 +4,7 @@
 
 #include <load/text_file.hpp>
 
+#include <algorithm>
 #include <exception>
 #include <map>
 #include <optional>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace naru::program {
 
@@ -74,9 +76,25 @@ void reloader::reload() noexcept try {
     return;
 }
 
+namespace {
+
+std::string listed(const std::vector<std::string>& names) {
+    return fmt::format("{}", fmt::join(names, " and "));
+}
+
+}  // namespace
+
 // All that can fail comes first.
 void reloader::take(const serve_settings& fresh) {
     const std::vector<std::string> fixed = differing_settings(*running_.settings, fresh);
+    if (std::ranges::any_of(
+            fixed, [](std::string_view each) { return each != "no-sandbox" && each != "pid-file"; })) {
+        (void)to_plan(fresh);
+        if (elsewhere_(nullptr))
+            return say_(
+                fmt::format("the configuration has been read again: for a new {} a fresh worker serves it",
+                            listed(fixed)));
+    }
     serve_plan next = to_plan(with_fixed_settings_of(*running_.settings, fresh));
     next.read_again = running_.read_again;
     next.readable = running_.readable;
@@ -95,12 +113,7 @@ void reloader::take(const serve_settings& fresh) {
     policies_ = std::move(new_policies);
     running_ = std::move(next);
     std::string line = "the configuration has been read again";
-    if (!fixed.empty()) {
-        line += "; for a new";
-        for (const std::string& each : fixed)
-            line += fmt::format("{} {}", &each == fixed.data() ? "" : " and", each);
-        line += " the server must be started again";
-    }
+    if (!fixed.empty()) line += fmt::format("; for a new {} the server must be started again", listed(fixed));
     say_(line);
 }
 

@@ -173,18 +173,31 @@ void listeners::bind(const std::vector<http::endpoint>& wanted, const http::serv
     for (const http::endpoint& each : wanted) {
         if (unused(each, used) == nullptr) missing.push_back(each);
     }
-    for (std::size_t index = used.size(); index-- > 0;) {
-        if (used[index]) continue;
-        for (const int socket : sets_[index].sockets)
-            ::close(socket);
-        sets_.erase(sets_.begin() + static_cast<std::ptrdiff_t>(index));
+    used.resize(sets_.size());
+    const auto close_unused = [this, &used] {
+        for (std::size_t index = sets_.size(); index-- > 0;) {
+            if (used[index]) continue;
+            for (const int socket : sets_[index].sockets)
+                ::close(socket);
+            sets_.erase(sets_.begin() + static_cast<std::ptrdiff_t>(index));
+        }
+    };
+    const std::vector<bool> kept = used;
+    try {  // what cannot be bound changes nothing
+        for (std::size_t at = 0; at < missing.size();) {
+            std::vector<http::endpoint> chain{missing[at++]};
+            while (at < missing.size() && missing[at].port_of_previous)
+                chain.push_back(missing[at++]);
+            bind_chain(chain, options);
+        }
+    } catch (...) {
+        used.assign(kept.size(), true);
+        used.resize(sets_.size());
+        close_unused();
+        throw;
     }
-    for (std::size_t at = 0; at < missing.size();) {
-        std::vector<http::endpoint> chain{missing[at++]};
-        while (at < missing.size() && missing[at].port_of_previous)
-            chain.push_back(missing[at++]);
-        bind_chain(chain, options);
-    }
+    used.resize(sets_.size(), true);
+    close_unused();
 }
 
 // Those that have the port of the first.
