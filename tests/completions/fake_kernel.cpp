@@ -296,11 +296,11 @@ void fake_kernel::begin(std::unique_ptr<request> fresh) noexcept {
         (of.entry.opcode == IORING_OP_RECV && (of.entry.ioprio & IORING_RECV_MULTISHOT) != 0);
     if (of.entry.opcode == IORING_OP_ASYNC_CANCEL) {
         cancel(of);
-    } else if (of.entry.opcode == IORING_OP_CLOSE && of.entry.file_index != 0) {
-        step(which);  // a place is given up at once
-    } else if (!step_command(of) && one_in(4)) {
-        step(which);
+        return;
     }
+    // A place is given up at once; with others it is by chance whether they have to wait.
+    const bool gives_up_a_place = of.entry.opcode == IORING_OP_CLOSE && of.entry.file_index != 0;
+    if (gives_up_a_place || (!step_command(of) && one_in(4))) step(which);
 }
 
 // ---------------------------------------------------------------------------------------- cancelling

@@ -171,8 +171,9 @@ void uring_backend::on_armed(std::uint32_t slot, record& of, const io_uring_cqe&
     serve_reads(slot, of, done);
     if (!of.armed() || of.stopping()) return;
     const unsigned ahead = accepts ? limits::accepts_ahead : receives_ahead();
-    const bool bundles_are_due =
-        options_.bundles && of.pace() == pace::bulk && of.shape() != shape::bundle && ahead > 1;
+    // A pipe's reads are never bundles: stopped for one, they would be armed and stopped for ever.
+    const bool bundles_are_due = options_.bundles && of.kind != descriptor_kind::pipe &&
+                                 of.pace() == pace::bulk && of.shape() != shape::bundle && ahead > 1;
     if ((of.reads.empty() && of.kept >= ahead) || bundles_are_due) disarm(slot, of);
 }
 

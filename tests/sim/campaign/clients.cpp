@@ -109,6 +109,20 @@ task<> ask_by_hand(ledger& book, errand of) {
     }
 }
 
+namespace {
+
+// Who has asked for something once is told whether it may have been done.
+void judge_unprocessed(ledger& book, const asked_question& asked, const http::client_error& told) {
+    if (asked.of.method != "POST") return;
+    const bool processed = book.processed.contains(asked.of.id);
+    if (processed && !told.maybe_processed)
+        book.fail(asked.of.target + " was processed, and its client is told that it was not: " + told.text());
+    sim::world::current()->sometimes(processed && book.has_crashed_since(asked.crashes),
+                                     "a POST is processed, and a crash takes its answer");
+}
+
+}  // namespace
+
 task<> ask_by_client(ledger& book, http::client& by, std::string scheme, errand of) {
     dice from(of.seed);
     for (std::uint64_t left = of.requests; left > 0 && !book.draining; --left) {
@@ -130,6 +144,7 @@ task<> ask_by_client(ledger& book, http::client& by, std::string scheme, errand 
             }
         } else {
             failure = answer.error().text();
+            judge_unprocessed(book, next, answer.error());
         }
         if (failure.empty()) {
             judge(book, of, next, got);

@@ -58,7 +58,7 @@ struct echo {
     ledger* book;
     task<> operator()(exchange& x) const {
         const at_work here(*book);
-        book->begin(x.param("id"));
+        book->process(x.param("id"));
         auto body = co_await x.read_all();
         if (!body) co_return;
         x.respond(200, "text/plain", std::string(x.param("id")) + " " + *body);
@@ -69,7 +69,7 @@ struct sum {
     ledger* book;
     task<> operator()(exchange& x) const {
         const at_work here(*book);
-        book->begin(x.param("id"));
+        book->process(x.param("id"));
         std::uint64_t total = 0;
         while (true) {
             auto piece = co_await x.read();
@@ -123,6 +123,11 @@ std::string told_message(std::uint64_t id, std::uint64_t each) {
 }
 
 void ledger::begin(std::string_view id) { begun.insert(number_of(id)); }
+
+void ledger::process(std::string_view id) {
+    begin(id);
+    if (!processed.insert(number_of(id)).second) fail("POST " + std::string(id) + " is processed twice");
+}
 
 http::site make_site(ledger& book) {
     ledger* const in = &book;

@@ -16,8 +16,9 @@ namespace naru::campaign {
 
 /// What both sides write down. One thread, so it needs no lock.
 struct ledger {
-    std::unordered_set<std::uint64_t> begun;  ///< whose handler has been called, and who has no answer yet
-    std::uint64_t handlers = 0;               ///< at work
+    std::unordered_set<std::uint64_t> begun;      ///< whose handler has been called, and who has no answer yet
+    std::unordered_set<std::uint64_t> processed;  ///< POSTs: each once, whatever crashes meanwhile
+    std::uint64_t handlers = 0;                   ///< at work
     std::vector<std::string> failures;
     std::uint64_t next_id = 1;
     std::uint64_t asked = 0;   ///< requests that were sent, whole or in part
@@ -35,6 +36,8 @@ struct ledger {
         if (failures.size() < 20) failures.push_back(std::move(what));
     }
     void begin(std::string_view id);
+    /// The same of a POST.
+    void process(std::string_view id);
     void answered(std::uint64_t id) { begun.erase(id); }
     /// For who does not know how old its connection is: what is no number of crashes while it may be too old.
     std::uint64_t crashes_of_kept_connections() const {
