@@ -1,5 +1,5 @@
-// How little a TLS connection can cost a server: handshakes in memory with the same library, without a socket,
-// and only the server's half of them counted: SSL_new, its steps, two tickets, SSL_free.
+// How little a TLS connection can cost a server: handshakes in memory with the same library, without a
+// socket, and only the server's half of them counted: SSL_new, its steps, two tickets, SSL_free.
 //
 //     floor_tls CERTIFICATE KEY SECONDS [--resume]
 //
@@ -64,7 +64,8 @@ int main(int argc, char** argv) try {
     const owned<SSL_CTX> asking(SSL_CTX_new(TLS_client_method()));
     need(serving && asking, "no context");
     need(SSL_CTX_use_certificate_chain_file(serving.get(), argv[1]) == 1, "the certificate cannot be read");
-    need(SSL_CTX_use_PrivateKey_file(serving.get(), argv[2], SSL_FILETYPE_PEM) == 1, "the key cannot be read");
+    need(SSL_CTX_use_PrivateKey_file(serving.get(), argv[2], SSL_FILETYPE_PEM) == 1,
+         "the key cannot be read");
     SSL_CTX_set_min_proto_version(serving.get(), TLS1_3_VERSION);
     SSL_CTX_set_session_cache_mode(serving.get(), SSL_SESS_CACHE_OFF);
     SSL_CTX_set_num_tickets(serving.get(), 2);
