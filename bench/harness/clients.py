@@ -161,7 +161,9 @@ def _result_of(said: dict) -> Result:
     if said["errors"]["total"]:
         raise Failure(f"naru load: {said['errors']}")
     latency = said["latency_us"]["service"]
-    return Result(said["requests"], said["measured_s"], said["bytes_received"], latency["p50"], latency["p99"])
+    # Of too few requests there is none.
+    middle, high = (float("nan") if latency[name] is None else latency[name] for name in ("p50", "p99"))
+    return Result(said["requests"], said["measured_s"], said["bytes_received"], middle, high)
 
 
 def generate(generator: Server, kind: str, site: Site, port: int, connections: int, core: int, seconds: int) -> Result:
@@ -178,10 +180,10 @@ def generate(generator: Server, kind: str, site: Site, port: int, connections: i
 
 
 @contextlib.contextmanager
-def idle_tls(program: Path, port: int, path: str, count: int, core: int) -> Iterator[None]:
+def idle_tls(program: Path, port: int, path: str, count: int, core: int, *more: str) -> Iterator[None]:
     """Connections that have asked once over TLS, and are silent."""
     command = [str(program), "load", f"https://127.0.0.1:{port}/{path}", "--insecure", "--connections", "1", "--idle", str(count),
-               "--duration", "600", "--rate", "1", "--quiet", "--json"]
+               "--duration", "600", "--rate", "1", "--quiet", "--json", *more]
     with _running(command, core) as client:
         end = time.monotonic() + 120
         while len(processes.sockets(client.pid)) < count + 1:
@@ -190,6 +192,19 @@ def idle_tls(program: Path, port: int, path: str, count: int, core: int) -> Iter
             time.sleep(0.2)
         time.sleep(2)
         yield
+
+
+def tls_floor(program: Path, certificate: Path, key: Path, core: int, seconds: float, *more: str) -> tuple[int, float]:
+    """Handshakes in memory, and CPU microseconds of the server's half of each."""
+    with _running([str(program), str(certificate), str(key), f"{seconds:g}", *more], core) as floor:
+        output, errors = floor.communicate(timeout=seconds + 30)
+    try:
+        said = json.loads(output)
+    except ValueError:
+        raise Failure(errors.strip() or "floor_tls: no result") from None
+    return said["handshakes"], said["cpu_us"]
+
+
 # ---- h2load ------------------------------------------------------------------------------------------------
 
 
@@ -247,14 +262,16 @@ def echo(program: Path, port: int, connections: int, size: int, core: int, secon
 TRANSFER_GIB = 2
 
 
-def transfer(site: Site, port: int, upload: bool, core: int) -> Result:
+def transfer(site: Site, port: int, upload: bool, core: int, secure: bool = False) -> Result:
     """One body, of bytes that lie nowhere: a file that is all hole. Handlers have /download, others the file."""
     hole = site.root / "download"
     if not hole.exists():
         with hole.open("wb") as file:
             file.truncate(TRANSFER_GIB * GIB)
-    kind = ["-H", "Expect:", "-T", str(hole), f"http://127.0.0.1:{port}/upload"] if upload else [
-        f"http://127.0.0.1:{port}/download"]
+    address = f"{'https' if secure else 'http'}://127.0.0.1:{port}"
+    kind = ["-H", "Expect:", "-T", str(hole), f"{address}/upload"] if upload else [f"{address}/download"]
+    if secure:
+        kind += ["--insecure", "--http1.1"]
     command = ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code} %{size_upload} %{size_download} %{time_total}", *kind]
     with _running(command, core) as client:
         output, errors = client.communicate(timeout=300)

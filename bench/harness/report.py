@@ -179,6 +179,13 @@ def _targets() -> list[Target]:
         *of("direct", "direct", 1.5, None, ["direct"]),
         *(Target("generator", f"generator-{kind}", "load-epoll", 1, peer)
           for kind, peer in (("clear", "wrk"), ("tls", "wrk"), ("http2", "h2load"))),
+        *of("tls", "tls-keepalive", 0.75, "nginx"),
+        *(target for group in ("tls-new", "tls-resumed") for target in of("tls", group, 1 / 0.9, "floor-tls")),
+        *(target for group in ("tls-new", "tls-resumed") for target in of("tls", group, 1, "nginx", strict=True)),
+        *of("tls", "tls-large", 1, "nginx"),
+        *of("tls", "tls-memory", 15 * 1024, None),
+        *(target for group in ("tls-memory", "http2-memory") for peer in ("nginx", "h2o")
+          for target in of("tls", group, 1, peer, strict=True)),
     ]
 
 

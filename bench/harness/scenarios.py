@@ -229,13 +229,13 @@ def _libraries(settings: Settings, server: Server) -> dict[str, float]:
     return metrics
 
 
-def _transfer(upload: bool) -> Measure:
+def _transfer(upload: bool, secure: bool = False) -> Measure:
     """One body of TRANSFER_GIB after the other by curl, and the largest the server has been meanwhile."""
     def measure(settings: Settings, server: Server) -> dict[str, float]:
         site = settings.site
         with server.running(site, settings.cores) as (process, port):
             metrics = _under_load(settings, process.pid,
-                                  lambda: clients.transfer(site, port, upload, settings.cores.client))
+                                  lambda: clients.transfer(site, port, upload, settings.cores.client, secure))
             metrics["peak_mib"] = processes.peak_memory(process.pid) / 2**20
         return metrics
 
@@ -264,6 +264,8 @@ def _memory(settings: Settings, server: Server) -> dict[str, float]:
 
 def _tls(connections: int, *more: str) -> Measure:
     def measure(settings: Settings, server: Server) -> dict[str, float]:
+        if server.name == "floor-tls":
+            return _tls_floor(settings, "--resume" in more)
         with server.running(settings.site, settings.cores) as (process, port):
             def load(seconds: float) -> Result:
                 return clients.naru_load(settings.site.build / "naru", port, SMALL, connections, settings.cores.client, seconds, *more)
@@ -274,7 +276,21 @@ def _tls(connections: int, *more: str) -> Measure:
     return measure
 
 
-def _tls_memory(settings: Settings, server: Server) -> dict[str, float]:
+def _tls_floor(settings: Settings, resumes: bool) -> dict[str, float]:
+    """Handshakes without anything else: a core that is busy with the server's half of them alone."""
+    site, core = settings.site, settings.cores.server
+    site.make_certificate()
+    times = processes.core_times(core)
+    began = time.monotonic()
+    handshakes, cpu_us = clients.tls_floor(settings.program("floor_tls"), site.certificate, site.key, core, settings.seconds,
+                                           *(["--resume"] if resumes else []))
+    elapsed = time.monotonic() - began
+    stolen = processes.core_times(core).stolen - times.stolen
+    return {"cpu_us": cpu_us, "rate": 1e6 / cpu_us, "p50_us": cpu_us, "p99_us": cpu_us, "busy": 100.0,
+            "requests": handshakes, "seconds": elapsed, "stolen_percent": max(0.0, 100 * stolen / elapsed), "others_percent": 0.0}
+
+
+def _tls_memory(settings: Settings, server: Server, *more: str) -> dict[str, float]:
     site = settings.site
     count = min(settings.idle_connections, server.most_connections(site), 5000)
     program = site.build / "naru"
@@ -282,7 +298,7 @@ def _tls_memory(settings: Settings, server: Server) -> dict[str, float]:
         clients.naru_load(program, port, SMALL, 16, settings.cores.client, WARM_UP_SECONDS)
         time.sleep(0.5)
         before = processes.memory(process.pid)
-        with clients.idle_tls(program, port, SMALL, count, settings.cores.client):
+        with clients.idle_tls(program, port, SMALL, count, settings.cores.client, *more):
             after = processes.memory(process.pid)
     return {
         "bytes": (after.anonymous - before.anonymous) / count,
@@ -422,14 +438,20 @@ def scenarios(idle_connections: int) -> list[Scenario]:
         Scenario("tls", [
             Group("tls-keepalive", "TLS 1.3, keep-alive, 100-byte file, 64 connections", s.TLS_SERVERS, _tls(64), small_metrics,
                   [TO_NGINX]),
-            Group("tls-new", "a new TLS connection for each request (ECDSA P-256), 32 at a time", s.TLS_SERVERS, _tls(32, "--close"),
-                  small_metrics, [TO_NGINX]),
-            Group("tls-resumed", "a resumed TLS connection for each request, 32 at a time", s.TLS_SERVERS,
-                  _tls(32, "--close", "--resume"), small_metrics, [TO_NGINX]),
+            Group("tls-new", "a new TLS connection for each request (ECDSA P-256), 32 at a time", [*s.TLS_SERVERS, s.TLS_FLOOR],
+                  _tls(32, "--close"), small_metrics, [TO_FLOOR, TO_NGINX]),
+            Group("tls-resumed", "a resumed TLS connection for each request, 32 at a time", [*s.TLS_SERVERS, s.TLS_FLOOR],
+                  _tls(32, "--close", "--resume"), small_metrics, [TO_FLOOR, TO_NGINX]),
+            Group("tls-large", f"an answer of {clients.TRANSFER_GIB} GiB over TLS", s.TLS_SERVERS, _transfer(False, secure=True),
+                  TRANSFER_METRICS, [TO_NGINX]),
             Group("tls-memory", "user memory of up to 5000 idle TLS connections, each after one request", s.TLS_SERVERS, _tls_memory,
                   [Metric("bytes", "bytes/connection", 0), Metric("bytes_pss", "by PSS", 0), Metric("before_kib", "KiB before", 0),
                    Metric("after_kib", "KiB after", 0), Metric("connections", "connections", 0)], [TO_NGINX]),
-        ]),
+            Group("http2-memory", "user memory of up to 5000 idle HTTP/2 connections over TLS, each after one request",
+                  s.HTTP2_TLS_SERVERS, lambda settings, server: _tls_memory(settings, server, "--http2"),
+                  [Metric("bytes", "bytes/connection", 0), Metric("bytes_pss", "by PSS", 0), Metric("before_kib", "KiB before", 0),
+                   Metric("after_kib", "KiB after", 0), Metric("connections", "connections", 0)], [TO_NGINX]),
+        ], uses=["curl"]),
         Scenario("echo", [
             Group("echo", "echo of 64 bytes, 64 connections", s.ECHO_SERVERS, _echo(64, 64),
                   [Metric("cpu_us", "CPU us/round trip", 2), Metric("rate", "round trips/s", 0), *COMMON[1:]],

@@ -148,7 +148,7 @@ def _naru_tls(engine: str) -> Server:
         return ["serve", str(site.root), "--no-sandbox", "--listen-tls", f"127.0.0.1:{port}", "--tls", f"{site.certificate},{site.key}",
                 "--engine", engine, "--threads", "1", *site.naru_arguments]
 
-    return Server(f"naru-{engine}", "naru", command, None, f"naru on {engine}, TLS")
+    return Server(f"naru-{engine}", "naru", command, "floor-tls", f"naru on {engine}, TLS")
 
 
 def _naru_echo(engine: str) -> Server:
@@ -336,6 +336,10 @@ WRK, H2LOAD = (_generator(name, name, installed=True) for name in ("wrk", "h2loa
 
 TLS_SERVERS = [_naru_tls("epoll"), _naru_tls("io_uring"), _nginx("nginx", "sendfile on;\n    tcp_nopush on;", "nginx over TLS", tls=True),
                _h2o(tls=True)]
+TLS_FLOOR = Server("floor-tls", "bench/floor_tls", lambda site, _, port: [], None,
+                   "the server's half of handshakes in memory, with the same library and no socket")
+HTTP2_TLS_SERVERS = [_naru_tls("epoll"), _naru_tls("io_uring"),
+                     _nginx("nginx", "sendfile on;", "nginx, HTTP/2 over TLS", " http2", tls=True), _h2o(tls=True, http2="ON")]
 # HTTP/2 in clear text, with prior knowledge.
 HTTP2_SERVERS = [
     *(_naru_http2(engine) for engine in ("epoll", "io_uring")),

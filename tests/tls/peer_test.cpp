@@ -179,6 +179,41 @@ TEST(TlsPeer, TicketsOfTls12AreResumed) {
     SSL_SESSION_free(session);
 }
 
+// A client that sends some all the same, as if its ticket had allowed that: none of it is taken for what it
+// says, and the connection goes on.
+TEST(TlsPeer, EarlyDataIsNotTaken) {
+    const tls_context context = server_context();
+    SSL_SESSION* session = nullptr;
+    {
+        tls_side server;
+        ASSERT_TRUE(server.engine.accept(context));
+        const raw_client client(TLS1_3_VERSION);
+        ASSERT_TRUE(client.handshake(server));
+        char none[1];
+        EXPECT_LT(SSL_read(client.ssl(), none, sizeof none), 1);  // the tickets
+        session = SSL_get1_session(client.ssl());
+        SSL_set_shutdown(client.ssl(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    }
+    ASSERT_EQ(SSL_SESSION_is_resumable(session), 1);
+    EXPECT_EQ(SSL_SESSION_get_max_early_data(session), 0u);
+    ASSERT_EQ(SSL_SESSION_set_max_early_data(session, 1'000), 1);
+    tls_side server;
+    ASSERT_TRUE(server.engine.accept(context));
+    const raw_client client(TLS1_3_VERSION);
+    ASSERT_EQ(SSL_set_session(client.ssl(), session), 1);
+    std::size_t written = 0;
+    ASSERT_EQ(SSL_write_early_data(client.ssl(), "early", 5, &written), 1);
+    ASSERT_TRUE(client.handshake(server));
+    EXPECT_TRUE(server.engine.resumed());
+    EXPECT_EQ(SSL_get_early_data_status(client.ssl()), SSL_EARLY_DATA_REJECTED);
+    ASSERT_EQ(SSL_write(client.ssl(), "late", 4), 4);
+    server.arrived += client.output();
+    server.step();
+    EXPECT_FALSE(server.read_error) << server.read_error.message();
+    EXPECT_EQ(server.received, "late");
+    SSL_SESSION_free(session);
+}
+
 /// A server of OpenSSL's own, in memory, whose tickets are longer than its records.
 class raw_server {
  public:
