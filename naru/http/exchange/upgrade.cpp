@@ -75,15 +75,18 @@ void connection::hand_over() noexcept {
     auto start = std::move(*turn_->then);
     upgraded_stream stream(tcp_stream(home.loop_, target), std::move(received));
     target = {};
+    answer_record* const answer = std::exchange(turn_->upgraded, nullptr);
     release_turn();
     ++home.upgrades_.running;  // the connection's end must not be the loop's
     home.destroy(*this);
     --home.upgrades_.running;
-    home.begin_upgraded(start, stream);
+    home.begin_upgraded(start, stream, answer);
 }
 
-void worker::begin_upgraded(detail::upgrade_start& start, upgraded_stream& stream) noexcept {
+void worker::begin_upgraded(detail::upgrade_start& start, upgraded_stream& stream,
+                            answer_record* answer) noexcept {
     ++counts_.upgrades;
+    if (answer != nullptr) upgraded_.follow(stream.connection().native(), *answer, stream.ahead().size());
     ++upgrades_.running;  // nor must the coroutine's, while it begins
     try {
         start(upgrades_, stream);
