@@ -190,6 +190,10 @@ http::site handlers() {
 }
 
 TEST_P(ServerTls, HandlersBodiesAndUpgrades) {
+    const temporary_directory logs;
+    const std::string log = (logs.path() / "access.log").string();
+    options_.access_log = log;
+    options_.log_format = http::log_format::json;
     start(handlers());
     tls_client one = connect_by_tls();
     EXPECT_EQ(one.ask(get("/quick")).body, "secure");
@@ -218,6 +222,14 @@ TEST_P(ServerTls, HandlersBodiesAndUpgrades) {
     one.end();
     EXPECT_EQ(one.read_to_end(), "");
     EXPECT_TRUE(one.is_whole());
+    stop();
+    std::string last;
+    std::ifstream file(log);
+    for (std::string line; std::getline(file, line);)
+        last = line;
+    EXPECT_TRUE(last.contains(R"("tls":"TLSv1.3")") && last.contains(R"("route":"/shout")")) << last;
+    EXPECT_TRUE(last.contains(R"("status":101,"bytes":13,)") && last.contains(R"("received":13,)"))
+        << last << ": without TLS's own";
 }
 
 TEST_P(ServerTls, ClearTextBesideIt) {
