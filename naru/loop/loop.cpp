@@ -280,6 +280,8 @@ unsigned loop::dispatch(unsigned budget) noexcept {
         ++dispatched;
         --in_flight_;
         op->state = operation_state::idle;
+        if (watcher_ != nullptr) [[unlikely]]
+            watcher_->completed(*op);
         if (op->link != nullptr) follow(*op, *std::exchange(op->link, nullptr));
         op->on_complete(*op);
     }

@@ -27,6 +27,19 @@ namespace naru {
 /// Order within a tick, and why: completions are dispatched before timers expire, so that data which arrived
 /// in time wins against its own deadline; what handlers submit is taken at the start of the next round, so
 /// nothing completes inside submit and no handler is called from within another.
+/// Sees operations end: for what counts or times them.
+class completion_watcher {
+ public:
+    /// `op` has its result. Must neither begin nor end any.
+    virtual void completed(const operation& op) noexcept = 0;
+
+ protected:
+    completion_watcher() noexcept = default;
+    ~completion_watcher() = default;
+    completion_watcher(const completion_watcher&) = default;
+    completion_watcher& operator=(const completion_watcher&) = default;
+};
+
 class loop {
  public:
     explicit loop(std::unique_ptr<naru::backend> completions);
@@ -185,6 +198,9 @@ class loop {
     }
     naru::backend& backend() noexcept { return *backend_; }
 
+    /// Who is told of every operation that ends, before its handler is; nullptr: nobody. Borrowed.
+    void watch_completions(completion_watcher* by) noexcept { watcher_ = by; }
+
     /// When a tick would do something that no completion calls for; an instant in the past: at once. For
     /// who decides which of several loops has its turn.
     instant next_due() noexcept;
@@ -265,6 +281,7 @@ class loop {
     static constexpr unsigned none = ~0u;
 
     std::unique_ptr<naru::backend> backend_;
+    completion_watcher* watcher_ = nullptr;
     timer_wheel timers_;
     timer_wheel precise_;
     bool precise_used_ = false;

@@ -68,6 +68,31 @@ TEST_P(http2_record_test, streams_have_lines_and_are_counted) {
     EXPECT_GT(of.bytes_out, 300'000u);
 }
 
+TEST_P(http2_record_test, a_websocket_has_its_line_when_it_ends) {
+    http::site site;
+    site.get("/echo", http::websocket([](http::websocket_peer peer) -> task<> {
+                 while (auto message = co_await peer.receive())
+                     if (!co_await peer.send(std::move(*message))) break;
+             }));
+    start(std::move(site));
+    http2_client one = speak();
+    const std::int32_t id = one.begin_tunnel("websocket", "/echo", {{"sec-websocket-version", "13"}});
+    const std::string hi = std::string("\x81\x82") + std::string(4, '\0') + "hi";
+    one.add_body(id, hi, false);
+    ASSERT_TRUE(one.until([&] { return one.at(id).body.size() >= 4; }));
+    EXPECT_EQ(one.ask("GET", "/none").status, 404);
+    ASSERT_TRUE(eventually([this] { return lines().size() == 1; }));
+    EXPECT_TRUE(lines()[0].contains("/none")) << lines()[0];
+    const std::string close = std::string("\x88\x82") + std::string(4, '\0') + "\x03\xe8";
+    one.add_body(id, close, true);
+    const std::size_t sent = one.wait(id).body.size();
+    ASSERT_TRUE(eventually([this] { return lines().size() == 2; }));
+    const std::string counts = R"("status":200,"bytes":)" + std::to_string(sent) + R"(,"sent":)" +
+                               std::to_string(sent) + R"(,"received":)" +
+                               std::to_string(hi.size() + close.size()) + ",";
+    EXPECT_TRUE(lines()[1].contains(R"("route":"/echo",)" + counts)) << lines()[1] << counts;
+}
+
 TEST_P(http2_record_test, a_client_that_leaves) {
     std::latch begun(1);
     http::site site;

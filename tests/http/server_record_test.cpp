@@ -227,6 +227,59 @@ TEST_P(record_test, an_upgrade_has_a_line) {
     EXPECT_TRUE(counted([](const auto& of) { return of.upgrades == 1 && of.answers[1] == 1; }));
 }
 
+TEST_P(record_test, a_websocket_has_its_line_when_it_ends) {
+    http::site site;
+    site.get("/echo", http::websocket([](http::websocket_peer peer) -> task<> {
+                 while (auto message = co_await peer.receive())
+                     if (!co_await peer.send(std::move(*message))) break;
+             }))
+        .get("/hello", [](exchange& x) noexcept { x.respond(200, "text/plain", hello); });
+    start(std::move(site));
+    const std::string asks = get("/echo",
+                                 "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n");
+    const auto frame = [](unsigned first, const std::string& payload) {
+        return std::string{static_cast<char>(first), static_cast<char>(0x80 | payload.size())} +
+               std::string(4, '\0') + payload;
+    };
+    const std::string ahead = frame(0x81, "ahead");
+    const std::string close = frame(0x88, "\x03\xe8");
+    client first = connect();
+    client second = connect();
+    first.send(asks + ahead);
+    second.send(asks);
+    std::string got;
+    while (!got.ends_with("ahead")) {
+        const std::string piece = first.read_some(1'000);
+        ASSERT_NE(piece, "");
+        got += piece;
+    }
+    const std::size_t head = second.read_some(1'000).size();
+    EXPECT_EQ(connect().ask(get("/hello")).body, hello);
+    ASSERT_TRUE(comes_to(1));
+    EXPECT_EQ(value(lines()[0], "route"), "/hello") << "it ended after the 101s had left";
+
+    first.send(close);
+    got += first.read_to_end();
+    first.close();  // for which the server waits
+    ASSERT_TRUE(comes_to(2));
+    std::string line = lines()[1];
+    EXPECT_EQ(value(line, "route"), "/echo");
+    EXPECT_EQ(number(line, "status"), 101u);
+    EXPECT_EQ(number(line, "bytes"), got.size() - got.find("\r\n\r\n") - 4) << line;
+    EXPECT_EQ(number(line, "sent"), got.size()) << line;
+    EXPECT_EQ(number(line, "received"), ahead.size() + close.size()) << line;
+    EXPECT_EQ(value(line, "cut"), "");
+    EXPECT_EQ(metrics().answers[1], 2u) << "they are counted when the 101 has left";
+
+    second.close();
+    ASSERT_TRUE(comes_to(3));
+    line = lines()[2];
+    EXPECT_EQ(number(line, "status"), 101u);
+    EXPECT_EQ(number(line, "received"), 0u) << line;
+    EXPECT_GE(number(line, "sent"), head) << line;
+}
+
 TEST_P(record_test, counts_are_exact) {
     options_.access_log.reset();
     options_.threads = 2;

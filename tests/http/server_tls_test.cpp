@@ -224,6 +224,10 @@ TEST_P(ServerTls, HandlersAndBodies) {
 }
 
 TEST_P(ServerTls, BothKindsOfUpgrade) {
+    const temporary_directory logs;
+    const std::string log = (logs.path() / "access.log").string();
+    options_.access_log = log;
+    options_.log_format = http::log_format::json;
     start(handlers());
     for (const std::string_view target : {"/shout", "/shout/awaited"}) {
         tls_client one = connect_by_tls();
@@ -238,6 +242,15 @@ TEST_P(ServerTls, BothKindsOfUpgrade) {
         EXPECT_EQ(one.read_to_end(), "");
         EXPECT_TRUE(one.is_whole());
     }
+    stop();
+    std::ifstream file(log);
+    unsigned lines = 0;
+    for (std::string line; std::getline(file, line); ++lines) {
+        EXPECT_TRUE(line.contains(R"("tls":"TLSv1.3")") && line.contains(R"("route":"/shout)")) << line;
+        EXPECT_TRUE(line.contains(R"("status":101,"bytes":13,)") && line.contains(R"("received":13,)"))
+            << line << ": without TLS's own";
+    }
+    EXPECT_EQ(lines, 2u);
 }
 
 TEST_P(ServerTls, ClearTextBesideIt) {

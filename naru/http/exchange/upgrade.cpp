@@ -126,6 +126,8 @@ void connection::give_to_call(upgraded_stream& given) noexcept {
     auto& who = static_cast<upgrade_request::awaiter&>(*calls.writer);
     calls.upgrades = false;
     phase_ = phase::upgraded;
+    if (answer_record* const answer = std::exchange(t.upgraded, nullptr))
+        worker_.upgraded_.follow(given.connection().native(), *answer, given.ahead().size());
     try {
         who.given_ = any_stream(std::move(given));
     } catch (const std::bad_alloc&) {  // which has closed it
@@ -173,15 +175,18 @@ void connection::hand_over() noexcept {
     if (turn_->calls != nullptr) return give_to_call(stream);
     auto start = std::move(*turn_->then);
     target = {};
+    answer_record* const answer = std::exchange(turn_->upgraded, nullptr);
     release_turn();
     ++home.upgrades_.running;  // the connection's end must not be the loop's
     home.destroy(*this);
     --home.upgrades_.running;
-    home.begin_upgraded(start, stream);
+    home.begin_upgraded(start, stream, answer);
 }
 
-void worker::begin_upgraded(detail::upgrade_start& start, upgraded_stream& stream) noexcept {
+void worker::begin_upgraded(detail::upgrade_start& start, upgraded_stream& stream,
+                            answer_record* answer) noexcept {
     ++counts_.upgrades;
+    if (answer != nullptr) upgraded_.follow(stream.connection().native(), *answer, stream.ahead().size());
     ++upgrades_.running;  // nor must the coroutine's, while it begins
     try {
         start(upgrades_, stream);

@@ -243,8 +243,9 @@ void stream::become_tunnel() noexcept {
     upgraded_stream given(tcp_stream(home.loop_, *own), std::string());
     if (turn_->calls != nullptr) return give_to_call(given);
     auto start = std::move(*turn_->then);
+    answer_record* const answer = std::exchange(turn_->upgraded, nullptr);
     release_turn();
-    home.begin_upgraded(start, given);  // the last touch: it may have closed the handle
+    home.begin_upgraded(start, given, answer);  // the last touch: it may have closed the handle
 }
 
 void stream::offer() noexcept {

@@ -121,14 +121,16 @@ struct turn {
     // What the log and the counts are told (record.cpp).
     answer_record* records = nullptr;  // answers that have not left yet, in their order
     answer_record* last_record = nullptr;
-    instant began;                   // the request in hand
-    bool is_asked = false;           // it has no answer yet
-    bool has_id = false;             // made_id is its
-    bool falls_back = false;         // to what its files have for paths that lead nowhere
-    bool is_upgraded = false;        // its handler has gone on with the connection's bytes
-    std::uint8_t cut_by = 0;         // a shed_reason and one more
-    std::uint64_t queued = 0;        // bytes that were sent or are to be, at the last flush
-    std::array<char, 32> made_id{};  // of a request that brings none
+    answer_record* upgraded = nullptr;  // of the answer that has handed the connection over
+    instant began;                      // the request in hand
+    bool is_asked = false;              // it has no answer yet
+    bool has_id = false;                // made_id is its
+    bool falls_back = false;            // to what its files have for paths that lead nowhere
+    bool is_upgraded = false;           // its handler has gone on with the connection's bytes
+    std::uint8_t cut_by = 0;            // a shed_reason and one more
+    std::uint64_t queued = 0;           // bytes that were sent or are to be, at the last flush
+    std::array<char, 32> made_id{};     // of a request that brings none
+
     void begins(instant now) noexcept {
         began = now;
         is_asked = true;

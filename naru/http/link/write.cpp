@@ -260,6 +260,7 @@ void connection::release_turn() noexcept {
     turn& x = *turn_;
     if (x.waiting.in != nullptr) x.files->looks.leave(x.waiting);
     end_records(false);
+    if (x.upgraded != nullptr) worker_.upgraded_.end(*std::exchange(x.upgraded, nullptr));
     let_go();
     if (x.calls != nullptr) end_call();
     if (x.is_upgraded) --worker_.upgrades_.running;

@@ -158,15 +158,10 @@ std::size_t character_at(std::string_view text, std::uint32_t& value) noexcept {
     return overlong || surrogate || value > 0x10ffff ? 0 : size;
 }
 
-// ---------------------------------------------------------------------------------------- writers
-
 constexpr auto powers_of_ten = [] {
-    std::array<std::uint64_t, 20> made{};
-    std::uint64_t power = 1;
-    for (std::uint64_t& each : made) {
-        each = power;
-        power *= 10;
-    }
+    std::array<std::uint64_t, 20> made{1};
+    for (std::size_t each = 1; each < made.size(); ++each)
+        made[each] = 10 * made[each - 1];
     return made;
 }();
 
@@ -337,8 +332,6 @@ void put_plain_field(Text& to, const char (&name)[Size], std::string_view text) 
 
 }  // namespace
 
-// ---------------------------------------------------------------------------------------- lines
-
 // Once a second.
 void access_line::look_at_time(std::int64_t unix_seconds) noexcept {
     if (unix_seconds == second_) return;
@@ -473,6 +466,10 @@ char* access_line::end(char* at, log_format as, const access_entry& entry, std::
     to.put_number(entry.bytes);
     to.put_word(",\"sent\":");
     to.put_number(entry.sent);
+    if (entry.is_upgraded) {
+        to.put_word(",\"received\":");
+        to.put_number(entry.received);
+    }
     to.put_word(",\"seconds\":");
     to.put_number(time / 1'000'000);
     to.put_word(".");

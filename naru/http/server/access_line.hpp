@@ -33,8 +33,10 @@ struct access_entry {
 
     // Known when it has ended.
     unsigned status = 0;
-    std::uint64_t bytes = 0;  ///< of the body, that have left
-    std::uint64_t sent = 0;   ///< of all of it
+    std::uint64_t bytes = 0;     ///< of the body, that have left
+    std::uint64_t sent = 0;      ///< of all of it
+    std::uint64_t received = 0;  ///< of a connection that spoke another protocol, after its request
+    bool is_upgraded = false;    ///< it is of one
     std::int64_t microseconds = 0;
     std::string_view cut;  ///< why not all of it has left, in plain text; empty: it has
 };

@@ -185,7 +185,11 @@ void connection::end_records(bool all_went) noexcept {
         x.records = first->next;
         if (x.records == nullptr) x.last_record = nullptr;
         end_record(*first, all_went, now);
-        worker_.records_.give_back(*first);
+        if (all_went && x.then && x.records == nullptr && worker_.log_.is_on()) {
+            x.upgraded = first;  // its line is written at the end of what it has begun
+        } else {
+            worker_.records_.give_back(*first);
+        }
     }
 }
 
@@ -201,6 +205,10 @@ void connection::end_record(answer_record& ended, bool all_went, instant now) no
     const auto took = std::chrono::duration_cast<std::chrono::microseconds>(now - ended.began);
     home.counts_.count(ended.status, ended.route, took, is_stream_ ? 2 : ended.minor_version, !whole);
     if (!home.log_.is_on()) return;
+    if (all_went && x.then && x.records == nullptr) {
+        ended.head = is_stream_ ? 0 : sent;
+        return;
+    }
     access_entry entry;
     entry.status = ended.status;
     entry.bytes = whole && !ended.in_pieces ? ended.body : sent - std::min(sent, head);

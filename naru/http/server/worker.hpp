@@ -20,6 +20,7 @@
 #include <naru/http/server/served_site.hpp>
 #include <naru/http/server/server_options.hpp>
 #include <naru/http/server/tls_credentials.hpp>
+#include <naru/http/server/upgrade_log.hpp>
 #include <naru/loop/loop.hpp>
 #include <naru/net/acceptor.hpp>
 
@@ -93,8 +94,11 @@ class worker {
     /// What this loop has counted, and what it holds. `anew`: the longest tick is looked for from here on.
     /// Throws std::bad_alloc.
     void measure(server_metrics& into, bool anew);
-    /// Lines of the log that have gathered leave. At the loop's end, too.
-    void hand_over_log() noexcept { log_.hand_over(); }
+    /// At the loop's end: lines of the log that have gathered leave.
+    void hand_over_log() noexcept {
+        upgraded_.end_all();
+        log_.hand_over();
+    }
 
     /// See server::end_connections.
     void end_connections(const std::function<bool(std::string_view)>& which) noexcept;
@@ -338,7 +342,8 @@ class worker {
 
     void stop_if_drained() noexcept;
     // exchange/upgrade.cpp
-    void begin_upgraded(detail::upgrade_start& start, upgraded_stream& stream) noexcept;
+    void begin_upgraded(detail::upgrade_start& start, upgraded_stream& stream,
+                        answer_record* answer) noexcept;
     std::int64_t unix_seconds() noexcept;
     std::string_view date() noexcept;
 
@@ -349,6 +354,7 @@ class worker {
     loop_counts counts_;
     loop_log log_;
     answer_records records_;
+    upgrade_log upgraded_{loop_, log_, records_};
     // Of the request that is being refused.
     std::string_view unreadable_;
     std::array<char, limits::unreadable_bytes> unreadable_text_{};
