@@ -84,7 +84,8 @@ void judge::act(unsigned depth) {
         case 4:
             return open_side();
         case 5:
-            if (side* const on = pick(); on != nullptr && !on->closing) end(*on, choose_.one_in(3));
+            if (side* const on = pick(); on != nullptr && !on->closing && !on->maybe_closing)
+                end(*on, choose_.one_in(3));
             return;
         case 6:
         case 7:
