@@ -1,6 +1,6 @@
 // A site that is replaced again and again under load, on every engine: no request fails, no connection is
 // cut, and what it cost comes back. By itself it is small; NARU_RELOADS, NARU_RELOAD_WEBSOCKETS and
-// NARU_RELOAD_SECONDS make it the whole: 100 reloads, 1,000 WebSockets, 60 s.
+// NARU_RELOAD_SECONDS make it the whole: 100 reloads, 1,000 WebSockets, 30 s.
 #include "fixture.hpp"
 
 #include <naru/http/http.hpp>
