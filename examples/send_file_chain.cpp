@@ -46,7 +46,7 @@ class transfer {
     // The last one: it ends the client, and if the chain broke, the file.
     struct last : naru::close_operation {
         explicit last(transfer& of)
-            : close_operation(
+            : naru::close_operation(
                   [](naru::operation& op) noexcept { static_cast<last&>(op).owner.ended(op.failed()); }),
               owner(of) {}
         transfer& owner;

@@ -1,8 +1,10 @@
 #include <naru/os/memory_map.hpp>
 
+#include <cstdint>
 #include <new>
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 namespace naru {
 
@@ -15,6 +17,11 @@ std::byte* map_pages(std::size_t bytes) {
 
 void unmap_pages(std::byte* first, std::size_t bytes) noexcept { munmap(first, bytes); }
 
-void forget_pages(std::byte* first, std::size_t bytes) noexcept { madvise(first, bytes, MADV_DONTNEED); }
+// Where pages are larger, a part of one is not forgotten: its neighbours would be, too.
+void forget_pages(std::byte* first, std::size_t bytes) noexcept {
+    static const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    if (reinterpret_cast<std::uintptr_t>(first) % page == 0 && bytes % page == 0)
+        madvise(first, bytes, MADV_DONTNEED);
+}
 
 }  // namespace naru

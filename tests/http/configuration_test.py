@@ -18,7 +18,7 @@ import time
 import unittest
 
 import program_test
-from program_test import PATIENCE, Case, Server
+from program_test import PATIENCE, Case, Server, worker_of
 
 # bcrypt, as cheap as it can be
 HASH = "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW"
@@ -426,6 +426,12 @@ class Reload(Case):
             self.reload(server, "the configuration has been read again: it names other places, and a fresh worker serves it\n")
             self.assertIn("naru.toml:3: cannot serve /none/such: there is no such directory", server.process.stderr.readline())
             self.assertIn("the one before goes on", server.process.stderr.readline())
+            self.assertEqual(server.get("/hello.txt")[1], b"hello\n")
+            # Nor is it what serves after a crash, once the file is good again.
+            self.configure('root = "%s"\n' % self.root)
+            self.reload(server)
+            os.kill(worker_of(server.process.pid), signal.SIGKILL)
+            self.assertIn("the next one starts", server.process.stderr.readline())
             self.assertEqual(server.get("/hello.txt")[1], b"hello\n")
             # It is asked for again as soon as may be, without another signal.
             self.configure('root = "%s"\n' % other)

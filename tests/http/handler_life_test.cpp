@@ -3,12 +3,14 @@
 #include "fixture.hpp"
 
 #include <naru/coro/combine.hpp>
+#include <naru/coro/deadline.hpp>
 #include <naru/coro/sleep.hpp>
 #include <naru/http/http.hpp>
 
 #include <atomic>
 #include <semaphore>
 #include <stdexcept>
+#include <thread>
 
 #if !defined(_WIN32)
 #include <fcntl.h>
@@ -92,6 +94,144 @@ TEST_P(handler_life_test, a_client_that_leaves_behind_a_piece) {
         EXPECT_TRUE(seen.stopped);
         stop();
     }
+}
+
+// Its 100 Continue is on its way: what the handler does then, its connection goes on with.
+TEST_P(handler_life_test, a_read_that_is_stopped_while_its_continue_is_on_its_way) {
+    http::site site;
+    site.get("/before", [](exchange& x) noexcept { x.respond(200, "text/plain", std::string(1000, 'b')); })
+        .post("/again",
+              [](exchange& x) -> task<> {
+                  std::string body;
+                  stop_scope over;
+                  over.stop();
+                  for (int each = 0; each < 3; ++each) {
+                      auto some = co_await with_stop(over, x.read());
+                      if (some) body += some->text();  // it was there already
+                  }
+                  auto rest = co_await x.read_all();
+                  x.respond(200, "text/plain", rest ? body + *rest : "failed");
+              })
+        .post("/ends",
+              [](exchange& x) -> task<> {
+                  stop_scope over;
+                  over.stop();
+                  auto none = co_await with_stop(over, x.read());
+                  EXPECT_FALSE(none);
+              })
+        .post("/answers",
+              [](exchange& x) -> task<> {
+                  (void)co_await with_deadline(0s, x.read());
+                  x.respond(202, "text/plain", "without it");
+              })
+        .post("/writes",
+              [](exchange& x) -> task<> {
+                  stop_scope over;
+                  over.stop();
+                  auto none = co_await with_stop(over, x.read());
+                  EXPECT_FALSE(none);
+                  x.status(202).add("Content-Length", "5");
+                  auto wrote = co_await x.write("piece");
+                  EXPECT_TRUE(wrote);
+              })
+        .post("/late",
+              [](exchange& x) -> task<> {
+                  std::this_thread::sleep_for(2ms);  // the limit is past when the loop goes on
+                  auto none = co_await x.read();
+                  EXPECT_FALSE(none);
+                  none = co_await x.read();
+                  EXPECT_FALSE(none);
+              },
+              {.handler_time = 1ms});
+    start(std::move(site));
+    const auto post_of = [](std::string_view target) {
+        return request("POST", target, "Content-Length: 4\r\nExpect: 100-continue\r\n");
+    };
+    const auto last = [](client& from) {  // a 100 may have gone before it
+        response got = from.read();
+        return got.status == 100 ? from.read() : got;
+    };
+    for (const int before : {0, 1, 3}) {
+        std::string others;
+        for (int each = 0; each < before; ++each)
+            others += get("/before");
+        const auto asks = [&](std::string_view target) {
+            client one = connect();
+            one.send(others + post_of(target));
+            for (int each = 0; each < before; ++each)
+                EXPECT_EQ(one.read().body, std::string(1000, 'b'));
+            return one;
+        };
+        client again = asks("/again");
+        EXPECT_EQ(again.read().status, 100);
+        again.send("body");
+        EXPECT_EQ(again.read().body, "body");
+        EXPECT_EQ(again.ask(get("/before")).status, 200);
+        for (const auto& [target, status] : {std::pair("/ends", 500), std::pair("/answers", 202),
+                                             std::pair("/writes", 202), std::pair("/late", 503)}) {
+            client one = asks(target);
+            EXPECT_EQ(last(one).status, status) << target;
+            EXPECT_TRUE(one.ends()) << target;
+        }
+    }
+}
+
+// It reads in one coroutine and writes in another, on one connection.
+TEST_P(handler_life_test, what_is_written_while_continue_is_on_its_way) {
+    const auto reads = [](exchange& x, std::string& into) -> task<> {
+        auto all = co_await x.read_all();
+        into = all ? *all : "failed: " + all.error().message();
+    };
+    http::site site;
+    site.post("/piece",
+              [reads](exchange& x) -> task<> {
+                  std::string body;
+                  const auto writes = [&x]() -> task<> {
+                      auto wrote = co_await x.write("piece ");
+                      EXPECT_TRUE(wrote);
+                  };
+                  auto read = reads(x, body);
+                  auto write = writes();
+                  co_await when_all(std::move(read), std::move(write));
+                  auto wrote = co_await x.write(body);
+                  EXPECT_TRUE(wrote);
+                  (void)co_await x.end();
+              })
+        .post("/interim", [reads](exchange& x) -> task<> {
+            std::string body;
+            const auto informs = [&x]() -> task<> {
+                auto informed = co_await x.inform(102);
+                EXPECT_TRUE(informed);
+            };
+            auto inform = informs();
+            auto read = reads(x, body);
+            co_await when_all(std::move(inform), std::move(read));
+            x.respond(200, "text/plain", body);
+        });
+    start(std::move(site));
+    const auto asks = [](client& one, std::string_view target) {
+        one.send(request("POST", target, "Content-Length: 4\r\nExpect: 100-continue\r\n"));
+    };
+    client one = connect();
+    asks(one, "/piece");
+    EXPECT_EQ(one.read().status, 100);
+    std::string text;
+    const auto read_until = [&](std::string_view ending) {
+        while (!text.ends_with(ending)) {
+            const std::string more = one.read_some(1);
+            ASSERT_FALSE(more.empty()) << text;
+            text += more;
+        }
+    };
+    read_until("6\r\npiece \r\n");
+    one.send("body");
+    read_until("4\r\nbody\r\n0\r\n\r\n");
+    asks(one, "/interim");
+    EXPECT_EQ(one.read().status, 102);
+    EXPECT_EQ(one.read().status, 100);
+    one.send("body");
+    EXPECT_EQ(one.read().body, "body");
+    EXPECT_EQ(one.ask(get("/nothing")).status, 404);
 }
 
 #if !defined(_WIN32)

@@ -1,12 +1,17 @@
 // Handlers in a server, on every engine: what becomes of them when clients pipeline, wait, stop or leave.
 #include "fixture.hpp"
 
+#include <naru/coro/combine.hpp>
+#include <naru/coro/deadline.hpp>
+#include <naru/coro/scope.hpp>
 #include <naru/coro/sleep.hpp>
 #include <naru/coro/sync.hpp>
 #include <naru/http/http.hpp>
 
 #include <atomic>
 #include <semaphore>
+#include <string>
+#include <utility>
 
 namespace naru::testing {
 namespace {
@@ -215,6 +220,62 @@ TEST_P(handler_test, continue_is_said_when_the_body_is_asked_for) {
     const response refused = one.read();
     EXPECT_EQ(refused.status, 403);
     EXPECT_EQ(refused["Connection"], "close");
+}
+
+// RFC 9110, 10.1.1: 100 Continue is for a client that has no answer yet.
+TEST_P(handler_test, no_continue_within_an_answer) {
+    http::site site;
+    site.post("/echo", [](exchange& x) -> task<> {
+        auto wrote = co_await x.write("first ");
+        EXPECT_TRUE(wrote);
+        auto all = co_await x.read_all();
+        wrote = co_await x.write(all ? *all : "failed");
+        EXPECT_TRUE(wrote);
+        (void)co_await x.end();
+    });
+    start(std::move(site));
+    client one = connect();
+    one.send(request("POST", "/echo", "Content-Length: 4\r\nExpect: 100-continue\r\n"));
+    std::string all;
+    while (!all.ends_with("first \r\n")) {
+        const std::string more = one.read_some(1);
+        ASSERT_FALSE(more.empty()) << all;
+        all += more;
+    }
+    one.send("body");
+    one.end_sending();
+    all += one.read_to_end();
+    EXPECT_TRUE(all.starts_with("HTTP/1.1 200 ")) << all;
+    EXPECT_TRUE(all.ends_with("\r\n\r\n6\r\nfirst \r\n4\r\nbody\r\n0\r\n\r\n")) << all;
+}
+
+// One coroutine's write is stopped while it waits for 100 Continue to go; the other's read goes on.
+TEST_P(handler_test, a_write_that_is_stopped_stops_no_read) {
+    http::site site;
+    site.post("/both", [](exchange& x) -> task<> {
+        std::string body;
+        const auto reads = [&]() -> task<> {
+            auto all = co_await x.read_all();
+            body = all ? *all : "failed: " + all.error().message();
+        };
+        const auto informs = [&x]() -> task<> {
+            stop_scope over;
+            over.stop();
+            auto informed = co_await with_stop(over, x.inform(102));
+            EXPECT_FALSE(informed);
+        };
+        auto read = reads();
+        auto inform = informs();
+        co_await when_all(std::move(read), std::move(inform));
+        x.respond(200, "text/plain", body);
+    });
+    start(std::move(site));
+    client one = connect();
+    one.send(request("POST", "/both", "Content-Length: 4\r\nExpect: 100-continue\r\n"));
+    EXPECT_EQ(one.read().status, 100);
+    one.send("body");
+    EXPECT_EQ(one.read().body, "body");
+    EXPECT_EQ(one.ask(get("/nothing")).status, 404);
 }
 
 TEST_P(handler_test, waiting_handlers_whose_clients_pipeline_starve_nobody) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,6 +41,21 @@ std::string get_frame(unsigned stream, std::string_view path) {
     return frame(1, 5, stream, "\x82\x86" + literal(":path", path) + literal(":authority", "test"));
 }
 
+/// Its head in three frames.
+std::string get_in_pieces(unsigned stream, std::string_view path) {
+    return frame(1, 1, stream, "\x82\x86") + frame(9, 0, stream, literal(":path", path)) +
+           frame(9, 4, stream, literal(":authority", "test"));
+}
+
+/// Which opens no stream.
+std::string priority_frame(unsigned stream) { return frame(2, 0, stream, std::string("\0\0\0\0\x10", 5)); }
+
+std::string get_and_priority(unsigned stream, std::string_view path) {
+    return get_frame(stream, path) + priority_frame(stream);
+}
+
+using request_text = std::string (*)(unsigned stream, std::string_view path);
+
 std::string reset_frame(unsigned stream) { return frame(3, 0, stream, std::string("\0\0\0\x08", 4)); }
 
 class http2_turns_test : public worker_test {
@@ -58,6 +74,12 @@ class http2_turns_test : public worker_test {
             answered_.push_back(who);
             x.respond(200, "text/plain", x.param("n"));
         });
+        made.get("/waits", [this](http::exchange& x) -> task<> {
+            has_begun_ = true;
+            while (!may_end_)
+                co_await yield();
+            x.respond(200, "text/plain", "waited");
+        });
         return made;
     }
     http::server_metrics measured() {
@@ -70,12 +92,12 @@ class http2_turns_test : public worker_test {
         worker_test::tick();
         most_ = std::max(most_, measured().http2_streams - before);
     }
-    std::vector<peer> crowd_of(std::size_t count, std::size_t requests) {
+    std::vector<peer> crowd_of(std::size_t count, std::size_t requests, request_text asks = get_frame) {
         std::vector<peer> made;
         for (std::size_t each = 0; each < count; ++each) {
             std::string text = beginning;
             for (unsigned number = 0; number < requests; ++number)
-                text += get_frame(2 * number + 1, "/turn/" + std::to_string(each));
+                text += asks(2 * number + 1, "/turn/" + std::to_string(each));
             made.push_back(connect());
             made.back().say(text);
             said_ += text.size();
@@ -92,6 +114,8 @@ class http2_turns_test : public worker_test {
     }
 
     mutable std::vector<int> answered_;
+    mutable bool has_begun_ = false;
+    bool may_end_ = false;
     std::uint64_t most_ = 0;
     std::uint64_t said_ = 0;
 };
@@ -162,6 +186,80 @@ TEST_P(http2_turns_test, a_long_frame_costs_as_much_as_many) {
     }
     EXPECT_TRUE(run_until([&] { return answered_.size() == clients; }));
     EXPECT_LE(most_, 2 * limits::h2_units_per_tick / cost + limits::h2_turns_per_tick);
+}
+
+// The receive that watches a client of HTTP/1 while its handler waits is still under way when the client goes
+// on in HTTP/2, and completes while what came before has not had its turn.
+TEST_P(http2_turns_test, what_comes_while_frames_wait_is_read_behind_them) {
+    constexpr std::size_t clients = 150;
+    constexpr std::size_t requests = 100;
+    constexpr int first = 1'000;
+    constexpr int early = 20;
+    constexpr int all = 28;
+    const auto asked = [](int number) {
+        return get_frame(static_cast<unsigned>(2 * number + 1), "/turn/" + std::to_string(first + number));
+    };
+    peer late = connect();
+    late.say(get("/waits"));
+    ASSERT_TRUE(run_until([&] { return has_begun_; }));
+    const std::uint64_t before = measured().bytes_in;
+    std::string text = beginning;
+    for (int number = 0; number < early; ++number)
+        text += asked(number);
+    ASSERT_LE(text.size(), limits::parked_input_bytes) << "else nothing is received behind it";
+    late.say(text);
+    ASSERT_TRUE(run_until([&] { return measured().bytes_in == before + text.size(); }));
+    std::vector<peer> crowd = crowd_of(clients, requests);
+    ASSERT_TRUE(run_until([&] { return measured().bytes_in == before + text.size() + said_; }));
+    ASSERT_EQ(measured().http2_connections, clients);
+    may_end_ = true;
+    ASSERT_TRUE(run_until([&] { return measured().http2_connections == clients + 1; }));
+    text.clear();
+    for (int number = early; number < all; ++number)
+        text += asked(number);
+    late.say(text);
+    await_delivery(late);
+    tick();
+    ASSERT_EQ(std::count(answered_.begin(), answered_.end(), first + early - 1), 0)
+        << "it waits for its turn";
+    ASSERT_LT(answered_.size(), clients * requests);
+    EXPECT_TRUE(run_until([&] { return answered_.size() == clients * requests + all; }));
+    std::vector<int> of_late;
+    std::copy_if(answered_.begin(), answered_.end(), std::back_inserter(of_late),
+                 [](int who) { return who >= first; });
+    ASSERT_EQ(of_late.size(), all);
+    for (int number = 0; number < all; ++number)
+        EXPECT_EQ(of_late[static_cast<std::size_t>(number)], first + number);
+    EXPECT_EQ(read(late).body, "waited");
+    late.say(get_frame(2 * all + 1, "/turn/999"));
+    EXPECT_TRUE(run_until([&] { return answered_.back() == 999; })) << "the connection goes on";
+    EXPECT_TRUE(comes_to(0)) << leased() - unused_;
+}
+
+TEST_P(http2_turns_test, whoever_waits_for_a_turn_is_not_idle) {
+    constexpr std::size_t clients = 100;
+    constexpr std::size_t requests = 50;
+    options_.timeouts.keep_alive = 0ms;
+    begin();
+    std::vector<peer> crowd = crowd_of(clients, requests, get_and_priority);
+    EXPECT_TRUE(run_until([&] { return answered_.size() == clients * requests; }));
+    const auto has_ended = [](peer& each) {
+        each.got.read_from(each.socket.get());
+        return each.got.ended;
+    };
+    EXPECT_TRUE(run_until([&] { return std::all_of(crowd.begin(), crowd.end(), has_ended); }))
+        << "when all has been answered they are idle";
+}
+
+TEST_P(http2_turns_test, a_head_that_waits_for_its_turn_is_not_late) {
+    constexpr std::size_t clients = 100;
+    constexpr std::size_t requests = 50;
+    const std::uint64_t before = measured().bytes_in;
+    std::vector<peer> crowd = crowd_of(clients, requests, get_in_pieces);
+    ASSERT_TRUE(run_until([&] { return measured().bytes_in == before + said_; }));
+    ASSERT_LT(answered_.size(), clients * requests / 2) << "they wait for their turns";
+    options_.timeouts.head = 0ms;  // from here on, for what has come whole
+    EXPECT_TRUE(run_until([&] { return answered_.size() == clients * requests; }));
 }
 
 TEST_P(http2_turns_test, those_who_wait_may_leave_and_the_worker_may_end) {

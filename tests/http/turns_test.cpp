@@ -6,6 +6,7 @@
 #include <charconv>
 #include <map>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace naru::testing {
@@ -171,6 +172,32 @@ TEST_P(turns_test, who_has_had_a_turn_goes_behind_those_who_wait) {
         if (left[who] == 0) left.erase(who);
     }
     EXPECT_FALSE(last_turn.empty());
+}
+
+TEST_P(turns_test, who_waits_gives_his_buffers_back_when_there_are_few) {
+    constexpr std::size_t clients = 150;
+    constexpr std::size_t requests = 200;
+    std::uint64_t expected = received();
+    for (std::size_t each = 0; each < clients; ++each)
+        expected += requests * get(path_of(each)).size();
+    std::vector<peer> crowd = crowd_of(clients, requests);
+    ASSERT_TRUE(run_until([&] { return received() >= expected; }));
+    const auto held = [&] {
+        http::server_metrics of;
+        worker_->measure(of, false);
+        return of.buffers_held;
+    };
+    ASSERT_GT(held(), clients / 2) << "they wait, and what they have sent with them";
+    take_buffers(8);
+    // One turn in a tick while buffers are scarce: they are not parked by their turns. With each tick the
+    // worker's next look comes due.
+    for (std::size_t ticks = 0; held() > clients / 10; ++ticks) {
+        ASSERT_LT(ticks, clients / 10);
+        std::this_thread::sleep_for(http::limits::look_interval_when_scarce);
+        tick();
+    }
+    give_buffers_back();
+    expect_all(crowd, requests);
 }
 
 TEST_P(turns_test, those_who_wait_may_leave_and_the_worker_may_end) {

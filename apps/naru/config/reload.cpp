@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <stdexcept>
@@ -82,18 +83,24 @@ std::string listed(const std::vector<std::string>& names) {
     return fmt::format("{}", fmt::join(names, " and "));
 }
 
+// What no worker can change.
+bool is_the_masters(std::string_view setting) noexcept {
+    return setting == "no-sandbox" || setting == "pid-file";
+}
+
 }  // namespace
 
 // All that can fail comes first.
 void reloader::take(const serve_settings& fresh) {
     const std::vector<std::string> fixed = differing_settings(*running_.settings, fresh);
-    if (std::ranges::any_of(
-            fixed, [](std::string_view each) { return each != "no-sandbox" && each != "pid-file"; })) {
+    std::vector<std::string> elsewhere;
+    std::ranges::remove_copy_if(fixed, std::back_inserter(elsewhere), is_the_masters);
+    if (!elsewhere.empty()) {
         (void)to_plan(fresh);
         if (elsewhere_(nullptr))
             return say_(
                 fmt::format("the configuration has been read again: for a new {} a fresh worker serves it",
-                            listed(fixed)));
+                            listed(elsewhere)));
     }
     serve_plan next = to_plan(with_fixed_settings_of(*running_.settings, fresh));
     next.read_again = running_.read_again;

@@ -167,23 +167,30 @@ listener_set* listeners::unused(const http::endpoint& wanted, std::vector<bool>&
     return nullptr;
 }
 
+void listeners::close_all_but(const std::vector<bool>& kept) noexcept {
+    for (std::size_t index = sets_.size(); index-- > 0;) {
+        if (index < kept.size() && kept[index]) continue;
+        for (const int socket : sets_[index].sockets)
+            ::close(socket);
+        sets_.erase(sets_.begin() + static_cast<std::ptrdiff_t>(index));
+    }
+}
+
+void listeners::close_others(const std::vector<http::endpoint>& wanted) {
+    std::vector<bool> used(sets_.size());
+    for (const http::endpoint& each : wanted)
+        (void)unused(each, used);
+    close_all_but(used);
+}
+
 void listeners::bind(const std::vector<http::endpoint>& wanted, const http::server_options& options) {
+    const std::vector<bool> before(sets_.size(), true);
     std::vector<bool> used;
     std::vector<http::endpoint> missing;
     for (const http::endpoint& each : wanted) {
         if (unused(each, used) == nullptr) missing.push_back(each);
     }
-    used.resize(sets_.size());
-    const auto close_unused = [this, &used] {
-        for (std::size_t index = sets_.size(); index-- > 0;) {
-            if (used[index]) continue;
-            for (const int socket : sets_[index].sockets)
-                ::close(socket);
-            sets_.erase(sets_.begin() + static_cast<std::ptrdiff_t>(index));
-        }
-    };
-    const std::vector<bool> kept = used;
-    try {  // what cannot be bound changes nothing
+    try {
         for (std::size_t at = 0; at < missing.size();) {
             std::vector<http::endpoint> chain{missing[at++]};
             while (at < missing.size() && missing[at].port_of_previous)
@@ -191,13 +198,9 @@ void listeners::bind(const std::vector<http::endpoint>& wanted, const http::serv
             bind_chain(chain, options);
         }
     } catch (...) {
-        used.assign(kept.size(), true);
-        used.resize(sets_.size());
-        close_unused();
+        close_all_but(before);
         throw;
     }
-    used.resize(sets_.size(), true);
-    close_unused();
 }
 
 // Those that have the port of the first.

@@ -41,9 +41,11 @@ class listeners {
     /// the name says it: TLS where it begins with "https". Throws std::runtime_error.
     serve_settings put_into(serve_settings settings) const;
 
-    /// Binds what `wanted` has and is not there yet, and closes what is there and is not wanted. Throws
-    /// std::runtime_error.
+    /// Binds what `wanted` has and is not there yet: all of it or, where that throws std::runtime_error,
+    /// nothing.
     void bind(const std::vector<http::endpoint>& wanted, const http::server_options& options);
+    /// Closes what is there and is not wanted.
+    void close_others(const std::vector<http::endpoint>& wanted);
 
     /// The endpoints with their sockets, which are the caller's from here on: the list is empty. An endpoint
     /// that need not be there and is not is left out. Throws std::runtime_error if another is not.
@@ -64,6 +66,7 @@ class listeners {
 
  private:
     listener_set* unused(const http::endpoint& wanted, std::vector<bool>& used) noexcept;
+    void close_all_but(const std::vector<bool>& kept) noexcept;
     void bind_chain(const std::vector<http::endpoint>& chain, const http::server_options& options);
 
     std::vector<listener_set> sets_;

@@ -152,11 +152,11 @@ bool master::start_worker() {
 }
 
 // Whether a fresh worker is to be started: one that is asked for, of settings that are good.
-bool master::renews(const std::function<void()>& read_again) noexcept {
+bool master::renews() noexcept {
     if (!renewing_ || !may_renew()) return false;
     renewing_ = false;
     try {
-        read_again();
+        plans_->renew();
         return true;
     } catch (const std::exception& wrong) {
         say_or_lose(std::string(wrong.what()) + "; what was read before stays");
@@ -165,7 +165,8 @@ bool master::renews(const std::function<void()>& read_again) noexcept {
     return false;
 }
 
-std::optional<int> master::run(const std::function<void()>& read_again) {
+std::optional<int> master::run(plans& next) {
+    plans_ = &next;
     if (current() == nullptr && start_worker()) return std::nullopt;
     reap();
     while (true) {
@@ -175,7 +176,7 @@ std::optional<int> master::run(const std::function<void()>& read_again) {
         check_trial();
         if (start_at_ && current() != nullptr) start_at_.reset();
         if (start_at_ && clock_type::now() >= *start_at_ && start_worker()) return std::nullopt;
-        if (renews(read_again) && start_worker()) return std::nullopt;
+        if (renews() && start_worker()) return std::nullopt;
     }
 }
 
@@ -311,6 +312,7 @@ void master::on_end(worker& ended, int status) {
             say_or_lose(fmt::format("a worker that had retired has ended {}", how_it_ended(status)));
         return;
     }
+    if (ended.is == state::starting) plans_->settle(false);
     if (ended.is == state::starting && current() != nullptr) {
         renew_not_before_ = clock_type::now() + limits::longest_restart;
         if (ending_ == 0)
@@ -335,7 +337,10 @@ void master::on_order(worker& from, const message& what) {
         case message_kind::ready:
             if (from.is == state::retired) return;
             if (from.is == state::on_trial) return finish_upgrade(from);
-            if (from.is == state::starting) from.is = state::serving;
+            if (from.is == state::starting) {
+                from.is = state::serving;
+                plans_->settle(true);
+            }
             was_ready_ = true;
             retire_others(from);
             return notify_manager("READY=1");

@@ -35,6 +35,17 @@ struct inheritance {
     static inheritance take();
 };
 
+/// What the next worker is to serve. A crash is no reason to read the settings again.
+class plans {
+ public:
+    virtual ~plans() = default;
+    /// Reads it anew, for a worker that is to take over from the one that serves. Throws std::exception, and
+    /// nothing has changed.
+    virtual void renew() = 0;
+    /// That worker serves; or it has ended before it did, and what was served before is the next one's again.
+    virtual void settle(bool serves) noexcept = 0;
+};
+
 class master {
  public:
     struct settings {
@@ -54,12 +65,14 @@ class master {
     /// Goes on with workers of the program before.
     void resume(const inheritance& from);
 
-    /// Other settings, from here on.
-    void use(settings given) { settings_ = std::move(given); }
+    /// Other settings, from here on; but for the PID file, which has been written.
+    void use(settings given) {
+        given.pid_file = std::move(settings_.pid_file);
+        settings_ = std::move(given);
+    }
 
-    /// The exit status; or nothing, in a child that is to be the worker: see take_channels. `read_again`
-    /// reads what the next worker is to serve when the one that serves may not; it throws std::exception.
-    std::optional<int> run(const std::function<void()>& read_again);
+    /// The exit status; or nothing, in a child that is to be the worker: see take_channels.
+    std::optional<int> run(plans& next);
 
     /// In that child.
     std::pair<unique_descriptor, unique_descriptor> take_channels() noexcept;
@@ -80,7 +93,7 @@ class master {
     worker* current() noexcept;
     bool start_worker();
     bool may_renew() const noexcept;
-    bool renews(const std::function<void()>& read_again) noexcept;
+    bool renews() noexcept;
     void wait_for_events();
     void on_signal(int which);
     void begin_end(int which);
@@ -99,6 +112,7 @@ class master {
     void check_trial();
 
     settings settings_;
+    plans* plans_ = nullptr;
     sigset_t signals_{};
     unique_descriptor signal_descriptor_;
     std::deque<worker> workers_;

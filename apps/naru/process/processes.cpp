@@ -8,7 +8,10 @@
 #include "../serve_config.hpp"
 
 #include <exception>
+#include <new>
+#include <optional>
 #include <stdexcept>
+#include <utility>
 
 #include <unistd.h>
 
@@ -48,6 +51,51 @@ master::settings settings_of(const serve_plan& plan) {
     return {plan.options.access_log, plan.pid_file, plan.user};
 }
 
+class kept_plans final : public plans {
+ public:
+    kept_plans(const plan_reader& read, std::optional<master>& watching) : read_(read), watching_(watching) {}
+
+    const std::optional<serve_plan>& now() const noexcept { return plan_; }
+
+    void read() {
+        serve_plan fresh = read_bound();
+        if (!fresh.one_process || !own_listeners().empty()) own_listeners().close_others(endpoints_of(fresh));
+        plan_ = std::move(fresh);
+    }
+
+    void renew() override {
+        serve_plan fresh = read_bound();
+        if (!std::exchange(is_renewed_, true)) before_ = std::move(plan_);
+        plan_ = std::move(fresh);
+        watching_->use(settings_of(*plan_));
+    }
+
+    void settle(bool serves) noexcept override try {
+        if (!std::exchange(is_renewed_, false)) return;
+        if (!serves) plan_ = std::move(before_);
+        before_.reset();
+        if (!plan_) return;
+        watching_->use(settings_of(*plan_));
+        own_listeners().close_others(endpoints_of(*plan_));
+    } catch (const std::bad_alloc&) {
+        return;  // more listeners stay than are needed
+    }
+
+ private:
+    serve_plan read_bound() {
+        serve_plan fresh = read_(with_sockets);
+        if (!fresh.one_process || !own_listeners().empty())
+            own_listeners().bind(endpoints_of(fresh), fresh.options);
+        return fresh;
+    }
+
+    const plan_reader& read_;
+    std::optional<master>& watching_;
+    std::optional<serve_plan> plan_;
+    std::optional<serve_plan> before_;  // of the worker that serves, while another is tried
+    bool is_renewed_ = false;
+};
+
 }  // namespace
 
 int serve_alone(const serve_plan& plan, const serve_body& serve) {
@@ -61,35 +109,28 @@ int serve_in_processes(const plan_reader& read, const serve_body& serve) {
         return serve_as_worker(
             {unique_descriptor(from.workers.front().orders), unique_descriptor(from.workers.front().logs)},
             read(with_sockets), serve);
-    std::optional<serve_plan> plan;  // of the next worker: a crash is no reason to read the settings again
     std::optional<master> watching;
-    const auto read_plan = [&] {
-        serve_plan fresh = read(with_sockets);
-        if (!fresh.one_process || !own_listeners().empty())
-            own_listeners().bind(endpoints_of(fresh), fresh.options);
-        if (watching) watching->use(settings_of(fresh));
-        plan = std::move(fresh);
-    };
+    kept_plans plans(read, watching);
     if (from.as == inheritance::role::master) {
         // There is a worker that serves, whatever is wrong with the settings by now.
         try {
-            read_plan();
+            plans.read();
         } catch (const std::exception& wrong) {
             say_or_lose(wrong.what());
         }
-        watching.emplace(plan ? settings_of(*plan) : master::settings());
+        watching.emplace(plans.now() ? settings_of(*plans.now()) : master::settings());
         watching->resume(from);
     } else {
         own_listeners().take_from_manager();
-        read_plan();
-        if (plan->one_process) return serve_alone(*plan, serve);
-        watching.emplace(settings_of(*plan));
+        plans.read();
+        if (plans.now()->one_process) return serve_alone(*plans.now(), serve);
+        watching.emplace(settings_of(*plans.now()));
         watching->write_pid_file();
     }
-    if (const auto status = watching->run(read_plan)) return *status;
+    if (const auto status = watching->run(plans)) return *status;
     auto channels = watching->take_channels();
     watching.reset();
-    return serve_as_worker(std::move(channels), plan ? *plan : read(with_sockets), serve);
+    return serve_as_worker(std::move(channels), plans.now() ? *plans.now() : read(with_sockets), serve);
 }
 
 }  // namespace naru::program

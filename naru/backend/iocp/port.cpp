@@ -89,7 +89,9 @@ std::span<OVERLAPPED_ENTRY> iocp_port::wait(int milliseconds) noexcept {
     // A wake is a packet without a request.
     const auto end = std::remove_if(entries_.begin(), entries_.begin() + count, [this](const auto& each) {
         if (each.lpOverlapped != nullptr) return false;
-        woken_.store(false, std::memory_order_release);
+        // An exchange: the loop's look at what was posted must not come before it, or a task that was posted
+        // between the two would wait for the next wake.
+        woken_.exchange(false, std::memory_order_seq_cst);
         return true;
     });
     return {entries_.data(), static_cast<std::size_t>(end - entries_.begin())};

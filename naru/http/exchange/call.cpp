@@ -171,15 +171,19 @@ void call::interrupt_later() noexcept {
     x.home().defer(wake_);
 }
 
-// One at a time: the first to go on may be the end of the call.
+// Those who have been stopped, or all when the connection has ended. One at a time: the first to go on may be
+// the end of the call.
 void call::interrupt() noexcept {
     connection& link = this->link();
     const bool is_lent = !link.turn_->sending.idle() || !link.turn_->sending_file.idle() ||
                          (link.is_stream_ && link.as_stream().is_lent());
+    const auto is_told = [&](const detail::exchange_wait* each) {
+        return each != nullptr && (each->error || link.phase_ == connection::phase::closing);
+    };
     detail::exchange_wait* who = nullptr;
-    if (reader != nullptr) {
+    if (is_told(reader)) {
         who = std::exchange(reader, nullptr);
-    } else if (writer != nullptr && (!is_lent || write_waits)) {
+    } else if (is_told(writer) && (!is_lent || write_waits)) {
         who = std::exchange(writer, nullptr);
         write_waits = false;
         encodes.failed = true;  // its piece has been encoded
@@ -188,7 +192,7 @@ void call::interrupt() noexcept {
         if (link.phase_ == connection::phase::closing) link.finish_if_quiet();
         return;
     }
-    if (writer != nullptr) interrupt_later();
+    if (is_told(writer)) interrupt_later();
     if (!who->error) who->error = std::error_code(ECONNRESET, errno_category());
     who->resume();
 }

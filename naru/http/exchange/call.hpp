@@ -41,6 +41,8 @@ struct piece_encoding {
 /// | yes | - | serving | a piece of the body is being received |
 /// | yes | - | sending | 100 Continue is on its way, before that |
 /// | - | yes | sending | a piece of the answer is on its way |
+/// | yes | yes | sending | either of these is on its way: what the other waits for is next, and a receive may
+/// be under way |
 /// | - | - | sending | the whole answer is on its way |
 /// | - | yes | sending, handing_over | `upgrades`: a 101 is on its way |
 /// | - | - | upgraded | the handler has the connection's bytes, and the connection is here for its call only

@@ -67,14 +67,14 @@ result<lease> read_request::awaiter::await_resume() noexcept {
     return std::move(owner.call_->given);
 }
 
-// 100 Continue goes before the body is received, if the client waits for it.
+// 100 Continue goes before the body is received, if the client waits for it and has no answer yet.
 void connection::read_begins() noexcept {
     call& calls = *turn_->calls;
-    if (std::exchange(calls.asks_continue, false)) {
+    if (std::exchange(calls.asks_continue, false) && !calls.x.answered_) {
         calls.continue_on_its_way = true;
-        constexpr std::string_view line = "HTTP/1.1 100 Continue\r\n\r\n";
-        if (phase_ == phase::serving && turn_->output == nullptr) {
-            add_piece(line);  // it has waited without a buffer, and needs none for this
+        static constexpr std::string_view line = "HTTP/1.1 100 Continue\r\n\r\n";
+        if (phase_ == phase::sending || turn_->output == nullptr) {
+            add_piece(line);  // goes from where it lies: what is being sent is lent, and it needs no buffer
         } else {
             append(line);
         }
@@ -97,9 +97,11 @@ void connection::fail_read(std::error_code error, unsigned status, const char* r
     resume_call(*who);
 }
 
-// Input has come for a handler that reads: it goes on, or more is received.
+// Input has come for a handler that reads: it goes on, or more is received. If its read has been stopped, it
+// is woken already, and what has come is left to the next.
 void connection::read_for_call() noexcept {
     call& calls = *turn_->calls;
+    if (calls.reader->error) return;
     naru::result<lease> got;
     if (!give_body(calls.x, got)) {
         set_deadline(calls.options().body_time.value_or(worker_.options_.timeouts.body));
@@ -412,13 +414,23 @@ void connection::wrote_for_call() noexcept {
     phase_ = phase::serving;
     if (turn_->output != nullptr && turn_->filled == 0) release_output();
     park_input(2 * naru::limits::buffer_bytes);  // nobody knows how long the handler waits from here on
+    // The read may have been stopped, and its handler gone on, before 100 Continue went.
+    const bool reads = std::exchange(calls.continue_on_its_way, false) && calls.reader != nullptr;
     if (calls.writer != nullptr && !calls.write_waits) {
+        if (reads) read_for_call();  // the call is still there behind it: its writer waits
+        if (calls.writer == nullptr) return;
         calls.head.clear();
         if (calls.encodes.makes != nullptr && goes_on_encoding(calls)) return;
         return resume_call(*std::exchange(calls.writer, nullptr));
     }
-    if (std::exchange(calls.continue_on_its_way, false)) return read_for_call();
-    if (std::exchange(calls.write_waits, false)) return send_pieces(calls.x);
+    const bool sends = calls.write_waits && !calls.writer->error;  // one that is stopped is woken already
+    if (sends) {
+        calls.write_waits = false;
+        send_pieces(calls.x);
+        if (phase_ == phase::closing) return;  // which tells those who wait
+    }
+    if (reads) return read_for_call();
+    if (sends) return;
     if (calls.ended) return call_ended();
     if (calls.reader == nullptr) watch();
 }

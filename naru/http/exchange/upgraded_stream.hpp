@@ -83,7 +83,7 @@ class upgraded_stream {
         return connection_.send_some(std::forward<Source>(source));
     }
     send_slices_request send_some(std::span<slice> pieces) noexcept { return connection_.send_some(pieces); }
-    ready_request shutdown() noexcept { return connection_.shutdown(); }
+    shutdown_request shutdown() noexcept { return connection_.shutdown(); }
     close_request close() noexcept { return connection_.close(); }
     [[nodiscard]] result<void> shutdown_send() noexcept { return connection_.shutdown_send(); }
     void reset_on_close() noexcept { connection_.reset_on_close(); }

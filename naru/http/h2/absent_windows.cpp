@@ -22,6 +22,7 @@ void tunnel::cancel(operation&) noexcept {}
 result<void> tunnel::shutdown_send() noexcept { return {}; }
 stream::~stream() = default;
 void stream::become_tunnel() noexcept {}
+void stream::let_go_of_tunnel() noexcept {}
 connection& stream::link() const noexcept { std::unreachable(); }  // of which there is none
 void stream::want_input() noexcept {}
 void stream::cancel_input() noexcept {}

@@ -1,3 +1,4 @@
+#include <naru/core/check.hpp>
 #include <naru/http/h2/session.hpp>
 
 #include <naru/http/h2/callbacks.hpp>
@@ -60,6 +61,8 @@ void session::on_received(std::byte* bytes, std::int64_t size) noexcept {
     if (size <= 0) return link_.close();
     if (is_lingering_) {
         lingered_ += static_cast<std::uint64_t>(size);
+    } else if (!rest_.empty()) {
+        return add_to_rest(bytes, static_cast<std::size_t>(size));
     } else {
         ++worker_.came_;
         allowance_ = limits::h2_units_at_once;
@@ -67,8 +70,14 @@ void session::on_received(std::byte* bytes, std::int64_t size) noexcept {
         keep_rest(text.substr(feed(text)));
     }
     worker_.loop_.buffers().release(bytes);
-    if (lingered_ > limits::linger_bytes) return link_.close();
+    if (lingered_ > limits::linger_bytes) return end_linger();
     go_on_receiving();
+}
+
+// The system keeps what has not been taken by then, for minutes; not for those who were shed.
+void session::end_linger() noexcept {
+    if (was_shed_) worker_.loop_.reset_on_close(link_.target);
+    link_.close();
 }
 
 void session::go_on_receiving() noexcept {
@@ -90,11 +99,31 @@ bool session::pay_for_frame() noexcept {
 // received before they have been read.
 void session::keep_rest(std::string_view bytes) noexcept try {
     if (bytes.empty() || is_dead_ || link_.is_closing()) return;
+    NARU_ASSERT(!waiting_.linked());
     rest_ = bytes;
-    worker_.add_aside(rest_.size());
-    worker_.wait_for_turn(waiting_);
+    await_turn();
 } catch (const std::bad_alloc&) {
     link_.close();
+}
+
+// A receive that was under way when the link became ours (see connection::watch): its turn is that of what
+// came before.
+void session::add_to_rest(std::byte* bytes, std::size_t size) noexcept {
+    bool kept = true;
+    try {
+        rest_.append(as_text(bytes_view(bytes, size)));
+        worker_.add_aside(size);
+    } catch (const std::bad_alloc&) {
+        kept = false;
+    }
+    worker_.loop_.buffers().release(bytes);
+    if (!kept) link_.close();
+}
+
+void session::await_turn() noexcept {
+    worker_.add_aside(rest_.size());
+    worker_.wait_for_turn(waiting_);
+    note_deadline();
 }
 
 void session::drop_rest() noexcept {
@@ -105,6 +134,7 @@ void session::drop_rest() noexcept {
 
 void session::take_turn() noexcept {
     const at_work working(*this);
+    if (live_ == 0) idle_since_ = worker_.loop_.now();  // until here it was us who made it wait
     std::string bytes;
     bytes.swap(rest_);
     worker_.aside_bytes_ -= bytes.size();
@@ -113,8 +143,7 @@ void session::take_turn() noexcept {
     if (taken < bytes.size() && !is_dead_ && !link_.is_closing()) {
         bytes.erase(0, taken);
         rest_.swap(bytes);
-        worker_.add_aside(rest_.size());
-        worker_.wait_for_turn(waiting_);
+        await_turn();
     }
     go_on_receiving();
 }
@@ -185,6 +214,7 @@ void session::spend(budget& from, shed_reason what, const char* reason) noexcept
 
 void session::calm(shed_reason what, const char* reason) noexcept {
     if (std::exchange(was_calmed_, true)) return;
+    was_shed_ = true;
     worker_.count_shed(what);
     const std::string_view text = reason;
     (void)nghttp2_submit_goaway(http2_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(http2_),
@@ -337,7 +367,8 @@ void session::note_deadline() noexcept {
     if (is_lingering_) return;
     const timeouts& after = worker_.options_.timeouts;
     if (is_sending_) return;  // see submit
-    if (in_head_) {
+    const bool waits_for_us = !rest_.empty();
+    if (in_head_ && !waits_for_us) {
         if (!link_.armed() || !head_is_timed_) link_.set_deadline(after.head);
         head_is_timed_ = true;
         return;
@@ -345,7 +376,7 @@ void session::note_deadline() noexcept {
     head_is_timed_ = false;
     if (is_draining_ && !has_said_goodbye_) {
         worker_.loop_.arm(link_, saturating_add(drained_at_, limits::h2_goaway_wait));
-    } else if (live_ == 0) {
+    } else if (live_ == 0 && !waits_for_us) {
         worker_.loop_.arm(link_, saturating_add(idle_since_, after.keep_alive));
     } else if (link_.armed()) {
         worker_.loop_.disarm(link_);
@@ -354,7 +385,7 @@ void session::note_deadline() noexcept {
 
 void session::on_deadline() noexcept {
     const at_work working(*this);
-    if (is_lingering_) return link_.close();
+    if (is_lingering_) return end_linger();
     if (is_sending_) {
         note_progress();
         const instant late = saturating_add(moved_, worker_.options_.timeouts.write);

@@ -103,6 +103,8 @@ class session {
     std::size_t feed(std::string_view bytes) noexcept;
     bool pay_for_frame() noexcept;
     void keep_rest(std::string_view bytes) noexcept;
+    void add_to_rest(std::byte* bytes, std::size_t size) noexcept;
+    void await_turn() noexcept;
     void drop_rest() noexcept;
     void go_on_receiving() noexcept;
     void hand_on(std::string_view bytes) noexcept;
@@ -126,6 +128,7 @@ class session {
     void calm(shed_reason what, const char* reason) noexcept;
     void say_goodbye() noexcept;
     void linger() noexcept;
+    void end_linger() noexcept;
     int begin_head(nghttp2_session* of, std::int32_t id, bool is_request) noexcept;
     void take_field(std::string_view name, std::string_view value);
     void put_request_line();
@@ -157,6 +160,7 @@ class session {
     bool has_said_goodbye_ = false;
     bool in_head_ = false;     // of which CONTINUATION frames are to come
     bool was_calmed_ = false;  // a budget was spent
+    bool was_shed_ = false;    // for what it has made us do
     pump_post post_{*this};
     send_step sending_{*this};
 

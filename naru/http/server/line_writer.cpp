@@ -259,7 +259,7 @@ void line_writer::state::begin_with_loss() noexcept {
 
 // Whether the line on those that were lost waits itself.
 bool line_writer::state::is_untold() const noexcept {
-    return told_in_front > 0 && in_hand.size() + batch.find('\n') >= batch.size();
+    return told_in_front > 0 && !in_hand.empty() && in_hand.size() + batch.find('\n') >= batch.size();
 }
 
 std::uint64_t line_writer::state::lines_in_hand() const noexcept {

@@ -162,7 +162,7 @@ std::vector<bound_address> bind_all(const std::vector<endpoint>& wanted, const l
             all.pop_back();
             index -= 2;  // the one before it again
         } else if (!each.if_there || !is_not_there(bound.error()) ||
-                   (all.empty() && index + 1 == wanted.size())) {
+                   (all.empty() && index + 1 == wanted.size() && !wanted.front().port_of_previous)) {
             throw std::runtime_error(listen_error(where, bound.error()));
         }
     }

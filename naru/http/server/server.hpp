@@ -18,8 +18,8 @@ namespace naru::http {
 
 /// Binds what a server with these options would bind, and no more: the endpoints with what they have
 /// `adopted`, and with the addresses that were chosen for port 0; those that are not there (if_there) are
-/// left out. For who binds in one process and serves in another. Throws std::runtime_error, as the server
-/// does.
+/// left out (all of them only if the first has port_of_previous: who asks has that one). For who binds in one
+/// process and serves in another. Throws std::runtime_error, as the server does.
 std::vector<endpoint> bind_endpoints(const std::vector<endpoint>& wanted, const server_options& options);
 
 class server {

@@ -324,7 +324,8 @@ bool worker::shed_slowest(instant now, std::size_t wanted, duration least, shed_
 
 void worker::relieve_buffers(instant now) noexcept {
     turns_.for_each([](turn& each) {
-        if (each.owner.is_sending()) each.owner.park_input(2 * naru::limits::buffer_bytes);
+        const bool waits_for_turn = each.owner.phase_ == connection::phase::queued;
+        if (waits_for_turn || each.owner.is_sending()) each.owner.park_input(2 * naru::limits::buffer_bytes);
     });
     sessions_.for_each([](h2::session& each) { each.shed_if_stalled(); });
     const buffer_pool& pool = loop_.buffers();
