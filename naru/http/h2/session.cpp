@@ -1,6 +1,6 @@
-#include <naru/core/check.hpp>
 #include <naru/http/h2/session.hpp>
 
+#include <naru/core/check.hpp>
 #include <naru/http/h2/callbacks.hpp>
 #include <naru/http/h2/stream.hpp>
 #include <naru/http/server/worker.hpp>
