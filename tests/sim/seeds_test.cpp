@@ -1,8 +1,8 @@
 // Tests in many worlds: that they find what is wrong, say from which seed, and how little it takes; and
 // programs that crash and start again.
 #include <naru/naru.hpp>
-#include <naru/testing/seeds.hpp>
 #include <naru/sim/sim.hpp>
+#include <naru/testing/seeds.hpp>
 
 #include <gtest/gtest.h>
 

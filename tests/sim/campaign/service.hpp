@@ -16,7 +16,7 @@ namespace naru::campaign {
 
 /// What both sides write down. One thread, so it needs no lock.
 struct ledger {
-    std::unordered_set<std::uint64_t> begun;      ///< whose handler has been called, and who has no answer yet
+    std::unordered_set<std::uint64_t> begun;  ///< whose handler has been called, and who has no answer yet
     std::unordered_set<std::uint64_t> processed;  ///< POSTs: each once, whatever crashes meanwhile
     std::uint64_t handlers = 0;                   ///< at work
     std::vector<std::string> failures;
