@@ -101,7 +101,7 @@ class upgraded_stream {
  private:
     template <class Inner, class Memory>
     receive_ahead_request<Inner, Memory> ahead_of(Inner&& inner, Memory into) noexcept {
-        return {*this, std::move(inner), into};
+        return {*this, std::forward<Inner>(inner), into};
     }
     bool has_ahead() const noexcept { return taken_ < ahead_.size(); }
     result<lease> take_ahead(std::monostate /*unused*/) noexcept {
