@@ -94,6 +94,7 @@ void connection::process() noexcept { answer_requests(false); }
 
 // `is_read`: the first one is.
 void connection::answer_requests(bool is_read) noexcept {
+    worker::answers_in_hand more(worker_);
     while (true) {
         if (std::exchange(is_read, false)) {
             phase_ = phase::handling;
@@ -107,7 +108,7 @@ void connection::answer_requests(bool is_read) noexcept {
         if (then == next_step::wait) return;
         forget_head();
         if (then == next_step::flush || !keep_alive_ || is_stream_ || turn_->lacks_buffer) return flush();
-        if (has_input() && !worker_.may_answer_more()) return flush();
+        if (has_input() && !more.take()) return flush();
     }
 }
 

@@ -196,15 +196,18 @@ void connection::end_records(bool all_went) noexcept {
 void connection::end_record(answer_record& ended, bool all_went, instant now) noexcept {
     turn& x = *turn_;
     worker& home = worker_;
+    const auto took = std::chrono::duration_cast<std::chrono::microseconds>(now - ended.began);
+    const unsigned version = is_stream_ ? 2 : ended.minor_version;
+    const bool logged = home.log_.is_on();
+    if (all_went && !logged) return home.counts_.count(ended.status, ended.route, took, version, false);
     const std::uint64_t to = ended.to != answer_record::unknown ? ended.to : std::max(x.queued, x.sent);
     const bool whole =
         all_went || (!is_stream_ && !ended.in_pieces && ended.status != client_closed && x.sent >= to);
     const std::uint64_t sent = std::min(x.sent, std::max(to, ended.from)) - std::min(x.sent, ended.from);
     std::uint64_t head = 0;  // of a stream it is no part of what is counted
     if (!is_stream_) head = ended.in_pieces ? ended.head : to - std::min(to, ended.from + ended.body);
-    const auto took = std::chrono::duration_cast<std::chrono::microseconds>(now - ended.began);
-    home.counts_.count(ended.status, ended.route, took, is_stream_ ? 2 : ended.minor_version, !whole);
-    if (!home.log_.is_on()) return;
+    home.counts_.count(ended.status, ended.route, took, version, !whole);
+    if (!logged) return;
     if (all_went && x.then && x.records == nullptr) {
         ended.head = is_stream_ ? 0 : sent;
         return;

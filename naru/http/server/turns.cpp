@@ -24,12 +24,6 @@ void worker::renew_budget() noexcept {
     units_left_ = limits::h2_units_per_tick;
 }
 
-bool worker::takes_of_turn() noexcept {
-    if (answers_of_turn_ == 0) return false;
-    --answers_of_turn_;
-    return true;
-}
-
 void worker::wait_for_turn(turn& who) noexcept {
     queued_.push_back(who.waiting);
     give_turns_soon();
