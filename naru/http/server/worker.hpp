@@ -283,7 +283,9 @@ class worker {
 
         bool take() noexcept {
             if (left_ == 0) left_ = of_.take_answers(limits::pipelined_per_turn);
-            return left_ > 0 && left_-- > 0;
+            if (left_ == 0) return false;
+            --left_;
+            return true;
         }
 
      private:
