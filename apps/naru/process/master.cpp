@@ -141,6 +141,12 @@ bool master::start_worker() {
     }
     if (id < 0) {
         if (!was_ready_) throw std::runtime_error("no worker process can be had: the limits of this machine");
+        if (current() != nullptr) {  // which goes on, and is asked again later
+            plans_->settle(false);
+            renewing_ = true;
+            renew_not_before_ = clock_type::now() + limits::longest_restart;
+            return false;
+        }
         start_at_ = clock_type::now() + limits::longest_restart;
         return false;
     }

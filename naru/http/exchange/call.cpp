@@ -185,8 +185,11 @@ void call::interrupt() noexcept {
         who = std::exchange(reader, nullptr);
     } else if (is_told(writer) && (!is_lent || write_waits)) {
         who = std::exchange(writer, nullptr);
+        if (!writes_interim) {
+            encodes.failed = true;  // its piece has been encoded
+            piece_lost = piece_lost || write_waits;
+        }
         write_waits = false;
-        encodes.failed = true;  // its piece has been encoded
     }
     if (who == nullptr) {
         if (link.phase_ == connection::phase::closing) link.finish_if_quiet();
@@ -305,7 +308,7 @@ void connection::received_while_serving() noexcept {
     if (result == outcome::canceled) {
         const bool late = timed_out_;
         timed_out_ = false;
-        if (!reads) return;
+        if (!reads || calls->reader->error) return;  // one that is stopped is woken already
         if (late)
             return fail_read(std::error_code(ETIMEDOUT, errno_category()), 408, "The request took too long.");
         return fail_read(std::error_code(ECANCELED, errno_category()), 0, "");

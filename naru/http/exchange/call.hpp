@@ -59,9 +59,9 @@ struct call {
     /// Ended, with its answer whole at once and nothing of it left but what `begin_again` clears: the common
     /// case, in which it is kept for the next.
     bool is_as_new_but_for_its_answer() const noexcept {
-        return x.answered_ && x.ended_ && !has_pieces && body_done && overrule == 0 && x.values_ == nullptr &&
-               large_ == nullptr && !thrown && !limit_.armed() && !wake_.queued && !client_gone &&
-               !scope.stopped();
+        return x.answered_ && x.ended_ && !has_pieces && !piece_lost && body_done && overrule == 0 &&
+               x.values_ == nullptr && large_ == nullptr && !thrown && !limit_.armed() && !wake_.queued &&
+               !client_gone && !scope.stopped();
     }
     void begin_again() noexcept;
     /// Takes the request over: its head, path and parameters. Throws std::bad_alloc.
@@ -83,6 +83,7 @@ struct call {
     stop_scope scope;
     /// Nothing of its answer is missing, but for what is still to be sent.
     bool is_whole() const noexcept {
+        if (piece_lost) return false;
         if (x.sends_ == exchange::body_kind::counted && x.left_ == 0) return true;
         if (x.answered_ && x.sends_ == exchange::body_kind::none) return true;
         return x.ended_ && (encodes.makes == nullptr || encodes.done);
@@ -100,10 +101,12 @@ struct call {
     bool peer_ended = false;     ///< its FIN has come
     bool asks_continue = false;  ///< it waits for 100 Continue
     bool continue_on_its_way = false;
-    bool write_stopped = false;  ///< the writer is to end
-    bool upgrades = false;       ///< the writer waits for the connection's bytes
-    bool write_waits = false;    ///< the writer's turn comes when what is being sent has gone
-    std::uint16_t overrule = 0;  ///< the status that goes before any that the handler gives
+    bool write_stopped = false;   ///< the writer is to end
+    bool upgrades = false;        ///< the writer waits for the connection's bytes
+    bool write_waits = false;     ///< the writer's turn comes when what is being sent has gone
+    bool writes_interim = false;  ///< what the writer gives is no part of the answer
+    bool piece_lost = false;      ///< of the answer: its writer was stopped before its turn came
+    std::uint16_t overrule = 0;   ///< the status that goes before any that the handler gives
     const char* overrule_reason = "";
     std::string head;    ///< of an answer in pieces, until it has gone
     std::string behind;  ///< interim answers, trailers

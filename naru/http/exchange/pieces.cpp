@@ -265,6 +265,7 @@ void write_request::awaiter::begin(std::coroutine_handle<> who, stop_scope& in) 
     calls.writer = this;
     calls.write_stopped = false;
     connection& link = calls.link();
+    calls.writes_interim = kind_ == what::interim;
     calls.write_waits = link.phase_ == connection::phase::sending;
     if (!calls.write_waits) link.send_pieces(owner);
     in.add(*this);

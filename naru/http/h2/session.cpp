@@ -58,7 +58,7 @@ void session::start(std::string_view received) noexcept {
 
 void session::on_received(std::byte* bytes, std::int64_t size) noexcept {
     const at_work working(*this);
-    if (size <= 0) return link_.close();
+    if (size <= 0) return is_lingering_ ? end_linger() : link_.close();
     if (is_lingering_) {
         lingered_ += static_cast<std::uint64_t>(size);
     } else if (!rest_.empty()) {

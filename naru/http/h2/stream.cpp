@@ -93,7 +93,9 @@ void stream::cancel_input() noexcept {
 void stream::give_input() noexcept {
     const bool canceled = std::exchange(canceled_, false);
     wants_input_ = false;
-    if (phase_ != phase::body && !reads_for_call()) return;
+    const bool reads_beside_a_write = phase_ == phase::sending && turn_->calls != nullptr &&
+                                      turn_->calls->reader != nullptr && !turn_->calls->continue_on_its_way;
+    if (phase_ != phase::body && !reads_for_call() && !reads_beside_a_write) return;
     if (canceled) {
         data = nullptr;
         result = outcome::canceled;
