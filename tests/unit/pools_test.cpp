@@ -203,7 +203,7 @@ TEST(BufferPool, WhatNobodyTakesAnyMoreIsTheSystemsAgain) {
         for (const std::byte* each : held)
             pool.release(each);
     };
-    const auto warm = [&pool] {
+    [[maybe_unused]] const auto warm = [&pool] {
         std::vector<std::byte*> held;
         std::size_t count = 0;
         for (std::size_t each = 0; each < burst; ++each) {
