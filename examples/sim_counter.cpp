@@ -95,7 +95,11 @@ void one_world(naru::sim::world& world, bool fixed) {
 }  // namespace
 
 int main(int count, char** words) {
-    const bool fixed = count > 1 && std::strcmp(words[1], "fixed") == 0;
+    const bool fixed = count == 2 && std::strcmp(words[1], "fixed") == 0;
+    if (count > 1 && !fixed) {
+        std::fputs("usage: sim_counter [fixed]\n", stderr);
+        return 1;
+    }
     naru::sim::seed_options options;
     options.world.least_latency = 1ms;
     options.world.most_latency = 20ms;

@@ -64,7 +64,11 @@ void one_world(naru::sim::world& world) {
 
 }  // namespace
 
-int main() {
+int main(int count, char** /*words*/) {
+    if (count > 1) {
+        std::fputs("usage: sim_echo\n", stderr);
+        return 1;
+    }
     naru::sim::seed_options options;
     options.world.least_latency = 1ms;
     options.world.most_latency = 20ms;

@@ -75,7 +75,11 @@ void one_world(naru::sim::world& world) {
 
 }  // namespace
 
-int main() {
+int main(int count, char** /*words*/) {
+    if (count > 1) {
+        std::fputs("usage: sim_retries\n", stderr);
+        return 1;
+    }
     naru::sim::seed_options options;
     options.seeds = 50;
     options.world.least_latency = 1ms;

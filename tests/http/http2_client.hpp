@@ -76,6 +76,18 @@ class http2_client {
         keep_open(id);
         return id;
     }
+    /// The same, when it has been accepted.
+    std::int32_t open_tunnel(std::string_view protocol, std::string_view path, field_texts more = {}) {
+        const std::int32_t id = begin_tunnel(protocol, path, std::move(more));
+        EXPECT_TRUE(until([&] { return at(id).status != 0; }));
+        EXPECT_EQ(at(id).status, 200);
+        return id;
+    }
+    /// Until so much of its body has come, or nothing more does.
+    const std::string& read_body(std::int32_t id, std::size_t bytes) {
+        (void)until([&] { return at(id).body.size() >= bytes || at(id).ended || at(id).closed; });
+        return at(id).body;
+    }
     /// More of a body that `keep_open` says has no end yet.
     void keep_open(std::int32_t id) { bodies_[id].open = true; }
     void add_body(std::int32_t id, std::string_view more, bool last) {

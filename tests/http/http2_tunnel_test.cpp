@@ -65,15 +65,7 @@ class http2_tunnel_test : public http_server_test {
         return http2_client(server_->local_address(), window, by_hand);
     }
     static std::int32_t open(http2_client& by, std::string_view path) {
-        const std::int32_t id = by.begin_tunnel("websocket", path, version_13);
-        EXPECT_TRUE(by.until([&] { return by.at(id).status != 0; }));
-        EXPECT_EQ(by.at(id).status, 200);
-        return id;
-    }
-    /// Until so much has come, or nothing more does.
-    static const std::string& read(http2_client& by, std::int32_t id, std::size_t bytes) {
-        (void)by.until([&] { return by.at(id).body.size() >= bytes || by.at(id).ended || by.at(id).closed; });
-        return by.at(id).body;
+        return by.open_tunnel("websocket", path, version_13);
     }
     bool streams_are_gone() {
         return eventually([&] { return server_->metrics().open_streams == 0; });
@@ -103,7 +95,7 @@ TEST_P(http2_tunnel_test, a_websocket_is_the_same_on_both) {
          {"sec-websocket-accept", "upgrade", "connection", "content-length", "transfer-encoding"})
         EXPECT_EQ(one.at(id)[none], "") << none;
     one.add_body(id, text("small"), false);
-    EXPECT_EQ(read(one, id, 7), answered(0x81, "small"));
+    EXPECT_EQ(one.read_body(id, 7), answered(0x81, "small"));
     EXPECT_EQ(one.ask("GET", "/hello.txt").body, hello);
     one.add_body(id, text(large) + close_frame, false);
     ASSERT_TRUE(
@@ -135,7 +127,7 @@ TEST_P(http2_tunnel_test, many_are_under_way_on_one_connection) {
             one.add_body(id, text(payload), false);
     }
     for (const std::int32_t id : all)
-        EXPECT_TRUE(read(one, id, wanted.size()) == wanted);
+        EXPECT_TRUE(one.read_body(id, wanted.size()) == wanted);
     EXPECT_EQ(server_->metrics().open_upgraded, all.size());
     one.socket().close();
     EXPECT_TRUE(streams_are_gone());
@@ -176,18 +168,18 @@ TEST_P(http2_tunnel_test, its_windows_are_the_readers_and_the_writers_pace) {
     EXPECT_EQ(one.unsent(late), message.size() - http::limits::h2_stream_window);
     EXPECT_EQ(one.ask("GET", "/hello.txt").body, hello);
     may_read = true;
-    EXPECT_EQ(read(one, late, 4), answered(0x88, "\x03\xe8"));
+    EXPECT_EQ(one.read_body(late, 4), answered(0x88, "\x03\xe8"));
     EXPECT_EQ(got, 1'000'000U);
 
     http2_client slow = speak(10'000, true);
     const std::int32_t pours = open(slow, "/pours");
-    EXPECT_EQ(read(slow, pours, 10'000).size(), 10'000U);
+    EXPECT_EQ(slow.read_body(pours, 10'000).size(), 10'000U);
     ASSERT_TRUE(slow.round_trip());
     EXPECT_LE(sent, 11);  // what the client has taken, what is on its way, and the queue
     EXPECT_EQ(slow.at(pours).body.size(), 10'000U);
     slow.open_window(0, 1'000'000);
     slow.open_window(pours, 1'000'000);
-    EXPECT_EQ(read(slow, pours, 100 * 3'004 + 4).size(), 100U * 3'004 + 4);
+    EXPECT_EQ(slow.read_body(pours, 100 * 3'004 + 4).size(), 100U * 3'004 + 4);
     EXPECT_EQ(sent, 100);
 }
 
@@ -241,7 +233,7 @@ TEST_P(http2_tunnel_test, ends_are_told_apart) {
     EXPECT_EQ(with, websocket::close_code::normal);
 
     id = open(one, "/ends");
-    EXPECT_EQ(read(one, id, 4), answered(0x88, "\x03\xe8"));
+    EXPECT_EQ(one.read_body(id, 4), answered(0x88, "\x03\xe8"));
     one.add_body(id, close_frame, true);
     EXPECT_TRUE(one.wait(id).ended);
     EXPECT_EQ(one.at(id).reset_with, 0U);
@@ -278,8 +270,8 @@ TEST_P(http2_tunnel_test, a_client_may_stop_at_any_step) {
     const std::vector<step> steps = {
         [](http2_client& by, std::int32_t) { by.flush(); },
         [](http2_client& by, std::int32_t id) { (void)by.until([&] { return by.at(id).status != 0; }); },
-        [](http2_client& by, std::int32_t id) { (void)read(by, id, 1); },
-        [](http2_client& by, std::int32_t id) { (void)read(by, id, 200'000); },
+        [](http2_client& by, std::int32_t id) { (void)by.read_body(id, 1); },
+        [](http2_client& by, std::int32_t id) { (void)by.read_body(id, 200'000); },
         [](http2_client& by, std::int32_t id) { by.add_body(id, std::string(text("cut"), 0, 5), false); },
         [](http2_client& by, std::int32_t id) { by.add_body(id, text("whole"), false); },
         [](http2_client& by, std::int32_t id) { by.add_body(id, std::string("\x88", 1), false); },
@@ -446,7 +438,7 @@ TEST_P(http2_tunnel_test, a_drain_says_going_away) {
     const std::int32_t id = open(one, "/waits");
     begun.acquire();
     server_->drain();
-    EXPECT_EQ(read(one, id, 4), answered(0x88, "\x03\xe9"));
+    EXPECT_EQ(one.read_body(id, 4), answered(0x88, "\x03\xe9"));
     EXPECT_FALSE(one.goaways.empty());
     one.add_body(id, close_frame, true);
     EXPECT_TRUE(one.wait(id).ended);

@@ -31,16 +31,7 @@ class http2_upgrade_test : public http_server_test {
         options_.threads = 1;
     }
     http2_client speak() { return http2_client(server_->local_address()); }
-    static std::int32_t open(http2_client& by, std::string_view path) {
-        const std::int32_t id = by.begin_tunnel("mine", path);
-        EXPECT_TRUE(by.until([&] { return by.at(id).status != 0; }));
-        EXPECT_EQ(by.at(id).status, 200);
-        return id;
-    }
-    static const std::string& read(http2_client& by, std::int32_t id, std::size_t bytes) {
-        (void)by.until([&] { return by.at(id).body.size() >= bytes || by.at(id).ended || by.at(id).closed; });
-        return by.at(id).body;
-    }
+    static std::int32_t open(http2_client& by, std::string_view path) { return by.open_tunnel("mine", path); }
     bool all_is_gone() {
         return eventually([&] {
             const auto seen = server_->metrics();
@@ -81,8 +72,8 @@ TEST_P(http2_upgrade_test, the_handler_goes_on_with_the_bytes) {
     const std::string large(200'000, 'l');
     one.add_body(second, large, true);
     one.add_body(first, "first", false);
-    EXPECT_EQ(read(one, first, 5), "first");
-    EXPECT_EQ(read(one, second, large.size()).size(), large.size());
+    EXPECT_EQ(one.read_body(first, 5), "first");
+    EXPECT_EQ(one.read_body(second, large.size()).size(), large.size());
     EXPECT_TRUE(one.wait(second).ended);
     EXPECT_EQ(one.ask("GET", "/other").body, "other");
     EXPECT_EQ(one.ask("GET", "/refuses").status, 426);
@@ -233,7 +224,7 @@ TEST_P(http2_upgrade_test, a_stream_outlives_its_handler) {
     EXPECT_TRUE(eventually([&] { return is_there.load() && server_->metrics().open_upgraded == 0; }));
     const std::int32_t second = open(one, "/up");
     one.add_body(second, "to the other", true);
-    EXPECT_EQ(read(one, first, 12), "to the other");
+    EXPECT_EQ(one.read_body(first, 12), "to the other");
     EXPECT_TRUE(one.until([&] { return one.at(first).ended && one.at(second).ended; }));
     one.add_body(first, "", true);
     EXPECT_TRUE(one.wait(first).closed);

@@ -9,7 +9,6 @@
 #include <chrono>
 #include <csignal>
 #include <deque>
-#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
