@@ -7,7 +7,9 @@
 #include <naru/coro/deadline.hpp>
 #include <naru/http/http.hpp>
 
+#include <array>
 #include <semaphore>
+#include <string>
 #include <thread>
 
 namespace naru::testing {
@@ -27,7 +29,7 @@ class http2_crossing_test : public http_server_test {
     }
 
     std::binary_semaphore read_{0};
-    std::string body_;
+    std::array<std::string, 2> bodies_;  // one a request: nothing orders the next request behind a look here
 };
 NARU_ON_EVERY_ENGINE(http2_crossing_test);
 
@@ -44,7 +46,7 @@ TEST_P(http2_crossing_test, a_body_is_read_while_a_piece_waits_for_the_window) {
             read_.release();
         }
         auto all = co_await x.read_all();
-        body_ = all ? *all : "failed: " + all.error().message();
+        bodies_[tries ? 1 : 0] = all ? *all : "failed: " + all.error().message();
         read_.release();
     };
     http::site site;
@@ -70,7 +72,8 @@ TEST_P(http2_crossing_test, a_body_is_read_while_a_piece_waits_for_the_window) {
         ASSERT_TRUE(one.until([&] { return one.unsent(id) == 0; }));
         ASSERT_TRUE(one.round_trip());
         ASSERT_TRUE(read_.try_acquire_for(patience));
-        EXPECT_TRUE(body_ == sent) << body_.substr(0, 100);
+        const std::string& body = bodies_[tries ? 1 : 0];
+        EXPECT_TRUE(body == sent) << body.substr(0, 100);
         EXPECT_EQ(one.at(id).body.size(), window);
         one.open_window(id, piece_bytes);
         const auto& got = one.wait(id);
