@@ -28,13 +28,14 @@ class http2_crossing_test : public http_server_test {
         options_.threads = 1;
     }
 
+    // Of the fixture, which outlives the server's thread: a test's own would be freed beside its last look.
+    const std::string piece_ = std::string(piece_bytes, 'p');
     std::binary_semaphore read_{0};
     std::array<std::string, 2> bodies_;  // one a request: nothing orders the next request behind a look here
 };
 NARU_ON_EVERY_ENGINE(http2_crossing_test);
 
 TEST_P(http2_crossing_test, a_body_is_read_while_a_piece_waits_for_the_window) {
-    const std::string piece(piece_bytes, 'p');
     const auto writes = [](exchange& x, const std::string& text) -> task<> {
         auto wrote = co_await x.write(text);
         EXPECT_TRUE(wrote);
@@ -52,7 +53,7 @@ TEST_P(http2_crossing_test, a_body_is_read_while_a_piece_waits_for_the_window) {
     http::site site;
     for (const bool tries : {false, true}) {
         site.post(tries ? "/tries" : "/reads", [&, tries](exchange& x) -> task<> {
-            auto write = writes(x, piece);
+            auto write = writes(x, piece_);
             auto read = reads(x, tries);
             co_await when_all(std::move(write), std::move(read));
             (void)co_await x.end();
@@ -79,7 +80,7 @@ TEST_P(http2_crossing_test, a_body_is_read_while_a_piece_waits_for_the_window) {
         const auto& got = one.wait(id);
         EXPECT_EQ(got.status, 200);
         EXPECT_TRUE(got.ended);
-        EXPECT_TRUE(got.body == piece) << got.body.size();
+        EXPECT_TRUE(got.body == piece_) << got.body.size();
     }
 }
 
