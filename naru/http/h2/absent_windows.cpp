@@ -31,6 +31,7 @@ void stream::finish() noexcept {}
 void stream::abandon() noexcept {}
 void stream::end() noexcept {}
 session::~session() = default;
+void session_memory_end::operator()(session_memory*) const noexcept {}
 void session::on_received(std::byte*, std::int64_t) noexcept {}
 void session::on_deadline() noexcept {}
 void session::drain() noexcept {}

@@ -7,6 +7,7 @@
 #include <naru/http/server/worker.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <new>
 #include <span>
@@ -176,18 +177,27 @@ struct callbacks {
         return 0;
     }
 
-    static int send_data(nghttp2_session* of, nghttp2_frame* frame, const std::uint8_t* head,
-                         std::size_t size, nghttp2_data_source*, void* data) noexcept {
+    // nghttp2's own text of the head may have been written over since (session_memory).
+    static int send_data(nghttp2_session* of, nghttp2_frame* frame, const std::uint8_t*, std::size_t size,
+                         nghttp2_data_source*, void* data) noexcept {
         stream* const from = stream_of(of, frame->hd.stream_id);
         if (from == nullptr || from->is_abandoned() || from->waiting_bytes() < size)
             return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
         // The frame was made for a send that has been cancelled since.
         if (size > 0 && from->front().size < size) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        const auto octet = [](std::size_t of_number, unsigned shift) {
+            return static_cast<std::uint8_t>(of_number >> shift & 0xff);
+        };
+        const nghttp2_frame_hd& is = frame->hd;
+        const auto id = static_cast<std::uint32_t>(is.stream_id);
+        const std::array<std::uint8_t, 9> head = {
+            octet(is.length, 16), octet(is.length, 8), octet(is.length, 0), is.type,     is.flags,
+            octet(id, 24),        octet(id, 16),       octet(id, 8),        octet(id, 0)};
         return owner_of(data).send_data(*from, size, head);
     }
 };
 
-nghttp2_session* make_nghttp2_session(session& owner) {
+nghttp2_session* make_nghttp2_session(session& owner, session_memory& memory) {
     struct shared_settings {  // of all sessions
         shared_settings() noexcept {
             if (nghttp2_session_callbacks_new(&calls) != 0 || nghttp2_option_new(&options) != 0) return;
@@ -213,9 +223,11 @@ nghttp2_session* make_nghttp2_session(session& owner) {
     };
     static const shared_settings shared;
     nghttp2_session* made = nullptr;
-    if (!shared.ready ||
-        nghttp2_session_server_new3(&made, shared.calls, &owner, shared.options, &loop_memory()) != 0)
-        throw std::bad_alloc();
+    memory.begins_session = true;
+    const bool failed = !shared.ready || nghttp2_session_server_new3(&made, shared.calls, &owner,
+                                                                     shared.options, &memory.calls) != 0;
+    memory.begins_session = false;
+    if (failed) throw std::bad_alloc();
     return made;
 }
 

@@ -1,11 +1,15 @@
 #include <naru/http/h2/memory.hpp>
 
+#include <naru/core/check.hpp>
+#include <naru/http/h2/session.hpp>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <utility>
 
 namespace naru::http::h2 {
 
@@ -45,11 +49,32 @@ struct kept_blocks {
 
 thread_local kept_blocks kept;
 
-void* allocate(std::size_t bytes, void* /*unused*/) noexcept {
+// A session's memory for frames: one of the largest size and what stands before its payload.
+constexpr std::size_t frame_bytes = 16 * 1024;
+constexpr std::size_t most_frame_bytes = frame_bytes + 64;
+
+// Marks the block that the sessions of a loop share.
+block shared_mark{.room = 0, .next = nullptr};
+
+void* share_frame(session_memory& of) noexcept {
+    if (!of.frame) {
+        of.frame.reset(new (std::nothrow) std::byte[sizeof(block) + most_frame_bytes]);
+        if (!of.frame) return nullptr;
+        new (of.frame.get()) block{.room = most_frame_bytes, .next = &shared_mark};
+    }
+    return of.frame.get() + sizeof(block);
+}
+
+void* allocate(std::size_t bytes, void* sessions) noexcept {
+    if (sessions != nullptr && bytes > frame_bytes) {
+        auto& of = *static_cast<session_memory*>(sessions);
+        if (bytes <= most_frame_bytes && std::exchange(of.begins_session, false)) return share_frame(of);
+    }
     const std::size_t which = bytes == 0 ? 0 : (bytes - 1) / step;
     if (which < classes && kept.first[which] != nullptr) {
         block* const taken = kept.first[which];
         kept.first[which] = taken->next;
+        taken->next = nullptr;
         --kept.count[which];
         return taken + 1;
     }
@@ -63,6 +88,7 @@ void release(void* memory, void* /*unused*/) noexcept {
     if (memory == nullptr) return;
     block* const given = static_cast<block*>(memory) - 1;
     const std::size_t which = given->room / step - 1;
+    if (given->next == &shared_mark) return;
     if (given->room > largest || kept.ended || kept.count[which] == kept_of_a_class) return std::free(given);
     given->next = kept.first[which];
     kept.first[which] = given;
@@ -97,5 +123,21 @@ nghttp2_mem& loop_memory() noexcept {
                               .realloc = reallocate};
     return memory;
 }
+
+session_memory::session_memory() noexcept : calls(loop_memory()) { calls.mem_user_data = this; }
+
+session_memory::use::use(session_memory& of) noexcept : of_(of) {
+    NARU_ASSERT(!of.in_use);
+    of.in_use = true;
+}
+
+session_memory::use::~use() {
+    of_.in_use = false;
+#if !defined(NDEBUG)  // who reads it later reads this
+    if (of_.frame) std::memset(of_.frame.get() + sizeof(block), 0xa5, most_frame_bytes);
+#endif
+}
+
+void session_memory_end::operator()(session_memory* of) const noexcept { delete of; }
 
 }  // namespace naru::http::h2

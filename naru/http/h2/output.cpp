@@ -1,5 +1,6 @@
 // What a session sends: frames one behind the other in a pool buffer, and between them, from where it lies,
 // what its streams send.
+#include <naru/http/h2/memory.hpp>
 #include <naru/http/h2/session.hpp>
 #include <naru/http/h2/stream.hpp>
 #include <naru/http/server/worker.hpp>
@@ -162,13 +163,14 @@ std::int64_t session::offer_data(stream& from, std::size_t most, std::uint32_t& 
 }
 
 // One frame of DATA: little is copied behind its head, more is sent from where it lies.
-int session::send_data(stream& of, std::size_t size, const std::uint8_t* frame_head) noexcept {
+int session::send_data(stream& of, std::size_t size, const frame_head& head) noexcept {
     const body_piece next = of.front();
     const bool copies = next.memory == nullptr || size <= limits::copied_body_bytes;
-    if (slice_count_ + 2 >= slices_.size() || !has_room(frame_head_bytes + (copies ? size : 0)))
+    if (slice_count_ + 2 + limits::h2_output_buffers > limits::h2_slices ||
+        !has_room(frame_head_bytes + (copies ? size : 0)))
         return NGHTTP2_ERR_WOULDBLOCK;
     const std::uint32_t before = filled_;
-    put(frame_head, frame_head_bytes);
+    put(head.data(), head.size());
     if (next.memory == nullptr) {
         file_system& disk = worker_.loop_.backend().files_of(next.file);
         std::size_t got = 0;
@@ -189,7 +191,7 @@ int session::send_data(stream& of, std::size_t size, const std::uint8_t* frame_h
         put(next.memory, size);
     } else {
         close_run();
-        slices_[slice_count_++] = slice(std::string_view(next.memory, size));
+        parts_->slices[slice_count_++] = slice(std::string_view(next.memory, size));
     }
     of.take(size, !copies);
     budgets_.window_updates.earn(2);
@@ -199,22 +201,50 @@ int session::send_data(stream& of, std::size_t size, const std::uint8_t* frame_h
 // ---------------------------------------------------------------------------------------- bytes
 
 bool session::has_room(std::size_t bytes) noexcept {
-    if (output_ == nullptr) {
-        output_ = worker_.loop_.buffers().acquire();
-        filled_ = run_ = 0;
-        if (output_ == nullptr) {
-            wait_for_buffer();
-            return false;
-        }
-        worker_.holds_one_more();
+    if (output_ != nullptr) return filled_ + bytes <= limits::output_bytes || add_buffer();
+    try {
+        if (parts_ == nullptr) parts_ = &worker_.outputs_.make();
+    } catch (const std::bad_alloc&) {
+        link_.close();
+        return false;
     }
-    return filled_ + bytes <= limits::output_bytes;
+    output_ = worker_.loop_.buffers().acquire();
+    filled_ = run_ = 0;
+    if (output_ == nullptr) {
+        release_output();
+        wait_for_buffer();
+        return false;
+    }
+    worker_.holds_one_more();
+    return true;
 }
 
-void session::release_output() noexcept {
-    if (output_ == nullptr) return;
-    worker_.loop_.buffers().release(std::exchange(output_, nullptr));
-    --worker_.held_;
+// For whom there is much to send: one send for several buffers.
+bool session::add_buffer() noexcept {
+    buffer_pool& pool = worker_.loop_.buffers();
+    const bool many_are_out = pool.leased() * limits::h2_output_share >= pool.capacity();
+    if (parts_->full_count == parts_->full.size() || many_are_out || worker_.is_short()) return false;
+    std::byte* const fresh = pool.acquire();
+    if (fresh == nullptr) return false;
+    close_run();
+    parts_->full[parts_->full_count++] = std::exchange(output_, fresh);
+    filled_ = run_ = 0;
+    worker_.holds_one_more();
+    return true;
+}
+
+/// All buffers but, if `keeps_one`, the one that is filled.
+void session::release_output(bool keeps_one) noexcept {
+    if (parts_ == nullptr) return;
+    const auto give_back = [this](std::byte* each) {
+        worker_.loop_.buffers().release(each);
+        --worker_.held_;
+    };
+    while (parts_->full_count > 0)
+        give_back(parts_->full[--parts_->full_count]);
+    if (keeps_one) return;
+    if (output_ != nullptr) give_back(std::exchange(output_, nullptr));
+    worker_.outputs_.destroy(*std::exchange(parts_, nullptr));
 }
 
 void session::put(const void* bytes, std::size_t size) noexcept {
@@ -224,35 +254,55 @@ void session::put(const void* bytes, std::size_t size) noexcept {
 
 void session::close_run() noexcept {
     if (run_ == filled_) return;
-    slices_[slice_count_++] = slice(output_ + run_, filled_ - run_);
+    parts_->slices[slice_count_++] = slice(output_ + run_, filled_ - run_);
     run_ = filled_;
 }
 
 // Takes frames from nghttp2 until it has none, or there is no room.
-void session::gather() noexcept {
-    while (true) {
-        if (unsent_.empty()) {
-            const std::uint8_t* bytes = nullptr;
-            const ssize_t size = nghttp2_session_mem_send(http2_, &bytes);
-            if (size < 0) return link_.close();
-            if (size == 0) return;
-            unsent_ = {reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size)};
-        }
-        if (!has_room(1)) return;
-        const std::size_t taken = std::min(unsent_.size(), limits::output_bytes - filled_);
-        put(unsent_.data(), taken);
-        unsent_.remove_prefix(taken);
+void session::gather() noexcept try {
+    if (!unsent_.empty()) {
+        unsent_.erase(0, put_some(unsent_));
         if (!unsent_.empty()) return;
+        std::string().swap(unsent_);
     }
+    const session_memory::use one_frame(*worker_.session_memory_);
+    while (true) {
+        const std::uint8_t* bytes = nullptr;
+        const ssize_t size = nghttp2_session_mem_send(http2_, &bytes);
+        if (size < 0) return link_.close();
+        if (size == 0) return;
+        const std::string_view frame(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size));
+        const std::size_t taken = put_some(frame);
+        if (taken == frame.size()) continue;
+        unsent_ = frame.substr(taken);  // what it lies in is the next session's
+        return;
+    }
+} catch (const std::bad_alloc&) {
+    return link_.close();
+}
+
+std::size_t session::put_some(std::string_view text) noexcept {
+    std::size_t taken = 0;
+    while (taken < text.size() && slice_count_ + 1 < limits::h2_slices && has_room(1)) {
+        const std::size_t step = std::min(text.size() - taken, limits::output_bytes - filled_);
+        put(text.data() + taken, step);
+        taken += step;
+    }
+    return taken;
+}
+
+// Grows with whatever is gathered.
+std::size_t session::gathered() const noexcept {
+    return filled_ + slice_count_ + (parts_ != nullptr ? parts_->full_count * limits::output_bytes : 0);
 }
 
 // Sends what there is. Those whose bytes have been copied go on meanwhile, as long as there is room for more.
 void session::pump() noexcept {
     while (!is_dead_ && !is_sending_) {
-        const std::uint32_t before = filled_ + slice_count_;
+        const std::size_t before = gathered();
         gather();
         if (is_dead_) return;
-        const bool had_room = filled_ + slice_count_ != before && unsent_.empty();
+        const bool had_room = gathered() != before && unsent_.empty();
         const bool had_ready = !ready_.empty();
         attend_all();
         if (is_dead_) return;
@@ -272,7 +322,7 @@ void session::submit() noexcept {
     is_sending_ = true;
     moved_ = worker_.loop_.now();
     moved_to_ = 0;
-    sending_.set(link_.target, slices_.data(), slice_count_);
+    sending_.set(link_.target, parts_->slices.data(), slice_count_);
     link_.set_deadline(worker_.options_.timeouts.write);
     worker_.loop_.submit(sending_);
 }
@@ -282,6 +332,7 @@ void session::on_sent() noexcept {
     is_sending_ = false;
     worker_.counts_.bytes_out += sending_.progress;
     filled_ = run_ = slice_count_ = 0;
+    release_output(true);
     while (list_node* const next = lent_.pop_front())
         static_cast<stream::place*>(next)->owner.returned();
     if (is_dead_) return release_output();

@@ -2,6 +2,7 @@
 
 #include <naru/core/check.hpp>
 #include <naru/http/h2/callbacks.hpp>
+#include <naru/http/h2/memory.hpp>
 #include <naru/http/h2/stream.hpp>
 #include <naru/http/server/worker.hpp>
 
@@ -30,7 +31,8 @@ session::pump_post::pump_post(session& of) noexcept
       owner(of) {}
 
 session::session(worker& of, connection& link) : worker_(of), link_(link), idle_since_(of.loop_.now()) {
-    http2_ = make_nghttp2_session(*this);
+    if (!of.session_memory_) of.session_memory_.reset(new session_memory);
+    http2_ = make_nghttp2_session(*this, *of.session_memory_);
 }
 
 session::~session() {
@@ -328,7 +330,7 @@ void session::linger() noexcept {
 bool session::is_quiet() const noexcept { return busy_ == 0 && live_ == 0 && !is_sending_ && !post_.queued; }
 
 std::size_t session::bytes_kept() const noexcept {
-    std::size_t all = rest_.size();
+    std::size_t all = rest_.size() + unsent_.size();
     for (const list_node* each = streams_.next_node; each != &streams_; each = each->next_node)
         all += static_cast<const stream::place*>(each)->owner.bytes_kept();
     return all;

@@ -3,6 +3,7 @@
 
 #include <naru/core/intrusive.hpp>
 #include <naru/http/h2/budget.hpp>
+#include <naru/http/h2/limits.hpp>
 #include <naru/http/limits.hpp>
 #include <naru/http/link/connection.hpp>
 #include <naru/loop/loop.hpp>
@@ -19,6 +20,12 @@ struct nghttp2_session;
 namespace naru::http::h2 {
 
 class stream;
+
+/// What the sessions of one loop share of nghttp2's memory (memory.hpp).
+struct session_memory;
+struct session_memory_end {
+    void operator()(session_memory* of) const noexcept;
+};
 
 /// Bytes in, requests out; answers in, gathered bytes out. Its link, a connection in phase multiplexed,
 /// receives for it; all that it sends leaves by `submit`. Idle it holds no pool buffer.
@@ -113,7 +120,10 @@ class session {
     void pump() noexcept;
     void gather() noexcept;
     bool has_room(std::size_t bytes) noexcept;
-    void release_output() noexcept;
+    bool add_buffer() noexcept;
+    std::size_t put_some(std::string_view text) noexcept;
+    std::size_t gathered() const noexcept;
+    void release_output(bool keeps_one = false) noexcept;
     void put(const void* bytes, std::size_t size) noexcept;
     void close_run() noexcept;
     void submit() noexcept;
@@ -141,7 +151,8 @@ class session {
     void break_off(std::uint32_t code) noexcept;
     void came_unread(std::size_t bytes) noexcept;
     void pay(std::size_t bytes) noexcept;
-    int send_data(stream& of, std::size_t size, const std::uint8_t* frame_head) noexcept;
+    using frame_head = std::array<std::uint8_t, 9>;
+    int send_data(stream& of, std::size_t size, const frame_head& head) noexcept;
 
     worker& worker_;
     connection& link_;
@@ -179,7 +190,7 @@ class session {
 
     // The frame that is being received.
     std::size_t of_frame_ = 24;  // bytes of it that are to come, or of the client's preface
-    std::array<std::uint8_t, 9> frame_head_{};
+    frame_head frame_head_{};
     std::size_t frame_head_size_ = 0;
     std::size_t unpaid_ = 0;     // what it costs, until that has been spent
     std::size_t allowance_ = 0;  // left of what may be spent now
@@ -201,13 +212,18 @@ class session {
     std::size_t unread_ = 0;
     std::size_t owed_ = 0;  // of the connection's window, given back when they are read
 
-    // The output: frames in a pool buffer, and pieces of memory between them.
+    // The output: frames in pool buffers, and pieces of memory between them.
+    struct output {
+        std::array<slice, limits::h2_slices> slices;
+        std::array<std::byte*, limits::h2_output_buffers - 1> full;  // buffers before the one that is filled
+        std::size_t full_count = 0;
+    };
+    output* parts_ = nullptr;  // while there is a buffer
     std::byte* output_ = nullptr;
     std::uint32_t filled_ = 0;
-    std::uint32_t run_ = 0;    // where what no slice names yet begins
-    std::string_view unsent_;  // nghttp2's, which did not fit
+    std::uint32_t run_ = 0;  // where what no slice names yet begins
     std::uint32_t slice_count_ = 0;
-    std::array<slice, limits::h2_slices> slices_;
+    std::string unsent_;  // nghttp2's, which did not fit
     std::array<char, 3> status_text_;
 
     instant idle_since_;

@@ -418,6 +418,8 @@ class worker {
     object_pool<proxy_reader> proxy_readers_;
     std::unordered_map<const connection*, proxied_client> proxied_;  // whom they come for
     object_pool<turn> turns_;
+    std::unique_ptr<h2::session_memory, h2::session_memory_end> session_memory_;
+    object_pool<h2::session::output> outputs_;
     object_pool<h2::session> sessions_;
     object_pool<h2::stream> streams_;
     std::function<void()> lost_listener_;

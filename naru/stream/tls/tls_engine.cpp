@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstring>
 #include <new>
+#include <utility>
 
 namespace naru {
 
@@ -36,12 +37,7 @@ struct tls_bio {
         auto& engine = *static_cast<tls_engine*>(BIO_get_data(bio));
         BIO_clear_retry_flags(bio);
         bytes_view bytes(reinterpret_cast<const std::byte*>(from), static_cast<std::size_t>(size));
-        if (engine.kept_size_ == 0) {
-            const std::size_t fits = std::min(bytes.size(), engine.room_.size() - engine.used_);
-            if (fits != 0) std::memcpy(engine.room_.data() + engine.used_, bytes.data(), fits);
-            engine.used_ += fits;
-            bytes = bytes.subspan(fits);
-        }
+        if (engine.kept_size_ == 0) bytes = bytes.subspan(engine.put(bytes));
         if (!bytes.empty() && !engine.keep(bytes)) return -1;
         return size;
     }
@@ -148,24 +144,47 @@ bool tls_engine::may_read() const noexcept {
     return !input_.empty() || peer_ended_ || failed_ || SSL_has_pending(ssl_.get()) == 1;
 }
 
-void tls_engine::lend_output(mutable_bytes room) noexcept {
+void tls_engine::lend_output(mutable_bytes room, std::span<const mutable_bytes> more) noexcept {
     room_ = room;
-    used_ = std::min(kept_size_, room.size());
-    if (used_ == 0) return;
-    std::memcpy(room.data(), kept_.get(), used_);
-    kept_size_ -= used_;
+    more_room_ = more;
+    used_ = 0;
+    room_left_ = room.size();
+    for (const mutable_bytes each : more)
+        room_left_ += each.size();
+    if (kept_size_ == 0) return;
+    const std::size_t fits = put({kept_.get(), kept_size_});
+    kept_size_ -= fits;
     if (kept_size_ == 0) {
         kept_.reset();
         kept_capacity_ = 0;
     } else {
-        std::memmove(kept_.get(), kept_.get() + used_, kept_size_);
+        std::memmove(kept_.get(), kept_.get() + fits, kept_size_);
     }
+}
+
+/// Into the room; how much of it there was room for.
+std::size_t tls_engine::put(bytes_view bytes) noexcept {
+    std::size_t fits = 0;
+    while (fits < bytes.size() && room_left_ != 0) {
+        if (room_.empty()) {
+            room_ = more_room_.front();
+            more_room_ = more_room_.subspan(1);
+        }
+        const std::size_t step = std::min(bytes.size() - fits, room_.size());
+        std::memcpy(room_.data(), bytes.data() + fits, step);
+        room_ = room_.subspan(step);
+        room_left_ -= step;
+        fits += step;
+    }
+    used_ += fits;
+    return fits;
 }
 
 std::size_t tls_engine::take_output() noexcept {
     const std::size_t used = used_;
     room_ = {};
-    used_ = 0;
+    more_room_ = {};
+    used_ = room_left_ = 0;
     return used;
 }
 
@@ -242,11 +261,9 @@ result<std::size_t> tls_engine::read(mutable_bytes into) noexcept {
 
 result<std::size_t> tls_engine::write(bytes_view plaintext) noexcept {
     if (failed_) return fail(failed_);
-    constexpr std::size_t record_overhead =
-        128;  // of a header, a nonce and a tag, and of a key update before
-    const std::size_t room = room_.size() - used_;
+    const std::size_t room = room_left();
     if (room < smallest_room || has_output() || plaintext.empty()) return std::size_t{0};
-    const std::size_t one = std::min({plaintext.size(), room - record_overhead, std::size_t{16 * 1024}});
+    const std::size_t one = std::min({plaintext.size(), room - record_overhead, most_in_record});
     ERR_clear_error();
     std::size_t count = 0;
     const int code = SSL_write_ex(ssl_.get(), plaintext.data(), one, &count);

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -67,9 +68,10 @@ class tls_engine {
     /// Whether a read may give something without more from the peer.
     bool may_read() const noexcept;
 
-    /// Lends room for output until take_output.
-    void lend_output(mutable_bytes room) noexcept;
-    /// How much of the room is used.
+    /// Lends room for output until take_output; `more` of it, which is lent, too, comes behind: a record may
+    /// lie in several.
+    void lend_output(mutable_bytes room, std::span<const mutable_bytes> more = {}) noexcept;
+    /// How much of it is used, each room up to its end before the next one.
     std::size_t take_output() noexcept;
     /// Whether something is kept for which there was no room.
     bool has_output() const noexcept { return kept_size_ != 0; }
@@ -84,9 +86,12 @@ class tls_engine {
     /// and the rest of it must be fed before.
     [[nodiscard]] result<std::size_t> write(bytes_view plaintext) noexcept;
     static constexpr std::size_t smallest_room = 512;
-    /// Plaintext that fits into one record in a room of limits::buffer_bytes.
-    static constexpr std::size_t largest_record = limits::buffer_bytes - 128;
-    std::size_t room_left() const noexcept { return room_.size() - used_; }
+    /// What a record may need beside its plaintext: a header, a nonce and a tag, and a key update before it.
+    static constexpr std::size_t record_overhead = 128;
+    /// Plaintext that fits into one record, and into one in a room of limits::buffer_bytes.
+    static constexpr std::size_t most_in_record = std::size_t{16} * 1024;
+    static constexpr std::size_t largest_record = limits::buffer_bytes - record_overhead;
+    std::size_t room_left() const noexcept { return room_left_; }
     /// Makes our close_notify, once. What the peer still sends may be read.
     [[nodiscard]] result<void> end() noexcept;
     bool ended() const noexcept { return ended_; }
@@ -118,6 +123,7 @@ class tls_engine {
     /// Why a call has given `code`: nothing if it only wants more input.
     std::error_code failure_of(int code) noexcept;
     bool keep(bytes_view bytes) noexcept;
+    std::size_t put(bytes_view bytes) noexcept;
 
     std::optional<tls_context> context_;
     struct ssl_release {
@@ -125,8 +131,10 @@ class tls_engine {
     };
     std::unique_ptr<ssl_st, ssl_release> ssl_;
     bytes_view input_;
-    mutable_bytes room_;
-    std::size_t used_ = 0;  // of the room
+    mutable_bytes room_;                        // what is left of it
+    std::span<const mutable_bytes> more_room_;  // behind it
+    std::size_t room_left_ = 0;                 // in both
+    std::size_t used_ = 0;
     std::unique_ptr<std::byte[]> kept_;
     std::size_t kept_size_ = 0;
     std::size_t kept_capacity_ = 0;

@@ -225,13 +225,13 @@ void tls_layer::step() noexcept {
         }
         begun_ = true;
     }
-    if (!lend_room()) return stepped(fail_errno(ENOMEM));
+    if (!lend_room(0)) return stepped(fail_errno(ENOMEM));
     stepped(engine_.handshake());
 }
 
 void tls_layer::stepped(const result<bool>& done) noexcept {
     drop_input();
-    const std::size_t made = room_ != nullptr ? engine_.take_output() : 0;
+    const std::size_t made = flight_ != nullptr ? engine_.take_output() : 0;
     if (!done) {
         fail_with(done.error());
     } else if (*done) {

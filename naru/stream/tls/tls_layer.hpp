@@ -56,12 +56,13 @@ class tls_layer final : public handle_layer {
     result<void> shutdown_send() noexcept override;
     void reset_on_close() noexcept override;
     bool waits_for_buffer() noexcept override;
-    std::size_t kept() noexcept override { return (input_ != nullptr) + (room_ != nullptr && !own_room_); }
+    std::size_t kept() noexcept override;
 
  private:
     enum class phase : std::uint8_t { handshaking, open, failed };
     enum class sending : std::uint8_t { idle, kept, operation, shutdown };  // what send_ carries
     struct away_step;  // a step of the handshake on a worker
+    struct flight;     // the buffers of records that go out together
 
     friend class tls_handshakes;
 
@@ -90,8 +91,10 @@ class tls_layer final : public handle_layer {
     void fail_with(std::error_code why) noexcept;
     std::int64_t failed_outcome() const noexcept;
 
-    bool lend_room() noexcept;
-    void drop_room() noexcept;
+    bool lend_room(std::uint64_t plaintext) noexcept;
+    std::size_t record_now() const noexcept;
+    void make_records(operation& op) noexcept;
+    void drop_room(std::size_t kept = 0) noexcept;
     void send_room(std::size_t bytes, sending what, bool more) noexcept;
     bool flush_kept() noexcept;
     bool encipher(operation& op) noexcept;
@@ -129,12 +132,11 @@ class tls_layer final : public handle_layer {
     part<&tls_layer::on_received> receive_{operation_kind::recv, *this};  // or a buffer, for plaintext
     part<&tls_layer::on_sent> send_{operation_kind::send, *this};
     part<&tls_layer::on_closed> close_{operation_kind::close, *this};
-    slice sent_;
     limit deadline_{*this};               // of the handshake, then of the farewell
     std::byte* input_ = nullptr;          // ciphertext: what the engine has not used up of it is lent to it
     std::unique_ptr<std::byte[]> aside_;  // the same, when its buffer was needed
     std::byte* plain_ = nullptr;          // a buffer for plaintext
-    std::byte* room_ = nullptr;           // records on their way
+    flight* flight_ = nullptr;            // records on their way
     std::unique_ptr<away_step> away_;
     operation* closing_ = nullptr;
     std::error_code failure_;
@@ -142,9 +144,10 @@ class tls_layer final : public handle_layer {
     std::int64_t broken_ = 0;   // why nothing more can be sent
     std::int64_t refused_ = 0;  // why there is no more of what is in the room
     std::size_t taken_ = 0;     // plaintext in the room
+    instant sent_at_;           // when records of plaintext were made last
+    std::size_t early_ = 0;     // bytes of it since our last silence, as far as they count
     phase phase_ = phase::handshaking;
     sending sends_ = sending::idle;
-    bool own_room_ = false;     // of the heap
     bool begun_ = false;        // the engine
     bool needs_input_ = false;  // the next step of the handshake does
     bool had_turn_ = false;

@@ -1,19 +1,30 @@
-// What a TLS layer writes: one buffer of records at a time.
+// What a TLS layer writes: a few buffers of records at a time.
 #include <naru/stream/tls/tls_layer.hpp>
 
 #include <naru/os/file_system.hpp>
+#include <naru/stream/tls/limits.hpp>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <new>
+#include <span>
+#include <utility>
 
 namespace naru {
 
 namespace {
 
-using scratch = std::array<std::byte, limits::buffer_bytes>;
+// Plaintext that is read or joined, of all layers of a thread: what is in it becomes records at once. Empty
+// without the memory for it.
+mutable_bytes scratch() noexcept {
+    constexpr std::size_t size = limits::tls_send_buffers * limits::buffer_bytes;
+    thread_local std::unique_ptr<std::byte[]> memory;
+    if (!memory) memory.reset(new (std::nothrow) std::byte[size]);
+    return memory ? mutable_bytes(memory.get(), size) : mutable_bytes();
+}
 
 // Below it, pieces are joined into one record.
 constexpr std::size_t small_piece = 4 * 1024;
@@ -23,33 +34,40 @@ std::uint64_t left_of(const operation& op) noexcept {
     return total_size({op.slices, op.count});
 }
 
-/// The next of what is to be sent, as one piece; empty with an error if the file has no more of it.
-bytes_view next_of(const operation& op, backend& by, scratch& room, std::size_t most,
+/// The next of what is to be sent, as one piece: of a file `of_file` bytes at most, of joined pieces
+/// `joined`. Empty with an error if the file has no more of it.
+bytes_view next_of(const operation& op, backend& by, std::size_t of_file, std::size_t joined,
                    std::int64_t& refused) noexcept {
-    if (op.kind == operation_kind::send_file) {
+    const bool is_file = op.kind == operation_kind::send_file;
+    std::span<const slice> pieces;
+    if (!is_file) pieces = std::span<const slice>(op.slices, op.count);
+    while (!pieces.empty() && pieces.front().size == 0)
+        pieces = pieces.subspan(1);
+    if (left_of(op) == 0) return {};
+    if (!is_file && (pieces.size() == 1 || pieces.front().size >= small_piece))
+        return {pieces.front().data, pieces.front().size};
+    const mutable_bytes room = scratch();
+    if (room.empty()) {
+        refused = outcome::from_errno(ENOMEM);
+        return {};
+    }
+    if (is_file) {
         const auto& of = static_cast<const send_file_operation&>(op);
-        const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(of.remaining, most));
-        if (wanted == 0) return {};
-        const std::int64_t got = by.files_of(of.file).read_file(
-            of.file.get(), mutable_bytes(room).first(wanted), of.offset, file_system::blocking::yes);
+        const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(of.remaining, of_file));
+        const std::int64_t got = by.files_of(of.file).read_file(of.file.get(), room.first(wanted), of.offset,
+                                                                file_system::blocking::yes);
         if (got > 0) return {room.data(), static_cast<std::size_t>(got)};
         refused = got == 0 ? outcome::end_of_file : got;
         return {};
     }
-    std::span<const slice> pieces(op.slices, op.count);
-    while (!pieces.empty() && pieces.front().size == 0)
-        pieces = pieces.subspan(1);
-    if (pieces.empty()) return {};
-    if (pieces.size() == 1 || pieces.front().size >= small_piece)
-        return {pieces.front().data, pieces.front().size};
     std::size_t filled = 0;
     for (const slice& each : pieces) {
-        const std::size_t step = std::min(each.size, most - filled);
+        const std::size_t step = std::min(each.size, joined - filled);
         if (step > 0) std::memcpy(room.data() + filled, each.data, step);
         filled += step;
-        if (filled == most) break;
+        if (filled == joined) break;
     }
-    return {room.data(), filled};
+    return room.first(filled);
 }
 
 void use_up(operation& op, std::size_t count) noexcept {
@@ -64,33 +82,69 @@ void use_up(operation& op, std::size_t count) noexcept {
 
 }  // namespace
 
+/// At the beginning of the first of its buffers, so that a connection that sends nothing has none.
+struct tls_layer::flight {
+    std::array<slice, limits::tls_send_buffers> slices;
+    std::array<mutable_bytes, limits::tls_send_buffers> rooms;
+    std::size_t count = 1;
+    bool own = false;  // of the heap: one
+};
+
 /// A buffer of the pool for records, or memory of its own when there is none: those who hold all of them may
-/// be waiting to send.
-bool tls_layer::lend_room() noexcept {
-    room_ = loop_.buffers().acquire();
-    own_room_ = room_ == nullptr;
-    if (own_room_) room_ = new (std::nothrow) std::byte[limits::buffer_bytes];
-    if (room_ == nullptr) return false;
-    engine_.lend_output({room_, limits::buffer_bytes});
+/// be waiting to send. More of them for much plaintext, while the pool has plenty.
+bool tls_layer::lend_room(std::uint64_t plaintext) noexcept {
+    buffer_pool& pool = loop_.buffers();
+    std::byte* const first = pool.acquire();
+    std::byte* const memory = first != nullptr ? first : new (std::nothrow) std::byte[limits::buffer_bytes];
+    if (memory == nullptr) return false;
+    flight_ = new (memory) flight;
+    flight_->own = first == nullptr;
+    flight_->rooms[0] = {memory + sizeof(flight), limits::buffer_bytes - sizeof(flight)};
+    const std::uint64_t needed =
+        plaintext + (plaintext / tls_engine::most_in_record + 1) * tls_engine::record_overhead;
+    std::size_t room = flight_->rooms[0].size();
+    while (!flight_->own && room < needed && flight_->count < limits::tls_send_buffers &&
+           pool.leased() * limits::tls_send_share < pool.capacity()) {
+        std::byte* const more = pool.acquire();
+        if (more == nullptr) break;
+        flight_->rooms[flight_->count++] = {more, limits::buffer_bytes};
+        room += limits::buffer_bytes;
+    }
+    engine_.lend_output(flight_->rooms[0], std::span(flight_->rooms).subspan(1, flight_->count - 1));
     return true;
 }
 
-void tls_layer::drop_room() noexcept {
-    if (room_ == nullptr) return;
-    if (own_room_) {
-        delete[] std::exchange(room_, nullptr);
+/// All of the flight's buffers but the first `kept`.
+void tls_layer::drop_room(std::size_t kept) noexcept {
+    if (flight_ == nullptr) return;
+    while (flight_->count > std::max(kept, std::size_t{1}))
+        loop_.buffers().release(flight_->rooms[--flight_->count].data());
+    if (kept > 0) return;
+    auto* const memory = reinterpret_cast<std::byte*>(flight_);
+    if (std::exchange(flight_, nullptr)->own) {
+        delete[] memory;
     } else {
-        release(room_);
+        loop_.buffers().release(memory);
     }
+}
+
+std::size_t tls_layer::kept() noexcept {
+    return (input_ != nullptr) + (flight_ != nullptr && !flight_->own ? flight_->count : 0);
 }
 
 void tls_layer::send_room(std::size_t bytes, sending what, bool more) noexcept {
     sends_ = what;
-    sent_ = slice(room_, bytes);
+    std::uint32_t used = 0;
+    for (std::size_t left = bytes; left > 0; ++used) {
+        const mutable_bytes room = flight_->rooms[used];
+        flight_->slices[used] = slice(room.data(), std::min(left, room.size()));
+        left -= flight_->slices[used].size;
+    }
+    drop_room(std::max(used, 1u));
     send_.kind = operation_kind::send;
     send_.target = beneath();
-    send_.slices = &sent_;
-    send_.count = 1;
+    send_.slices = flight_->slices.data();
+    send_.count = used;
     send_.progress = 0;
     send_.flags = more ? operation_flags::more : 0;
     loop_.submit(send_);
@@ -98,7 +152,7 @@ void tls_layer::send_room(std::size_t bytes, sending what, bool more) noexcept {
 
 /// Sends what the engine has kept; false if there is no memory for that.
 bool tls_layer::flush_kept() noexcept {
-    if (!lend_room()) {
+    if (!lend_room(0)) {
         broken_ = outcome::from_errno(ENOMEM);
         return false;
     }
@@ -160,27 +214,46 @@ result<void> tls_layer::shutdown_send() noexcept {
     return {};
 }
 
-/// Makes records of as much of it as one buffer has room for. False when something is under way, or waited
-/// for; true when the operation has ended.
+/// Plaintext for the next record.
+std::size_t tls_layer::record_now() const noexcept {
+    return early_ < limits::tls_early_bytes ? limits::tls_early_record : tls_engine::most_in_record;
+}
+
+void tls_layer::make_records(operation& op) noexcept {
+    const instant now = loop_.now();
+    if (now - std::exchange(sent_at_, now) > limits::tls_silence) early_ = 0;
+    while (engine_.room_left() >= tls_engine::smallest_room) {
+        const std::size_t room = engine_.room_left();
+        const std::size_t overhead = (room / tls_engine::most_in_record + 1) * tls_engine::record_overhead;
+        const std::size_t of_file =
+            early_ < limits::tls_early_bytes
+                ? std::min(room - tls_engine::record_overhead, limits::tls_early_bytes - early_)
+                : room - std::min(overhead, room / 2);
+        bytes_view next = next_of(op, loop_.backend(), of_file, record_now(), refused_);
+        if (next.empty()) return;
+        while (!next.empty() && engine_.room_left() >= tls_engine::smallest_room) {
+            const result<std::size_t> taken = engine_.write(next.first(std::min(next.size(), record_now())));
+            drop_input();  // a message of TLS's own that had come in part
+            if (!taken) fail_with(taken.error());
+            if (!taken || *taken == 0) return;
+            use_up(op, *taken);
+            taken_ += *taken;
+            early_ = std::min(early_ + *taken, limits::tls_early_bytes);
+            next = next.subspan(*taken);
+        }
+    }
+}
+
+/// Makes records of as much of it as a few buffers have room for. False when something is under way, or
+/// waited for; true when the operation has ended.
 bool tls_layer::encipher(operation& op) noexcept {
-    if (!lend_room()) {
+    if (!lend_room(left_of(op))) {
         finish_write(outcome::from_errno(ENOMEM));
         return true;
     }
-    scratch memory;
     taken_ = 0;
     refused_ = 0;
-    while (true) {
-        const bytes_view next = next_of(op, loop_.backend(), memory, tls_engine::largest_record, refused_);
-        if (next.empty()) break;
-        const result<std::size_t> taken = engine_.write(next);
-        drop_input();  // a message of TLS's own that had come in part
-        if (!taken) fail_with(taken.error());
-        if (!taken || *taken == 0) break;
-        use_up(op, *taken);
-        taken_ += *taken;
-        if (engine_.room_left() < tls_engine::smallest_room) break;
-    }
+    make_records(op);
     const std::size_t made = engine_.take_output();
     const bool whole = left_of(op) == 0;
     if (made > 0) {
