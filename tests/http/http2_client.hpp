@@ -119,6 +119,7 @@ class http2_client {
     bool until(Predicate done) {
         while (!done()) {
             flush();
+            if (done()) break;  // what has been sent was all that it took
             const std::string got = socket_.read_some(64 * 1024);
             if (got.empty()) return done();
             nghttp2_session_mem_recv(session_, reinterpret_cast<const std::uint8_t*>(got.data()), got.size());

@@ -111,6 +111,28 @@ TEST_P(http2_tunnel_test, a_websocket_is_the_same_on_both) {
     EXPECT_EQ(server_->metrics().http2_connections, 1U);
 }
 
+// Its last frame is empty, and closes the stream; the others on the connection go on.
+TEST_P(http2_tunnel_test, a_client_may_end_its_side_last) {
+    http::site site;
+    site.get("/echo", http::websocket(echo));
+    serve(std::move(site));
+    http2_client one = speak();
+    const std::int32_t other = open(one, "/echo");
+    for (int each = 0; each < 3; ++each) {
+        const std::int32_t id = open(one, "/echo");
+        one.add_body(id, close_frame, false);
+        ASSERT_TRUE(one.until([&] { return one.at(id).ended; }));
+        one.add_body(id, "", true);
+        EXPECT_EQ(one.wait(id).reset_with, 0U);
+        EXPECT_EQ(one.ask("GET", "/hello.txt").body, hello);
+        EXPECT_TRUE(one.goaways.empty());
+    }
+    one.add_body(other, text("still here"), false);
+    EXPECT_EQ(one.read_body(other, 12), answered(0x81, "still here"));
+    one.socket().close();
+    EXPECT_TRUE(streams_are_gone());
+}
+
 TEST_P(http2_tunnel_test, many_are_under_way_on_one_connection) {
     http::site site;
     site.get("/echo", http::websocket(echo));

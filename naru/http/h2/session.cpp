@@ -181,8 +181,9 @@ std::size_t session::feed(std::string_view bytes) noexcept {
             unpaid_ += of_frame_ / limits::h2_bytes_of_a_unit;
             continue;
         }
-        hand_on(bytes.substr(begin, at - begin));
-        begin = at;
+        // Without its head: of an empty one that is all, and its stream would be closed when it is looked at.
+        hand_on(bytes.substr(begin, at - size - begin));
+        begin = at - size;
         look_at_data(static_cast<std::int32_t>(number(5, 4) & 0x7fffffff));
     }
     hand_on(bytes.substr(begin, at - begin));

@@ -1,6 +1,8 @@
 #include "sim/campaign/campaign.hpp"
 
 #include "sim/campaign/clients.hpp"
+#include "sim/campaign/datagrams.hpp"
+#include "sim/campaign/middle.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -32,7 +34,7 @@ sim::world_options draw_world(dice& from, const run_options& of) {
     options.backends = from.one_in(2) ? sim::manner::completion : sim::manner::readiness;
     if (from.one_in(3)) options.pool_buffers = from.between(64, 512);
     if (!from.one_in(8)) options.faults = sim::faults_of_all_kinds(from.between(50, 1'000));
-    options.faults.one_in[fault::datagram_lost] = 0;  // nobody sends any
+    if (of.only_plain) options.faults.one_in[fault::datagram_lost] = 0;  // nobody sends any
     for (const fault each : of.without)
         options.faults.one_in[each] = 0;
     return options;
@@ -66,6 +68,16 @@ class campaign_run {
         for (sim::host* each : {&honest_host_, &calm_host_})
             each->spare();
         start_server();
+        if (options_.only_plain) return;
+        sim::host& middle = world_.add_host("middle");
+        with_tunnels_ = more_.one_in(2);
+        if (more_.one_in(2))
+            answers_.emplace(server_host_,
+                             [this](loop& on) { return answer_datagrams(on, server_host_.at_port(53)); });
+        if (!more_.one_in(2)) return;
+        middle_ = &middle;
+        middle.spare(more_.one_in(2));
+        start_middle();
     }
 
     outcome_of_run go() {
@@ -82,7 +94,9 @@ class campaign_run {
         }
         world_.heal();
         if (!book_.draining) server_->drain();
+        end_middle();
         end_server();
+        answers_.reset();
         clients_.clear();
         clients_of_naru_.clear();
         world_.run();
@@ -95,12 +109,46 @@ class campaign_run {
         const sim::world::visit there(server_host_);
         std::vector<http::endpoint> where{{"*:80"}};
         if (has_tls) where.push_back({.listen = "*:443", .tls = secrets_.of_server()});
-        server_.emplace(make_site(book_), std::move(where), draw_server(from_, reports_));
+        http::server_options how = draw_server(from_, reports_);
+        if (!options_.only_plain && more_.one_in(4)) {  // it runs out of them
+            backend_options few;
+            few.pool_buffers = more_.between(4, 12);
+            how.engine_options = std::make_shared<const backend_options>(few);
+        }
+        server_.emplace(make_site(book_), std::move(where), std::move(how));
         server_->start();
     }
     void end_server() {
         server_->wait();
         server_.reset();
+    }
+
+    // Two that forward bytes, and a proxy.
+    void start_middle() {
+        const auto forwards = [this](std::uint16_t port) {
+            forwards_.emplace_back(*middle_, [from = middle_->at_port(port), to = server_host_.at_port(port)](
+                                                 loop& on) { return forward_connections(on, from, to); });
+        };
+        forwards(80);
+        if (has_tls) forwards(443);
+        const sim::world::visit there(*middle_);
+        std::vector<http::endpoint> where{{"*:8080"}};
+        if (has_tls) where.push_back({.listen = "*:8443", .tls = secrets_.of_proxy()});
+        http::client_options how;
+        how.connections_per_origin = more_.between(4, 16);
+        how.http2 = more_.one_in(2);
+        how.tls = secrets_.of_client();
+        const bool secure = has_tls && more_.one_in(2);
+        proxy_.emplace(make_proxy(book_, secure ? "https://" + secure_ : "http://" + clear_, how),
+                       std::move(where), draw_server(more_, reports_));
+        proxy_->start();
+    }
+    void end_middle() {
+        forwards_.clear();
+        if (!proxy_) return;
+        proxy_->drain();
+        proxy_->wait();
+        proxy_.reset();
     }
 
     bool clients_have_ended() {
@@ -112,18 +160,33 @@ class campaign_run {
         const std::uint64_t steps = options_.requests * 8;
         if (from_.one_in(3)) drain_at_ = from_.between(1, steps);
         if (allows(fault::crash) && from_.one_in(3)) crash_at_ = from_.between(1, steps);
+        if (middle_ == nullptr) return;
+        if (more_.one_in(4)) proxy_drain_at_ = more_.between(1, steps);
+        if (allows(fault::crash) && more_.one_in(3)) middle_crash_at_ = more_.between(1, steps);
     }
 
     bool run_clients() {
         const auto reached = [this](std::uint64_t step) {
             return step != 0 && world_.trace_length() >= step;
         };
-        const auto wanted = [&] { return clients_have_ended() || reached(drain_at_) || reached(crash_at_); };
+        const auto wanted = [&] {
+            return clients_have_ended() || reached(drain_at_) || reached(crash_at_) ||
+                   reached(proxy_drain_at_) || reached(middle_crash_at_);
+        };
         while (world_.run_until(wanted, 100h)) {
             if (clients_have_ended()) return true;
             if (reached(drain_at_)) {
                 drain_at_ = 0;
                 drain();
+            } else if (reached(proxy_drain_at_)) {
+                proxy_drain_at_ = 0;
+                book_.middle_draining = true;
+                world_.note("the proxy drains");
+                world_.sometimes(!book_.taken.empty(), "a proxy drains while requests are under way");
+                proxy_->drain();
+            } else if (reached(middle_crash_at_)) {
+                middle_crash_at_ = 0;
+                if (!book_.middle_draining) crash_and_restart_middle();
             } else {
                 crash_at_ = 0;
                 if (!book_.draining) crash_and_restart();
@@ -149,14 +212,50 @@ class campaign_run {
         server_host_.crash();
         server_->drain();
         end_server();
+        if (answers_) answers_->stop();
         book_.begun.clear();
         if (book_.handlers != 0) book_.fail("handlers are left behind a crash");
         (void)world_.run_until([] { return false; }, milliseconds(from_.below(5'000)));
         server_host_.restart();
         start_server();
+        if (answers_) answers_->restart();
         ++book_.crashes;  // who was refused until now may not know yet
         book_.down = false;
         book_.upset_until = saturating_add(clock::now(), 1min);
+    }
+
+    // The same of those between.
+    void crash_and_restart_middle() {
+        world_.sometimes(!book_.taken.empty(), "the proxy's host crashes while requests are under way");
+        ++book_.middle_crashes;
+        book_.middle_down = true;
+        middle_->crash();
+        end_middle();
+        book_.taken.clear();
+        if (book_.proxying != 0) book_.fail("handlers of the proxy are left behind a crash");
+        (void)world_.run_until([] { return false; }, milliseconds(more_.below(5'000)));
+        middle_->restart();
+        start_middle();
+        ++book_.middle_crashes;
+        book_.middle_down = false;
+        book_.middle_upset_until = saturating_add(clock::now(), 1min);
+    }
+
+    /// Perhaps by who stands between. A WebSocket is forwarded only; and a client of naru's that checks whom
+    /// it has reached is not.
+    void choose_way(errand& of, bool may_forward = true, bool may_proxy = true) {
+        of.tunnels = with_tunnels_;
+        if (middle_ == nullptr || !more_.one_in(3)) return;
+        if (!may_forward || (may_proxy && more_.one_in(2))) {
+            if (!may_proxy) return;
+            of.by = route::proxied;
+            of.tunnels = false;
+        } else {
+            of.by = route::forwarded;
+        }
+        const bool proxied = of.by == route::proxied;
+        of.where = middle_->at_port(of.where == secure_ ? (proxied ? 8'443 : 443) : (proxied ? 8'080 : 80));
+        of.spared = of.spared && middle_->is_spared();
     }
 
     /// Somebody who asks by hand, in one of the ways that there are.
@@ -167,30 +266,47 @@ class campaign_run {
             of.where = secure_;
             of.tls = way == 5 ? secrets_.http1() : secrets_.http2();
         }
+        choose_way(of);
         return way < 6 ? ask_by_hand(book_, of) : ask_by_http2(book_, of);
     }
     /// And by naru's client.
     task<> by_client(loop& on, http::client& client, std::uint64_t requests, bool spared) {
         const bool secure = has_tls && from_.one_in(2);
-        return ask_by_client(book_, client, secure ? "https" : "http",
-                             {&on, secure ? secure_ : clear_, from_.roll(), requests, spared});
+        errand of{&on, secure ? secure_ : clear_, from_.roll(), requests, spared};
+        choose_way(of, !secure);
+        return ask_by_client(book_, client, secure ? "https" : "http", of);
     }
     /// A WebSocket.
     task<> talk(loop& on, std::uint64_t requests, bool spared) {
         const bool secure = has_tls && from_.one_in(3);
         errand of{&on, secure ? secure_ : clear_, from_.roll(), requests / 10 + 1, spared};
         if (secure) of.tls = secrets_.http1();
+        choose_way(of, true, false);
         return from_.one_in(2) ? talk_by_hand(book_, of) : talk_by_client(book_, of);
     }
     task<> misuse(std::uint64_t requests, bool in_frames) {
         errand of{hostile_.get(), clear_, from_.roll(), requests, false};
-        if (!in_frames) return be_hostile(book_, of);
+        if (!in_frames) {
+            choose_way(of, true, false);
+            return be_hostile(book_, of);
+        }
         const bool http2 = has_tls && !from_.one_in(3);
         if (has_tls && from_.one_in(2)) {
             of.where = secure_;
             of.tls = http2 ? secrets_.http2() : secrets_.http1();
         }
         return be_hostile_in_frames(book_, http2, of);
+    }
+
+    /// Bodies piece by piece, as the other side sees them.
+    task<> step(loop& on, std::uint64_t requests, bool spared) {
+        errand of{&on, clear_, more_.roll(), requests / 10 + 1, spared};
+        if (has_tls && more_.one_in(3)) {
+            of.where = secure_;
+            of.tls = secrets_.http1();
+        }
+        choose_way(of);
+        return ask_step_by_step(book_, of);
     }
 
     http::client& new_client(loop& on) {
@@ -218,15 +334,25 @@ class campaign_run {
         clients_.emplace_back(*harmed_, talk(*harmed_, each, false));
         for (int of = 0; of < 4; ++of)
             clients_.emplace_back(*hostile_, misuse(each / 4 + 1, of % 2 == 1));
+        if (options_.only_plain) return;
+        for (const bool spared : {true, true, false}) {
+            loop& on = spared ? *honest_ : *harmed_;
+            clients_.emplace_back(on, step(on, each, spared));
+            if (!answers_) continue;
+            const errand asks{&on, server_host_.at_port(53), more_.roll(), each / 3 + 1, spared};
+            clients_.emplace_back(on, ask_by_datagrams(book_, asks));
+        }
     }
 
     // What the world does beside the rates.
     task<> be_unkind() {
         dice from(from_.roll());
+        dice more(more_.roll());
         while (true) {
             auto slept = co_await sleep_for(milliseconds(from.between(1, 3'000)));
             if (!slept) break;
             misfortune(from);
+            if (middle_ != nullptr) misfortune_between(more);
         }
         world_.heal();
         if (harmed_host_.is_down()) harmed_host_.restart();
@@ -259,12 +385,23 @@ class campaign_run {
                 break;
         }
     }
+    void misfortune_between(dice& from) {
+        sim::host* const others[] = {&server_host_, &honest_host_, &calm_host_, &harmed_host_};
+        sim::host& other = *others[from.below(4)];
+        const std::uint64_t what = from.below(6);
+        const auto time = milliseconds(from.between(1, 2'000));
+        if (what == 0 && allows(fault::partition) && !book_.draining && !book_.middle_draining)
+            world_.partition(*middle_, other, time);
+        if (what == 1) world_.set_link(*middle_, other, time / 20, 0);
+    }
     bool allows(fault which) const {
         return std::ranges::find(options_.without, which) == options_.without.end();
     }
 
     void look_for_leftovers() {
         if (book_.handlers != 0) book_.fail(std::to_string(book_.handlers) + " handlers have not ended");
+        if (book_.proxying != 0)
+            book_.fail(std::to_string(book_.proxying) + " handlers of the proxy have not ended");
         if (world_.open_descriptors() != 0)
             book_.fail(std::to_string(world_.open_descriptors()) + " descriptors are left");
         for (loop* each : {honest_.get(), calm_.get(), harmed_.get(), hostile_.get(), control_.get()}) {
@@ -279,6 +416,13 @@ class campaign_run {
         outcome_of_run made;
         world_.sometimes(book_.cut > 0, "a connection is cut");
         world_.sometimes(!reports_.empty(), "the server has something to report");
+        if (answers_ || book_.datagrams > 0)
+            world_.sometimes(book_.datagrams > 0, "questions in datagrams are answered");
+        if (with_tunnels_) world_.sometimes(book_.tunnels > 0, "WebSockets on streams of HTTP/2 are served");
+        if (middle_ != nullptr) {
+            world_.sometimes(book_.served_by[1] > 0, "clients are served by who forwards bytes");
+            world_.sometimes(book_.served_by[2] > 0, "clients are served by the proxy");
+        }
         made.requests = book_.asked;
         made.events = world_.trace_length();
         made.served = book_.served;
@@ -298,6 +442,7 @@ class campaign_run {
 
     const run_options& options_;
     dice from_;
+    dice more_{~options_.seed};  // for what only_plain leaves out
     ledger book_;
     std::vector<std::string> reports_;
     std::uint64_t drain_at_ = 0;  // 0: at the end
@@ -317,7 +462,14 @@ class campaign_run {
     std::unique_ptr<loop> control_ = control_host_.make_loop();
     std::string clear_ = server_host_.at_port(80);
     std::string secure_ = server_host_.at_port(443);
+    bool with_tunnels_ = false;
+    sim::host* middle_ = nullptr;
+    std::uint64_t proxy_drain_at_ = 0;
+    std::uint64_t middle_crash_at_ = 0;
     std::optional<http::server> server_;
+    std::optional<sim::process> answers_;
+    std::deque<sim::process> forwards_;
+    std::optional<http::server> proxy_;
     std::deque<http::client> clients_of_naru_;
     std::deque<started_task<>> clients_;
 };

@@ -17,6 +17,8 @@ struct run_options {
     std::uint64_t requests = 2'000;
     std::vector<sim::fault> without;  ///< kinds that are left out
     bool keep_trace = false;
+    /// Leaves out who stands between, WebSockets on streams of HTTP/2, and datagrams.
+    bool only_plain = false;
 };
 
 struct outcome_of_run {

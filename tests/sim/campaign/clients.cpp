@@ -80,8 +80,8 @@ task<> read_answers(conversation& of, tcp_stream& from) {
 
 task<> ask_by_hand(ledger& book, errand of) {
     dice from(of.seed);
-    for (std::uint64_t left = of.requests; left > 0 && !book.draining;) {
-        const std::uint64_t crashes = book.crashes;
+    for (std::uint64_t left = of.requests; left > 0 && !book.drains(of.by);) {
+        const std::uint64_t crashes = book.crashes_on(of.by);
         auto stream = co_await reach(*of.on, of.where, of.tls);
         if (!stream) {
             task<bool> waiting = after_no_connection(book, of, crashes, stream.error());
@@ -112,12 +112,13 @@ task<> ask_by_hand(ledger& book, errand of) {
 namespace {
 
 // Who has asked for something once is told whether it may have been done.
-void judge_unprocessed(ledger& book, const asked_question& asked, const http::client_error& told) {
+void judge_unprocessed(ledger& book, const errand& by, const asked_question& asked,
+                       const http::client_error& told) {
     if (asked.of.method != "POST") return;
     const bool processed = book.processed.contains(asked.of.id);
     if (processed && !told.maybe_processed)
         book.fail(asked.of.target + " was processed, and its client is told that it was not: " + told.text());
-    sim::world::current()->sometimes(processed && book.has_crashed_since(asked.crashes),
+    sim::world::current()->sometimes(processed && book.has_crashed_since(by.by, asked.crashes),
                                      "a POST is processed, and a crash takes its answer");
 }
 
@@ -125,8 +126,9 @@ void judge_unprocessed(ledger& book, const asked_question& asked, const http::cl
 
 task<> ask_by_client(ledger& book, http::client& by, std::string scheme, errand of) {
     dice from(of.seed);
-    for (std::uint64_t left = of.requests; left > 0 && !book.draining; --left) {
-        const asked_question next(draw_question(from, book.next_id++), book.crashes_of_kept_connections());
+    for (std::uint64_t left = of.requests; left > 0 && !book.drains(of.by); --left) {
+        const asked_question next(draw_question(from, book.next_id++),
+                                  book.crashes_of_kept_connections(of.by));
         http::client_request request(next.of.method, scheme + "://" + of.where + next.of.target);
         if (!next.of.range.empty()) request.add("Range", next.of.range);
         if (next.of.method == "POST") request.body(next.of.body, "text/plain");
@@ -144,14 +146,14 @@ task<> ask_by_client(ledger& book, http::client& by, std::string scheme, errand 
             }
         } else {
             failure = answer.error().text();
-            judge_unprocessed(book, next, answer.error());
+            judge_unprocessed(book, of, next, answer.error());
         }
         if (failure.empty()) {
             judge(book, of, next, got);
         } else {
             if (!of.spared) ++book.cut;
             judge_missing(book, of, next, failure);
-            if (book.down && !co_await sleep_for(100ms)) co_return;
+            if (book.is_down(of.by) && !co_await sleep_for(100ms)) co_return;
         }
         if (from.one_in(200)) {
             auto slept =
@@ -216,7 +218,7 @@ task<std::string> read_for(tcp_stream& from, duration span) {
 
 task<> be_hostile(ledger& book, errand of) {
     dice from(of.seed);
-    for (std::uint64_t left = of.requests; left > 0 && !book.draining; --left) {
+    for (std::uint64_t left = of.requests; left > 0 && !book.drains(of.by); --left) {
         auto stream = co_await tcp_stream::connect(*of.on, of.where);
         if (!stream) {
             ++book.cut;

@@ -21,6 +21,8 @@ struct errand {
     /// Nothing of the world's may harm it: it gets every answer, unless the server's host crashes.
     bool spared;
     const tls_context* tls = nullptr;  ///< for who speaks by hand; nullptr: clear text
+    route by = route::direct;
+    bool tunnels = false;  ///< whether there are WebSockets among what is asked for by HTTP/2
 };
 
 /// Streams made by hand: many requests at once, in pieces of any size, against the plain reader.
@@ -34,6 +36,10 @@ task<> ask_by_client(ledger& book, http::client& by, std::string scheme, errand 
 task<> talk_by_hand(ledger& book, errand of);
 /// naru's WebSocket client.
 task<> talk_by_client(ledger& book, errand of);
+/// Bodies whose next piece is sent when the one before has come to the other side, up and down.
+task<> ask_step_by_step(ledger& book, errand of);
+/// Questions in datagrams, asked again until there is an answer.
+task<> ask_by_datagrams(ledger& book, errand of);
 /// Everything that one should not do to a server; only that its answers are answers is checked.
 task<> be_hostile(ledger& book, errand of);
 /// The same with HTTP/2 or WebSocket, and with TLS.

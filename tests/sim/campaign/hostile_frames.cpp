@@ -143,7 +143,7 @@ task<> misuse_tls(tcp_stream& by, dice from) {
 
 task<> be_hostile_in_frames(ledger& book, bool http2, errand of) {
     dice from(of.seed);
-    for (std::uint64_t left = of.requests; left > 0 && !book.draining; --left) {
+    for (std::uint64_t left = of.requests; left > 0 && !book.drains(of.by); --left) {
         const bool breaks_tls = of.tls != nullptr && from.one_in(4);
         auto stream = co_await reach(*of.on, of.where, breaks_tls ? nullptr : of.tls);
         if (!stream) {

@@ -1,7 +1,9 @@
 #include "sim/campaign/clients.hpp"
 #include "sim/campaign/judgement.hpp"
 #include "sim/campaign/plain_http2.hpp"
+#include "sim/campaign/tunnel.hpp"
 
+#include <list>
 #include <map>
 #include <string>
 #include <string_view>
@@ -18,11 +20,12 @@ struct http2_talk {
     const errand& of;
     std::uint64_t crashes;  ///< of the server, before
     plain_http2 speaks;
-    std::map<std::uint32_t, asked_question> unanswered;  // by their streams
-    async_event news;                                    // something is to be sent, or it is over
+    std::map<std::uint32_t, asked_question> unanswered{};  // by their streams
+    std::list<tunnel> tunnels{};                           // that are open
+    async_event news{};                                    // something is to be sent, or it is over
     bool over = false;
     bool is_cut = false;  // a send has failed: half a request may be what came
-    std::error_code why;
+    std::error_code why{};
 };
 
 // In pieces of any size.
@@ -58,9 +61,19 @@ void judge_ended(http2_talk& of) {
     }
 }
 
-// False when the connection has ended.
-task<bool> read_answers(http2_talk& of, tcp_stream& from) {
-    while (!of.unanswered.empty()) {
+// Each goes on with what has come and with the room that there is.
+void advance_tunnels(http2_talk& of) {
+    for (tunnel& each : of.tunnels)
+        each.advance(of.speaks);
+    std::erase_if(of.tunnels, [](const tunnel& each) { return each.has_ended(); });
+}
+
+// Until as much has come as is waited for; false when the connection has ended.
+task<bool> read_answers(http2_talk& of, tcp_stream& from, bool only_settings = false) {
+    const auto goes_on = [&] {
+        return only_settings ? !of.speaks.knows_the_server() : !of.unanswered.empty() || !of.tunnels.empty();
+    };
+    while (goes_on()) {
         auto received = co_await from.receive();
         if (!received) {
             of.why = received.error();
@@ -72,6 +85,7 @@ task<bool> read_answers(http2_talk& of, tcp_stream& from) {
             co_return false;
         }
         judge_ended(of);
+        advance_tunnels(of);
         of.news.set();
     }
     co_return true;
@@ -91,8 +105,19 @@ void begin_streams(http2_talk& of, dice& from, std::uint64_t count) {
     }
 }
 
+void open_tunnels(http2_talk& of, dice& from, std::uint64_t& left) {
+    for (std::uint64_t count = from.below(5); count > 0 && left > 0; --count, --left)
+        of.tunnels.emplace_back(of.book, of.of, of.crashes, of.speaks, from);
+}
+
 task<> ask_in_rounds(http2_talk& of, tcp_stream& by, dice from, std::uint64_t& left) {
+    const bool with_tunnels = of.of.tunnels && from.one_in(2);
+    if (with_tunnels) {
+        task<bool> reading = read_answers(of, by, true);
+        (void)co_await std::move(reading);
+    }
     for (std::uint64_t rounds = from.between(1, 6); rounds > 0 && left > 0; --rounds) {
+        if (with_tunnels && of.speaks.takes_tunnels()) open_tunnels(of, from, left);
         const std::uint64_t most = from.one_in(8) ? 100 : from.one_in(2) ? 20 : 3;
         const std::uint64_t count = std::min(left, from.between(1, most));
         left -= count;
@@ -110,8 +135,8 @@ task<> ask_in_rounds(http2_talk& of, tcp_stream& by, dice from, std::uint64_t& l
 
 task<> ask_by_http2(ledger& book, errand of) {
     dice from(of.seed);
-    for (std::uint64_t left = of.requests; left > 0 && !book.draining;) {
-        const std::uint64_t crashes = book.crashes;
+    for (std::uint64_t left = of.requests; left > 0 && !book.drains(of.by);) {
+        const std::uint64_t crashes = book.crashes_on(of.by);
         auto stream = co_await reach(*of.on, of.where, of.tls);
         if (!stream) {
             task<bool> waiting = after_no_connection(book, of, crashes, stream.error());
@@ -120,10 +145,11 @@ task<> ask_by_http2(ledger& book, errand of) {
             if (!of.spared) --left;
             continue;
         }
-        http2_talk talk{book,  of,    crashes, plain_http2(from.one_in(3) ? 20'000 : 200'000), {}, {},
-                        false, false, {}};
+        http2_talk talk{book, of, crashes, plain_http2(from.one_in(3) ? 20'000 : 200'000)};
         co_await when_all(send_frames(talk, *stream, dice(from.roll())),
                           ask_in_rounds(talk, *stream, dice(from.roll()), left));
+        for (tunnel& each : talk.tunnels)
+            each.is_cut(talk.why);
         if (talk.unanswered.empty()) continue;
         if (!of.spared) ++book.cut;
         for (auto& [number, each] : talk.unanswered)

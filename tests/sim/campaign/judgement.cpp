@@ -18,8 +18,9 @@ std::string difference(const question& of, const reply& got) {
            std::to_string(wanted.status) + " \"" + short_text(wanted.body) + "\"";
 }
 
-void count_served(ledger& book, const std::string& what, duration took) {
+void count_served(ledger& book, const errand& by, const std::string& what, duration took) {
     ++book.served;
+    ++book.served_by[static_cast<std::size_t>(by.by)];
     book.longest = std::max(book.longest, took);
     if (took > bound)
         book.fail(what + " was answered after " +
@@ -27,25 +28,46 @@ void count_served(ledger& book, const std::string& what, duration took) {
                   " ms");
 }
 
+namespace {
+
+// It says 502 to what has not been processed for certain, and 504 where it does not know; and either only
+// where something is the matter behind it.
+void judge_refused_by_proxy(ledger& book, const errand& by, const asked_question& asked, const reply& got) {
+    const bool begun = book.begun.contains(asked.of.id);
+    const bool processed = book.processed.contains(asked.of.id);
+    book.answered(asked.of.id);
+    if (processed && got.status == 502)
+        book.fail(asked.of.target + " was processed, and the proxy says that it was not: " + got.body);
+    sim::world::current()->sometimes(processed, "a POST is processed, and the proxy has no answer to it");
+    if (!by.spared) ++book.cut;
+    if (!by.spared || book.has_crashed_since(by.by, asked.crashes) || (book.draining && !begun)) return;
+    book.fail(asked.of.target + " is answered by the proxy with " + std::to_string(got.status) + ": " +
+              got.body);
+}
+
+}  // namespace
+
 void judge(ledger& book, const errand& by, const asked_question& asked, const reply& got) {
+    if (by.by == route::proxied && (got.status == 502 || got.status == 504))
+        return judge_refused_by_proxy(book, by, asked, got);
     book.answered(asked.of.id);
     if (!matches(got, expected_of(asked.of))) return book.fail(difference(asked.of, got));
-    if (by.spared) count_served(book, asked.of.target, clock::now() - asked.begun);
+    if (by.spared) count_served(book, by, asked.of.target, clock::now() - asked.begun);
 }
 
 // Whose handler has been called gets its answer, also when the server drains; not when its host has crashed.
 void judge_missing(ledger& book, const errand& by, const asked_question& asked, const std::string& why) {
-    const bool begun = book.begun.contains(asked.of.id);
+    const bool begun = book.begun.contains(asked.of.id) || book.taken.contains(asked.of.id);
     book.answered(asked.of.id);
-    if (!by.spared || book.has_crashed_since(asked.crashes)) return;
-    if (begun || !book.draining)
+    if (!by.spared || book.has_crashed_since(by.by, asked.crashes)) return;
+    if (begun || !book.drains(by.by))
         book.fail(asked.of.target + (begun ? " was begun and not" : " was not") + " answered: " + why +
-                  (book.draining ? ", while the server drains" : ""));
+                  (book.drains(by.by) ? ", while the server drains" : ""));
 }
 
 task<bool> after_no_connection(ledger& book, const errand& by, std::uint64_t crashes, std::error_code why) {
-    if (book.draining) co_return false;
-    if (by.spared && !book.has_crashed_since(crashes)) {
+    if (book.drains(by.by)) co_return false;
+    if (by.spared && !book.has_crashed_since(by.by, crashes)) {
         book.fail("connect: " + why.message());
         co_return false;
     }

@@ -30,7 +30,7 @@ void judge(ledger& book, const errand& by, const asked_question& asked, const re
 /// None will.
 void judge_missing(ledger& book, const errand& by, const asked_question& asked, const std::string& why);
 /// One that has come in `took` is counted, and must not be late.
-void count_served(ledger& book, const std::string& what, duration took);
+void count_served(ledger& book, const errand& by, const std::string& what, duration took);
 
 /// There was no connection to be had: whether to try again, after a while.
 task<bool> after_no_connection(ledger& book, const errand& by, std::uint64_t crashes, std::error_code why);

@@ -27,6 +27,7 @@ constexpr const char* help =
     "  --from S         the first seed (default: 1)\n"
     "  --seed S         this seed only\n"
     "  --without KIND   leave a kind of fault out; several times\n"
+    "  --only-plain     leave out proxies, WebSockets on streams of HTTP/2, and datagrams\n"
     "  --trace FILE     write each step of the one seed\n"
     "  --twice          run each seed twice, and compare\n"
     "  --shrink         find a smaller run of the one seed that still fails\n"
@@ -39,6 +40,7 @@ struct settings {
     std::uint64_t each = 2'000;
     std::uint64_t first = 1;
     std::vector<sim::fault> without;
+    bool only_plain = false;
     std::string trace;
     bool twice = false;
     bool shrink = false;
@@ -90,6 +92,8 @@ settings read(int count, char** words) {
             made.without.push_back(kind_named(value()));
         } else if (flag == "--trace") {
             made.trace = value();
+        } else if (flag == "--only-plain") {
+            made.only_plain = true;
         } else if (flag == "--twice") {
             made.twice = true;
         } else if (flag == "--shrink") {
@@ -133,6 +137,7 @@ std::string words_for(const run_options& of) {
     std::string made = "--seed " + std::to_string(of.seed) + " --requests " + std::to_string(of.requests);
     for (const sim::fault each : of.without)
         made += " --without " + std::string(name_of(each));
+    if (of.only_plain) made += " --only-plain";
     return made;
 }
 
@@ -162,6 +167,9 @@ run_options shrink(run_options of) {
         less.without.push_back(static_cast<sim::fault>(each));
         if (fails(less)) of = less;
     }
+    run_options plain = of;
+    plain.only_plain = true;
+    if (fails(plain)) of = plain;
     for (bool smaller = true; smaller;) {
         smaller = false;
         for (const std::uint64_t part : {2u, 4u, 10u}) {
@@ -217,6 +225,7 @@ int main(int count, char** words) {
         one.seed = seed;
         one.requests = of.seed ? wanted : of.each;
         one.without = of.without;
+        one.only_plain = of.only_plain;
         one.keep_trace = !of.trace.empty();
         if (of.shrink) one = shrink(one);
         outcome_of_run got = run_seed(one);

@@ -163,6 +163,41 @@ void plain_http2::data_frames(const question& of, std::uint32_t stream) {
 
 void plain_http2::reset(std::uint32_t stream) { frame(rst_stream, 0, stream, number(8, 4)); }
 
+std::uint32_t plain_http2::open_tunnel(std::string_view target, bool secure) {
+    const std::uint32_t stream = next_;
+    next_ += 2;
+    judge_.began(stream);
+    rooms_[stream] = initial_room_;
+    std::string head = "\x02" + text("CONNECT");
+    head += secure ? '\x87' : '\x86';
+    head += '\x04' + text(target);
+    head += '\x01' + text("server");
+    for (const auto& [name, value] : {std::pair(":protocol", "websocket"), {"sec-websocket-version", "13"}})
+        head += std::string(1, '\0') + text(name) + text(value);
+    frame(headers, end_headers, stream, head);
+    return stream;
+}
+
+std::size_t plain_http2::send_on(std::uint32_t stream, std::string_view bytes) {
+    std::int64_t& room = rooms_[stream];
+    std::size_t sent = 0;
+    while (sent < bytes.size()) {
+        const std::int64_t most = std::min<std::int64_t>({room, room_, 16'384});
+        if (most <= 0) break;
+        const std::string_view piece = bytes.substr(sent, static_cast<std::size_t>(most));
+        frame(data, 0, stream, piece);
+        sent += piece.size();
+        room -= static_cast<std::int64_t>(piece.size());
+        room_ -= static_cast<std::int64_t>(piece.size());
+    }
+    return sent;
+}
+
+void plain_http2::end(std::uint32_t stream) {
+    frame(data, end_stream, stream, {});
+    rooms_.erase(stream);
+}
+
 void plain_http2::take(std::string_view bytes) {
     if (wrong_.empty()) wrong_ = judge_.take(bytes);
     unread_ += bytes;
@@ -202,8 +237,10 @@ void plain_http2::read(unsigned type, unsigned flags, std::uint32_t stream, std:
         frame(ping, acknowledged, 0, payload);
     } else if (type == goaway) {
         told_to_go_ = true;
-    } else if (type == window_update && stream == 0) {
-        room_ += number_in(payload) & 0x7fffffffu;
+    } else if (type == window_update) {
+        const std::int64_t more = number_in(payload) & 0x7fffffffu;
+        if (stream == 0) room_ += more;
+        if (const auto at = rooms_.find(stream); at != rooms_.end()) at->second += more;
     }
 }
 
@@ -220,12 +257,23 @@ void plain_http2::read_head(std::uint32_t stream) {
 void plain_http2::read_settings(std::string_view payload) {
     for (; payload.size() >= 6; payload.remove_prefix(6)) {
         const std::uint32_t value = number_in(payload.substr(2, 4));
-        if (number_in(payload.substr(0, 2)) == 4 && value < 20'000) wrong_ = "a window too small for a body";
-        if (number_in(payload.substr(0, 2)) != 3) continue;
+        const std::uint32_t name = number_in(payload.substr(0, 2));
+        if (name == 4) resize(value);
+        if (name == 8) takes_tunnels_ = value == 1;
+        if (name != 3) continue;
         most_streams_ = value;
         if (value < 16) wrong_ = "too few streams at once";  // which is where buffers are scarce
     }
+    knows_the_server_ = true;
     frame(settings, acknowledged, 0, {});
+}
+
+// Of streams' windows, also of those that are open.
+void plain_http2::resize(std::uint32_t window) {
+    if (window < 20'000) wrong_ = "a window too small for a body";
+    for (auto& [stream, room] : rooms_)
+        room += window - initial_room_;
+    initial_room_ = window;
 }
 
 // Asks for more when half of what may come has.

@@ -27,6 +27,16 @@ class plain_http2 {
     std::uint32_t ask(const question& of, bool secure);
     void reset(std::uint32_t stream);
 
+    /// Whether the server's SETTINGS have come, and allow the next.
+    bool knows_the_server() const { return knows_the_server_; }
+    bool takes_tunnels() const { return takes_tunnels_; }
+    /// A WebSocket's stream (RFC 8441), which both sides end; its number.
+    std::uint32_t open_tunnel(std::string_view target, bool secure);
+    /// What of it fits into the windows is sent on a tunnel; how much.
+    std::size_t send_on(std::uint32_t stream, std::string_view bytes);
+    /// Our side of it ends.
+    void end(std::uint32_t stream);
+
     void take(std::string_view bytes);
 
     struct answer {
@@ -46,6 +56,7 @@ class plain_http2 {
     void read(unsigned type, unsigned flags, std::uint32_t stream, std::string_view payload);
     void read_head(std::uint32_t stream);
     void read_settings(std::string_view payload);
+    void resize(std::uint32_t window);
     void came(std::uint32_t stream, std::size_t bytes, bool ended);
 
     testing::http2_judge judge_;
@@ -56,6 +67,10 @@ class plain_http2 {
     bool ends_with_head_ = false;
     std::uint32_t next_ = 1;
     std::int64_t room_ = 65'535;  // of the connection's window
+    std::int64_t initial_room_ = 65'535;
+    std::map<std::uint32_t, std::int64_t> rooms_;  // of the tunnels' windows
+    bool knows_the_server_ = false;
+    bool takes_tunnels_ = false;
     std::map<std::uint32_t, answer> answers_;
     std::map<std::uint32_t, std::uint32_t> unopened_;  // bytes of an answer for which no more was asked
     std::uint32_t unopened_of_all_ = 0;

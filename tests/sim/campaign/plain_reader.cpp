@@ -1,5 +1,6 @@
 #include "sim/campaign/plain_reader.hpp"
 
+#include <algorithm>
 #include <cctype>
 
 namespace naru::campaign {
@@ -75,10 +76,12 @@ std::optional<reply> plain_reader::next(bool to_head) {
         if (chunked) {
             while (true) {
                 const std::size_t line_end = text_.find("\r\n", at);
+                so_far_ = made.body.size();
                 if (line_end == std::string::npos) return std::nullopt;
                 const auto size = number(std::string_view(text_).substr(at, line_end - at), 16);
                 if (!size) return fail();
                 at = line_end + 2;
+                so_far_ += std::min(*size, text_.size() - at);
                 if (text_.size() < at + *size + 2) return std::nullopt;
                 made.body.append(text_, at, *size);
                 at += *size;

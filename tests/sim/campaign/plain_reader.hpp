@@ -18,6 +18,8 @@ class plain_reader {
     std::optional<reply> next(bool to_head);
     /// The connection has ended: an answer without a length is whole now.
     void end() { ended_ = true; }
+    /// Bytes of a chunked answer's body that have come, of the one that `next` was called for last.
+    std::size_t body_so_far() const { return so_far_; }
     bool malformed() const { return malformed_; }
     bool closes() const { return closes_; }
     /// What no answer has been made of.
@@ -30,6 +32,7 @@ class plain_reader {
     }
     std::string text_;
     std::size_t at_ = 0;
+    std::size_t so_far_ = 0;
     bool ended_ = false;
     bool malformed_ = false;
     bool closes_ = false;

@@ -19,6 +19,8 @@ class plain_websocket {
     static std::string frame(unsigned opcode, bool last, std::string_view payload, dice& from);
     static std::string close_frame(unsigned code, dice& from);
 
+    /// The handshake was another protocol's affair.
+    void begin() { status_ = 101; }
     void take(std::string_view bytes);
     /// The handshake's status, as soon as its answer has come.
     unsigned status() const { return status_; }

@@ -109,6 +109,10 @@ std::string text_of(const question& of) {
     return text + of.body;
 }
 
+std::string step_of(std::uint64_t id, std::uint64_t each) {
+    return std::string(1 + (id * 13 + each * 7) % 900, static_cast<char>('a' + each % 26));
+}
+
 reply expected_of(const question& of) {
     const std::string name = std::to_string(of.id);
     switch (of.what) {
@@ -142,6 +146,13 @@ reply expected_of(const question& of) {
             const std::size_t last = std::stoull(of.range.substr(of.range.find('-') + 1));
             return {206, content_of_file(static_cast<std::size_t>(of.target.back() - '0'))
                              .substr(first, last - first + 1)};
+        }
+        case kind::steps: {
+            const std::uint64_t count = std::stoull(of.target.substr(of.target.rfind('/') + 1));
+            std::string body;
+            for (std::uint64_t each = 0; each < count; ++each)
+                body += step_of(of.id, each);
+            return {200, body};
         }
         case kind::absent:
             return {404, "", true};

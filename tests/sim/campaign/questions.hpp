@@ -28,7 +28,7 @@ class dice {
     std::uint64_t state_;
 };
 
-enum class kind : std::uint8_t { plain, head, late, pieces, echo, sum, work, file, range, absent };
+enum class kind : std::uint8_t { plain, head, late, pieces, echo, sum, work, file, range, absent, steps };
 
 /// One request. Its id stands in its target, and in the answer's body.
 struct question {
@@ -49,10 +49,13 @@ struct reply {
     bool operator==(const reply&) const = default;
 };
 
+/// None of kind::steps, which take a client that waits.
 question draw_question(dice& from, std::uint64_t id);
 /// As it goes out.
 std::string text_of(const question& of);
 reply expected_of(const question& of);
+/// Of a stream that goes on when what it has sent has been seen: piece `each` of /steps/ID/COUNT.
+std::string step_of(std::uint64_t id, std::uint64_t each);
 bool matches(const reply& got, const reply& expected);
 
 /// The files of the server's disk.

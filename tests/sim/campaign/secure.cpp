@@ -31,10 +31,12 @@ struct issued {
         certificates_are_made = true;
         by.emplace();
         certificate.emplace(by->issue({"server", "IP:10.0.0.1"}));
+        of_proxy.emplace(by->issue({"server", "IP:10.0.0.7"}));
         certificates_are_made = false;
     }
     std::optional<testing::authority> by;
     std::optional<tls_certificate> certificate;
+    std::optional<tls_certificate> of_proxy;
 };
 
 const issued& certificates() {
@@ -75,12 +77,23 @@ void secrets::prepare() { (void)certificates(); }
 secrets::secrets() : state_(new state{{}, context_for("http/1.1"), context_for("h2")}) {}
 secrets::~secrets() = default;
 
-std::shared_ptr<http::tls_credentials> secrets::of_server() const {
-    tls_server_options how(*certificates().certificate);
+namespace {
+
+std::shared_ptr<http::tls_credentials> credentials_of(const tls_certificate& from) {
+    tls_server_options how(from);
     how.protocols = {"h2", "http/1.1"};
     auto made = tls_context::server(how);
     if (!made) fatal(made.error().c_str());
     return std::make_shared<http::tls_credentials>(*std::move(made));
+}
+
+}  // namespace
+
+std::shared_ptr<http::tls_credentials> secrets::of_server() const {
+    return credentials_of(*certificates().certificate);
+}
+std::shared_ptr<http::tls_credentials> secrets::of_proxy() const {
+    return credentials_of(*certificates().of_proxy);
 }
 
 tls_client_options secrets::of_client() const {

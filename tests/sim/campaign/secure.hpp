@@ -25,6 +25,8 @@ class secrets {
 
     /// With ticket keys of its own, as a server has them that has just started.
     std::shared_ptr<http::tls_credentials> of_server() const;
+    /// The same of the host with that address.
+    std::shared_ptr<http::tls_credentials> of_proxy() const;
     tls_client_options of_client() const;
     /// A client's that asks for one protocol; nullptr if there is no TLS.
     const tls_context* http1() const noexcept;

@@ -9,6 +9,7 @@ void secrets::prepare() {}
 secrets::secrets() = default;
 secrets::~secrets() = default;
 std::shared_ptr<http::tls_credentials> secrets::of_server() const { return nullptr; }
+std::shared_ptr<http::tls_credentials> secrets::of_proxy() const { return nullptr; }
 tls_client_options secrets::of_client() const { return {}; }
 const tls_context* secrets::http1() const noexcept { return nullptr; }
 const tls_context* secrets::http2() const noexcept { return nullptr; }

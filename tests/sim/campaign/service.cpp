@@ -12,20 +12,6 @@ namespace {
 
 using http::exchange;
 
-struct at_work {
-    explicit at_work(ledger& in) : book(in) { ++book.handlers; }
-    ~at_work() { --book.handlers; }
-    at_work(const at_work&) = delete;
-    at_work& operator=(const at_work&) = delete;
-    ledger& book;
-};
-
-std::uint64_t number_of(std::string_view text) {
-    std::uint64_t value = 0;
-    std::from_chars(text.data(), text.data() + text.size(), value);
-    return value;
-}
-
 struct late {
     ledger* book;
     task<> operator()(exchange& x) const {
@@ -54,6 +40,29 @@ struct pieces {
     }
 };
 
+// Each piece when the one before has been seen: whoever stands between must not keep any back.
+struct steps {
+    ledger* book;
+    task<> operator()(exchange& x) const {
+        const at_work here(*book);
+        book->begin(x.param("id"));
+        const std::uint64_t id = number_of(x.param("id"));
+        const std::uint64_t count = number_of(x.param("count"));
+        std::uint64_t sent = 0;
+        const bool at_its_end = false;
+        for (std::uint64_t each = 0; each < count; ++each) {
+            const std::string piece = step_of(id, each);
+            auto written = co_await x.write(piece);
+            if (!written) co_return;
+            sent += piece.size();
+            task<bool> seeing = until_seen(*book, id, sent, at_its_end);
+            const bool seen = co_await std::move(seeing);
+            if (!seen) co_return;
+        }
+        (void)co_await x.end();
+    }
+};
+
 struct echo {
     ledger* book;
     task<> operator()(exchange& x) const {
@@ -74,6 +83,7 @@ struct sum {
         while (true) {
             auto piece = co_await x.read();
             if (!piece) break;
+            book->saw(number_of(x.param("id")), piece->size());
             for (const char each : piece->text())
                 total = total * 31 + static_cast<unsigned char>(each);
         }
@@ -116,6 +126,23 @@ std::shared_ptr<const http::websocket_options> websocket_terms() {
 
 }  // namespace
 
+std::uint64_t number_of(std::string_view text) {
+    std::uint64_t value = 0;
+    std::from_chars(text.data(), text.data() + text.size(), value);
+    return value;
+}
+
+task<bool> until_seen(ledger& book, std::uint64_t id, std::uint64_t bytes, const bool& over) {
+    const instant end = saturating_add(clock::now(), std::chrono::seconds(60));
+    while (!over && clock::now() < end) {
+        const auto at = book.seen.find(id);
+        if (at != book.seen.end() && at->second >= bytes) co_return true;
+        auto slept = co_await sleep_for(std::chrono::milliseconds(5));
+        if (!slept) break;
+    }
+    co_return false;
+}
+
 std::string told_message(std::uint64_t id, std::uint64_t each) {
     const std::uint64_t sizes[] = {0, 10, 125, 126, 700, 5'000, 70'000};
     return std::to_string(id) + ":" + std::to_string(each) + ";" +
@@ -139,6 +166,7 @@ http::site make_site(ledger& book) {
              })
         .get("/late/{id}/{ms}", late{in})
         .get("/pieces/{id}/{count}", pieces{in})
+        .get("/steps/{id}/{count}", steps{in})
         .post("/echo/{id}", echo{in})
         .post("/sum/{id}", sum{in})
         .get("/jobs/{id}", http::blocking([](const http::request_view& of, std::stop_token) {
