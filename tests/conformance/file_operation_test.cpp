@@ -22,7 +22,7 @@ namespace naru::testing {
 namespace {
 
 using an_open = tracked<open_file_operation>;
-using a_read = tracked<read_file_operation>;
+using a_file_read = tracked<read_file_operation>;
 using a_write = tracked<write_file_operation>;
 using a_sync = tracked<sync_file_operation>;
 using a_status = tracked<file_status_operation>;
@@ -53,7 +53,7 @@ class FileOperation : public conformance {
     }
     std::string read(handle from, std::size_t size, std::uint64_t offset) {
         std::string into(size, '.');
-        a_read reads;
+        a_file_read reads;
         reads.set(from, std::as_writable_bytes(std::span(into)), offset);
         loop().submit(reads);
         EXPECT_TRUE(testing::run_until(loop(), [&] { return reads.done(); }));
@@ -135,7 +135,7 @@ TEST_P(FileOperation, OfWhatIsNoOpenFileAreRefused) {
         EXPECT_TRUE(testing::run_until(loop(), [&] { return of.done(); }));
         return of.error().value();
     };
-    a_read read_it;
+    a_file_read read_it;
     a_write write_it;
     a_sync sync_it;
     a_status status_it;
@@ -165,7 +165,7 @@ TEST_P(FileOperation, GoOnInAChain) {
     a_write writes;
     a_sync sync;
     a_status status;
-    a_read reads;
+    a_file_read reads;
     on_handle closes(operation_kind::close, file);
     writes.set(file, as_bytes(text), 0);
     sync.set(file);

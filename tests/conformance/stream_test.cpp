@@ -31,7 +31,7 @@ TEST_P(Stream, BytesArriveInOrderAndThenTheEnd) {
 }
 
 template <byte_stream Stream>
-task<result<std::uint64_t>> echo(Stream& with) {
+task<result<std::uint64_t>> send_back(Stream& with) {
     co_return co_await forward(with, with);
 }
 
@@ -40,7 +40,7 @@ TEST_P(Stream, TwoDirectionsAreIndependent) {
     for_every_duplex(loop(), [&](auto ours, auto theirs) {
         auto all = [&]() -> task<> {
             auto [sent, got, echoed] =
-                co_await when_all(send_whole(ours, text), receive_all(ours), echo(theirs));
+                co_await when_all(send_whole(ours, text), receive_all(ours), send_back(theirs));
             EXPECT_TRUE(got.text == text) << got.text.size();
             EXPECT_EQ(got.end, errc::end_of_stream) << got.end.message();
             EXPECT_TRUE(echoed) << echoed.error().message();

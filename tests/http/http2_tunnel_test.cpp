@@ -45,7 +45,7 @@ std::string answered(unsigned first, std::string_view payload) {
     return made.erase(made.size() - payload.size() - 4, 4);
 }
 
-task<> echo(websocket_peer peer) {
+task<> echo_messages(websocket_peer peer) {
     while (auto message = co_await peer.receive())
         if (!co_await peer.send(std::move(*message))) break;
 }
@@ -75,7 +75,7 @@ NARU_ON_EVERY_ENGINE(http2_tunnel_test);
 
 TEST_P(http2_tunnel_test, a_websocket_is_the_same_on_both) {
     http::site site;
-    site.get("/echo", http::websocket(echo));
+    site.get("/echo", http::websocket(echo_messages));
     serve(std::move(site));
     const std::string large(300'000, 'l');
     client old = connect();
@@ -135,7 +135,7 @@ TEST_P(http2_tunnel_test, a_client_may_end_its_side_last) {
 
 TEST_P(http2_tunnel_test, many_are_under_way_on_one_connection) {
     http::site site;
-    site.get("/echo", http::websocket(echo));
+    site.get("/echo", http::websocket(echo_messages));
     serve(std::move(site));
     http2_client one = speak();
     std::vector<std::int32_t> all;
@@ -333,7 +333,7 @@ TEST_P(http2_tunnel_test, what_is_no_tunnel_does_not_look_like_one) {
     with.protocols = {"soup"};
     std::atomic<bool> ended = false;
     http::site site;
-    site.get("/echo", http::websocket(echo, with))
+    site.get("/echo", http::websocket(echo_messages, with))
         .get("/endless",
              [&ended](exchange& x) -> task<> {
                  const std::string piece(50'000, 'c');

@@ -12,14 +12,14 @@ namespace {
 
 using http::exchange;
 
-http::site greeting() {
+http::site hello_site() {
     http::site made;
     made.get("/hello", [](exchange& x) noexcept { x.respond(200, "text/plain", "Hello!"); });
     return made;
 }
 
 TEST(Middleware, OriginsThatMayRead) {
-    http::site made = greeting();
+    http::site made = hello_site();
     http::cors_options options;
     options.origins = {"https://a.example"};
     options.fields = "X-A";
@@ -46,7 +46,7 @@ TEST(Middleware, OriginsThatMayRead) {
 }
 
 TEST(Middleware, FieldsOfAnswers) {
-    http::site made = greeting();
+    http::site made = hello_site();
     made.get("/own",
              [](exchange& x) noexcept {
                  x.add("Cache-Control", "no-store")
@@ -67,7 +67,7 @@ TEST(Middleware, FieldsOfAnswers) {
 }
 
 TEST(Middleware, ANameAndAPassword) {
-    http::site made = greeting();
+    http::site made = hello_site();
     made.get("/secret/name",
              [](exchange& x) noexcept { x.respond(200, "text/plain", x.value<http::authenticated>().name); })
         .before(http::basic_auth(

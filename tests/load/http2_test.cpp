@@ -74,7 +74,7 @@ class http2_load_test : public engine_test {
 };
 NARU_LOAD_ON_BOTH_FAMILIES(http2_load_test);
 
-void expect_clean(const report& got, std::uint64_t requests) {
+void expect_all_answered(const report& got, std::uint64_t requests) {
     EXPECT_EQ(got.counts.completed, requests);
     EXPECT_EQ(got.counts.requests(), requests);
     EXPECT_EQ(got.service.count(), requests);
@@ -107,7 +107,7 @@ TEST_P(http2_load_test, against_naru_in_clear_text_and_over_tls) {
     asked.requests = 5003;
     asked.idle = 3;
     const report closed = carry_out(asked);
-    expect_clean(closed, 5003);
+    expect_all_answered(closed, 5003);
     EXPECT_EQ(closed.counts.opened, 7u);
     EXPECT_EQ(closed.counts.idle_open, 3u);
 
@@ -124,7 +124,7 @@ TEST_P(http2_load_test, against_naru_in_clear_text_and_over_tls) {
         "POST /count HTTP/1.1\r\nHost: test\r\nContent-Length: 100000\r\n\r\n" + std::string(100'000, 'b');
     speak_http2(posting, 3);
     posting.requests = 50;
-    expect_clean(carry_out(posting), 50);
+    expect_all_answered(carry_out(posting), 50);
     EXPECT_EQ(posted, 50u);
 
     url where;
@@ -134,7 +134,7 @@ TEST_P(http2_load_test, against_naru_in_clear_text_and_over_tls) {
     ASSERT_TRUE(probe_tls(secured.target, secured.tls, 30s));
     speak_http2(secured, 16);
     secured.requests = 2000;
-    expect_clean(carry_out(secured), 2000);
+    expect_all_answered(carry_out(secured), 2000);
 }
 
 TEST_P(http2_load_test, a_server_that_chooses_another_protocol_is_not_asked) {
@@ -210,7 +210,7 @@ TEST_P(http2_load_test, answers_in_any_order) {
     run_options asked = http2_options(server.where(), 8);
     asked.connections = 1;
     asked.requests = 640;  // 80 rounds
-    expect_clean(carry_out(asked), 640);
+    expect_all_answered(carry_out(asked), 640);
 }
 
 TEST_P(http2_load_test, no_more_streams_than_the_server_allows) {
@@ -231,7 +231,7 @@ TEST_P(http2_load_test, no_more_streams_than_the_server_allows) {
     asked.connections = 1;
     asked.requests = 300;
     const report got = carry_out(asked);
-    expect_clean(got, 300);
+    expect_all_answered(got, 300);
     EXPECT_EQ(most, 3u);
     EXPECT_EQ(got.counts.streams_allowed, 3u);
 }
@@ -254,7 +254,7 @@ TEST_P(http2_load_test, refused_streams_are_sent_again) {
     run_options asked = http2_options(server.where(), 7);
     asked.requests = 1000;
     const report got = carry_out(asked);
-    expect_clean(got, 1000);
+    expect_all_answered(got, 1000);
     EXPECT_EQ(answered, 1000u);
     EXPECT_GE(refused, 240u);
     EXPECT_EQ(got.counts.sent_again, refused);
@@ -276,7 +276,7 @@ TEST_P(http2_load_test, what_a_goaway_leaves_out_is_sent_again_on_the_next_conne
     run_options asked = http2_options(server.where(), 6);
     asked.requests = 500;
     const report got = carry_out(asked);
-    expect_clean(got, 500);
+    expect_all_answered(got, 500);
     EXPECT_EQ(answered, 500u);
     EXPECT_GE(got.counts.opened, 50u);
 }

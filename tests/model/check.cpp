@@ -9,7 +9,7 @@ namespace naru::testing {
 
 namespace {
 
-std::string number_text(const record& each) {
+std::string record_text(const record& each) {
     return "operation " + std::to_string(each.number) + " (kind " +
            std::to_string(static_cast<int>(each.kind)) + " on " + std::to_string(each.end) + ")";
 }
@@ -25,7 +25,7 @@ void world::fail(const std::string& what) {
     if (failure_.empty()) failure_ = what;
 }
 
-void world::fail(const record& each, const std::string& what) { fail(number_text(each) + ": " + what); }
+void world::fail(const record& each, const std::string& what) { fail(record_text(each) + ": " + what); }
 
 void world::completed(record& each) noexcept {
     ++ended_;
@@ -113,7 +113,7 @@ void world::check(record& each) {
 void world::check_order(const std::vector<record*>& line, const record& each) {
     for (const record* other : line) {
         if (other == &each) return;
-        if (other->pending()) return fail(each, "overtook " + number_text(*other));
+        if (other->pending()) return fail(each, "overtook " + record_text(*other));
     }
 }
 

@@ -39,7 +39,7 @@ task<tcp_stream> reach(loop& on, std::string where) {
 }
 
 /// Sends a text and gives what came back by the time the server was done.
-task<std::string> ask(loop& on, std::string where, std::string text) {
+task<std::string> ask_example(loop& on, std::string where, std::string text) {
     tcp_stream server = co_await reach(on, where);
     if (!co_await server.send(text)) co_return "cannot send";
     (void)server.shutdown_send();
@@ -58,7 +58,7 @@ struct run_of {
         sim::host& server = simulated.add_host("server");
         sim::host& client = where.starts_with("127.") ? server : simulated.add_host("client");
         const auto on = client.make_loop();
-        started_task<std::string> asking(*on, ask(*on, where, question));
+        started_task<std::string> asking(*on, ask_example(*on, where, question));
         std::vector<char*> pointers;
         for (std::string& each : arguments)
             pointers.push_back(each.data());

@@ -1,4 +1,6 @@
 // What goes wrong in a simulated world: each kind, what the program sees of it, and that it is counted.
+#include "sim/echo_server.hpp"
+
 #include <naru/naru.hpp>
 #include <naru/sim/sim.hpp>
 
@@ -20,20 +22,6 @@ using namespace std::chrono_literals;
 using sim::fault;
 
 std::string word(int error) { return std::error_code(error, errno_category()).message(); }
-
-task<> echo(tcp_stream peer) {
-    while (auto data = co_await peer.receive()) {
-        if (!co_await peer.send(*data)) break;
-    }
-}
-task<> serve(tcp_listener listener) {
-    co_await with_supervisor(
-        [&](task_group& clients) -> task<> {
-            while (auto peer = co_await listener.accept())
-                clients.spawn(echo(std::move(*peer)));
-        },
-        print_failure);
-}
 
 // The text that came back, or at which step what went wrong. What is lent is its owner's.
 task<std::string> ask(loop& on, std::string where, std::string text) {

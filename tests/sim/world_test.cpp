@@ -1,4 +1,6 @@
 // The simulated world: time, hosts, and what makes two runs the same.
+#include "sim/echo_server.hpp"
+
 #include <naru/naru.hpp>
 #include <naru/sim/sim.hpp>
 
@@ -25,21 +27,6 @@ task<std::string> read_all(tcp_stream from) {
     co_return got;
 }
 
-task<> echo(tcp_stream peer) {
-    while (auto data = co_await peer.receive()) {
-        if (!co_await peer.send(*data)) break;
-    }
-}
-
-task<> serve(tcp_listener listener) {
-    co_await with_supervisor(
-        [&](task_group& clients) -> task<> {
-            while (auto peer = co_await listener.accept())
-                clients.spawn(echo(std::move(*peer)));
-        },
-        print_failure);
-}
-
 task<> send_all(tcp_stream& to, const std::string& text) {
     (void)co_await to.send(text);
     (void)to.shutdown_send();
@@ -59,7 +46,7 @@ task<std::string> talk(loop& on, std::string where, std::string text) {
     co_return got;
 }
 
-task<std::string> ask(loop& on, std::string where, std::string text) {
+task<std::string> ask_for(loop& on, std::string where, std::string text) {
     auto server = co_await tcp_stream::connect(on, where);
     if (!server) co_return server.error().message();
     (void)co_await server->send(text);
@@ -124,12 +111,12 @@ TEST(World, HostsReachEachOtherByAddressAndTheirOwnLoopbackOnly) {
     ASSERT_TRUE(everywhere && inside);
     started_task<> outside_server(*serving, serve(std::move(*everywhere)));
     started_task<> inside_server(*serving, serve(std::move(*inside)));
-    EXPECT_EQ(run(*asking, ask(*asking, server.at_port(80), "hello")), "hello");
+    EXPECT_EQ(run(*asking, ask_for(*asking, server.at_port(80), "hello")), "hello");
     const std::string refused = std::make_error_code(std::errc::connection_refused).message();
-    EXPECT_EQ(run(*asking, ask(*asking, server.at_port(81), "hello")), refused);
-    EXPECT_EQ(run(*asking, ask(*asking, "127.0.0.1:80", "hello")), refused);
-    EXPECT_EQ(run(*serving, ask(*serving, "127.0.0.1:81", "hello")), "hello");
-    EXPECT_EQ(run(*asking, ask(*asking, "10.9.9.9:80", "hello")),
+    EXPECT_EQ(run(*asking, ask_for(*asking, server.at_port(81), "hello")), refused);
+    EXPECT_EQ(run(*asking, ask_for(*asking, "127.0.0.1:80", "hello")), refused);
+    EXPECT_EQ(run(*serving, ask_for(*serving, "127.0.0.1:81", "hello")), "hello");
+    EXPECT_EQ(run(*asking, ask_for(*asking, "10.9.9.9:80", "hello")),
               std::make_error_code(std::errc::network_unreachable).message());
     outside_server.stop();
     inside_server.stop();
@@ -178,7 +165,7 @@ TEST(World, ItsTraceFollowsFromItsSeed) {
         for (int each = 0; each < 5; ++each) {
             loops.push_back(simulated.add_host("client" + std::to_string(each)).make_loop());
             clients.emplace_back(*loops.back(),
-                                 ask(*loops.back(), server.at_port(80), std::string(5'000, 'x')));
+                                 ask_for(*loops.back(), server.at_port(80), std::string(5'000, 'x')));
         }
         simulated.run();
         for (auto& each : clients)
@@ -203,7 +190,7 @@ TEST(World, AConnectThatFindsAFullQueueIsServedWhenThereIsRoom) {
     ASSERT_TRUE(listener);
     std::deque<started_task<std::string>> clients;
     for (int each = 0; each < 5; ++each)
-        clients.emplace_back(*on, ask(*on, "127.0.0.1:80", std::to_string(each)));
+        clients.emplace_back(*on, ask_for(*on, "127.0.0.1:80", std::to_string(each)));
     simulated.run();  // nothing more can happen: one is in the queue, the others wait
     started_task<> server_task(*on, serve(std::move(*listener)));
     simulated.run();
@@ -261,7 +248,7 @@ TEST(World, ALoopGroupRunsInItAndDrains) {
         ASSERT_TRUE(where) << where.error().message();
         for (int each = 0; each < 12; ++each) {
             const std::string text = std::to_string(each);
-            EXPECT_EQ(run(*asking, ask(*asking, server.at_port(7000), text)), text);
+            EXPECT_EQ(run(*asking, ask_for(*asking, server.at_port(7000), text)), text);
         }
         loops.drain();
         loops.join();

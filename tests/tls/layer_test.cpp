@@ -1,5 +1,6 @@
 // TLS as a layer: streams and operations on its handle, on every backend; against tls_stream as the peer.
 #include "support/conformance.hpp"
+#include "tls/heard.hpp"
 #include "tls/pair.hpp"
 
 #include <naru/stream/tls/tls_layer.hpp>
@@ -30,21 +31,6 @@ task<> establish(tcp_stream& stream, result<std::int64_t>& told) {
     if (!done) told = fail(done.error());
 }
 
-struct heard {
-    std::string text;
-    std::error_code end;
-};
-template <class Stream>
-task<> hear(Stream& from, heard& into) {
-    while (true) {
-        auto got = co_await from.receive();
-        if (!got) {
-            into.end = got.error();
-            co_return;
-        }
-        into.text += got->text();
-    }
-}
 template <class Stream>
 task<> say(Stream& to, std::string text, result<std::size_t>& sent) {
     sent = co_await to.send(text);

@@ -1,5 +1,6 @@
 // TLS over TCP in a loop, on every backend.
 #include "support/conformance.hpp"
+#include "tls/heard.hpp"
 #include "tls/pair.hpp"
 
 #include <naru/stream/tls/tls_stream.hpp>
@@ -56,21 +57,6 @@ class TlsStream : public conformance {
 };
 NARU_ON_EVERY_BACKEND(TlsStream);
 
-/// All that comes until the end, and how it ended.
-struct heard {
-    std::string text;
-    std::error_code end;
-};
-task<> hear(tls_tcp& from, heard& into) {
-    while (true) {
-        auto got = co_await from.receive();
-        if (!got) {
-            into.end = got.error();
-            co_return;
-        }
-        into.text += got->text();
-    }
-}
 task<> say(tls_tcp& to, std::string text, result<std::size_t>& sent, bool ends = true) {
     sent = co_await to.send(text);
     if (ends && sent) {
