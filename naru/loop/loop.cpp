@@ -22,6 +22,7 @@ loop::loop(std::unique_ptr<naru::backend> completions)
 loop::~loop() {
     while (callers_.load(std::memory_order_acquire) != 0)
         std::this_thread::yield();
+    finish_held_up();
     finish_closes();
     // A posted task may own memory, or a handle that it closes: it gets its one call.
     for (unsigned round = 0; round < limits::posts_rounds_at_end; ++round) {
@@ -37,6 +38,14 @@ loop::~loop() {
     NARU_ASSERT(batch_.empty() && done_.empty() && deferred_.empty() && in_flight_ == 0);
 }
 
+void loop::finish_held_up() {
+    const running_here scope(*this);
+    while (held_up_ != 0) {
+        begin_tick();
+        end_tick(held_up_ == 0 ? instant::min() : never);
+    }
+}
+
 // Without the posted tasks: one that closes a handle and posts itself again would go on for ever.
 void loop::finish_closes() {
     const running_here scope(*this);
@@ -50,9 +59,11 @@ void loop::run() {
     // Closes under way end here, not in the destructor: that may run on a thread the kernel does not accept
     // submissions from (io_uring_setup(2), IORING_SETUP_SINGLE_ISSUER).
     (void)run_until([] { return false; });
-    while (closes_.live() != 0) {
+    const running_here scope(*this);
+    const auto has_ended = [this] { return closes_.live() == 0 && held_up_ == 0; };
+    while (!has_ended()) {
         begin_tick();
-        end_tick(closes_.live() == 0 ? instant::min() : never);
+        end_tick(has_ended() ? instant::min() : never);
     }
     stopping_.store(false, std::memory_order_relaxed);
 }
@@ -280,12 +291,19 @@ unsigned loop::dispatch(unsigned budget) noexcept {
         ++dispatched;
         --in_flight_;
         op->state = operation_state::idle;
-        if (watcher_ != nullptr) [[unlikely]]
-            watcher_->completed(*op);
+        for (completion_watcher* each = watcher_; each != nullptr;) [[unlikely]]
+            std::exchange(each, each->next_)->completed(*op);
         if (op->link != nullptr) follow(*op, *std::exchange(op->link, nullptr));
         op->on_complete(*op);
     }
     return dispatched;
+}
+
+void loop::end_watching(completion_watcher& by) noexcept {
+    completion_watcher** place = &watcher_;
+    while (*place != nullptr && *place != &by)
+        place = &(*place)->next_;
+    if (*place != nullptr) *place = by.next_;
 }
 
 // A member of a chain that the backend has not linked itself has ended: the next one's turn, or the end of

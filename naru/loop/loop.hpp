@@ -18,6 +18,7 @@
 #include <functional>
 #include <memory>
 #include <thread>
+#include <utility>
 
 namespace naru {
 
@@ -38,6 +39,10 @@ class completion_watcher {
     ~completion_watcher() = default;
     completion_watcher(const completion_watcher&) = default;
     completion_watcher& operator=(const completion_watcher&) = default;
+
+ private:
+    friend class loop;
+    completion_watcher* next_ = nullptr;
 };
 
 class loop {
@@ -198,8 +203,15 @@ class loop {
     }
     naru::backend& backend() noexcept { return *backend_; }
 
-    /// Who is told of every operation that ends, before its handler is; nullptr: nobody. Borrowed.
-    void watch_completions(completion_watcher* by) noexcept { watcher_ = by; }
+    /// `by` is told of every operation that ends, before its handler is, until end_watching, which it may
+    /// call itself from there. Borrowed. Once at a time.
+    void watch_completions(completion_watcher& by) noexcept { by.next_ = std::exchange(watcher_, &by); }
+    void end_watching(completion_watcher& by) noexcept;
+
+    /// Of who goes on by himself until he has ended, and nobody waits for that: as often as let_end has not
+    /// been called for it, run does not return, nor does the destructor, in which ticks go on until then.
+    void hold_up_end() noexcept { ++held_up_; }
+    void let_end() noexcept { --held_up_; }
 
     /// When a tick would do something that no completion calls for; an instant in the past: at once. For
     /// who decides which of several loops has its turn.
@@ -207,6 +219,12 @@ class loop {
 
     /// Whether a tick is under way, or a function that makes ticks.
     bool is_running() const noexcept { return runs_on_.load(std::memory_order_relaxed) != std::thread::id(); }
+
+    /// Whether it is under way on another thread. Any thread.
+    bool runs_elsewhere() const noexcept {
+        const std::thread::id where = runs_on_.load(std::memory_order_relaxed);
+        return where != std::this_thread::get_id() && where != std::thread::id();
+    }
 
     /// Operations submitted and not yet handed back.
     std::size_t in_flight() const noexcept { return in_flight_ - files_.jobs(); }
@@ -226,10 +244,6 @@ class loop {
         loop& of;
         std::thread::id before;
     };
-    bool runs_elsewhere() const noexcept {
-        const std::thread::id where = runs_on_.load(std::memory_order_relaxed);
-        return where != std::this_thread::get_id() && where != std::thread::id();
-    }
     void must_run_here() const noexcept;
 
     struct detached_close : close_operation {
@@ -275,13 +289,14 @@ class loop {
     void take_posted() noexcept;
     void run_posted() noexcept;
     void run_deferred() noexcept;
+    void finish_held_up();
     void finish_closes();
     unsigned dispatch(unsigned budget) noexcept;
     void follow(const operation& ended, operation& following) noexcept;
     static constexpr unsigned none = ~0u;
 
     std::unique_ptr<naru::backend> backend_;
-    completion_watcher* watcher_ = nullptr;
+    completion_watcher* watcher_ = nullptr;  // the first of them
     timer_wheel timers_;
     timer_wheel precise_;
     bool precise_used_ = false;
@@ -292,6 +307,7 @@ class loop {
     file_work files_{*this};
     instant now_;
     std::size_t in_flight_ = 0;
+    std::size_t held_up_ = 0;
     std::atomic<std::thread::id> runs_on_{std::thread::id()};  // none while nobody runs it
     unsigned began_in_ = none;  // system_calls::forks_counted at its first tick
     object_pool<detached_close> closes_;

@@ -81,8 +81,20 @@ TEST_P(crossing_test, a_write_that_is_stopped_before_its_turn_ends_the_connectio
                  co_await yield();
                  x.add("Content-Length", std::to_string(all.size()));
                  auto wrote = co_await with_deadline(0s, x.write(all));
-                 ends_with(wrote);
-                 (void)co_await x.end();
+                 EXPECT_FALSE(wrote.has_value());
+                 auto more = co_await x.write("more");
+                 EXPECT_FALSE(more.has_value());
+                 auto ended = co_await x.end();  // refused at once: something is missing before it
+                 ends_with(ended);
+             })
+        .get("/chunked",
+             [=](exchange& x) -> task<> {
+                 const std::string all(piece_bytes, 'p');
+                 co_await yield();
+                 auto wrote = co_await with_deadline(0s, x.write(all));
+                 EXPECT_FALSE(wrote.has_value());
+                 auto ended = co_await x.end();
+                 ends_with(ended);
              })
         .get("/limit",
              [=](exchange& x) -> task<> {
@@ -94,7 +106,7 @@ TEST_P(crossing_test, a_write_that_is_stopped_before_its_turn_ends_the_connectio
              },
              {.handler_time = 1ms});
     start(std::move(site));
-    for (const std::string_view target : {"/deadline", "/scope", "/ends", "/limit"}) {
+    for (const std::string_view target : {"/deadline", "/scope", "/ends", "/chunked", "/limit"}) {
         client one = ask_behind_others(target);
         ASSERT_TRUE(ended_.try_acquire_for(patience)) << target;
         EXPECT_TRUE(error_) << target;

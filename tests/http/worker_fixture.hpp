@@ -57,6 +57,7 @@ class worker_test : public ::testing::TestWithParam<engine> {
         worker_ =
             std::make_unique<http::worker>(*loop_, options_, site().take(), *threads_, log_.get(),
                                            [this](std::string_view line) { reports_.emplace_back(line); });
+        worker_->on_end([this] { loop_->stop(); });
         worker_->serve({loop_->attach(listener.release(), descriptor_kind::listener).value()});
         (void)ask(get("/hello.txt"));  // what is there from the first request on
         // The client may have its answer before the server knows that it is sent.

@@ -8,7 +8,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -157,6 +159,63 @@ TEST(SimulatedServer, ServesFunctionsCoroutinesWorkAndFilesInVirtualTime) {
     EXPECT_NE(got.log.find("\"GET /slow HTTP/1.1\" 200 5"), std::string::npos) << got.log;
     EXPECT_NE(got.log.find("10.0.0.2 - - ["), std::string::npos) << got.log;
     EXPECT_LT(std::chrono::steady_clock::now() - begun, 1h);  // of the waiting nothing was waited for
+}
+
+// Server, client and timers on one loop of a host, and another client on another host's.
+TEST(SimulatedServer, IsAttachedToALoopOfTheTests) {
+    std::optional<std::uint64_t> hash;
+    for (int round = 0; round < 2; ++round) {
+        sim::world world(late(17));
+        sim::host& server_host = world.add_host("server");
+        sim::host& client_host = world.add_host("client");
+        server_host.write_file("/srv/hello.txt", "Hello, ferry.\n");
+        {
+            const auto home = server_host.make_loop();
+            const auto elsewhere = client_host.make_loop();
+            std::optional<http::attached_server> server;
+            {
+                const sim::world::visit there(server_host);
+                server.emplace(*home, make_site(), std::vector<http::endpoint>{{"*:80"}});
+            }
+            const std::string base = "http://" + server_host.at_port(80);
+            const auto from_elsewhere = [&]() -> task<> {
+                http::client client(*elsewhere);
+                const std::string url = base + "/hello/far";
+                EXPECT_EQ(co_await ask(client, url), "200 far");
+            };
+            run(*elsewhere, from_elsewhere());
+            const auto beside = [&]() -> task<> {
+                http::client_options patient;
+                patient.timeouts.head = 2h;
+                http::client client(*home, patient);
+                const std::array<std::string, 3> urls = {base + "/slow", base + "/work",
+                                                         base + "/files/hello.txt"};
+                auto [slow, work, file] =
+                    co_await when_all(ask(client, urls[0]), ask(client, urls[1]), ask(client, urls[2]));
+                EXPECT_EQ(slow, "200 slept");
+                EXPECT_EQ(work, "200 worked");
+                EXPECT_EQ(file, "200 Hello, ferry.\n");
+                co_await server->drained();
+            };
+            run(*home, beside());
+            EXPECT_TRUE(server->has_ended());
+            // A second one, which ends with a request under way.
+            {
+                const sim::world::visit there(server_host);
+                server.emplace(*home, make_site(), std::vector<http::endpoint>{{"*:80"}});
+            }
+            const auto asks_and_goes = [&]() -> task<> {
+                http::client client(*elsewhere);
+                const std::string url = base + "/slow";
+                EXPECT_FALSE((co_await with_deadline(1s, client.get(url))).has_value());
+            };
+            run(*elsewhere, asks_and_goes());
+            server.reset();
+        }
+        EXPECT_EQ(world.open_descriptors(), 0u);
+        if (hash) EXPECT_EQ(*hash, world.trace_hash());
+        hash = world.trace_hash();
+    }
 }
 
 TEST(SimulatedServer, GoesTheSameWayFromTheSameSeed) {

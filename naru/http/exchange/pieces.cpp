@@ -226,6 +226,7 @@ bool write_request::awaiter::await_ready() noexcept {
         return x.head().minor_version == 0;
     }
     if (x.ended_) return failed(EINVAL);
+    if (calls->piece_lost) return failed(ECONNRESET);  // the answer will not be whole
     if (!x.answered_ && !calls->link().begin_pieces(x)) return failed(EINVAL);
     if (kind_ == what::end) {
         if (x.sends_ == exchange::body_kind::counted && x.left_ != 0) return failed(EMSGSIZE);

@@ -5,6 +5,7 @@
 
 #include <naru/core/intrusive.hpp>
 #include <naru/fs/files.hpp>
+#include <naru/http/handlers/blocking_threads.hpp>
 #include <naru/http/handlers/file_cache.hpp>
 #include <naru/http/handlers/files.hpp>
 #include <naru/http/limits.hpp>
@@ -20,15 +21,6 @@
 #include <unordered_map>
 
 namespace naru::http {
-
-/// The threads for what blocks, shared by all loops. Listings do not compete with files for them, nor do
-/// handlers.
-struct blocking_threads {
-    worker_pool files{limits::disk_threads, limits::disk_queue};
-    worker_pool listings{limits::listing_threads, limits::listing_queue};
-    worker_pool blocking{limits::blocking_threads, limits::blocking_queue};
-    worker_pool handshakes{limits::handshake_threads, limits::handshake_queue};
-};
 
 /// What became of a request for a document.
 struct disk_answer {

@@ -35,8 +35,7 @@ worker::worker(loop& on, const server_options& options, const std::shared_ptr<co
 worker::~worker() {
     if (spare_call_ != nullptr) calls_.destroy(*spare_call_);
     NARU_ASSERT(connections_.live() == 0 && upgrades_.running == 0 && proxy_readers_.live() == 0);
-    if (sweep_.queued || turns_post_.queued || drain_order_.under_way() || retire_order_.under_way())
-        loop_.run_for_one_tick(duration(0));
+    if (has_deferred()) loop_.run_for_one_tick(duration(0));
     const frame_pool::use frames(frames_);  // what handlers keep for the loop may have some
     sites_.clear();
     loop_.disarm(drain_deadline_);
@@ -69,7 +68,9 @@ worker::listening::listening(worker& of, const listener_at& at) noexcept
 
 void worker::serve(const std::vector<listener_at>& listeners) {
     for (const listener_at& each : listeners)
-        listening_.emplace_back(*this, each).accepting.start();
+        listening_.emplace_back(*this, each);
+    for (listening& each : listening_)
+        each.accepting.start();
 }
 
 void worker::on_connection(handle accepted, const connection_terms& under) noexcept {
@@ -79,6 +80,7 @@ void worker::on_connection(handle accepted, const connection_terms& under) noexc
 }
 
 void worker::take(handle accepted, const connection_terms& under) noexcept {
+    if (ends_all_) return loop_.close(accepted);
     if (under.proxy_protocol) return begin_proxied(accepted, under);
     admit(accepted, under.tls, nullptr);
 }
@@ -117,6 +119,7 @@ void worker::admit(handle accepted, const std::shared_ptr<tls_credentials>& tls,
         loop_.close(accepted);
         return on_pause(std::error_code(ENOMEM, errno_category()));
     }
+    if (ends_all_) return made->close();
     if (has_too_many(*made)) return made->shed(shed_reason::address);
     made->start();
 }

@@ -11,12 +11,8 @@ namespace naru::http {
 worker::drain_timer::drain_timer(worker& of) noexcept
     : timer([](timer& expired) noexcept {
           worker& late = static_cast<drain_timer&>(expired).owner;
-          if (late.ending_) return late.loop_.stop();
-          late.ends_all_ = true;
-          late.root_.scope().stop();
-          late.connections_.for_each([](connection& each) { each.close_requests(); });
-          late.end_proxy_headers();
-          late.stop_if_drained();
+          if (late.ending_) return late.ended_();
+          late.end_all();
       }),
       owner(of) {}
 
@@ -90,6 +86,25 @@ void worker::hurry(instant now) noexcept {
     stop_if_drained();
 }
 
+void worker::end_now() noexcept {
+    retiring_ = false;
+    if (!std::exchange(draining_, true)) {
+        shed_reported_ = instant::min();
+        report_shed(clock::now());
+    }
+    loop_.disarm(settle_deadline_);
+    if (!settled_) stop_accepting();
+    if (!ending_) end_all();
+}
+
+void worker::end_all() noexcept {
+    ends_all_ = true;
+    root_.scope().stop();
+    connections_.for_each([](connection& each) { each.close_requests(); });
+    end_proxy_headers();
+    stop_if_drained();
+}
+
 // A connection that is closed with something unread, or dropped from a listener's queue, is reset, and its
 // request lost. So nothing is closed before nothing has come for a while.
 void worker::settle() noexcept {
@@ -119,6 +134,7 @@ bool worker::flush() noexcept {
 }
 
 void worker::on_flushed() noexcept {
+    if (settled_) return stop_if_drained();  // nobody waits for that any more
     const instant now = clock::now();
     if (now < accept_until_ && !is_quiet()) return settle_later(now);
     stop_accepting();
@@ -169,7 +185,7 @@ void worker::stop_if_drained() noexcept {
         return;
     if (arriving_.load(std::memory_order_acquire) != 0) return;
     if (!drain_order_.close() || !retire_order_.close()) return;
-    if (!looks_at_disk()) return loop_.stop();
+    if (!looks_at_disk()) return ended_();
     if (std::exchange(ending_, true)) return;
     for (const auto& each : sites_)
         each->cancel_queued();

@@ -27,6 +27,8 @@ class socket_file;  // os/unix_socket.hpp
 
 namespace naru::http {
 
+struct blocking_threads;  // handlers/blocking_threads.hpp
+
 /// Whether this build speaks HTTP/2: everywhere but on Windows.
 #ifdef _WIN32
 inline constexpr bool speaks_http2 = false;
@@ -136,6 +138,8 @@ struct server_options {
     /// constructor. Empty: the server opens it.
     log_opener open_log;
     http::log_format log_format = http::log_format::combined;
+    /// Whose threads run what would hold a loop up. nullptr: threads of the server's own.
+    std::shared_ptr<blocking_threads> blocking;
 
     // TCP, as measured to help or asked for (see docs/operations.md).
     int backlog = 4096;

@@ -2,9 +2,11 @@
 
 #include <naru/http/exchange/request_view.hpp>
 #include <naru/http/message/path.hpp>
+#include <naru/http/server/attached_server.hpp>
 #include <naru/http/server/server.hpp>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <iterator>
 #include <memory>
@@ -181,15 +183,41 @@ void show_routes(page_writer& to, const server_metrics& of) {
     to.add("</tbody>\n");
 }
 
+constexpr std::string_view metrics_type = "text/plain; version=0.0.4; charset=utf-8";
+constexpr std::string_view page_type = "text/html; charset=utf-8";
+constexpr std::array<std::pair<std::string_view, std::string_view>, 3> shown_with = {
+    std::pair{"Cache-Control", "no-store"},
+    std::pair{"Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"},
+    std::pair{"X-Content-Type-Options", "nosniff"}};
+
 /// Whose answer may take long is made by a thread of its own, so that /healthz never waits for it.
-auto shown(std::string type, std::function<std::string()> make) {
-    return blocking([type = std::move(type), make = std::move(make)](const request_view& /*of*/,
-                                                                     const std::stop_token& /*stop*/) {
-        answer whole(200, type, make());
-        whole.fields = {{"Cache-Control", "no-store"},
-                        {"Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"},
-                        {"X-Content-Type-Options", "nosniff"}};
-        return whole;
+auto shown(std::string_view type, std::function<std::string()> make) {
+    return blocking(
+        [type, make = std::move(make)](const request_view& /*of*/, const std::stop_token& /*stop*/) {
+            answer whole(200, std::string(type), make());
+            for (const auto& [name, value] : shown_with)
+                whole.fields.emplace_back(name, value);
+            return whole;
+        });
+}
+
+/// On the loop of what is shown.
+auto shown_here(std::string_view type, std::function<std::string()> make) {
+    return [type, make = std::move(make)](exchange& x) -> task<> {
+        std::string text = make();
+        for (const auto& [name, value] : shown_with)
+            x.add(name, value);
+        x.respond(200, type, std::move(text));
+        co_return;
+    };
+}
+
+template <class Server>
+void add_health(site& to, Server& of, std::shared_ptr<const status_options> with) {
+    to.get("/healthz", [](exchange& x) noexcept { x.respond(200, text_type, "it answers\n"); });
+    to.get("/readyz", [&of, with = std::move(with)](exchange& x) noexcept {
+        const bool ready = with->ready ? with->ready() : !of.is_draining();
+        x.respond(ready ? 200 : 503, text_type, ready ? "ready\n" : "not ready: it ends\n");
     });
 }
 
@@ -221,16 +249,21 @@ std::string status_page(const server_metrics& of, const status_options& options)
 site status_site(server& of, status_options options) {
     const auto shared = std::make_shared<const status_options>(std::move(options));
     site made;
-    made.get("/metrics", shown("text/plain; version=0.0.4; charset=utf-8", [&of, shared] {
+    made.get("/metrics", shown(metrics_type, [&of, shared] {
                  return metrics_text(of.metrics(std::chrono::seconds(1), true), *shared);
              }));
-    made.get("/",
-             shown("text/html; charset=utf-8", [&of, shared] { return status_page(of.metrics(), *shared); }));
-    made.get("/healthz", [](exchange& x) noexcept { x.respond(200, text_type, "it answers\n"); });
-    made.get("/readyz", [&of, shared](exchange& x) noexcept {
-        const bool ready = shared->ready ? shared->ready() : !of.is_draining();
-        x.respond(ready ? 200 : 503, text_type, ready ? "ready\n" : "not ready: it ends\n");
-    });
+    made.get("/", shown(page_type, [&of, shared] { return status_page(of.metrics(), *shared); }));
+    add_health(made, of, shared);
+    return made;
+}
+
+site status_site(attached_server& of, status_options options) {
+    const auto shared = std::make_shared<const status_options>(std::move(options));
+    site made;
+    made.get("/metrics",
+             shown_here(metrics_type, [&of, shared] { return metrics_text(of.metrics(true), *shared); }));
+    made.get("/", shown_here(page_type, [&of, shared] { return status_page(of.metrics(), *shared); }));
+    add_health(made, of, shared);
     return made;
 }
 

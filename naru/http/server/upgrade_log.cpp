@@ -29,7 +29,7 @@ void upgrade_log::follow(handle connection, answer_record& answer, std::size_t a
     }
     if (all[slot].answer != nullptr) stop_following(all[slot]);
     all[slot] = {connection.generation, &answer};
-    if (++count_ == 1) loop_.watch_completions(this);
+    if (++count_ == 1) loop_.watch_completions(*this);
 }
 
 upgrade_log::followed* upgrade_log::find(handle of) noexcept {
@@ -64,7 +64,7 @@ void upgrade_log::completed(const operation& op) noexcept {
 }
 
 void upgrade_log::stop_following(followed& one) noexcept {
-    if (--count_ == 0) loop_.watch_completions(nullptr);
+    if (--count_ == 0) loop_.end_watching(*this);
     end(*std::exchange(one.answer, nullptr));
 }
 

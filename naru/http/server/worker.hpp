@@ -64,6 +64,10 @@ class worker {
     worker(const worker&) = delete;
     worker& operator=(const worker&) = delete;
 
+    /// Before serve: who is told when, after a drain, nothing is left to do; or nothing but a look at the
+    /// disk that hangs (disk_hangs), and again when that has ended. Called on the loop's thread, from within
+    /// this worker: it is to be destroyed later.
+    void on_end(std::function<void()> told) { ended_ = std::move(told); }
     /// Before serve: who is told, once for each, of a listener that has failed for good and was closed.
     void on_lost_listener(std::function<void()> told) { lost_listener_ = std::move(told); }
 
@@ -73,8 +77,15 @@ class worker {
 
     // drain.cpp
     /// Accepts what waits in the listeners' queues, closes them, lets what is in flight finish until the
-    /// drain deadline, then stops the loop; before that, drains those it shares its listeners with.
+    /// drain deadline, then tells so (on_end); before that, drains those it shares its listeners with.
     void drain() noexcept;
+    /// Ends all that is under way: as if the drain deadline had passed, and without looking whether anybody
+    /// waits to be accepted.
+    void end_now() noexcept;
+    /// After it was told that this has ended: what it has deferred has still to run on its loop.
+    bool has_deferred() const noexcept {
+        return sweep_.queued || turns_post_.queued || drain_order_.under_way() || retire_order_.under_way();
+    }
     /// The same soon, from any thread. Allocates nothing.
     void drain_soon() noexcept { drain_order_.give(); }
     /// Stops accepting and leaves the listeners' queues as they are; connections end behind their next
@@ -210,6 +221,7 @@ class worker {
     bool flush() noexcept;
     void on_flushed() noexcept;
     void stop_accepting() noexcept;
+    void end_all() noexcept;
     void end_idle() noexcept;
     bool listens() const noexcept;
 
@@ -423,6 +435,7 @@ class worker {
     object_pool<h2::session> sessions_;
     object_pool<h2::stream> streams_;
     std::function<void()> lost_listener_;
+    std::function<void()> ended_ = [] {};
     std::deque<listening> listening_;
     drain_timer drain_deadline_{*this};
     order drain_order_{*this, &worker::drain};

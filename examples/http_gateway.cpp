@@ -1,0 +1,157 @@
+// A gateway: http_gateway [--listen ADDRESS:PORT] [--engine NAME] --to URL
+//
+// Each request is made again to URL, on the loop that it came in on: a server and a client share it, with a
+// coroutine that counts. Bodies go through while they come, either way. GET /gateway says how many requests
+// there have been, and for how many seconds. SIGINT and SIGTERM drain it.
+#include <naru/http/client/client.hpp>
+#include <naru/http/http.hpp>
+#include <naru/naru.hpp>
+#include <naru/os/ending_signals.hpp>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <exception>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+namespace http = naru::http;
+
+namespace {
+
+struct gateway {
+    naru::loop& home;
+    std::string to;
+    http::client client{home};
+    unsigned requests = 0;
+    unsigned seconds = 0;
+};
+
+// What concerns one connection and not the next (RFC 9110, section 7.6.1), and what the client sets itself.
+bool is_of_one_hop(std::string_view name) {
+    static constexpr std::array<std::string_view, 12> all = {
+        "connection", "keep-alive", "proxy-connection", "te",   "trailer",        "transfer-encoding", "date",
+        "upgrade",    "expect",     "content-length",   "host", "accept-encoding"};
+    const auto same = [](char a, char b) { return (a | 0x20) == (b | 0x20); };
+    return std::ranges::any_of(all,
+                               [&](std::string_view each) { return std::ranges::equal(each, name, same); });
+}
+
+naru::task<> forward(gateway& through, http::exchange& x) {
+    ++through.requests;
+    http::client_request asks(std::string(x.method_name()), through.to + std::string(x.raw_target()));
+    for (const auto& each : x.fields()) {
+        if (!is_of_one_hop(each.name)) asks.add(each.name, each.value);
+    }
+    asks.add("Accept-Encoding", x.field("accept-encoding").value_or("identity"));  // its client decodes
+    naru::lease piece;
+    auto next_piece = [&]() -> naru::task<naru::result<naru::bytes_view>> {
+        auto got = co_await x.read();
+        if (got) {
+            piece = std::move(*got);
+            co_return piece.bytes();
+        }
+        if (got.error() != naru::errc::end_of_stream) co_return naru::fail(got.error());
+        co_return naru::bytes_view();
+    };
+    if (x.content_length() != 0) asks.body(std::ref(next_piece), x.content_length());
+    auto answer = co_await through.client.request(std::move(asks));
+    if (!answer) co_return x.respond(502, "text/plain", answer.error().text() + "\n");
+    x.status(answer->status());
+    answer->for_each_field([&](std::string_view name, std::string_view value) {
+        if (!is_of_one_hop(name)) x.add(name, value);
+    });
+    if (answer->length()) x.add("Content-Length", std::to_string(*answer->length()));
+    while (true) {
+        auto part = co_await answer->read();
+        if (!part) throw std::runtime_error(part.error().text());  // its client sees that half is missing
+        if (part->empty()) break;
+        if (auto sent = co_await x.write(*part); !sent) co_return;
+    }
+    (void)co_await x.end();
+}
+
+naru::task<> count_seconds(gateway& of) {
+    while (co_await naru::sleep_for(std::chrono::seconds(1)))
+        ++of.seconds;
+}
+
+http::site make_site(gateway& all) {
+    http::site site;
+    site.get("/gateway",
+             [&all](http::exchange& x) noexcept {
+                 x.respond(200, "text/plain",
+                           std::to_string(all.requests) + " requests in " + std::to_string(all.seconds) +
+                               " seconds\n");
+             })
+        .mount("/", [&all](http::exchange& x) { return forward(all, x); }, {.body_limit = ~0ull});
+    return site;
+}
+
+int serve(naru::loop& home, const std::string& listen, const std::string& to,
+          http::attached_server*& running) try {
+    gateway all{home, to};
+    http::attached_server server(home, make_site(all), {{.listen = listen}});
+    running = &server;
+    std::printf("listening on %s\n", server.local_address().text().c_str());
+    std::fflush(stdout);
+    auto both = [&](naru::task_group& group) -> naru::task<> {
+        group.spawn(count_seconds(all));
+        (void)co_await server.ended();
+        group.stop();
+    };
+    auto everything = [&]() -> naru::task<> { (void)co_await naru::with_group(both); };
+    naru::run(home, everything());
+    running = nullptr;
+    return server.has_failed() ? 1 : 0;
+} catch (const std::exception& error) {
+    std::fprintf(stderr, "http_gateway: %s\n", error.what());
+    return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+    std::string listen = "127.0.0.1:8080";
+    std::string engine_name = "auto";
+    std::string to;
+    for (int each = 1; each + 1 < argc; each += 2) {
+        const std::string_view name = argv[each];
+        std::string* const chosen = name == "--listen"   ? &listen
+                                    : name == "--engine" ? &engine_name
+                                    : name == "--to"     ? &to
+                                                         : nullptr;
+        if (chosen == nullptr) throw std::runtime_error("no such option: " + std::string(name));
+        *chosen = argv[each + 1];
+    }
+    if (to.empty() || argc % 2 == 0)
+        throw std::runtime_error("usage: http_gateway [--listen ADDRESS:PORT] [--engine NAME] --to URL");
+    const auto engine = naru::engine_named(engine_name);
+    if (!engine) throw std::runtime_error("no such engine: " + engine_name);
+    naru::backend_choice choice = naru::try_backend(*engine);
+    if (choice.backend == nullptr) throw std::runtime_error(choice.reason);
+
+    naru::ending_signals signals;  // before there is another thread
+    naru::loop home(std::move(choice.backend));
+    http::attached_server* running = nullptr;  // the loop's thread's
+    int status = 1;
+    std::thread loops([&] {
+        status = serve(home, listen, to, running);
+        home.stop();  // a run that ends at once: the last closes are made on this thread
+        home.run();
+        signals.wake();
+    });
+    signals.wait();
+    home.post([&] {
+        if (running != nullptr) running->drain();
+    });
+    loops.join();
+    return status;
+} catch (const std::exception& error) {
+    std::fprintf(stderr, "http_gateway: %s\n", error.what());
+    return 1;
+}
