@@ -227,7 +227,8 @@ struct server::state {
     server_options options;
     std::shared_ptr<const detail::site_data> site;
     std::vector<endpoint> endpoints;
-    std::optional<access_log> log;
+    std::optional<access_logs> logs;
+    std::shared_ptr<access_log> log;  // of those, the server's own
     naru::engine engine = naru::engine::automatic;
     std::string engine_reason;
     std::vector<address> local;
@@ -244,6 +245,8 @@ struct server::state {
     std::atomic<bool> failed{false};
     bool started = false;
 
+    /// Throws std::system_error.
+    void open_logs_of(detail::site_data& site);
     void make_shards();
     void listen();
     void drain() noexcept;
@@ -263,7 +266,8 @@ server::server(http::site site, std::vector<endpoint> endpoints, server_options 
         s.options.report = [](std::string_view line) {
             std::fprintf(stderr, "naru: %.*s\n", static_cast<int>(line.size()), line.data());
         };
-    s.site = std::move(site).take();
+    const std::shared_ptr<detail::site_data> taken = std::move(site).take();
+    s.site = taken;
     s.endpoints = std::move(endpoints);
     for (const endpoint& each : s.endpoints) {
         if (each.proxy_protocol && s.options.trusted_proxies == nullptr)
@@ -271,11 +275,18 @@ server::server(http::site site, std::vector<endpoint> endpoints, server_options 
                 "the PROXY protocol is taken from trusted proxies alone: say who they are "
                 "(--trusted-proxy, server_options::trusted_proxies)");
     }
-    if (s.options.access_log) s.log.emplace(*s.options.access_log, s.options.report, s.options.open_log);
+    s.logs.emplace(s.options.report, s.options.open_log);
+    if (s.options.access_log) s.log = s.logs->open(*s.options.access_log);
+    s.open_logs_of(*taken);
     s.blocking.emplace();
     s.make_shards();
     s.site.reset();  // it is the workers', and ends with the last that serves it
     s.listen();
+}
+
+void server::state::open_logs_of(detail::site_data& of) {
+    for (detail::wanted_log& each : of.logs)
+        each.opened = logs->open(each.path);
 }
 
 void server::state::make_shards() {
@@ -296,8 +307,7 @@ void server::state::make_shards() {
     for (std::size_t index = 0; index < shards.size(); ++index) {
         shard& each = shards[index];
         each.own_loop = &loops->at(index);
-        each.own_worker.emplace(*each.own_loop, options, site, *blocking, log ? &*log : nullptr,
-                                options.report);
+        each.own_worker.emplace(*each.own_loop, options, site, *blocking, log.get(), options.report);
         each.own_worker->on_lost_listener([this] { fail(); });
         each.measured = std::make_shared<measured_loop>(*each.own_loop, *each.own_worker);
     }
@@ -333,7 +343,7 @@ server::~server() {
     if (!state_->disk_hangs()) return;
     state_->options.report("a look at the disk hangs: its thread is left behind");
     // A thread that hangs in a system call may come back at any time, to all of this but the log.
-    state_->log.reset();
+    state_->logs->end();
     static auto& left_behind = *new std::vector<std::unique_ptr<state>>;
     left_behind.push_back(std::move(state_));
 }
@@ -389,9 +399,7 @@ void server::wait() {
     if (!state_->disk_hangs()) state_->blocking.reset();
 }
 
-void server::reopen_logs() noexcept {
-    if (state_->log) state_->log->reopen();
-}
+void server::reopen_logs() noexcept { state_->logs->reopen(); }
 
 void server::run() {
     if (!state_->options.signals) {
@@ -407,7 +415,9 @@ void server::run() {
 }
 
 void server::replace(http::site site) {
-    const std::shared_ptr<const detail::site_data> fresh = std::move(site).take();
+    const std::shared_ptr<detail::site_data> taken = std::move(site).take();
+    state_->open_logs_of(*taken);
+    const std::shared_ptr<const detail::site_data> fresh = taken;
     ++state_->reloads;
     for (shard& each : state_->shards) {
         http::worker* const changing = &*each.own_worker;
@@ -422,7 +432,7 @@ server_metrics server::metrics(std::chrono::milliseconds patience, bool anew) {
     for (const shard& each : s.shards)
         all.push_back(each.measured);
     server_metrics sum = measure_all(all, patience, anew);
-    if (s.log) sum.log_lines_lost = s.log->lost();
+    sum.log_lines_lost = s.logs->lost();
     sum.reloads = s.reloads;
     sum.draining = s.draining;
     sum.engine = name_of(s.engine);
