@@ -4,6 +4,7 @@
 #include "commands.hpp"
 #include "config/make_site.hpp"
 #include "config/reload.hpp"
+#include "log_settings.hpp"
 #include "serve_config.hpp"
 #include "serve_status.hpp"
 #include "service.hpp"
@@ -134,11 +135,12 @@ int serve(const serve_plan& plan, surroundings& around) {
         sites.set_tls_port(server.addresses()[each].port());
         break;
     }
-    const bool has_log_file = options.access_log && *options.access_log != "-";
-    reopen = [&server, &lines, &shown, has_log_file] {
+    const std::size_t log_files = access_logs_of(plan).size();
+    reopen = [&server, &lines, &shown, log_files] {
         server.reopen_logs();
         if (shown) shown->read_again();
-        if (has_log_file) lines.say("the access log is opened anew");
+        if (log_files > 0)
+            lines.say(log_files == 1 ? "the access log is opened anew" : "the access logs are opened anew");
     };
     std::optional<reloader> reloads;
     if (plan.read_again) {
@@ -221,6 +223,9 @@ serve_settings read_service_settings(const serve_settings& given, const std::str
         throw std::runtime_error("--service: which directory? a service begins in the system's own");
     require_absolute("the directory", *settings.root);
     if (settings.access_log) require_absolute("--access-log", *settings.access_log);
+    for (const host_settings& each : settings.sites ? settings.sites->hosts : std::vector<host_settings>()) {
+        if (each.access_log) require_absolute("access-log", *each.access_log);
+    }
     return settings;
 }
 
@@ -316,6 +321,9 @@ void add_serve(CLI::App& program, action& chosen) {
     command.add_flag_callback(
         "--no-sandbox", [given] { given->no_sandbox = true; },
         "One process that may do what its user may, instead of a master and its worker");
+    command.add_option("--sandbox", given->sandbox,
+                       "What the process that serves gives up beside --user and new privileges: all; files "
+                       "(Landlock alone) or calls (a filter of system calls alone); none (default: all)");
     command.add_option("--log-format", given->log_format,
                        "combined, or json: an object a line, which tells more (default: combined)");
     command.add_flag_callback(

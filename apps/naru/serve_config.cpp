@@ -3,6 +3,7 @@
 #include "client_rules.hpp"
 #include "config/configuration.hpp"
 #include "config/read_value.hpp"
+#include "log_settings.hpp"
 #include "system.hpp"
 
 #include <naru/backend/choose_backend.hpp>
@@ -33,7 +34,7 @@ constexpr auto settings_table = std::make_tuple(
     std::pair{"listings", &serve_settings::listings}, std::pair{"dotfiles", &serve_settings::dotfiles},
     std::pair{"type", &serve_settings::type}, std::pair{"pid-file", &serve_settings::pid_file},
     std::pair{"user", &serve_settings::user}, std::pair{"no-sandbox", &serve_settings::no_sandbox},
-    std::pair{"drain-delay", &serve_settings::drain_delay},
+    std::pair{"sandbox", &serve_settings::sandbox}, std::pair{"drain-delay", &serve_settings::drain_delay},
     std::pair{"log-format", &serve_settings::log_format},
     std::pair{"request-id", &serve_settings::request_id}, std::pair{"status", &serve_settings::status},
     std::pair{"status-anywhere", &serve_settings::status_anywhere},
@@ -144,12 +145,6 @@ std::vector<std::string> certificates_of(const serve_settings& settings, const s
     return all;
 }
 
-[[noreturn]] void complain(const config_place& where, std::string_view what) {
-    complaints one;
-    one.add(where, what);
-    throw std::runtime_error(one.lines().front());
-}
-
 /// Nothing if the host says nothing of it.
 std::optional<tls_client_certificates> client_certificates_of(const host_settings& of) {
     if (!of.client_certificates && !of.client_ca) return std::nullopt;
@@ -217,10 +212,6 @@ void set_tls(serve_plan& plan, const serve_settings& settings) {
 
 // What is told from within is for those alone who may know: its address is one of this machine's own.
 void set_watching(serve_plan& plan, const serve_settings& settings) {
-    const std::string format = settings.log_format.value_or("combined");
-    if (format != "combined" && format != "json")
-        throw std::runtime_error(fmt::format("--log-format wants combined or json, not {}", format));
-    plan.options.log_format = format == "json" ? http::log_format::json : http::log_format::combined;
     plan.request_id = settings.request_id.value_or(false);
     if (!settings.status) return;
     const http::endpoint where = to_endpoints("status", {*settings.status}).front();
@@ -347,10 +338,17 @@ serve_plan plan_of(const serve_settings& settings) {
                 fmt::format("--type wants EXTENSION=TYPE, such as vtt=text/vtt, not {}", each));
         plan.files.types.push_back(*parsed);
     }
-    options.access_log = settings.access_log;
+    set_logs(plan, settings);
     plan.pid_file = settings.pid_file;
     plan.user = settings.user;
     plan.one_process = settings.no_sandbox.value_or(false);
+    const std::string confined = settings.sandbox.value_or("all");
+    if (confined != "all" && confined != "files" && confined != "calls" && confined != "none")
+        throw std::runtime_error(fmt::format("--sandbox wants all, files, calls or none, not {}", confined));
+    if (settings.sandbox && plan.one_process)
+        throw std::runtime_error("--sandbox is of the worker, and with --no-sandbox there is none");
+    plan.confines_files = confined == "all" || confined == "files";
+    plan.confines_calls = confined == "all" || confined == "calls";
     if (plan.user && plan.one_process)
         throw std::runtime_error("--user is whom the worker becomes, and with --no-sandbox there is none");
     if (settings.drain_delay && *settings.drain_delay != 0)
@@ -421,6 +419,8 @@ serve_settings with_fixed_settings_of(const serve_settings& running, const serve
 
 serve_plan to_plan(const serve_settings& settings) try {
     return plan_of(settings);
+} catch (const located_fault&) {
+    throw;
 } catch (const std::runtime_error& error) {
     throw std::runtime_error(settings.sites ? located(error.what(), *settings.sites) : error.what());
 }

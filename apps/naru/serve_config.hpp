@@ -41,6 +41,7 @@ struct serve_settings {
     std::optional<std::string> pid_file;
     std::optional<std::string> user;
     std::optional<bool> no_sandbox;
+    std::optional<std::string> sandbox;
     std::optional<double> drain_delay;
     std::optional<std::string> log_format;
     std::optional<bool> request_id;
@@ -107,6 +108,8 @@ struct serve_plan {
     std::optional<std::string> user;    ///< who the worker becomes
     std::vector<std::string> readable;  ///< to be read while it serves, beside the root and certificates
     bool one_process = false;           ///< no master and no sandbox
+    bool confines_files = true;         ///< the worker, by Landlock
+    bool confines_calls = true;         ///< and by a filter of system calls
     std::chrono::milliseconds drain_delay{0};  ///< between the request to end and the drain
     std::vector<network> allowed;
     std::vector<network> denied;

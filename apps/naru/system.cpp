@@ -2,15 +2,22 @@
 
 #include <naru/os/system_calls.hpp>
 
+#include <algorithm>
+#include <cerrno>
 #include <csignal>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+
+#include <fmt/format.h>
 
 namespace naru::program {
 
@@ -151,6 +158,23 @@ void ending::end_at_once_next_time() {
             if (found != nullptr && found->ends) _exit(128 + again);
         }
     }).detach();
+}
+
+std::string why_not_appended_to(const std::string& path) {
+    struct stat found{};
+    if (::lstat(path.c_str(), &found) == 0) {
+        if (S_ISDIR(found.st_mode)) return "it is a directory, and a file is wanted";
+        if (S_ISLNK(found.st_mode)) return "it is a symbolic link, and none is followed";
+        return ::access(path.c_str(), W_OK) == 0 ? std::string() : std::generic_category().message(errno);
+    }
+    if (errno != ENOENT && errno != ENOTDIR) return std::generic_category().message(errno);
+    const std::size_t slash = path.rfind('/');
+    const std::string directory =
+        slash == std::string::npos ? "." : path.substr(0, std::max<std::size_t>(slash, 1));
+    if (::stat(directory.c_str(), &found) != 0 || !S_ISDIR(found.st_mode))
+        return fmt::format("there is no directory {}", directory);
+    if (::access(directory.c_str(), W_OK | X_OK) == 0) return {};
+    return fmt::format("no file can be made in {}: {}", directory, std::generic_category().message(errno));
 }
 
 const char* signals_text() noexcept {

@@ -16,6 +16,10 @@ unsigned configured_cores();
 /// "Linux 6.1.0 (x86_64)"
 std::string system_text();
 
+/// Why no line can be appended to the file at this path by this user, as far as that is seen without opening
+/// or making it. Empty: nothing is seen.
+std::string why_not_appended_to(const std::string& path);
+
 /// The two ends of a connection within this process, non-blocking; both -1 if there is none to be had. They
 /// are the caller's.
 std::pair<int, int> connected_pair();

@@ -7,6 +7,8 @@
 #include <atomic>
 #include <bit>
 #include <cstdio>
+#include <filesystem>
+#include <system_error>
 #include <thread>
 
 #include <io.h>
@@ -160,6 +162,11 @@ void ending::request(const char* why) noexcept {
 void ending::end_at_once_next_time() {
     at_once.store(true, std::memory_order_release);
     if (WaitForSingleObject(requested, 0) == WAIT_OBJECT_0) _exit(forced_exit_code);  // it has come already
+}
+
+std::string why_not_appended_to(const std::string& path) {
+    std::error_code none;
+    return std::filesystem::is_directory(path, none) ? "it is a directory, and a file is wanted" : "";
 }
 
 const char* signals_text() noexcept {

@@ -207,6 +207,8 @@ inline constexpr auto shed_report_interval = 10s;
 /// Access log lines that wait to be written; more are dropped, counted, and reported so often at most.
 inline constexpr std::size_t access_log_bytes = 4 * 1024 * 1024;
 inline constexpr auto access_log_report_interval = 10s;
+/// Files of access logs that a server's hosts may have: each has a thread.
+inline constexpr std::size_t access_logs = 256;
 /// Lines that a loop gathers before it hands them over: bytes, and for how long.
 inline constexpr std::size_t loop_log_bytes = 32 * 1024;
 inline constexpr auto log_hand_over_time = 20ms;

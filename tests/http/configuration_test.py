@@ -206,6 +206,26 @@ class Check(Case):
             self.check('[[host]]\nnames = "%s"\n' % name, "1: names wants names without scheme and port")
         self.check('[[host]]\nnames = "a"\nroot = "/none/such"\n', "1: cannot serve /none/such")
 
+    def test_logs(self):
+        def host(text, says):
+            self.check('listen = "127.0.0.1:0"\n\n[[host]]\nnames = "a"\n' + text, "3: " + says)
+        missing = os.path.join(self.scratch, "none", "a.log")
+        host('access-log = ""\n', "access-log wants the path of a file, or - for standard output$")
+        host('access-log = "a\\nb"\n', "access-log wants the path of a file, or - for standard output$")
+        host('access-log = "%s"\n' % missing, "access-log: cannot write the access log %s: there is no directory %s$" % (missing, os.path.dirname(missing)))
+        host('access-log = "%s"\n' % self.scratch, "access-log: cannot write the access log %s: it is a directory, and a file is wanted$" % self.scratch)
+        host('log-format = "json"\n', "log-format is of a host's own access-log, and it has none$")
+        host('access-log = "-"\nlog-format = "xml"\n', "--log-format wants combined or json, not xml$".replace("--", ""))
+        log = os.path.join(self.scratch, "log")
+        both = 'access-log = "%s"\n\n[[host]]\nnames = "a"\naccess-log = "%s"\n' % (log, log)
+        self.check(both + 'log-format = "json"\n', "3: access-log: %s is written in another log-format, too: give it one, or name another file$" % log)
+        self.check('access-log = "%s"\n' % missing, "1: access-log: cannot write the access log %s: there is no directory" % missing)
+        self.check('access-log = "-"\n[[host]]\nnames = "a"\naccess-log = "%s"\n' % missing, "2: access-log: cannot write the access log %s: " % missing)
+        self.check('[[route]]\npath = "/"\nanswer = ""\naccess-log = "a"\n',
+                   "4: there is no setting access-log of a route: access-log is of a host, behind \\[\\[host\\]\\], or of the whole server")
+        self.check_good(both + 'log-format = "combined"\n[[host]]\nnames = "b"\naccess-log = "-"\nlog-format = "json"\n')
+        self.assertFalse(os.path.exists(log))
+
     def test_includes(self):
         os.mkdir(os.path.join(self.scratch, "more"))
         a, b = self.write("more/a.toml", "threads = 2\nbcklog = 1\n"), self.write("more/b.toml", 'include = "a.toml"\nthreads = 3\n')

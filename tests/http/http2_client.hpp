@@ -171,7 +171,13 @@ class http2_client {
                            {":scheme", "http"},
                            {":path", std::string(path)},
                            {":authority", "test"}};
-        all.insert(all.end(), more.begin(), more.end());
+        for (auto& [name, value] : more) {
+            if (name == ":authority") {
+                all.back().second = std::move(value);
+            } else {
+                all.emplace_back(std::move(name), std::move(value));
+            }
+        }
         std::vector<nghttp2_nv> fields;
         for (const auto& [name, value] : all)
             fields.push_back(pair_of(name, value));

@@ -68,6 +68,22 @@ TEST_P(http2_record_test, streams_have_lines_and_are_counted) {
     EXPECT_GT(of.bytes_out, 300'000u);
 }
 
+TEST_P(http2_record_test, the_host_of_a_stream_says_which_log) {
+    const std::string own = (logs_.path() / "own.log").string();
+    http::site site = options_.site();
+    site.host("own.test").access_log(own).mount("/", http::files(options_.root));
+    start(std::move(site));
+    http2_client one = speak();
+    const std::int32_t first = one.begin("GET", "/hello.txt", {{":authority", "own.test"}});
+    EXPECT_EQ(one.ask("GET", "/hello.txt").body, hello);
+    EXPECT_EQ(one.wait(first).body, hello);
+    EXPECT_EQ(one.ask("GET", "/none", {{":authority", "own.test:80"}}).status, 404);
+    stop();
+    EXPECT_EQ(lines().size(), 1u);
+    options_.access_log = own;
+    EXPECT_EQ(lines().size(), 2u);
+}
+
 TEST_P(http2_record_test, a_websocket_has_its_line_when_it_ends) {
     http::site site;
     site.get("/echo", http::websocket([](http::websocket_peer peer) -> task<> {

@@ -16,7 +16,7 @@ import threading
 import unittest
 
 import program_test
-from program_test import PATIENCE, eventually, workers_of
+from program_test import PATIENCE, eventually, worker_of, workers_of
 
 REQUEST = b"GET /hello.txt HTTP/1.1\r\nHost: a\r\n%s\r\n"
 ONCE = REQUEST % b"Connection: close\r\n"
@@ -229,6 +229,80 @@ class Worker(Case):
         os.symlink(target, link)
         self.check_refused("serve", self.root, "--listen", "127.0.0.1:0", "--access-log", link, says="cannot write the access log")
 
+    def test_hosts_have_logs_of_their_own(self):
+        program = os.path.join(self.scratch, "naru")
+        os.symlink(os.path.abspath(program_test.PROGRAM), program)
+        config = self.write("naru.toml", "")
+
+        def at(name):
+            return os.path.join(self.scratch, name)
+
+        def lines(name):
+            with open(at(name)) as file:
+                return [line.split('"')[1].split()[1] for line in file]
+
+        def configure(**logs):
+            hosts = "".join('[[host]]\nnames = "%s.test"\naccess-log = "%s"\n' % (host, at(log)) for host, log in logs.items())
+            self.write("naru.toml", 'threads = 1\naccess-log = "%s"\n' % at("main.log") + hosts)
+
+        def ask_of(host, path):
+            with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as one:
+                one.sendall(b"GET %s HTTP/1.1\r\nHost: %s.test\r\nConnection: close\r\n\r\n" % (path.encode(), host.encode()))
+                return read_to_end(one)
+
+        def opened(process):
+            with contextlib.suppress(OSError):
+                return {os.readlink("/proc/%d/fd/%s" % (process, each)) for each in os.listdir("/proc/%d/fd" % process)}
+            return set()
+
+        def written(host, path, log):
+            ask_of(host, path)
+            self.assertTrue(eventually(lambda: os.path.exists(at(log)) and path in lines(log)), (path, log))
+        configure(a="a.log", b="a.log")
+        with self.serve("--config", config, program=program) as server:
+            written("a", "/1", "a.log")
+            written("b", "/2", "a.log")
+            written("other", "/3", "main.log")
+            self.assertEqual((lines("a.log"), lines("main.log")), (["/1", "/2"], ["/3"]))
+            (first,) = workers_of(server.process.pid)
+            os.rename(at("a.log"), at("a.log.1"))
+            server.tell(signal.SIGUSR1)
+            self.assertTrue(server.says(b"the access logs are opened anew"))
+            self.assertTrue(eventually(lambda: at("a.log") in opened(first)))
+            written("a", "/4", "a.log")
+            # One more is opened by the master for a fresh worker, and the one before keeps its own.
+            configure(a="a.log", b="b.log")
+            with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as kept:
+                kept.sendall(b"GET /5 HTTP/1.1\r\nHost: b.test\r\n\r\n")
+                self.assertIn(b"404", kept.recv(65536))
+                server.tell(signal.SIGHUP)
+                self.assertTrue(server.says(b"it names other places, and a fresh worker serves it"))
+                server.process.stdout.readline()  # which it is by then
+                written("b", "/6", "b.log")
+                # The program that follows knows which worker may open what.
+                server.tell(signal.SIGUSR2)
+                server.process.stdout.readline()
+                last = worker_of(server.process.pid)
+                os.rename(at("a.log"), at("a.log.2"))
+                os.rename(at("b.log"), at("b.log.1"))
+                self.assertTrue(eventually(lambda: server.tell(signal.SIGUSR1) or (
+                    at("a.log") in opened(first) and {at("a.log"), at("b.log")} <= opened(last))))
+                kept.sendall(b"GET /7 HTTP/1.1\r\nHost: b.test\r\n\r\n")
+                self.assertIn(b"404", read_to_end(kept))
+                self.assertTrue(eventually(lambda: "/7" in lines("a.log")))
+            written("b", "/8", "b.log")
+            # Fewer are taken in place.
+            configure(a="b.log")
+            server.tell(signal.SIGHUP)
+            self.assertTrue(server.says(b"the configuration has been read again\n"))
+            self.assertTrue(eventually(lambda: ask_of("b", "/9") and os.path.exists(at("main.log")) and "/9" in lines("main.log")))
+            self.assertNotIn("/9", lines("b.log"))
+            written("a", "/10", "b.log")
+            self.assertNotIn(b"cannot", server.said)
+            self.assertEqual(server.end(), 0)
+        self.assertEqual(lines("a.log.1"), ["/1", "/2"])
+        self.assertEqual(lines("a.log.2"), ["/4", "/5"])
+
     def test_the_drain_waits_for_the_delay_and_a_second_signal_does_not(self):
         for arguments in ((), ("--no-sandbox",)):
             with self.subTest(arguments=arguments), self.serve("--drain-delay", "300", *arguments) as server:
@@ -255,6 +329,19 @@ def status_of(process):
 
 
 class Sandbox(Case):
+    def test_each_part_has_a_switch(self):
+        for word, filtered in (("all", True), ("files", False), ("calls", True), ("none", False)):
+            with self.subTest(word=word), self.serve("--sandbox", word) as server:
+                (worker,) = workers_of(server.process.pid)
+                self.assertTrue(ask(server.port).endswith(b"hello\n"))
+                status = status_of(worker)
+                self.assertEqual(status["NoNewPrivs"], ["1"])
+                if status_of(os.getpid())["Seccomp"] == ["0"]:  # and not below another filter itself
+                    self.assertEqual(status["Seccomp"] == ["2"], filtered and b"no filter" not in server.said)
+                self.assertEqual(server.end(), 0)
+        self.check_refused("serve", self.root, "--sandbox", "some", says="--sandbox wants all, files, calls or none, not some")
+        self.check_refused("serve", self.root, "--sandbox", "all", "--no-sandbox", says="--sandbox is of the worker")
+
     def test_the_worker_has_no_way_back(self):
         with self.serve() as server:
             for each in workers_of(server.process.pid):

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -50,5 +51,18 @@ class complaints {
     std::vector<std::string> files_;
     std::vector<entry> all_;
 };
+
+/// Says its place itself.
+struct located_fault : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+/// A fault that is the only one to be told. Throws located_fault, or std::runtime_error without a place.
+[[noreturn]] inline void complain(const config_place& where, std::string_view what) {
+    if (where.file.empty()) throw std::runtime_error(std::string(what));
+    complaints one;
+    one.add(where, what);
+    throw located_fault(one.lines().front());
+}
 
 }  // namespace naru::program

@@ -41,7 +41,8 @@ constexpr auto host_table = std::make_tuple(
     std::pair{"names", &host_settings::names}, std::pair{"root", &host_settings::root},
     std::pair{"tls", &host_settings::tls}, std::pair{"headers", &host_settings::headers},
     std::pair{"client-certificates", &host_settings::client_certificates},
-    std::pair{"client-ca", &host_settings::client_ca}, std::pair{"listings", &host_settings::listings},
+    std::pair{"client-ca", &host_settings::client_ca}, std::pair{"access-log", &host_settings::access_log},
+    std::pair{"log-format", &host_settings::log_format}, std::pair{"listings", &host_settings::listings},
     std::pair{"dotfiles", &host_settings::dotfiles}, std::pair{"compress", &host_settings::compress},
     std::pair{"hash-up-to", &host_settings::hash_up_to}, std::pair{"fallback", &host_settings::fallback},
     std::pair{"symlinks", &host_settings::symlinks},
@@ -113,7 +114,8 @@ void reader::unknown(const toml::key& key, std::string_view where, std::vector<s
     const std::string_view name = key.str();
     std::string more;
     if (!where.empty() && (has(setting_names(), name) || name == "include")) {
-        more = fmt::format(": {} is of the whole server, and stands before the first host and route", name);
+        more = fmt::format(": {} is of {}the whole server, and stands before the first host and route", name,
+                           has(names_of(host_table), name) ? "a host, behind [[host]], or of " : "");
     } else if (where.empty() && has(names_of(host_table), name)) {
         more = fmt::format(": {} is of a host, behind [[host]]", name);
     } else if (has(names_of(route_table), name) || name == "basic-auth") {

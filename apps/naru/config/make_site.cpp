@@ -1,6 +1,7 @@
 #include "make_site.hpp"
 
 #include "../client_rules.hpp"
+#include "../log_settings.hpp"
 #include "redirect_target.hpp"
 
 #include <naru/coro/task.hpp>
@@ -346,6 +347,7 @@ void site_maker::making::add_named_host(http::site& to, const host_settings& hos
     http::site& own = to.hosts(*host.names);
     add_host(own, host, host.root.value_or(std::string()));
     if (host.compress.value_or(false)) own.encode();
+    if (host.access_log) own.access_log(*host.access_log, log_format_of(host, plan));
     if (!host.headers) return;
     named_texts headers;
     add_headers(headers, host.headers);

@@ -56,6 +56,8 @@ struct host_settings : files_settings {
     std::optional<std::vector<std::string>> tls;
     std::optional<std::string> client_certificates;
     std::optional<std::string> client_ca;
+    std::optional<std::string> access_log;
+    std::optional<std::string> log_format;
     std::optional<named_texts> headers;
     std::vector<route_settings> routes;
 };

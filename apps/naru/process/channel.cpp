@@ -1,7 +1,10 @@
 #include "channel.hpp"
 
+#include "limits.hpp"
+
 #include <cerrno>
 #include <cstring>
+#include <new>
 
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -14,12 +17,13 @@ result<std::pair<unique_descriptor, unique_descriptor>> make_channel() noexcept 
     return std::pair{unique_descriptor(ends[0]), unique_descriptor(ends[1])};
 }
 
-bool send_message(int channel, message what, int descriptor) noexcept {
-    iovec text{&what, sizeof what};
+bool send_message(int channel, message what, int descriptor, std::string_view text) noexcept {
+    if (text.size() > limits::log_path_bytes) return false;
+    iovec parts[] = {{&what, sizeof what}, {const_cast<char*>(text.data()), text.size()}};
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
     msghdr packet{};
-    packet.msg_iov = &text;
-    packet.msg_iovlen = 1;
+    packet.msg_iov = parts;
+    packet.msg_iovlen = text.empty() ? 1 : 2;
     if (descriptor >= 0) {
         packet.msg_control = control;
         packet.msg_controllen = sizeof control;
@@ -32,17 +36,18 @@ bool send_message(int channel, message what, int descriptor) noexcept {
     while (true) {
         const ssize_t sent = ::sendmsg(channel, &packet, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent < 0 && errno == EINTR) continue;
-        return sent == static_cast<ssize_t>(sizeof what);
+        return sent == static_cast<ssize_t>(sizeof what + text.size());
     }
 }
 
-std::optional<received_message> receive_message(int channel) noexcept {
+std::optional<received_message> receive_message(int channel) noexcept try {
     received_message got;
-    iovec text{&got.what, sizeof got.what};
+    char text[limits::log_path_bytes];
+    iovec parts[] = {{&got.what, sizeof got.what}, {text, sizeof text}};
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
     msghdr packet{};
-    packet.msg_iov = &text;
-    packet.msg_iovlen = 1;
+    packet.msg_iov = parts;
+    packet.msg_iovlen = 2;
     packet.msg_control = control;
     packet.msg_controllen = sizeof control;
     ssize_t size = 0;
@@ -56,8 +61,12 @@ std::optional<received_message> receive_message(int channel) noexcept {
         std::memcpy(&descriptor, CMSG_DATA(with), sizeof descriptor);
         got.descriptor.reset(descriptor);
     }
-    if (size != static_cast<ssize_t>(sizeof got.what)) return std::nullopt;
+    if (size < static_cast<ssize_t>(sizeof got.what) || (packet.msg_flags & MSG_TRUNC) != 0)
+        return std::nullopt;
+    got.text.assign(text, static_cast<std::size_t>(size) - sizeof got.what);
     return got;
+} catch (const std::bad_alloc&) {
+    return std::nullopt;
 }
 
 }  // namespace naru::program

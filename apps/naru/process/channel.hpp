@@ -1,5 +1,5 @@
-// What a master and its worker say to each other: messages of one size, none of which carries a text or a
-// path.
+// What a master and its worker say to each other: messages of one size. One kind has a text behind it, a
+// path, which the master takes only from a worker that has not begun to serve.
 #pragma once
 
 #include <naru/core/result.hpp>
@@ -7,6 +7,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
 
 namespace naru::program {
@@ -19,7 +21,8 @@ enum class message_kind : std::uint32_t {
     drains,    ///< nobody else is to listen any more
     ends,      ///< by itself, for a reason that it has told
     alive,     ///< each of its loops has turned since it was asked
-    open_log,  ///< answered by opened
+    open_log,  ///< with the path; answered by opened
+    sealed,    ///< it has named all the logs that it will ever ask for
     // the master's
     end,     ///< value: the signal
     reopen,  ///< logs and certificates
@@ -36,14 +39,16 @@ struct message {
 /// Two ends of a SOCK_SEQPACKET connection, both closed by exec. Errors: errno's.
 result<std::pair<unique_descriptor, unique_descriptor>> make_channel() noexcept;
 
-/// False if it cannot be sent at once. `descriptor`: goes with it, if not -1.
-bool send_message(int channel, message what, int descriptor = -1) noexcept;
+/// False if it cannot be sent at once. `descriptor`: goes with it, if not -1. `text`: of
+/// limits::log_path_bytes at most.
+bool send_message(int channel, message what, int descriptor = -1, std::string_view text = {}) noexcept;
 
 struct received_message {
     message what;
     unique_descriptor descriptor;
+    std::string text;
 };
-/// The next one, waited for. Nothing: the other end is gone, or says what is no message.
+/// The next one, waited for. Nothing: the other end is gone, says what is no message, or there is no memory.
 std::optional<received_message> receive_message(int channel) noexcept;
 
 }  // namespace naru::program

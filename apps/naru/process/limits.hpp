@@ -18,6 +18,11 @@ inline constexpr std::chrono::seconds upgrade_time{60};
 /// Retired workers that still have connections; past them the oldest is drained.
 inline constexpr std::size_t retired_workers = 8;
 
+/// Of the path of a log that a worker asks for, and of all that a program is told of the logs of workers that
+/// have retired (a variable has 128 KiB).
+inline constexpr std::size_t log_path_bytes = 4096;
+inline constexpr std::size_t told_logs_bytes = 64 * 1024;
+
 /// For processes to be gone that have been killed.
 inline constexpr std::chrono::milliseconds kill_time{2000};
 

@@ -188,7 +188,12 @@ void listeners::bind(const std::vector<http::endpoint>& wanted, const http::serv
     std::vector<bool> used;
     std::vector<http::endpoint> missing;
     for (const http::endpoint& each : wanted) {
-        if (unused(each, used) == nullptr) missing.push_back(each);
+        if (unused(each, used) == nullptr) {
+            missing.push_back(each);
+        } else if (each.port_of_previous && !missing.empty() && &each != wanted.data() &&
+                   name_of(missing.back()) == name_of(*std::prev(&each))) {
+            missing.back().port_of_previous = true;  // of two, this one is enough, as it was before
+        }
     }
     try {
         for (std::size_t at = 0; at < missing.size();) {

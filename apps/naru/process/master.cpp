@@ -3,6 +3,8 @@
 #include "limits.hpp"
 #include "notify.hpp"
 
+#include <naru/http/limits.hpp>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -119,6 +121,8 @@ void master::resume(const inheritance& from) {
         known.orders.reset(each.orders);
         known.logs.reset(each.logs);
         known.is = each.retired ? state::retired : state::serving;
+        known.log_paths = each.log_paths;
+        known.names_logs = false;
         for (const int end : {each.orders, each.logs})
             (void)::fcntl(end, F_SETFD, FD_CLOEXEC);
     }
@@ -218,7 +222,7 @@ void master::wait_for_events() {
         }
         if (looked_at[2 + 2 * index].revents != 0) {
             const auto got = receive_message(from.logs.get());
-            got ? give_log(from) : from.logs.reset();
+            got ? give_log(from, got->text) : from.logs.reset();
         }
     }
     if (looked_at[0].revents == 0) return;
@@ -340,7 +344,11 @@ void master::on_end(worker& ended, int status) {
 
 void master::on_order(worker& from, const message& what) {
     switch (what.kind) {
+        case message_kind::sealed:
+            from.names_logs = false;
+            return;
         case message_kind::ready:
+            from.names_logs = false;
             if (from.is == state::retired) return;
             if (from.is == state::on_trial) return finish_upgrade(from);
             if (from.is == state::starting) {
@@ -370,10 +378,18 @@ void master::on_order(worker& from, const message& what) {
     }
 }
 
-void master::give_log(worker& to) {
-    const unique_descriptor opened(settings_.access_log ? open_log_file(*settings_.access_log, settings_.user)
-                                                        : -1);
-    const int error = opened ? 0 : settings_.access_log ? errno : ENOENT;
+// Nothing: none that is this worker's. One of a program before this says no path.
+std::optional<std::string> master::allowed_log(worker& of, const std::string& path) const {
+    if (path.empty()) return settings_.access_log;
+    if (std::ranges::find(of.log_paths, path) != of.log_paths.end()) return path;
+    if (!of.names_logs || of.log_paths.size() > http::limits::access_logs) return std::nullopt;
+    return of.log_paths.emplace_back(path);
+}
+
+void master::give_log(worker& to, const std::string& asked) {
+    const auto path = allowed_log(to, asked);
+    const unique_descriptor opened(path ? open_log_file(*path, settings_.user) : -1);
+    const int error = opened ? 0 : path ? errno : EACCES;
     (void)send_message(to.logs.get(), {message_kind::opened, error}, opened.get());
 }
 

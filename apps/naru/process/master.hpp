@@ -26,6 +26,7 @@ struct inheritance {
         int orders = -1;
         int logs = -1;
         bool retired = false;
+        std::vector<std::string> log_paths;  ///< that it may ask for
     };
     role as = role::none;
     std::vector<process> workers;  ///< of a worker: its own ends, without an id
@@ -87,6 +88,10 @@ class master {
         std::optional<int> ends = std::nullopt;  // by itself, with this status
         time_point started = std::chrono::steady_clock::now();
         bool killed = false;  // of a trial that took too long
+        // Paths that it has asked for, and may again. It names them before it listens: what it is told to
+        // read is the master's own until then.
+        std::vector<std::string> log_paths;
+        bool names_logs = true;
     };
 
     worker* current() noexcept;
@@ -100,7 +105,8 @@ class master {
     void reap();
     void on_end(worker& ended, int status);
     void on_order(worker& from, const message& what);
-    void give_log(worker& to);
+    void give_log(worker& to, const std::string& path);
+    std::optional<std::string> allowed_log(worker& of, const std::string& path) const;
     void retire_others(const worker& but);
     void watch();
 

@@ -12,6 +12,7 @@ namespace naru::program {
 struct sandbox_rules {
     std::optional<std::string> user;    ///< who the process becomes, with that user's groups
     std::vector<std::string> readable;  ///< files, and directories with all below them
+    bool confines_files = true;         ///< by Landlock
 };
 
 /// In the first thread, before there is another one or a ring: gives up the user it was (setuid(2)), new

@@ -88,6 +88,8 @@ inheritance inheritance::take() {
             known.orders = number_in(line);
             known.logs = number_in(line);
             known.retired = number_in(line) == 1;
+        } else if (line.starts_with("log ") && !found.workers.empty()) {
+            found.workers.back().log_paths.emplace_back(line.substr(4));
         } else {
             own_listeners().add(line);
         }
@@ -168,6 +170,10 @@ void master::finish_upgrade(worker& tried) {
     const auto add = [&text](const worker& each, bool retired) {
         text += fmt::format("process {} {} {} {}\n", each.id, each.orders.get(), each.logs.get(),
                             retired ? 1 : 0);
+        std::string logs;
+        for (const std::string& path : each.log_paths)
+            logs += fmt::format("log {}\n", path);
+        if (!retired || text.size() + logs.size() <= limits::told_logs_bytes) text += logs;
     };
     for (const worker& each : workers_) {
         if (&each == &tried) continue;

@@ -4,6 +4,8 @@
 #include "master.hpp"
 #include "sandbox.hpp"
 
+#include "../log_settings.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
@@ -58,6 +60,7 @@ void add_file(std::vector<std::string>& readable, const std::string& path) {
 sandbox_rules rules_of(const serve_plan& plan) {
     sandbox_rules rules;
     rules.user = plan.user;
+    rules.confines_files = plan.confines_files;
     const auto add_directory = [&rules](const std::optional<std::string>& path) {
         if (path && !path->empty()) rules.readable.push_back(*path);
     };
@@ -98,6 +101,8 @@ sandbox_rules rules_of(const serve_plan& plan) {
 void worker_process::confine(const serve_plan& plan) {
     const sandbox_rules rules = rules_of(plan);
     readable_ = rules.readable;
+    confines_calls_ = plan.confines_calls;
+    logs_named_ = access_logs_of(plan);
     for (const std::string& each : readable_)
         seen_.emplace_back(each, directory_seen(each));
     for (const std::string& each : enter_sandbox(rules))
@@ -108,13 +113,19 @@ bool worker_process::serves_elsewhere(const serve_plan* next) {
     const auto is_new = [this](const std::string& each) {
         return std::ranges::find(readable_, each) == readable_.end();
     };
-    if (next != nullptr && std::ranges::none_of(rules_of(*next).readable, is_new)) return false;
+    const auto is_new_log = [this](const std::string& each) {
+        return std::ranges::find(logs_named_, each) == logs_named_.end();
+    };
+    if (next != nullptr && std::ranges::none_of(rules_of(*next).readable, is_new) &&
+        std::ranges::none_of(access_logs_of(*next), is_new_log))
+        return false;
     return send_message(orders_.get(), {message_kind::renew});
 }
 
 void worker_process::before_start() {
-    for (const std::string& each : confine_calls())
+    for (const std::string& each : confines_calls_ ? confine_calls() : std::vector<std::string>())
         say_or_lose(each);
+    (void)send_message(orders_.get(), {message_kind::sealed});
 }
 
 // Another directory may stand there by now, which this process cannot read: a fresh worker can.
@@ -143,11 +154,10 @@ std::vector<http::endpoint> worker_process::adopt(std::vector<http::endpoint> wa
     return own_listeners().give(std::move(wanted));
 }
 
-// The path is the master's, which has it from the same settings.
 http::log_opener worker_process::log_opener() {
-    return [logs = logs_](const std::string&) -> result<unique_descriptor> {
+    return [logs = logs_](const std::string& path) -> result<unique_descriptor> {
         const std::lock_guard one(logs->mutex);
-        if (!send_message(logs->end.get(), {message_kind::open_log})) return fail_errno(EPIPE);
+        if (!send_message(logs->end.get(), {message_kind::open_log}, -1, path)) return fail_errno(EPIPE);
         auto answer = receive_message(logs->end.get());
         if (!answer || answer->what.kind != message_kind::opened) return fail_errno(EPIPE);
         if (answer->what.value != 0) return fail_errno(answer->what.value);

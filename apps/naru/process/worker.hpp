@@ -50,7 +50,9 @@ class worker_process : public surroundings {
     std::atomic<bool> proving_{false};
     std::function<void()> reopen_;
     std::function<void()> reload_;
+    bool confines_calls_ = true;
     std::vector<std::string> readable_;
+    std::vector<std::string> logs_named_;  // to the master, which opens no others
     std::vector<std::pair<std::string, std::string>>
         seen_;              // which directories are at the paths that it may read
     std::thread retiring_;  // waits for the end of a server that has retired

@@ -28,6 +28,7 @@ namespace naru::http {
 class worker;
 class connection;
 struct answer_record;
+struct log_place;
 struct route_match;
 struct served_site;
 struct file_service;
@@ -375,6 +376,7 @@ class connection : receive_operation, timer {
     // record.cpp
     void log(unsigned status, std::uint64_t bytes, std::string_view reason = {}) noexcept;
     void log_request(answer_record& into, std::string_view reason) noexcept;
+    log_place* log_of_request() noexcept;
     void log_pieces(unsigned status, std::size_t head_bytes) noexcept;
     void log_unanswered() noexcept;
     void note_queued() noexcept;

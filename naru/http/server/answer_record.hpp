@@ -11,6 +11,8 @@
 
 namespace naru::http {
 
+struct log_place;  // loop_log.hpp
+
 /// One answer that is being sent. `from` and `to` are places among the bytes that its turn sends.
 struct answer_record {
     static constexpr std::uint64_t unknown = ~std::uint64_t{0};
@@ -25,8 +27,9 @@ struct answer_record {
     std::uint16_t route = 0;  ///< as server_metrics counts them
     std::uint8_t minor_version = 1;
     bool in_pieces = false;
-    std::size_t split = 0;  ///< of `line`: where status and bytes are to stand
-    std::string line;       ///< what is known by now of the log's line
+    std::size_t split = 0;     ///< of `line`: where status and bytes are to stand
+    std::string line;          ///< what is known by now of the log's line
+    log_place* log = nullptr;  ///< where that goes, counted there; nullptr: it has none
 };
 
 /// Records that wait to be used again, so that a request allocates none.

@@ -54,7 +54,8 @@ struct attached_server::state : std::enable_shared_from_this<state> {
 
     loop& home;
     server_options options;
-    std::optional<access_log> log;
+    std::optional<access_logs> logs;
+    std::shared_ptr<access_log> log;  // of those, the server's own
     listening_places places;
     std::shared_ptr<blocking_threads> blocking;
     std::optional<http::worker> own_worker;  // until the end
@@ -81,10 +82,12 @@ attached_server::attached_server(loop& on, http::site site, std::vector<endpoint
     s.options = std::move(options);
     if (!s.options.report) s.options.report = print_report;
     check_endpoints(endpoints, s.options);
-    if (s.options.access_log) s.log.emplace(*s.options.access_log, s.options.report, s.options.open_log);
+    const std::shared_ptr<detail::site_data> taken = std::move(site).take();
+    s.logs.emplace(s.options.report, s.options.open_log);
+    if (s.options.access_log) s.log = s.logs->open(*s.options.access_log);
+    open_logs_of(*taken, *s.logs);
     s.blocking = s.options.blocking ? s.options.blocking : std::make_shared<blocking_threads>();
-    s.own_worker.emplace(on, s.options, std::move(site).take(), *s.blocking, s.log ? &*s.log : nullptr,
-                         s.options.report);
+    s.own_worker.emplace(on, s.options, taken, *s.blocking, s.log.get(), s.options.report);
     s.own_worker->on_end([&s] { s.end_soon(); });
     s.own_worker->on_lost_listener([&s] {
         s.failed = true;
@@ -154,7 +157,7 @@ server_metrics attached_server::state::measure(bool anew) {
     server_metrics now;
     own_worker->measure(now, anew);
     now.loops = 1;
-    if (log) now.log_lines_lost = log->lost();
+    now.log_lines_lost = logs->lost();
     now.reloads = reloads;
     now.draining = draining;
     return now;
@@ -216,8 +219,9 @@ task<bool> attached_server::ended() {
 }
 
 void attached_server::replace(http::site site) {
-    const std::shared_ptr<const detail::site_data> fresh = std::move(site).take();
     if (!state_->own_worker) return;
+    const std::shared_ptr<detail::site_data> fresh = std::move(site).take();
+    open_logs_of(*fresh, *state_->logs);
     ++state_->reloads;
     state_->own_worker->replace_or_report(fresh);
 }
@@ -228,9 +232,7 @@ void attached_server::end_connections(std::function<bool(std::string_view)> whic
     });
 }
 
-void attached_server::reopen_logs() noexcept {
-    if (state_->log) state_->log->reopen();
-}
+void attached_server::reopen_logs() noexcept { state_->logs->reopen(); }
 
 server_metrics attached_server::metrics(bool anew) { return state_->measure(anew); }
 bool attached_server::is_draining() const noexcept { return state_->draining; }

@@ -134,6 +134,17 @@ line_writer::~line_writer() {
     }
 }
 
+void line_writer::finish() noexcept {
+    state& s = *state_;
+    state::lock held(s.mutex);
+    s.ending = true;
+    if (s.world != nullptr) {
+        s.take_turn(held);
+        return s.end(held);
+    }
+    s.changed.notify_all();
+}
+
 void line_writer::append(std::string_view lines) noexcept {
     state& s = *state_;
     {
@@ -154,6 +165,11 @@ void line_writer::append(std::string_view lines) noexcept {
     }
 }
 
+bool line_writer::has_ended() const noexcept {
+    const std::lock_guard held(state_->mutex);
+    return state_->ended;
+}
+
 std::uint64_t line_writer::lost() const noexcept {
     const std::lock_guard held(state_->mutex);
     return state_->lost_in_all;
@@ -169,6 +185,7 @@ void line_writer::lose() noexcept {
 void line_writer::reopen() noexcept {
     {
         const std::lock_guard held(state_->mutex);
+        if (state_->ending) return;
         state_->reopening = true;
         if (state_->world != nullptr) {
             try {
@@ -240,6 +257,7 @@ void line_writer::state::end(lock& held) noexcept {
         write(held);
     }
     tell(held, true);
+    file.reset();
     ended = true;
     changed.notify_all();
 }

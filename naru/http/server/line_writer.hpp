@@ -56,6 +56,12 @@ class line_writer {
     /// Opens the path anew before the next line is written. Any thread.
     void reopen() noexcept;
 
+    /// Writes what is left, closes the file and ends its thread, and waits for none of that. Nothing is
+    /// appended behind it. Any thread.
+    void finish() noexcept;
+    /// Whether that has been done.
+    bool has_ended() const noexcept;
+
     /// Lines that were lost since the beginning. Any thread.
     std::uint64_t lost() const noexcept;
 

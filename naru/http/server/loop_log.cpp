@@ -5,18 +5,45 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <utility>
 
 namespace naru::http {
 
-loop_log::hand_over_timer::hand_over_timer(loop_log& of) noexcept
-    : timer([](timer& expired) noexcept { static_cast<hand_over_timer&>(expired).owner.hand_over(); }),
-      owner(of) {}
+log_place::log_place(loop_log& of, std::shared_ptr<access_log> log, log_format format) noexcept
+    : timer([](timer& expired) noexcept { loop_log::hand_over(static_cast<log_place&>(expired)); }),
+      owner(of),
+      to(std::move(log)),
+      as(format) {}
 
-loop_log::loop_log(loop& on, access_log* to, log_format as) noexcept : loop_(on), to_(to), as_(as) {}
+loop_log::loop_log(loop& on, access_log* to, log_format as) noexcept
+    : loop_(on),
+      own_(*this, std::shared_ptr<access_log>(std::shared_ptr<access_log>(), to), as),
+      is_on_(to != nullptr) {}
 
 loop_log::~loop_log() {
     hand_over();
-    loop_.disarm(due_);
+    loop_.disarm(own_);
+    for (log_place& each : of_hosts_)
+        loop_.disarm(each);
+}
+
+log_place& loop_log::enter(const std::shared_ptr<access_log>& to, log_format as) {
+    const auto found = std::ranges::find_if(
+        of_hosts_, [&](const log_place& each) { return each.to == to && each.as == as; });
+    log_place* const there = own_.to == to && own_.as == as ? &own_
+                             : found != of_hosts_.end()     ? &*found
+                                                            : &of_hosts_.emplace_back(*this, to, as);
+    ++there->uses;
+    is_on_ = true;
+    return *there;
+}
+
+void loop_log::remove(log_place& of) noexcept {
+    if (&of == &own_) return;
+    hand_over(of);
+    loop_.disarm(of);
+    std::erase_if(of_hosts_, [&of](const log_place& each) { return &each == &of; });
+    is_on_ = own_.to != nullptr || !of_hosts_.empty();
 }
 
 void loop_log::name_client(handle connection, std::string_view client) noexcept try {
@@ -37,33 +64,56 @@ std::string_view loop_log::client_of(handle connection) const noexcept {
     return {names[slot].text.data(), names[slot].size};
 }
 
-void loop_log::begin(const access_entry& entry, answer_record& into) noexcept try {
-    line_.begin(as_, entry, into.line, into.split);
-} catch (const std::bad_alloc&) {
-    into.line.clear();
+bool loop_log::knows(handle connection) const noexcept {
+    const auto& names = clients_[(connection.slot & layer_slots) != 0 ? 1 : 0];
+    const std::size_t slot = connection.slot & ~layer_slots;
+    return slot < names.size() && names[slot].generation == connection.generation;
 }
 
-void loop_log::end(const access_entry& entry, const answer_record& begun) noexcept try {
-    if (begun.line.empty()) return to_->lose();
+void loop_log::begin(log_place& there, const access_entry& entry, answer_record& into) noexcept {
+    into.log = &there;
+    ++there.uses;
+    try {
+        line_.begin(there.as, entry, into.line, into.split);
+    } catch (const std::bad_alloc&) {
+        into.line.clear();
+    }
+}
+
+void loop_log::end(const access_entry& entry, answer_record& begun) noexcept {
+    log_place& there = *std::exchange(begun.log, nullptr);
+    put(there, entry, begun);
+    leave(there);
+}
+
+void loop_log::put(log_place& there, const access_entry& entry, const answer_record& begun) noexcept try {
+    if (begun.line.empty()) return there.to->lose();
     const std::size_t most = access_line::room_for_end(entry, begun.line);
-    if (used_ + most > limits::loop_log_bytes) hand_over();
+    if (there.used + most > limits::loop_log_bytes) hand_over(there);
     if (most > limits::loop_log_bytes) {
         const auto alone = std::make_unique_for_overwrite<char[]>(most);
-        const char* const end = access_line::end(alone.get(), as_, entry, begun.line, begun.split);
-        return to_->append({alone.get(), static_cast<std::size_t>(end - alone.get())});
+        const char* const end = access_line::end(alone.get(), there.as, entry, begun.line, begun.split);
+        return there.to->append({alone.get(), static_cast<std::size_t>(end - alone.get())});
     }
-    if (lines_ == nullptr) lines_ = std::make_unique_for_overwrite<char[]>(limits::loop_log_bytes);
-    const char* const end = access_line::end(lines_.get() + used_, as_, entry, begun.line, begun.split);
-    used_ = static_cast<std::size_t>(end - lines_.get());
-    if (!due_.armed()) loop_.arm(due_, saturating_add(loop_.now(), limits::log_hand_over_time));
+    if (there.lines == nullptr) there.lines = std::make_unique_for_overwrite<char[]>(limits::loop_log_bytes);
+    const char* const end =
+        access_line::end(there.lines.get() + there.used, there.as, entry, begun.line, begun.split);
+    there.used = static_cast<std::size_t>(end - there.lines.get());
+    if (!there.armed()) loop_.arm(there, saturating_add(loop_.now(), limits::log_hand_over_time));
 } catch (const std::bad_alloc&) {
-    to_->lose();
+    there.to->lose();
 }
 
 void loop_log::hand_over() noexcept {
-    if (used_ == 0) return;
-    to_->append({lines_.get(), used_});
-    used_ = 0;
+    hand_over(own_);
+    for (log_place& each : of_hosts_)
+        hand_over(each);
+}
+
+void loop_log::hand_over(log_place& of) noexcept {
+    if (of.used == 0) return;
+    of.to->append({of.lines.get(), of.used});
+    of.used = 0;
 }
 
 }  // namespace naru::http

@@ -1,4 +1,4 @@
-// The access log as one loop sees it: its lines gather here and are handed over together, so that a request
+// The access logs as one loop sees them: lines gather here and are handed over together, so that a request
 // takes no lock and wakes no thread.
 #pragma once
 
@@ -11,45 +11,66 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <string_view>
 #include <vector>
 
 namespace naru::http {
 
+class loop_log;
+
+/// The lines of one log in one format that gather on a loop.
+struct log_place : timer {
+    log_place(loop_log& of, std::shared_ptr<access_log> to, log_format as) noexcept;
+
+    loop_log& owner;
+    std::shared_ptr<access_log> to;  // nullptr: there is none
+    log_format as;
+    std::size_t uses = 0;           // sites, and answers whose lines have begun
+    std::unique_ptr<char[]> lines;  // limits::loop_log_bytes, once there is a line
+    std::size_t used = 0;
+};
+
 /// On the loop's thread.
 class loop_log {
  public:
-    /// `to`: borrowed; nullptr: there is none.
+    /// `to`, borrowed, is the server's; nullptr: it has none.
     loop_log(loop& on, access_log* to, log_format as) noexcept;
     ~loop_log();
     loop_log(const loop_log&) = delete;
     loop_log& operator=(const loop_log&) = delete;
 
-    bool is_on() const noexcept { return to_ != nullptr; }
-    bool wants_everything() const noexcept { return as_ == log_format::json; }
+    bool is_on() const noexcept { return is_on_; }
+    /// The server's own; nullptr: it has none.
+    log_place* own() noexcept { return own_.to != nullptr ? &own_ : nullptr; }
+    /// The server's own format.
+    log_format format() const noexcept { return own_.as; }
+
+    /// For a site whose answers go there, which leaves it when it ends. Throws std::bad_alloc.
+    log_place& enter(const std::shared_ptr<access_log>& to, log_format as);
+    /// The last one's lines are handed over, and the place is no more.
+    void leave(log_place& of) noexcept {
+        if (--of.uses == 0) remove(of);
+    }
 
     /// Who a connection's lines are about, as text: kept while its handle is valid. The peer's address, as
     /// long as nobody says another. With a log it costs 52 bytes for each connection.
     void name_client(handle connection, std::string_view client) noexcept;
     std::string_view client_of(handle connection) const noexcept;
+    /// Whether it has been named, if only by an empty text.
+    bool knows(handle connection) const noexcept;
 
-    /// Keeps what is known of a request in its answer's record.
-    void begin(const access_entry& entry, answer_record& into) noexcept;
-    /// Its line, when it has ended.
-    void end(const access_entry& entry, const answer_record& begun) noexcept;
+    /// Keeps what is known of a request in its answer's record, whose line is to go there.
+    void begin(log_place& there, const access_entry& entry, answer_record& into) noexcept;
+    /// Its line, when it has ended. Each that has begun ends.
+    void end(const access_entry& entry, answer_record& begun) noexcept;
 
-    /// A line that could not be made.
-    void lose() noexcept { to_->lose(); }
-
-    /// What has gathered goes to the log; by itself after limits::log_hand_over_time.
+    /// What has gathered goes to the logs; by itself after limits::log_hand_over_time.
     void hand_over() noexcept;
 
  private:
-    struct hand_over_timer : timer {
-        explicit hand_over_timer(loop_log& of) noexcept;
-        loop_log& owner;
-    };
+    friend struct log_place;
     struct client_name {
         std::uint32_t generation = 0;
         std::uint8_t size = 0;
@@ -57,13 +78,15 @@ class loop_log {
     };
     static constexpr std::uint32_t layer_slots = 1u << 31;
 
+    static void hand_over(log_place& of) noexcept;
+    void remove(log_place& of) noexcept;
+    void put(log_place& there, const access_entry& entry, const answer_record& begun) noexcept;
+
     loop& loop_;
-    access_log* to_;
-    log_format as_;
     access_line line_;
-    std::unique_ptr<char[]> lines_;  // limits::loop_log_bytes, once there is a line
-    std::size_t used_ = 0;
-    hand_over_timer due_{*this};
+    log_place own_;
+    std::list<log_place> of_hosts_;
+    bool is_on_;
     std::array<std::vector<client_name>, 2> clients_;  // by slot: of sockets, and of layers before them
 };
 

@@ -63,7 +63,7 @@ void connection::log(unsigned status, std::uint64_t bytes, std::string_view reas
     worker& home = worker_;
     answer_record* const made = home.records_.take();
     if (made == nullptr) {
-        if (home.log_.is_on()) home.log_.lose();
+        if (log_place* const there = home.log_.is_on() ? log_of_request() : nullptr) there->to->lose();
     } else {
         made->began = x.is_asked ? x.began : home.loop_.now();
         made->from = is_stream_ ? x.sent : phase_ == phase::sending ? x.queued : x.sent + x.filled;
@@ -99,7 +99,13 @@ void connection::log_request(answer_record& into, std::string_view reason) noexc
     turn& x = *turn_;
     const request_head& request = x.parser.head();
     access_entry entry;
+    log_place* const there = log_of_request();
+    if (there == nullptr) return;
     entry.host = worker_.log_.client_of(socket());
+    if (entry.host.empty() && !worker_.log_.knows(socket())) {  // it came when there was no log
+        worker_.name_client(socket(), worker_.client_of(*this).where);
+        entry.host = worker_.log_.client_of(socket());
+    }
     std::string said_host;
     if (worker_.options_.trusted_proxies != nullptr) said_host = client_host();
     if (!said_host.empty()) entry.host = said_host;  // a peer that has gone has been named when it came
@@ -121,7 +127,7 @@ void connection::log_request(answer_record& into, std::string_view reason) noexc
         entry.request_line = entry.request_line.substr(0, entry.request_line.rfind('/'));
         entry.request_line_end = "/2.0";
     }
-    if (worker_.log_.wants_everything()) {
+    if (there->as == log_format::json) {
         entry.milliseconds = worker_.milliseconds();
         entry.id = request_id();
         entry.tls = tls_version();
@@ -131,7 +137,16 @@ void connection::log_request(answer_record& into, std::string_view reason) noexc
         }
         if (const route* const by = route_in_hand()) entry.route = by->pattern;
     }
-    worker_.log_.begin(entry, into);
+    worker_.log_.begin(*there, entry, into);
+}
+
+/// Where the request's line goes: what its host wants. nullptr: nowhere.
+log_place* connection::log_of_request() noexcept {
+    const served_site& by = *turn_->serves;
+    if (by.logs.empty()) return worker_.log_.own();
+    if (const route* const found = route_in_hand()) return by.log_of_route[found->number];
+    if (turn_->head.empty()) return by.log_of(*by.site);
+    return by.log_of(by.site->for_host(exchange(*this).authority()));
 }
 
 /// Who a trusted proxy says that this request is of, else the connection's peer. Empty without memory.
@@ -185,7 +200,7 @@ void connection::end_records(bool all_went) noexcept {
         x.records = first->next;
         if (x.records == nullptr) x.last_record = nullptr;
         end_record(*first, all_went, now);
-        if (all_went && x.then && x.records == nullptr && worker_.log_.is_on()) {
+        if (all_went && x.then && x.records == nullptr && first->log != nullptr) {
             x.upgraded = first;  // its line is written at the end of what it has begun
         } else {
             worker_.records_.give_back(*first);
@@ -198,7 +213,7 @@ void connection::end_record(answer_record& ended, bool all_went, instant now) no
     worker& home = worker_;
     const auto took = std::chrono::duration_cast<std::chrono::microseconds>(now - ended.began);
     const unsigned version = is_stream_ ? 2 : ended.minor_version;
-    const bool logged = home.log_.is_on();
+    const bool logged = ended.log != nullptr;
     if (all_went && !logged) return home.counts_.count(ended.status, ended.route, took, version, false);
     const std::uint64_t to = ended.to != answer_record::unknown ? ended.to : std::max(x.queued, x.sent);
     const bool whole =

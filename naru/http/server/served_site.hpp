@@ -3,6 +3,7 @@
 
 #include <naru/http/handlers/disk.hpp>
 #include <naru/http/handlers/file_cache.hpp>
+#include <naru/http/server/loop_log.hpp>
 #include <naru/http/site/site_data.hpp>
 
 #include <cstdint>
@@ -63,6 +64,28 @@ struct served_site {
         plain = only_files != nullptr && !dresses && site->by_host.empty();
     }
 
+    /// Where its lines go, if a host has a log of its own: before it serves. Throws std::bad_alloc.
+    void enter_logs(loop_log& of) {
+        if (site->logs.empty()) return;
+        std::vector<log_place*> places{of.own()};
+        for (const detail::wanted_log& each : site->logs) {
+            entered.emplace_back(nullptr, log_leaver{&of});  // first: what is entered is left again
+            entered.back().reset(&of.enter(each.opened, each.as.value_or(of.format())));
+            places.push_back(entered.back().get());
+        }
+        log_of_route.resize(site->patterns.size());
+        const auto note = [&](const detail::site_data& each) {
+            for (const auto& at : each.routes.all())
+                log_of_route[at->number] = places[each.log_number];
+        };
+        note(*site);
+        for (const auto& each : site->by_host)
+            note(*each.second);
+        logs = std::move(places);
+    }
+    /// Of a site, this one or one of its hosts'.
+    log_place* log_of(const detail::site_data& which) const noexcept { return logs[which.log_number]; }
+
     /// No look at the disk is under way that ends here, and in no other site of this loop.
     bool may_end() const noexcept {
         for (const auto& each : services) {
@@ -93,6 +116,13 @@ struct served_site {
     std::vector<file_service*> files;                     ///< the service of each mount
     std::vector<std::uint16_t> counted_as;  ///< its routes, by their numbers, among loop_counts::routes
     std::vector<std::pair<const void*, std::shared_ptr<void>>> locals;
+    struct log_leaver {
+        loop_log* of;
+        void operator()(log_place* each) const noexcept { of->leave(*each); }
+    };
+    std::vector<std::unique_ptr<log_place, log_leaver>> entered;
+    std::vector<log_place*> logs;          ///< the server's, and `entered`; empty: no host has one
+    std::vector<log_place*> log_of_route;  ///< by their numbers
 };
 
 }  // namespace naru::http

@@ -36,7 +36,8 @@ struct server::state {
     server_options options;
     std::shared_ptr<const detail::site_data> site;
     std::vector<endpoint> endpoints;
-    std::optional<access_log> log;
+    std::optional<access_logs> logs;
+    std::shared_ptr<access_log> log;  // of those, the server's own
     naru::engine engine = naru::engine::automatic;
     std::string engine_reason;
     listening_places places;
@@ -50,6 +51,7 @@ struct server::state {
     std::atomic<bool> failed{false};
     bool started = false;
 
+    /// Throws std::system_error.
     void make_shards();
     void listen();
     void drain() noexcept;
@@ -66,10 +68,13 @@ server::server(http::site site, std::vector<endpoint> endpoints, server_options 
     state& s = *state_;
     s.options = std::move(options);
     if (!s.options.report) s.options.report = print_report;
-    s.site = std::move(site).take();
+    const std::shared_ptr<detail::site_data> taken = std::move(site).take();
+    s.site = taken;
     s.endpoints = std::move(endpoints);
     check_endpoints(s.endpoints, s.options);
-    if (s.options.access_log) s.log.emplace(*s.options.access_log, s.options.report, s.options.open_log);
+    s.logs.emplace(s.options.report, s.options.open_log);
+    if (s.options.access_log) s.log = s.logs->open(*s.options.access_log);
+    open_logs_of(*taken, *s.logs);
     s.blocking = s.options.blocking ? s.options.blocking : std::make_shared<blocking_threads>();
     s.make_shards();
     s.site.reset();  // it is the workers', and ends with the last that serves it
@@ -94,8 +99,7 @@ void server::state::make_shards() {
     for (std::size_t index = 0; index < shards.size(); ++index) {
         shard& each = shards[index];
         each.own_loop = &loops->at(index);
-        each.own_worker.emplace(*each.own_loop, options, site, *blocking, log ? &*log : nullptr,
-                                options.report);
+        each.own_worker.emplace(*each.own_loop, options, site, *blocking, log.get(), options.report);
         each.own_worker->on_lost_listener([this] { fail(); });
         each.own_worker->on_end([on = each.own_loop] { on->stop(); });
         each.measured = std::make_shared<measured_loop>(*each.own_loop, *each.own_worker);
@@ -128,7 +132,7 @@ server::~server() {
     if (!state_->disk_hangs()) return;
     state_->options.report("a look at the disk hangs: its thread is left behind");
     // A thread that hangs in a system call may come back at any time, to all of this but the log.
-    state_->log.reset();
+    state_->logs->end();
     static auto& left_behind = *new std::vector<std::unique_ptr<state>>;
     left_behind.push_back(std::move(state_));
 }
@@ -183,9 +187,7 @@ void server::wait() {
     if (!state_->disk_hangs()) state_->blocking.reset();
 }
 
-void server::reopen_logs() noexcept {
-    if (state_->log) state_->log->reopen();
-}
+void server::reopen_logs() noexcept { state_->logs->reopen(); }
 
 void server::run() {
     if (!state_->options.signals) {
@@ -201,7 +203,9 @@ void server::run() {
 }
 
 void server::replace(http::site site) {
-    const std::shared_ptr<const detail::site_data> fresh = std::move(site).take();
+    const std::shared_ptr<detail::site_data> taken = std::move(site).take();
+    open_logs_of(*taken, *state_->logs);
+    const std::shared_ptr<const detail::site_data> fresh = taken;
     ++state_->reloads;
     for (shard& each : state_->shards) {
         http::worker* const changing = &*each.own_worker;
@@ -216,7 +220,7 @@ server_metrics server::metrics(std::chrono::milliseconds patience, bool anew) {
     for (const shard& each : s.shards)
         all.push_back(each.measured);
     server_metrics sum = measure_all(all, patience, anew);
-    if (s.log) sum.log_lines_lost = s.log->lost();
+    sum.log_lines_lost = s.logs->lost();
     sum.reloads = s.reloads;
     sum.draining = s.draining;
     sum.engine = name_of(s.engine);

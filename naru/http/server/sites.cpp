@@ -25,6 +25,7 @@ void worker::replace(const std::shared_ptr<const detail::site_data>& by) {
     });
     for (const std::string& each : by->patterns)
         made->counted_as.push_back(counts_.place_of(each));
+    made->enter_logs(log_);
     sites_.push_back(std::move(made));
     site_ = sites_.back().get();
     sweep_soon();

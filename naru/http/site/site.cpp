@@ -94,9 +94,14 @@ site& site::encode(encode_options options) {
     return *this;
 }
 
+site& site::access_log(std::string path, std::optional<log_format> as) {
+    data_->log = detail::wanted_log{std::move(path), as};
+    return *this;
+}
+
 // The sites of hosts begin with what the outer one has before its handlers, and number their files behind
 // its.
-std::shared_ptr<const detail::site_data> site::take() && {
+std::shared_ptr<detail::site_data> site::take() && {
     std::shared_ptr<detail::site_data> taken(std::move(data_));
     data_ = std::make_unique<detail::site_data>();
     const auto number = [&patterns = taken->patterns](const route_table& routes) {
@@ -105,7 +110,17 @@ std::shared_ptr<const detail::site_data> site::take() && {
             patterns.push_back(each->pattern);
         }
     };
+    const auto number_log = [&logs = taken->logs](detail::site_data& of) {
+        if (!of.log) return;
+        const auto is_it = [&](const detail::wanted_log& each) {
+            return each.path == of.log->path && each.as == of.log->as;
+        };
+        auto found = std::ranges::find_if(logs, is_it);
+        if (found == logs.end()) found = logs.insert(found, *of.log);
+        of.log_number = static_cast<std::size_t>(found - logs.begin()) + 1;
+    };
     number(taken->routes);
+    number_log(*taken);
     for (auto& [name, own] : taken->hosts) {
         std::shared_ptr<detail::site_data> inner(std::move(own->data_));
         if (!inner->hosts.empty()) throw std::invalid_argument("a host of a site has no hosts of its own");
@@ -113,6 +128,8 @@ std::shared_ptr<const detail::site_data> site::take() && {
             if (each->handles.files) each->files_index += taken->files.size();
         }
         number(inner->routes);
+        if (!inner->log) inner->log = taken->log;
+        number_log(*inner);
         taken->files.insert(taken->files.end(), inner->files.begin(), inner->files.end());
         taken->locals.insert(taken->locals.end(), inner->locals.begin(), inner->locals.end());
         inner->before.insert(inner->before.begin(), taken->before.begin(), taken->before.end());

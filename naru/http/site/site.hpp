@@ -5,8 +5,10 @@
 #include <naru/http/exchange/answer_head.hpp>
 #include <naru/http/site/handler.hpp>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -14,6 +16,8 @@
 #include <vector>
 
 namespace naru::http {
+
+enum class log_format : std::uint8_t;  // server_options.hpp
 
 namespace detail {
 
@@ -137,8 +141,16 @@ class site {
         return *this;
     }
 
+    /// Where lines on this host's answers go instead of to server_options::access_log, which is asked to open
+    /// the path as it is its own; hosts and servers may share one. `as`: in another format than the server's.
+    /// On the outer site: for its own routes, and for hosts that say none. Lines on requests that could not
+    /// be read are the outer site's. Who takes the site opens it: the constructor of the server, and
+    /// server::replace, throw std::system_error if that fails. An answer's line goes where it was to go when
+    /// its request began, also if the site has been replaced by then.
+    site& access_log(std::string path, std::optional<log_format> as = std::nullopt);
+
     /// For servers: what was registered. The site is empty afterwards.
-    std::shared_ptr<const detail::site_data> take() &&;
+    std::shared_ptr<detail::site_data> take() &&;
 
  private:
     site& add(http::method of, std::string_view pattern, detail::handler handles, route_options options);

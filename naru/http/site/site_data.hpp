@@ -4,12 +4,24 @@
 #include <naru/http/site/routes.hpp>
 #include <naru/http/site/site.hpp>
 
+#include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+namespace naru::http {
+class access_log;
+}
+
 namespace naru::http::detail {
+
+struct wanted_log {
+    std::string path;
+    std::optional<log_format> as;
+    std::shared_ptr<access_log> opened = nullptr;  // by the server
+};
 
 struct site_data {
     route_table routes;
@@ -24,6 +36,9 @@ struct site_data {
     std::shared_ptr<const encode_options> encoding;
     bool has_coroutine_before = false;
     std::vector<std::string> patterns;  // of all routes, by their numbers
+    std::optional<wanted_log> log;
+    std::vector<wanted_log> logs;  // once taken: of this and of all hosts
+    std::size_t log_number = 0;    // of its own, among those of the outer one, from 1 on; 0: the server's
 
     /// Of the host that an authority names, or this.
     const site_data& for_host(std::string_view authority) const noexcept;
