@@ -114,7 +114,7 @@ TEST_P(http2_tunnel_test, a_websocket_is_the_same_on_both) {
 // Its last frame is empty, and closes the stream; the others on the connection go on.
 TEST_P(http2_tunnel_test, a_client_may_end_its_side_last) {
     http::site site;
-    site.get("/echo", http::websocket(echo));
+    site.get("/echo", http::websocket(echo_messages));
     serve(std::move(site));
     http2_client one = speak();
     const std::int32_t other = open(one, "/echo");
