@@ -55,7 +55,6 @@ class loop_log {
         std::uint8_t size = 0;
         std::array<char, 47> text;
     };
-    static constexpr std::uint32_t layer_slots = 1u << 31;
 
     loop& loop_;
     access_log* to_;
