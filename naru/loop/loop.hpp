@@ -110,6 +110,10 @@ class loop {
     void remove(handle of_layer) noexcept;
     /// The layer behind a handle; nullptr if it is a backend's, or gone.
     handle_layer* layer_of(handle of) noexcept;
+    /// Whether it is a layer's, or was; of any loop.
+    static constexpr bool names_layer(handle of) noexcept { return (of.slot & layer_slots) != 0; }
+    /// Its place among the handles of its kind, layers' or others: small numbers, which are used again.
+    static constexpr std::uint32_t place_of(handle of) noexcept { return of.slot & ~layer_slots; }
 
     template <class Duration>
     void arm(timer& each, std::chrono::time_point<std::chrono::steady_clock, Duration> deadline) noexcept {
@@ -264,7 +268,6 @@ class loop {
 
     // Backends give out slots far below.
     static constexpr std::uint32_t layer_slots = 1u << 31;
-    static constexpr bool names_layer(handle of) noexcept { return (of.slot & layer_slots) != 0; }
     /// Not so for those that name no handle.
     static bool is_of_layer(const operation& op) noexcept {
         return op.kind != operation_kind::buffer && op.kind != operation_kind::work && names_layer(op.target);

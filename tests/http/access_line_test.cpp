@@ -1,6 +1,7 @@
 // Lines of the access log, and counts, as texts: no socket, no engine.
 #include <naru/http/limits.hpp>
 #include <naru/http/server/access_line.hpp>
+#include <naru/http/server/answer_record.hpp>
 #include <naru/http/server/loop_counts.hpp>
 #include <naru/http/server/metrics.hpp>
 #include <naru/http/server/status_site.hpp>
@@ -10,6 +11,7 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <utility>
 
 namespace naru::http {
 namespace {
@@ -159,6 +161,53 @@ TEST(latency_histogram, what_is_below) {
     EXPECT_EQ(twice.count(), 14u);
 }
 
+TEST(answer_record, those_that_are_alike_share_one) {
+    answer_facts known;
+    known.from = 100;
+    known.body = 7;
+    known.status = 200;
+    const auto record_of = [](const answer_facts& of) {
+        answer_record made;
+        static_cast<answer_facts&>(made) = of;
+        return made;
+    };
+    answer_record all = record_of(known);
+    for (int each = 1; each < 4; ++each) {
+        known.from += 50;
+        ASSERT_TRUE(all.joins(known)) << each;
+    }
+    EXPECT_EQ(all.answers, 4u);
+    EXPECT_EQ(all.each, 50u);
+    const std::uint64_t end = 305;  // the last is longer
+    const std::pair<std::uint64_t, std::uint32_t> whole[] = {
+        {0, 0}, {100, 0}, {149, 0}, {150, 1}, {249, 2}, {250, 3}, {300, 3}, {304, 3}, {305, 4}, {900, 4}};
+    for (const auto& [sent, count] : whole)
+        EXPECT_EQ(all.whole_at(sent, end), count) << sent;
+    EXPECT_EQ(record_of(known).whole_at(known.from + 1, known.from + 50), 0u) << "one by itself";
+
+    EXPECT_FALSE(all.joins(known)) << "another begins where the last does";
+    known.from += 51;
+    EXPECT_FALSE(all.joins(known)) << "the last is longer than those before";
+    known.from -= 1;
+    const auto differs = [&](auto change) {
+        answer_facts other = known;
+        change(other);
+        return !all.joins(other);
+    };
+    EXPECT_TRUE(differs([](answer_facts& of) { of.began += std::chrono::nanoseconds(1); }));
+    EXPECT_TRUE(differs([](answer_facts& of) { ++of.body; }));
+    EXPECT_TRUE(differs([](answer_facts& of) { ++of.status; }));
+    EXPECT_TRUE(differs([](answer_facts& of) { ++of.route; }));
+    EXPECT_TRUE(differs([](answer_facts& of) { of.minor_version = 0; }));
+    all.in_pieces = true;
+    EXPECT_FALSE(all.joins(known));
+    all.in_pieces = false;
+    all.to = known.from;
+    EXPECT_FALSE(all.joins(known)) << "where it ends is known";
+    all.to = answer_record::unknown;
+    EXPECT_TRUE(all.joins(known));
+}
+
 TEST(loop_counts, routes_past_the_limit_share_a_place) {
     loop_counts counts;
     std::set<std::uint16_t> places;
@@ -166,8 +215,8 @@ TEST(loop_counts, routes_past_the_limit_share_a_place) {
         places.insert(counts.place_of("/" + std::to_string(each)));
     EXPECT_EQ(places.size(), limits::counted_routes);
     EXPECT_EQ(counts.place_of("/0"), 1);
-    counts.count(200, counts.place_of("/500"), microseconds(1), 1, false);
-    counts.count(404, 0, microseconds(1), 2, true);
+    counts.count(200, counts.place_of("/500"), microseconds(1), 1, 0);
+    counts.count(404, 0, microseconds(1), 2, 1);
     server_metrics got;
     counts.copy_to(got);
     EXPECT_EQ(got.answers[100], 1u);

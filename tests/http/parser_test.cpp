@@ -285,6 +285,78 @@ TEST(parser, any_split_is_as_good_as_the_whole) {
     }
 }
 
+// What nearly all heads begin with is read in one go if it is there at once, and line by line if not.
+TEST(parser, what_is_usual_is_read_as_everything_else) {
+    const std::string_view targets[] = {"/",
+                                        "/a",
+                                        "/a/b.html",
+                                        "/0123456789abcd",
+                                        "/0123456789abcde",
+                                        "/0123456789abcdef",
+                                        "/0123456789abcd/.e",
+                                        "/0123456789abcde/f",
+                                        "/a//b",
+                                        "/a/../b",
+                                        "/a?b",
+                                        "/a%20b",
+                                        "/a!'b",
+                                        "/a\\b",
+                                        "/a#b",
+                                        "/a\x7f",
+                                        "/\xc3\xa4",
+                                        "*",
+                                        "http://host/a"};
+    const std::string_view hosts[] = {"h",
+                                      "ho",
+                                      "host",
+                                      "host:8080",
+                                      "host:",
+                                      "host:123456",
+                                      "host:80a",
+                                      "host:80:80",
+                                      "127.0.0.1:65535",
+                                      "0123456789abcde",
+                                      "0123456789abcdef",
+                                      "0123456789abcdefg:80",
+                                      "a.host-of-31-bytes.example.test",
+                                      "a.host-of-32-bytes.example.tests",
+                                      "a..b",
+                                      "..",
+                                      ".",
+                                      "a_b",
+                                      "a/b",
+                                      "[::1]:80",
+                                      "",
+                                      " a",
+                                      "a "};
+    const std::string_view versions[] = {" HTTP/1.1", " HTTP/1.0", " HTTP/1.2", "  HTTP/1.1", ""};
+    const std::string_view rests[] = {
+        "\r\n", "X: y\r\n\r\n", "Connection: close\r\n\r\n", "Host: b\r\n\r\n", "\n", ""};
+    const auto agree = [&](std::string_view target, std::string_view host) {
+        for (const std::string_view version : versions) {
+            for (const std::string_view rest : rests) {
+                std::string text("GET ");
+                text.append(target).append(version).append("\r\nHost: ").append(host).append("\r\n");
+                text += rest;
+                ASSERT_EQ(outcome_of(text), outcome_of(text, {1})) << text;
+                ASSERT_EQ(outcome_of(text + text), outcome_of(text + text, {1})) << text;
+            }
+        }
+    };
+    for (const std::string_view target : targets)
+        agree(target, "host:80");
+    for (const std::string_view host : hosts)
+        agree("/a", host);
+    const std::string usual = "GET /a/path-of-20-bytes HTTP/1.1\r\nHost: host.example:80\r\n\r\n";
+    for (std::size_t at = 0; at < usual.size(); ++at) {
+        for (int byte = 0; byte < 256; ++byte) {
+            std::string text = usual;
+            text[at] = static_cast<char>(byte);
+            ASSERT_EQ(outcome_of(text), outcome_of(text, {1})) << text;
+        }
+    }
+}
+
 // A head that comes byte by byte costs no more than one that comes at once. What has been read is made into
 // something else meanwhile, which a second look would take for the ends of lines.
 TEST(parser, what_has_been_read_is_not_looked_at_again) {

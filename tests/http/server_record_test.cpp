@@ -329,6 +329,58 @@ TEST_P(record_test, counts_are_exact) {
     EXPECT_TRUE(metrics().draining);
 }
 
+TEST_P(record_test, answers_that_are_alike_are_counted_each) {
+    options_.access_log.reset();
+    http::site site;
+    site.get("/text", [](exchange& x) noexcept { x.respond(200, "text/plain", "the same each time"); })
+        .mount("/files/", http::files(files_.path().string()));
+    start(std::move(site));
+    client one = connect();
+    std::string text;
+    for (int each = 0; each < 40; ++each)
+        text += get("/files/hello.txt");
+    text += request("HEAD", "/files/hello.txt") + get("/files/no");
+    for (int each = 0; each < 30; ++each)
+        text += get("/text") + get("/text") + get("/files/no");
+    one.send(text + get("/text", "Connection: close\r\n"));
+    const std::string got = one.read_to_end();
+    EXPECT_TRUE(counted([&](const http::server_metrics& of) { return of.bytes_out == got.size(); }));
+    const http::server_metrics of = metrics();
+    EXPECT_EQ(of.answers[100], 41u + 61u);
+    EXPECT_EQ(of.answers[304], 31u);
+    EXPECT_EQ(of.protocols[1], 41u + 61u + 31u);
+    EXPECT_EQ(of.cut_answers, 0u);
+    for (const http::route_latency& each : of.routes) {
+        if (each.pattern == "/text") {
+            EXPECT_EQ(each.latency.count(), 61u);
+        }
+        if (each.pattern == "/files/") {
+            EXPECT_EQ(each.latency.count(), 41u + 31u);
+        }
+    }
+}
+
+TEST_P(record_test, of_answers_that_are_alike_those_are_cut_that_have_not_left) {
+    options_.access_log.reset();
+    http::site site;
+    site.get("/text", [](exchange& x) noexcept { x.respond(200, "text/plain", std::string(1'800, 't')); });
+    start(std::move(site));
+    client first = connect();
+    first.send(get("/text"));
+    EXPECT_TRUE(counted([](const http::server_metrics& of) { return of.answers[100] == 1; }));
+    const std::uint64_t size = metrics().bytes_out;  // of one
+    client one = connect(4'096);
+    std::string text;
+    for (int each = 0; each < 250; ++each)  // more than the system takes before somebody reads
+        text += get("/text");
+    one.send(text);
+    EXPECT_EQ(one.read_some(1), "H");
+    one.reset();
+    EXPECT_TRUE(counted([&](const http::server_metrics& of) {
+        return of.cut_answers > 0 && of.answers[100] == of.bytes_out / size + of.cut_answers;
+    }));
+}
+
 TEST_P(record_test, connections_are_told_by_what_they_do) {
     files_.write("large.bin", std::string(large, 'l'));
     std::latch begun(1);

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <cstring>
 
 namespace naru::http {
 
@@ -40,15 +42,19 @@ bool is_named_host(std::string_view text) noexcept {
 
 #if defined(__SSE2__)
 
-// What up to 32 bytes are, a bit for each, the first at the bottom. Of the 32 bytes that end with them others
-// are read, too.
+// What a host's first 16 or 32 bytes are, a bit for each, the first at the bottom.
 struct host_bytes {
-    explicit host_bytes(std::string_view text) noexcept {
-        const char* const end = text.data() + text.size();
-        add(end - 16, 16);
-        if (text.size() > 16) add(end - 32, 0);
-        for (unsigned* const each : {&in_names, &digits, &dots, &colons})
-            *each >>= 32 - text.size();
+    /// `value` lies in at least 16 bytes in front of `end`, all of which may be read.
+    host_bytes(const char* value, const char* end) noexcept {
+        if (end - value < 16) {  // the last of them, and those in front of it
+            const char* const from = end - 16;
+            add(from, 0);
+            for (unsigned* const each : {&in_names, &digits, &dots, &colons})
+                *each >>= value - from;
+            return;
+        }
+        add(value, 0);
+        if (size() == 16 && end - value >= 32) add(value + 16, 16);
     }
     void add(const char* from, unsigned place) noexcept {
         const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
@@ -70,6 +76,18 @@ struct host_bytes {
         colons |= mask_of(is(bytes, ':'));
         in_names |= mask_of(_mm_or_si128(_mm_or_si128(letter, is(bytes, '-')), _mm_or_si128(figure, point)));
     }
+    /// How many at the front are of a name or a port.
+    std::size_t size() const noexcept { return static_cast<std::size_t>(std::countr_one(in_names | colons)); }
+    /// Whether the first `size` bytes are a name such as nearly all are, perhaps with a port.
+    [[gnu::always_inline]] bool is_usual(std::size_t size) const noexcept {
+        if (size < 2 || size > 31) return false;
+        const unsigned all = (1u << size) - 1;
+        const unsigned colon = colons & (0 - colons) & all;  // the first
+        const unsigned name = colon == 0 ? all : colon - 1;
+        if (name <= 1 || (dots & (dots >> 1) & name) != 0) return false;  // two dots
+        const bool short_port = colon == 0 || colon > all >> 6;
+        return short_port && ((digits | name | colon) & all) == all;
+    }
     unsigned in_names = 0;  // letters, digits, '-' and '.'
     unsigned digits = 0;
     unsigned dots = 0;
@@ -78,23 +96,21 @@ struct host_bytes {
 
 #endif
 
-// Whether it is a name such as nearly all are, perhaps with a port. False: look at it byte by byte. Bytes in
-// front of it may be looked at, from `begin` on.
-inline bool is_usual_host([[maybe_unused]] std::string_view text,
-                          [[maybe_unused]] const char* begin) noexcept {
+// Whether it is a name such as nearly all are, perhaps with a port. False: look at it byte by byte. All of
+// [begin, end) may be looked at.
+inline bool is_usual_host([[maybe_unused]] std::string_view text, [[maybe_unused]] const char* begin,
+                          [[maybe_unused]] const char* end) noexcept {
 #if defined(__SSE2__)
-    if (text.size() < 2 || text.size() > 32 || text.data() + text.size() - begin < 32) return false;
-    const host_bytes seen(text);
-    const unsigned all = ~0u >> (32 - text.size());
-    const unsigned colon = seen.colons & (0 - seen.colons);  // the first
-    const unsigned name = colon == 0 ? all : colon - 1;
-    const bool two_dots = (seen.dots & (seen.dots >> 1) & name) != 0;
-    const bool short_port = colon == 0 || colon > all >> 6;
-    return name > 1 && (seen.in_names & name) == name && !two_dots && (seen.digits | name | colon) == all &&
-           short_port;
+    if (end - begin < 16) return false;
+    const host_bytes seen(text.data(), end);
+    return seen.size() == text.size() && seen.is_usual(text.size());
 #else
     return false;
 #endif
+}
+
+inline bool begins_with_pair(const char* at, char first, char second) noexcept {
+    return at[0] == first && at[1] == second;
 }
 
 method method_of(std::string_view name) noexcept {
@@ -139,9 +155,84 @@ inline text_range request_parser::range_of(std::string_view piece) const noexcep
     return {static_cast<std::uint16_t>(piece.data() - base_), static_cast<std::uint16_t>(piece.size())};
 }
 
+// What nearly all heads begin with is read in one go; then line by line, as everything that looks different.
 parse_status request_parser::parse(std::string_view bytes) noexcept {
     base_ = bytes.data();
     end_ = base_ + bytes.size();
+    const char* const first = scanned_ == 0 ? behind_usual_request_line() : nullptr;
+    if (first == nullptr) return parse_lines(bytes);
+    const char* const second = behind_usual_host(first);
+    const char* const line = second != nullptr ? second : first;
+    if (second == nullptr || end_ - line < 2 || !begins_with_pair(line, '\r', '\n')) {
+        line_ = scanned_ = static_cast<std::uint32_t>(line - base_);
+        phase_ = phase::headers;
+        return parse_lines(bytes);
+    }
+    head_.size = line_ = scanned_ = static_cast<std::uint32_t>(line + 2 - base_);
+    head_.keep_alive = head_.minor_version > 0;
+    return parse_status::complete;
+}
+
+// "GET /path HTTP/1.1": a path without a query that is its own decoded form. nullptr, and nothing is
+// remembered: it is another, or its end is not there.
+inline const char* request_parser::behind_usual_request_line() noexcept {
+#if defined(__SSE2__)
+    constexpr std::string_view get = "GET ";
+    constexpr std::string_view version = " HTTP/1.";
+    const char* const begin = base_;
+    const char* const target = begin + get.size();
+    if (end_ - begin < 20 || std::memcmp(begin, get.data(), get.size()) != 0 || *target != '/')
+        return nullptr;
+    unsigned slash_before = 0;
+    const char* space = target;
+    while (true) {
+        const target_block block(space);
+        const unsigned other = block.not_plain();
+        if ((block.twisted(slash_before) & (other - 1) & ~other) != 0) return nullptr;
+        if (other != 0) {
+            space += std::countr_zero(other);
+            break;
+        }
+        space += 16;
+        if (end_ - space < 16) return nullptr;
+    }
+    const char* const minor = space + version.size();
+    if (end_ - minor < 3 || std::memcmp(space, version.data(), version.size()) != 0) return nullptr;
+    if ((*minor & ~1) != '0' || !begins_with_pair(minor + 1, '\r', '\n')) return nullptr;
+    if (minor + 1 - begin > static_cast<std::ptrdiff_t>(limits::request_line_bytes)) return nullptr;
+    head_.method = method::get;
+    head_.method_name = {0, get.size() - 1};
+    head_.minor_version = static_cast<std::uint8_t>(*minor - '0');
+    head_.target = range_of({target, static_cast<std::size_t>(space - target)});
+    head_.path_length = head_.target.length;
+    head_.plain_path = true;
+    return minor + 3;
+#else
+    return nullptr;
+#endif
+}
+
+// "Host: name:port", as the first field and with a name such as nearly all are.
+inline const char* request_parser::behind_usual_host([[maybe_unused]] const char* line) noexcept {
+#if defined(__SSE2__)
+    constexpr std::string_view name = "Host: ";
+    const char* const value = line + name.size();
+    if (end_ - value < 4 || std::memcmp(line, name.data(), name.size()) != 0) return nullptr;
+    const host_bytes seen(value, end_);
+    const std::size_t size = seen.size();
+    const char* const end = value + size;
+    if (end_ - end < 2 || !begins_with_pair(end, '\r', '\n') || !seen.is_usual(size)) return nullptr;
+    head_.header_count = 1;
+    framing_.hosts = 1;
+    head_.present = request_head::bit(field::host);
+    head_.fields[static_cast<std::size_t>(field::host)] = range_of({value, size});
+    return end + 2;
+#else
+    return nullptr;
+#endif
+}
+
+parse_status request_parser::parse_lines(std::string_view bytes) noexcept {
     while (true) {
         std::string_view line;
         parse_status status = next_line(bytes, line);
@@ -361,7 +452,7 @@ parse_status request_parser::take_field(std::string_view name, std::string_view 
 
 inline parse_status request_parser::take_host(std::string_view value) noexcept {
     if (++framing_.hosts > 1) return refuse(400, "more than one Host field");
-    if (!is_usual_host(value, base_) && !is_host(value)) return refuse(400, "a malformed Host field");
+    if (!is_usual_host(value, base_, end_) && !is_host(value)) return refuse(400, "a malformed Host field");
     remember(field::host, value);
     return parse_status::need_more;
 }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 #include <string_view>
+#include <utility>
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -102,44 +103,41 @@ inline target_look look_at_portable(std::string_view target, std::size_t at, tar
 
 #if defined(__SSE2__)
 
-/// Sixteen bytes of a target, and which of them belong to it.
+/// Sixteen bytes that begin in a target.
 struct target_block {
-    explicit target_block(const char* from, std::size_t left) noexcept
-        : bytes(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))),
-          size(std::min<std::size_t>(left, 16)),
-          inside((1u << size) - 1) {}
+    explicit target_block(const char* from) noexcept
+        : bytes(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))) {}
 
     __m128i where(char byte) const noexcept { return _mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte)); }
     static unsigned mask_of(__m128i found) noexcept {
         return static_cast<unsigned>(_mm_movemask_epi8(found));
     }
 
-    /// Only bytes that may stand in a target, and in its path as they are. False, too, for some that may: one
-    /// comparison is for '#', '%', '!' and '\'', one for '?' and DEL, one for all up to the space and from
-    /// 0x80 on.
-    bool plain() const noexcept {
+    /// What may not stand in a target, or not in its path as it is; and some that may: one comparison is for
+    /// '#', '%', '!' and '\'', one for '?' and DEL, one for all up to the space and from 0x80 on.
+    unsigned not_plain() const noexcept {
         const __m128i escape = _mm_cmpeq_epi8(_mm_or_si128(bytes, _mm_set1_epi8(6)), _mm_set1_epi8('#' | 6));
         const __m128i query = _mm_cmpeq_epi8(_mm_or_si128(bytes, _mm_set1_epi8(0x40)), _mm_set1_epi8(0x7f));
         const __m128i outside = _mm_cmplt_epi8(bytes, _mm_set1_epi8('!'));
-        const __m128i found = _mm_or_si128(_mm_or_si128(escape, query), _mm_or_si128(outside, where('\\')));
-        return (mask_of(found) & inside) == 0;
+        return mask_of(_mm_or_si128(_mm_or_si128(escape, query), _mm_or_si128(outside, where('\\'))));
     }
-    bool allowed() const noexcept {
+    unsigned not_allowed() const noexcept {
         const __m128i space = _mm_set1_epi8(' ');
-        const __m128i out = _mm_or_si128(_mm_cmpeq_epi8(_mm_max_epu8(bytes, space), space),
-                                         _mm_or_si128(where('#'), where(0x7f)));
-        return (mask_of(out) & inside) == 0;
+        return mask_of(_mm_or_si128(_mm_cmpeq_epi8(_mm_max_epu8(bytes, space), space),
+                                    _mm_or_si128(where('#'), where(0x7f))));
     }
-    /// In front of the query.
-    std::size_t path_bytes() const noexcept {
-        const unsigned question = mask_of(where('?')) & inside;
-        return question == 0 ? size : static_cast<std::size_t>(std::countr_zero(question));
-    }
+    unsigned questions() const noexcept { return mask_of(where('?')); }
     unsigned escapes() const noexcept { return mask_of(_mm_or_si128(where('%'), where('\\'))); }
+    /// The second of "//" and "/.". `slash_before`: whether the byte before these is a slash; then whether
+    /// their last is.
+    unsigned twisted(unsigned& slash_before) const noexcept {
+        const __m128i slashes = where('/');
+        const unsigned slash = mask_of(slashes);
+        const unsigned dot_or_slash = mask_of(_mm_or_si128(slashes, where('.')));
+        return ((slash << 1) | std::exchange(slash_before, slash >> 15)) & dot_or_slash;
+    }
 
     __m128i bytes;
-    std::size_t size;
-    unsigned inside;
 };
 
 #endif
@@ -152,21 +150,19 @@ inline target_look look_at(std::string_view target, const char* readable) noexce
 #if defined(__SSE2__)
     unsigned slash_before = 0;
     for (; at < target.size() && readable - (target.data() + at) >= 16; at += 16) {
-        const target_block block(target.data() + at, target.size() - at);
-        std::size_t path_bytes = block.size;
+        const target_block block(target.data() + at);
+        std::size_t path_bytes = std::min<std::size_t>(target.size() - at, 16);
+        const unsigned inside = (1u << path_bytes) - 1;
         unsigned escapes = 0;
-        if (seen.path_length < at || !block.plain()) {
-            seen.allowed = seen.allowed && block.allowed();
+        if (seen.path_length < at || (block.not_plain() & inside) != 0) {
+            seen.allowed = seen.allowed && (block.not_allowed() & inside) == 0;
             if (seen.path_length < at) continue;  // in the query
-            path_bytes = block.path_bytes();
+            if (const unsigned query = block.questions() & inside; query != 0)
+                path_bytes = static_cast<std::size_t>(std::countr_zero(query));
             escapes = block.escapes();
         }
-        const __m128i slashes = block.where('/');
-        const unsigned slash = target_block::mask_of(slashes);
-        const unsigned dot_or_slash = target_block::mask_of(_mm_or_si128(slashes, block.where('.')));
-        const unsigned twisted = (((slash << 1) | slash_before) & dot_or_slash) | escapes;
+        const unsigned twisted = block.twisted(slash_before) | escapes;
         if ((twisted & ((1u << path_bytes) - 1)) != 0) seen.plain_path = false;
-        slash_before = slash >> 15;
         seen.path_length += path_bytes;
     }
     if (at >= target.size()) return seen;

@@ -103,11 +103,19 @@ disk::disk(loop& on, const files_source& source, file_cache& cache, blocking_thr
 
 disk::~disk() { NARU_ASSERT(idle()); }
 
-disk_answer disk::find(std::string_view path, disk_waiter& who) noexcept try {
-    const instant now = loop_.now();
-    if (now - root_checked_ > limits::cache_age && !knows_root(now)) return wait(*following_, who);
+// It is time to see which directory the root is.
+disk_answer disk::find_by_root(std::string_view path, disk_waiter& who, instant now) noexcept try {
+    if (!knows_root(now)) return wait(*following_, who);
     cached_document* const known = cache_.find(path);
     cache_.note_look(known != nullptr);
+    return find_stale(path, known, who, now);
+} catch (const std::bad_alloc&) {
+    return failure(ENOMEM);
+}
+
+// What is in the cache for it, if anything, may be too old.
+disk_answer disk::find_stale(std::string_view path, cached_document* known, disk_waiter& who,
+                             instant now) noexcept try {
     if (known != nullptr) {
         const duration age = now - known->checked;
         const auto may_be_stale = [&] {

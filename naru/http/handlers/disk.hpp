@@ -58,7 +58,16 @@ class disk {
 
     /// The document at a decoded path: at once from the cache or what the system has in memory, else `waits`.
     /// A document that is found is held once more, by the caller.
-    disk_answer find(std::string_view path, disk_waiter& who) noexcept;
+    disk_answer find(std::string_view path, disk_waiter& who) noexcept {
+        const instant now = loop_.now();
+        if (now - root_checked_ > limits::cache_age) return find_by_root(path, who, now);
+        cached_document* const known = cache_.find(path);
+        cache_.note_look(known != nullptr);
+        if (known == nullptr || now - known->checked > limits::cache_age)
+            return find_stale(path, known, who, now);
+        cache_.hold(*known);
+        return {disk_answer::kind::found, known, {}};
+    }
 
     /// Without effect on one that does not wait.
     void leave(disk_waiter& who) noexcept;
@@ -72,6 +81,9 @@ class disk {
  private:
     friend struct disk_flight;
 
+    disk_answer find_by_root(std::string_view path, disk_waiter& who, instant now) noexcept;
+    disk_answer find_stale(std::string_view path, cached_document* known, disk_waiter& who,
+                           instant now) noexcept;
     bool has_turn(instant now) noexcept;
     bool take_turn(instant now) noexcept;
     disk_answer wait_for_turn(disk_waiter& who);

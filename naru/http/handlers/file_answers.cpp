@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include <fmt/format.h>
@@ -136,7 +137,14 @@ void connection::on_disk_answer(const disk_answer& found) noexcept {
     go_on(once_more ? handle_file() : answer_found(found));
 }
 
-connection::next_step connection::answer_found(const disk_answer& found) noexcept {
+inline connection::next_step connection::answer_found(const disk_answer& found) noexcept {
+    const bool is_cached_file = found.document != nullptr && found.document->in_cache &&
+                                found.document->content->is == document::kind::file;
+    return is_cached_file ? answer_file(*found.document) : answer_other(found);
+}
+
+// What is not a file in the cache.
+connection::next_step connection::answer_other(const disk_answer& found) noexcept {
     if (found.is == disk_answer::kind::failed) return failed(found.error);
     if (found.document->content->is == document::kind::directory)
         return answer_redirect(found.document->path);
@@ -171,7 +179,7 @@ connection::next_step connection::answer_listing(cached_document& from) noexcept
     return next_step::flush;
 }
 
-connection::next_step connection::answer_file(cached_document& from) noexcept {
+inline connection::next_step connection::answer_file(cached_document& from) noexcept {
     const document& file = *from.content;
     const request_head& request = turn_->parser.head();
     const std::string_view text = turn_->head;
@@ -248,16 +256,25 @@ connection::next_step connection::answer_unsatisfiable(std::uint64_t size) noexc
 }
 
 // The hot path: a head prepared when the file was read, and the content behind it.
-connection::next_step connection::answer_ready(cached_document& from, const representation& what) noexcept {
+inline connection::next_step connection::answer_ready(cached_document& from,
+                                                      const representation& what) noexcept {
     log(200, what.status.size);
-    if (!is_stream_ && what.ready_has_content() &&
-        turn_->filled + what.ready.size() <= limits::output_bytes) {
-        append_ready(what, what.ready.size());
-        return next_step::go_on;
-    }
-    append_ready(what, what.head_size);
+    const bool whole =
+        !is_stream_ && what.ready_has_content() && turn_->filled + what.ready.size() <= limits::output_bytes;
+    append_ready(what, whole ? what.ready.size() : what.head_size);
+    if (whole) return next_step::go_on;
     append_representation(from, what, 0, what.status.size);
     return turn_->piece_count == 0 ? next_step::go_on : next_step::flush;
+}
+
+/// The first `bytes` of a prepared answer, with today's date.
+inline void connection::append_ready(const representation& what, std::size_t bytes) noexcept {
+    const std::string_view date = worker_.date();
+    if (what.dated != worker_.date_second_) [[unlikely]] {
+        std::memcpy(const_cast<char*>(what.ready.data()) + what.date_offset, date.data(), date.size());
+        what.dated = worker_.date_second_;
+    }
+    append(std::string_view(what.ready.data(), bytes));
 }
 
 // multipart/byteranges (RFC 9110, section 14.6).

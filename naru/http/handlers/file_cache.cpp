@@ -183,9 +183,4 @@ void file_cache::drop(cached_document& entry) noexcept {
     if (entry.holders == 0) destroy_loose(entry);
 }
 
-void file_cache::let_go(cached_document& entry) noexcept {
-    NARU_ASSERT(entry.holders > 0);
-    if (--entry.holders == 0 && !entry.in_cache) destroy_loose(entry);
-}
-
 }  // namespace naru::http

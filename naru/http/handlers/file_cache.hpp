@@ -3,6 +3,7 @@
 // recently used of them goes first.
 #pragma once
 
+#include <naru/core/check.hpp>
 #include <naru/core/clock.hpp>
 #include <naru/core/intrusive.hpp>
 #include <naru/http/handlers/document.hpp>
@@ -70,7 +71,10 @@ class file_cache {
     /// Drops all.
     void clear() noexcept;
     void hold(cached_document& entry) noexcept { ++entry.holders; }
-    void let_go(cached_document& entry) noexcept;
+    void let_go(cached_document& entry) noexcept {
+        NARU_ASSERT(entry.holders > 0);
+        if (--entry.holders == 0 && !entry.in_cache) destroy_loose(entry);
+    }
 
     std::size_t size() const noexcept { return count_; }
     std::size_t bytes() const noexcept { return bytes_; }

@@ -18,12 +18,17 @@
 namespace naru::http {
 
 connection::next_step connection::handle() noexcept {
-    served_site& serves = *turn_->serves;
-    if (is_secure() && is_misdirected(exchange(*this).authority())) [[unlikely]] {
+    const served_site& serves = *turn_->serves;
+    const bool may_be_secure = is_stream_ || loop::names_layer(target);
+    if (may_be_secure && is_for_another_connection()) [[unlikely]] {
         leave_body();
         return answer_status(421, "This host's clients are to show other certificates: connect to it anew.");
     }
     return serves.plain ? handle_mount(*serves.only_files, *serves.files.front()) : handle_routed();
+}
+
+bool connection::is_for_another_connection() noexcept {
+    return is_secure() && is_misdirected(exchange(*this).authority());
 }
 
 // The request's path, decoded, in its head or behind a slash in `scratch`; and its route. Nothing if the path
@@ -145,17 +150,6 @@ void connection::go_on(next_step after_answer) noexcept {
     if (after_answer == next_step::flush || !keep_alive_ || is_stream_ || turn_->lacks_buffer) return flush();
     if (has_input() && !worker_.may_answer_more()) return flush();
     process();
-}
-
-std::size_t connection::head_room() const noexcept {
-    return turn_->serves->dresses ? limits::answer_head_bytes + limits::answer_fields_bytes
-                                  : limits::answer_head_bytes;
-}
-
-/// Whether fields are added to the heads of our own answers, or seen by hooks.
-bool connection::is_dressed() const noexcept {
-    return turn_->serves->dresses && !turn_->head.empty() &&
-           (turn_->serves->has_hooks || !turn_->added_fields.empty());
 }
 
 void connection::append_head(std::string_view head) noexcept {

@@ -5,6 +5,7 @@
 // who it belongs to. While a request is under way it has a turn, which holds all the rest.
 #pragma once
 
+#include <naru/core/check.hpp>
 #include <naru/http/exchange/exchange.hpp>
 #include <naru/http/h1/body.hpp>
 #include <naru/http/h1/parse.hpp>
@@ -15,6 +16,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -27,6 +29,7 @@ namespace naru::http {
 
 class worker;
 class connection;
+struct answer_facts;
 struct answer_record;
 struct log_place;
 struct route_match;
@@ -279,7 +282,11 @@ class connection : receive_operation, timer {
     bool take_whole_head(std::byte* bytes, std::size_t size) noexcept;
     bool refill() noexcept;
     bool keep_head() noexcept;
-    void forget_head() noexcept;
+    /// The request has been answered.
+    void forget_head() noexcept {
+        if (!turn_->kept_head.empty()) forget_kept_head();
+    }
+    void forget_kept_head() noexcept;
     void put_aside() noexcept;
     void drop_aside() noexcept;
     std::string_view text_aside() const noexcept;
@@ -289,6 +296,7 @@ class connection : receive_operation, timer {
     // handle.cpp
     enum class next_step : std::uint8_t { go_on, flush, wait };
     next_step handle() noexcept;
+    [[gnu::noinline]] bool is_for_another_connection() noexcept;
     next_step handle_routed() noexcept;
     void leave_body() noexcept;
     std::optional<std::string_view> locate(route_match& into, std::span<char> scratch) noexcept;
@@ -304,8 +312,9 @@ class connection : receive_operation, timer {
     next_step answer_allowed(std::string_view allow_line) noexcept;
     next_step refuse(const refusal& why) noexcept;
     void go_on(next_step after_answer) noexcept;
-    std::size_t head_room() const noexcept;
-    bool is_dressed() const noexcept;
+    inline std::size_t head_room() const noexcept;
+    /// Whether fields are added to the heads of our own answers, or seen by hooks.
+    inline bool is_dressed() const noexcept;
     void append_head(std::string_view head) noexcept;
     std::string dress(std::string_view head);
     next_step out_of_memory(std::uint32_t filled_before) noexcept;
@@ -360,11 +369,15 @@ class connection : receive_operation, timer {
     void wait_for_disk() noexcept;
     void leave_disk() noexcept;
     bool falls_back_from(const disk_answer& found) noexcept;
-    next_step answer_found(const disk_answer& found) noexcept;
+    // Compiled into their callers, which are file_answers.cpp's alone.
+    [[gnu::always_inline]] inline next_step answer_found(const disk_answer& found) noexcept;
+    [[gnu::always_inline]] inline next_step answer_file(cached_document& from) noexcept;
+    [[gnu::always_inline]] inline next_step answer_ready(cached_document& from,
+                                                         const representation& what) noexcept;
+    [[gnu::always_inline]] inline void append_ready(const representation& what, std::size_t bytes) noexcept;
+    next_step answer_other(const disk_answer& found) noexcept;
     next_step answer_listing(cached_document& from) noexcept;
-    next_step answer_file(cached_document& from) noexcept;
     next_step answer_made(cached_document& from, const representation& what, coding in) noexcept;
-    next_step answer_ready(cached_document& from, const representation& what) noexcept;
     next_step answer_ranges(cached_document& from, const representation& what, coding in,
                             std::span<const byte_range> ranges) noexcept;
     next_step answer_parts(cached_document& from, const representation& what, coding in,
@@ -375,6 +388,7 @@ class connection : receive_operation, timer {
 
     // record.cpp
     void log(unsigned status, std::uint64_t bytes, std::string_view reason = {}) noexcept;
+    void make_record(const answer_facts& known, std::string_view reason) noexcept;
     void log_request(answer_record& into, std::string_view reason) noexcept;
     log_place* log_of_request() noexcept;
     void log_pieces(unsigned status, std::size_t head_bytes) noexcept;
@@ -387,12 +401,24 @@ class connection : receive_operation, timer {
     std::string_view request_id() noexcept;
 
     // write.cpp
-    bool output_room(std::size_t bytes) noexcept;
+    /// Sees to it that the output has a buffer with that much room. False: send what it holds first.
+    bool output_room(std::size_t bytes) noexcept {
+        const turn& x = *turn_;
+        if (x.output == nullptr) return take_output();
+        return x.filled == 0 || x.filled + bytes <= limits::output_bytes;
+    }
+    bool take_output() noexcept;
     void release_output() noexcept;
-    void append(std::string_view text) noexcept;
+    void append(std::string_view text) noexcept {
+        turn& x = *turn_;
+        if (phase_ == phase::sending || x.output == nullptr) return append_elsewhere(text);
+        NARU_ASSERT(x.filled + text.size() <= limits::output_bytes);
+        std::memcpy(x.output + x.filled, text.data(), text.size());
+        x.filled += static_cast<std::uint32_t>(text.size());
+    }
+    void append_elsewhere(std::string_view text) noexcept;
     void append_behind(std::string_view text) noexcept;
     void append_alone(std::string&& text) noexcept;
-    void append_ready(const representation& what, std::size_t bytes) noexcept;
     void append_representation(cached_document& from, const representation& what, std::uint64_t first,
                                std::uint64_t size) noexcept;
     void add_piece(std::string_view memory) noexcept;

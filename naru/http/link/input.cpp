@@ -167,10 +167,8 @@ bool connection::keep_head() noexcept {
     return true;
 }
 
-/// It has been answered.
-void connection::forget_head() noexcept {
+void connection::forget_kept_head() noexcept {
     turn& x = *turn_;
-    if (x.kept_head.empty()) return;
     x.head = {};
     if (is_stream_) worker_.keep_spare(x.kept_head);
     std::string().swap(x.kept_head);

@@ -24,20 +24,17 @@ turn::file_step::file_step(turn& of) noexcept
 
 turn::turn(connection& of) noexcept : owner(of), sending(*this), sending_file(*this), waiting(*this) {}
 
-/// Sees to it that the output has a buffer with that much room. False: send what it holds first.
-bool connection::output_room(std::size_t bytes) noexcept {
+/// False: the pool has none.
+bool connection::take_output() noexcept {
     turn& x = *turn_;
+    x.output = worker_.loop_.buffers().acquire();
+    x.filled = 0;
     if (x.output == nullptr) {
-        x.output = worker_.loop_.buffers().acquire();
-        x.filled = 0;
-        if (x.output == nullptr) {
-            x.lacks_buffer = true;
-            return false;
-        }
-        worker_.holds_one_more();
-        return true;
+        x.lacks_buffer = true;
+        return false;
     }
-    return x.filled == 0 || x.filled + bytes <= limits::output_bytes;
+    worker_.holds_one_more();
+    return true;
 }
 
 void connection::release_output() noexcept {
@@ -49,13 +46,10 @@ void connection::release_output() noexcept {
     x.filled = 0;
 }
 
-void connection::append(std::string_view text) noexcept {
-    turn& x = *turn_;
+/// What cannot go into the output as it is.
+void connection::append_elsewhere(std::string_view text) noexcept {
     if (phase_ == phase::sending) return append_behind(text);
-    if (x.output == nullptr && !output_room(text.size())) return;
-    NARU_ASSERT(x.filled + text.size() <= limits::output_bytes);
-    std::memcpy(x.output + x.filled, text.data(), text.size());
-    x.filled += static_cast<std::uint32_t>(text.size());
+    if (take_output()) append(text);
 }
 
 /// A handler answers while the answers before its own are being sent: their memory is lent.
@@ -75,16 +69,6 @@ void connection::append_alone(std::string&& text) noexcept {
     turn_->lacks_buffer = false;
     turn_->text = std::move(text);
     add_piece(turn_->text);
-}
-
-/// The first `bytes` of a prepared answer, with today's date.
-void connection::append_ready(const representation& what, std::size_t bytes) noexcept {
-    const std::string_view date = worker_.date();
-    if (what.dated != worker_.date_second_) {
-        std::memcpy(const_cast<char*>(what.ready.data()) + what.date_offset, date.data(), date.size());
-        what.dated = worker_.date_second_;
-    }
-    append(std::string_view(what.ready).substr(0, bytes));
 }
 
 /// Part of a body, by copy if it is small and there is room, else as a piece of its own.

@@ -157,22 +157,14 @@ void worker::destroy(connection& ended) noexcept {
 }
 
 // The clock on the wall is looked at once a second, when it is about to turn: the rest is the loop's time.
-std::int64_t worker::unix_seconds() noexcept {
-    if (loop_.now() < second_ends_) return second_;
+void worker::look_at_clock() noexcept {
     const auto wall = environment::current().time_of_day();
     const auto second = std::chrono::floor<std::chrono::seconds>(wall);
     second_ = second.time_since_epoch().count();
     second_ends_ = saturating_add(clock::now(), second + std::chrono::seconds(1) - wall);
-    return second_;
-}
-
-std::string_view worker::date() noexcept {
-    const std::int64_t now = unix_seconds();
-    if (now != date_second_) {
-        date_second_ = now;
-        date_ = format_date(now);
-    }
-    return {date_.data(), date_.size()};
+    if (second_ == date_second_) return;
+    date_second_ = second_;
+    date_ = format_date(second_);
 }
 
 connection::connection(worker& of, naru::handle socket) noexcept

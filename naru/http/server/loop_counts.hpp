@@ -31,13 +31,13 @@ struct loop_counts {
     loop_counts();
     /// Where answers by this pattern are counted. 0: those without. Throws std::bad_alloc.
     std::uint16_t place_of(std::string_view pattern);
-    /// An answer has ended. `protocol`: the minor version of HTTP/1, or 2.
+    /// An answer has ended, or several that were alike. `protocol`: the minor version of HTTP/1, or 2.
     void count(unsigned status, std::uint16_t route, std::chrono::microseconds took, unsigned protocol,
-               bool cut) noexcept {
-        if (status - 100 < answers.size()) ++answers[status - 100];
-        ++protocols[protocol < protocols.size() ? protocol : 1];
-        if (cut) ++cut_answers;
-        routes[route]->latency.add(took);
+               std::uint64_t cut, std::uint64_t ended = 1) noexcept {
+        if (status - 100 < answers.size()) answers[status - 100] += ended;
+        protocols[protocol < protocols.size() ? protocol : 1] += ended;
+        cut_answers += cut;
+        routes[route]->latency.add(took, ended);
     }
     void copy_to(server_metrics& into) const;
 };

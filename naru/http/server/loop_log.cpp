@@ -47,8 +47,8 @@ void loop_log::remove(log_place& of) noexcept {
 }
 
 void loop_log::name_client(handle connection, std::string_view client) noexcept try {
-    auto& names = clients_[(connection.slot & layer_slots) != 0 ? 1 : 0];
-    const std::size_t slot = connection.slot & ~layer_slots;
+    auto& names = clients_[loop::names_layer(connection) ? 1 : 0];
+    const std::size_t slot = loop::place_of(connection);
     if (names.size() <= slot) names.resize(std::max<std::size_t>(slot + 1, 2 * names.size()));
     client_name& name = names[slot];
     name.generation = connection.generation;
@@ -58,8 +58,8 @@ void loop_log::name_client(handle connection, std::string_view client) noexcept 
 }
 
 std::string_view loop_log::client_of(handle connection) const noexcept {
-    const auto& names = clients_[(connection.slot & layer_slots) != 0 ? 1 : 0];
-    const std::size_t slot = connection.slot & ~layer_slots;
+    const auto& names = clients_[loop::names_layer(connection) ? 1 : 0];
+    const std::size_t slot = loop::place_of(connection);
     if (slot >= names.size() || names[slot].generation != connection.generation) return {};
     return {names[slot].text.data(), names[slot].size};
 }

@@ -76,7 +76,6 @@ class loop_log {
         std::uint8_t size = 0;
         std::array<char, 47> text;
     };
-    static constexpr std::uint32_t layer_slots = 1u << 31;
 
     static void hand_over(log_place& of) noexcept;
     void remove(log_place& of) noexcept;

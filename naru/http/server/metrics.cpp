@@ -22,10 +22,10 @@ std::uint64_t latency_histogram::end_of(std::size_t place) noexcept {
     return (std::uint64_t{1} << octave) + ((place % parts + 1) << (octave - 2));
 }
 
-void latency_histogram::add(std::chrono::microseconds took) noexcept {
+void latency_histogram::add(std::chrono::microseconds took, std::uint64_t times) noexcept {
     const auto value = static_cast<std::uint64_t>(std::max<std::int64_t>(took.count(), 0));
-    ++counts[place_of(value)];
-    microseconds += value;
+    counts[place_of(value)] += times;
+    microseconds += value * times;
 }
 
 void latency_histogram::add(const latency_histogram& other) noexcept {

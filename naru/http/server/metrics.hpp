@@ -25,7 +25,7 @@ struct latency_histogram {
     static std::size_t place_of(std::uint64_t microseconds) noexcept;
     /// The first value that is not in it any more, in microseconds.
     static std::uint64_t end_of(std::size_t place) noexcept;
-    void add(std::chrono::microseconds took) noexcept;
+    void add(std::chrono::microseconds took, std::uint64_t times = 1) noexcept;
     void add(const latency_histogram& other) noexcept;
     std::uint64_t count() const noexcept;
     /// So many answers took less than that: exact where `limit` (in microseconds) is a power of two.

@@ -18,6 +18,9 @@ namespace {
 // As nginx says it of a client that has left before there was an answer.
 constexpr unsigned client_closed = 499;
 
+// Of an answer in pieces: no other is like it.
+constexpr std::uint64_t no_body_yet = ~std::uint64_t{0};
+
 // Sixteen hexadecimal digits, eight at a time: each byte of a word becomes one.
 void put_digits(char* into, std::uint64_t number) noexcept {
     constexpr std::uint64_t ones = 0x0101010101010101u;
@@ -61,36 +64,45 @@ bool is_id(std::string_view text) noexcept {
 void connection::log(unsigned status, std::uint64_t bytes, std::string_view reason) noexcept {
     turn& x = *turn_;
     worker& home = worker_;
-    answer_record* const made = home.records_.take();
-    if (made == nullptr) {
-        if (log_place* const there = home.log_.is_on() ? log_of_request() : nullptr) there->to->lose();
-    } else {
-        made->began = x.is_asked ? x.began : home.loop_.now();
-        made->from = is_stream_ ? x.sent : phase_ == phase::sending ? x.queued : x.sent + x.filled;
-        made->body = bytes;
-        made->status = static_cast<std::uint16_t>(status);
-        made->minor_version = x.parser.head().minor_version;
-        const route* const by = route_in_hand();
-        made->route = by != nullptr ? x.serves->counted_as[by->number] : 0;
-        if (x.last_record != nullptr) {
-            if (x.last_record->to == answer_record::unknown) x.last_record->to = made->from;
-            x.last_record->next = made;
-        } else {
-            x.records = made;
-        }
-        x.last_record = made;
-        if (home.log_.is_on()) log_request(*made, reason);
-    }
+    answer_facts known;
+    known.began = x.is_asked ? x.began : home.loop_.now();
+    known.from = is_stream_ ? x.sent : phase_ == phase::sending ? x.queued : x.sent + x.filled;
+    known.body = bytes;
+    known.status = static_cast<std::uint16_t>(status);
+    if (const route* const by = route_in_hand()) known.route = x.serves->counted_as[by->number];
+    known.minor_version = x.parser.head().minor_version;
+    if (x.last_record == nullptr || home.log_.is_on() || !x.last_record->joins(known))
+        make_record(known, reason);
     x.is_asked = false;
     home.unreadable_ = {};
     home.refuses_ = false;
 }
 
+void connection::make_record(const answer_facts& known, std::string_view reason) noexcept {
+    turn& x = *turn_;
+    const bool logged = worker_.log_.is_on();
+    answer_record* const made = worker_.records_.take();
+    if (made == nullptr) {
+        if (log_place* const there = logged ? log_of_request() : nullptr) there->to->lose();
+        return;
+    }
+    static_cast<answer_facts&>(*made) = known;
+    if (x.last_record != nullptr) {
+        if (x.last_record->to == answer_record::unknown) x.last_record->to = known.from;
+        x.last_record->next = made;
+    } else {
+        x.records = made;
+    }
+    x.last_record = made;
+    if (logged) log_request(*made, reason);
+}
+
 /// The same for one in pieces.
 void connection::log_pieces(unsigned status, std::size_t head_bytes) noexcept {
     const answer_record* const before = turn_->last_record;
-    log(status, 0);
+    log(status, no_body_yet);
     if (turn_->last_record == before) return;
+    turn_->last_record->body = 0;
     turn_->last_record->head = head_bytes;
     turn_->last_record->in_pieces = true;
 }
@@ -214,14 +226,20 @@ void connection::end_record(answer_record& ended, bool all_went, instant now) no
     const auto took = std::chrono::duration_cast<std::chrono::microseconds>(now - ended.began);
     const unsigned version = is_stream_ ? 2 : ended.minor_version;
     const bool logged = ended.log != nullptr;
-    if (all_went && !logged) return home.counts_.count(ended.status, ended.route, took, version, false);
+    if (all_went && !logged)
+        return home.counts_.count(ended.status, ended.route, took, version, 0, ended.answers);
     const std::uint64_t to = ended.to != answer_record::unknown ? ended.to : std::max(x.queued, x.sent);
-    const bool whole =
-        all_went || (!is_stream_ && !ended.in_pieces && ended.status != client_closed && x.sent >= to);
+    const bool may_be_whole = !is_stream_ && !ended.in_pieces && ended.status != client_closed;
+    if (ended.answers > 1 && !all_went) {  // there is no log
+        const std::uint32_t gone = may_be_whole ? ended.whole_at(x.sent, to) : 0;
+        return home.counts_.count(ended.status, ended.route, took, version, ended.answers - gone,
+                                  ended.answers);
+    }
+    const bool whole = all_went || (may_be_whole && x.sent >= to);
     const std::uint64_t sent = std::min(x.sent, std::max(to, ended.from)) - std::min(x.sent, ended.from);
     std::uint64_t head = 0;  // of a stream it is no part of what is counted
     if (!is_stream_) head = ended.in_pieces ? ended.head : to - std::min(to, ended.from + ended.body);
-    home.counts_.count(ended.status, ended.route, took, version, !whole);
+    home.counts_.count(ended.status, ended.route, took, version, whole ? 0 : 1);
     if (!logged) return;
     if (all_went && x.then && x.records == nullptr) {
         ended.head = is_stream_ ? 0 : sent;

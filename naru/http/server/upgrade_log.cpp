@@ -9,9 +9,7 @@ namespace naru::http {
 
 namespace {
 
-constexpr std::uint32_t layer_slots = 1u << 31;
-
-std::size_t kind_of(handle of) noexcept { return (of.slot & layer_slots) != 0 ? 1 : 0; }
+std::size_t kind_of(handle of) noexcept { return loop::names_layer(of) ? 1 : 0; }
 
 }  // namespace
 
@@ -21,7 +19,7 @@ void upgrade_log::follow(handle connection, answer_record& answer, std::size_t a
     answer.from = ahead;
     answer.body = 0;
     auto& all = by_slot_[kind_of(connection)];
-    const std::size_t slot = connection.slot & ~layer_slots;
+    const std::size_t slot = loop::place_of(connection);
     try {
         if (all.size() <= slot) all.resize(std::max<std::size_t>(slot + 1, 2 * all.size()));
     } catch (const std::bad_alloc&) {
@@ -34,7 +32,7 @@ void upgrade_log::follow(handle connection, answer_record& answer, std::size_t a
 
 upgrade_log::followed* upgrade_log::find(handle of) noexcept {
     auto& all = by_slot_[kind_of(of)];
-    const std::size_t slot = of.slot & ~layer_slots;
+    const std::size_t slot = loop::place_of(of);
     if (slot >= all.size() || all[slot].answer == nullptr || all[slot].generation != of.generation)
         return nullptr;
     return &all[slot];

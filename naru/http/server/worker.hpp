@@ -384,8 +384,15 @@ class worker {
     // exchange/upgrade.cpp
     void begin_upgraded(detail::upgrade_start& start, upgraded_stream& stream,
                         answer_record* answer) noexcept;
-    std::int64_t unix_seconds() noexcept;
-    std::string_view date() noexcept;
+    std::int64_t unix_seconds() noexcept {
+        if (loop_.now() >= second_ends_) look_at_clock();
+        return second_;
+    }
+    std::string_view date() noexcept {
+        (void)unix_seconds();
+        return {date_.data(), date_.size()};
+    }
+    void look_at_clock() noexcept;  // accept.cpp
 
     loop& loop_;
     const server_options& options_;
@@ -486,5 +493,15 @@ class worker {
     std::int64_t date_second_ = -1;
     std::array<char, date_length> date_{};
 };
+
+inline std::size_t connection::head_room() const noexcept {
+    return turn_->serves->dresses ? limits::answer_head_bytes + limits::answer_fields_bytes
+                                  : limits::answer_head_bytes;
+}
+
+inline bool connection::is_dressed() const noexcept {
+    return turn_->serves->dresses && !turn_->head.empty() &&
+           (turn_->serves->has_hooks || !turn_->added_fields.empty());
+}
 
 }  // namespace naru::http
