@@ -156,10 +156,28 @@ class TlsSending : public ::testing::Test {
     }
     tls_layer& layer() { return *tls_layer::find(loop_, own_); }
     std::size_t held() { return loop_.buffers().leased() - before_; }
-    std::size_t send(std::string_view text) {
+    handle begin(shown_socket& beneath, tls_side& client) {
+        EXPECT_TRUE(client.engine.connect(client_context(), "localhost"));
+        client.step();
+        return tls_layer::accept(loop_, beneath.own, server_context(), among_).value();
+    }
+    /// The client's last flight comes with its first words.
+    bool shake(shown_socket& beneath, tls_side& client, std::string_view words) {
+        beneath.input += client.output();
+        beneath.hand_on();
+        if (!run([&] { return !beneath.output.empty(); })) return false;
+        client.arrived = std::exchange(beneath.output, {});
+        client.step();
+        client.write(words);
+        beneath.input += client.sent;
+        beneath.hand_on();
+        return client.established && *client.established;
+    }
+    std::size_t send(std::string_view text, std::uint8_t flags = 0) {
         slice one(text);
         noted<send_operation> sending;
         sending.set(own_, &one, 1);
+        sending.flags = flags;
         loop_.submit(sending);
         EXPECT_TRUE(run([&] { return sending.ended; }));
         move();
@@ -281,6 +299,101 @@ TEST_F(TlsSending, WhatHasTheSizeOfARecordIsOne) {
     EXPECT_EQ(records_, std::vector{full});
     EXPECT_EQ(socket_.sends, std::vector{full + 5});
     EXPECT_EQ(held(), 0u);
+}
+
+TEST_F(TlsSending, WhatIsSentWithMoreLeavesWithWhatFollows) {
+    EXPECT_EQ(send("a head, ", operation_flags::more), 8u);
+    EXPECT_EQ(socket_.sends.size(), 0u);
+    EXPECT_EQ(held(), 1u);
+    EXPECT_EQ(send("more of it, ", operation_flags::more), 12u);
+    EXPECT_EQ(send("and a body"), 10u);
+    EXPECT_EQ(socket_.sends.size(), 1u);
+    EXPECT_EQ(records_, (std::vector{in_record(8), in_record(12), in_record(10)}));
+    EXPECT_EQ(held(), 0u);
+    // Much follows: it has all the buffers that it may have.
+    EXPECT_EQ(send("a head, ", operation_flags::more), 8u);
+    const std::string much = pattern(40'000, 7);
+    EXPECT_EQ(send(much), much.size());
+    EXPECT_EQ(socket_.sends.size(), 2u);
+    // Nothing follows.
+    EXPECT_EQ(send("the end", operation_flags::more), 7u);
+    EXPECT_EQ(send("", operation_flags::more), 0u);
+    EXPECT_EQ(socket_.sends.size(), 2u);
+    EXPECT_TRUE(run([&] { return socket_.sends.size() == 3; }));
+    move();
+    EXPECT_EQ(client_.received,
+              "a head, more of it, and a body"
+              "a head, " +
+                  much + "the end");
+    EXPECT_FALSE(client_.read_error);
+    // It is closed, or our direction ends.
+    EXPECT_EQ(send("bye", operation_flags::more), 3u);
+    EXPECT_TRUE(loop_.shutdown_send(own_));
+    EXPECT_EQ(socket_.sends.size(), 4u);
+    move();
+    EXPECT_TRUE(client_.received.ends_with("the endbye"));
+    EXPECT_EQ(client_.read_error, errc::end_of_stream);
+}
+
+TEST_F(TlsSending, WhatIsMuchIsNotHeld) {
+    EXPECT_EQ(send(pattern(9'000, 8), operation_flags::more), 9'000u);
+    EXPECT_EQ(socket_.sends.size(), 1u);
+}
+
+TEST_F(TlsSending, WhatIsHeldGoesWithTheEndOfAConnectionThatIsNotCut) {
+    for (const bool cut : {false, true}) {
+        shown_socket beneath(loop_);
+        tls_side client;
+        const handle own = begin(beneath, client);
+        noted<receive_operation> request;
+        request.set(own);
+        loop_.submit(request);
+        EXPECT_TRUE(shake(beneath, client, "a request"));
+        EXPECT_TRUE(run([&] { return request.ended; }));
+        EXPECT_EQ(request.result, 9);
+        loop_.buffers().release(request.data);
+        // The tickets wait for the answer, and both for the end.
+        EXPECT_EQ(beneath.sends.size(), 1u);
+        slice answer("an answer");
+        noted<send_operation> sending;
+        sending.set(own, &answer, 1);
+        sending.flags = operation_flags::more;
+        loop_.submit(sending);
+        EXPECT_TRUE(run([&] { return sending.ended; }));
+        EXPECT_EQ(beneath.sends.size(), 1u);
+        if (cut) loop_.reset_on_close(own);
+        noted<close_operation> closing;
+        closing.set(own);
+        loop_.submit(closing);
+        EXPECT_TRUE(run([&] { return closing.ended; }));
+        EXPECT_EQ(beneath.sends.size(), cut ? 1u : 2u);
+        client.arrived = beneath.output;
+        client.step();
+        EXPECT_EQ(client.received, cut ? "" : "an answer");
+        if (!cut) EXPECT_EQ(client.read_error, errc::end_of_stream);
+        EXPECT_EQ(held(), 0u);
+    }
+}
+
+TEST_F(TlsSending, TicketsDoNotWaitForAnAnswerForLong) {
+    shown_socket beneath(loop_);
+    tls_side client;
+    const handle own = begin(beneath, client);
+    noted<receive_operation> request;
+    request.set(own);
+    loop_.submit(request);
+    EXPECT_TRUE(shake(beneath, client, "a request"));
+    EXPECT_TRUE(run([&] { return request.ended; }));
+    loop_.buffers().release(request.data);
+    EXPECT_TRUE(run([&] { return beneath.sends.size() == 2; }));
+    client.arrived = beneath.output;
+    client.step();
+    EXPECT_TRUE(client.engine.session());
+    EXPECT_TRUE(run([&] { return held() == 0; }));
+    noted<close_operation> closing;
+    closing.set(own);
+    loop_.submit(closing);
+    EXPECT_TRUE(run([&] { return closing.ended; }));
 }
 
 }  // namespace

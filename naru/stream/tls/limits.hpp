@@ -11,6 +11,10 @@ namespace naru::limits {
 inline constexpr std::size_t tls_send_buffers = 4;
 inline constexpr std::size_t tls_send_share = 8;
 
+/// How long records wait at most for what is said to follow them: one send then takes a handshake's last
+/// flight, an answer and the end.
+inline constexpr std::chrono::milliseconds tls_gather_time{1};
+
 /// The first bytes after a silence of our direction go in small records: a peer can open none before it has
 /// the whole of it, and the first flight over a network is about ten segments.
 inline constexpr std::size_t tls_early_bytes = 16 * 1024;

@@ -146,11 +146,10 @@ bool tls_engine::may_read() const noexcept {
 
 void tls_engine::lend_output(mutable_bytes room, std::span<const mutable_bytes> more) noexcept {
     room_ = room;
-    more_room_ = more;
+    more_room_ = {};
     used_ = 0;
     room_left_ = room.size();
-    for (const mutable_bytes each : more)
-        room_left_ += each.size();
+    lend_more_output(more);
     if (kept_size_ == 0) return;
     const std::size_t fits = put({kept_.get(), kept_size_});
     kept_size_ -= fits;
@@ -160,6 +159,13 @@ void tls_engine::lend_output(mutable_bytes room, std::span<const mutable_bytes> 
     } else {
         std::memmove(kept_.get(), kept_.get() + fits, kept_size_);
     }
+}
+
+void tls_engine::lend_more_output(std::span<const mutable_bytes> more) noexcept {
+    NARU_ASSERT(more_room_.empty());
+    more_room_ = more;
+    for (const mutable_bytes each : more)
+        room_left_ += each.size();
 }
 
 /// Into the room; how much of it there was room for.

@@ -71,6 +71,8 @@ class tls_engine {
     /// Lends room for output until take_output; `more` of it, which is lent, too, comes behind: a record may
     /// lie in several.
     void lend_output(mutable_bytes room, std::span<const mutable_bytes> more = {}) noexcept;
+    /// Still more of it, once `more` is used up or was empty.
+    void lend_more_output(std::span<const mutable_bytes> more) noexcept;
     /// How much of it is used, each room up to its end before the next one.
     std::size_t take_output() noexcept;
     /// Whether something is kept for which there was no room.

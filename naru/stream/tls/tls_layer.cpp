@@ -231,6 +231,12 @@ void tls_layer::step() noexcept {
 
 void tls_layer::stepped(const result<bool>& done) noexcept {
     drop_input();
+    // The tickets go with the answer to what has come with the client's last flight.
+    if (done && *done && flight_ != nullptr && !reads_.empty() && engine_.may_read() && hold_room()) {
+        phase_ = phase::open;
+        needs_input_ = had_turn_ = false;
+        return leave_handshakes();
+    }
     const std::size_t made = flight_ != nullptr ? engine_.take_output() : 0;
     if (!done) {
         fail_with(done.error());
@@ -248,7 +254,7 @@ void tls_layer::stepped(const result<bool>& done) noexcept {
 }
 
 void tls_layer::leave_handshakes() noexcept {
-    loop_.disarm(deadline_);
+    if (sends_ != sending::held) loop_.disarm(deadline_);
     if (among_ != nullptr) std::exchange(among_, nullptr)->leave(*this);
 }
 
@@ -421,6 +427,7 @@ void tls_layer::farewell() noexcept {
     if (cut_ || broken_ != 0 || !begun_) return close_beneath();
     if (!send_.idle()) return;
     if (phase_ == phase::open && !engine_.ended()) (void)engine_.end();
+    if (sends_ == sending::held) return send_held();
     if (engine_.has_output() && flush_kept()) return;
     close_beneath();
 }
@@ -428,6 +435,11 @@ void tls_layer::farewell() noexcept {
 void tls_layer::close_beneath() noexcept {
     if (!close_.idle()) return;
     loop_.disarm(deadline_);
+    if (sends_ == sending::held) {
+        sends_ = sending::idle;
+        (void)engine_.take_output();
+        drop_room();
+    }
     close_.target = beneath();
     loop_.submit(close_);
 }
@@ -446,6 +458,7 @@ void tls_layer::on_closed() noexcept {
 void tls_layer::on_deadline() noexcept {
     if (closing_ != nullptr)
         return is_away_ ? loop_.arm(deadline_, loop_.now() + limits::tls_farewell) : close_beneath();
+    if (sends_ == sending::held) return send_held();
     fail_with(std::error_code(ETIMEDOUT, errno_category()));
     leave_handshakes();
     if (!receive_.idle()) loop_.cancel(receive_);

@@ -27,8 +27,9 @@ namespace naru {
 // clang-format on
 ///
 /// The handshake is made with the first of these operations. A connection that waits for its peer holds no
-/// pool buffer; what is sent does not wait for one. A send that is cancelled when part of a record has gone
-/// ends our direction (errc::cut_off).
+/// pool buffer; what is sent does not wait for one. What is sent with operation_flags::more has ended when it
+/// is enciphered, and leaves with what follows, after limits::tls_gather_time at the latest. A send that is
+/// cancelled when part of a record has gone ends our direction (errc::cut_off).
 class tls_layer final : public handle_layer {
  public:
     /// A server's side of a connection. `among`: the loop's handshakes; outlives it. On an error (EAGAIN: so
@@ -60,7 +61,8 @@ class tls_layer final : public handle_layer {
 
  private:
     enum class phase : std::uint8_t { handshaking, open, failed };
-    enum class sending : std::uint8_t { idle, kept, operation, shutdown };  // what send_ carries
+    // What send_ carries; `held`: nothing yet, records wait for what follows them.
+    enum class sending : std::uint8_t { idle, held, kept, operation, shutdown };
     struct away_step;  // a step of the handshake on a worker
     struct flight;     // the buffers of records that go out together
 
@@ -94,6 +96,8 @@ class tls_layer final : public handle_layer {
     bool lend_room(std::uint64_t plaintext) noexcept;
     std::size_t record_now() const noexcept;
     void make_records(operation& op) noexcept;
+    bool hold_room() noexcept;
+    void send_held() noexcept;
     void drop_room(std::size_t kept = 0) noexcept;
     void send_room(std::size_t bytes, sending what, bool more) noexcept;
     bool flush_kept() noexcept;
@@ -132,7 +136,7 @@ class tls_layer final : public handle_layer {
     part<&tls_layer::on_received> receive_{operation_kind::recv, *this};  // or a buffer, for plaintext
     part<&tls_layer::on_sent> send_{operation_kind::send, *this};
     part<&tls_layer::on_closed> close_{operation_kind::close, *this};
-    limit deadline_{*this};               // of the handshake, then of the farewell
+    limit deadline_{*this};               // of the handshake, then of what is held, then of the farewell
     std::byte* input_ = nullptr;          // ciphertext: what the engine has not used up of it is lent to it
     std::unique_ptr<std::byte[]> aside_;  // the same, when its buffer was needed
     std::byte* plain_ = nullptr;          // a buffer for plaintext

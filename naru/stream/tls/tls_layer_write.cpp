@@ -94,15 +94,22 @@ struct tls_layer::flight {
 /// be waiting to send. More of them for much plaintext, while the pool has plenty.
 bool tls_layer::lend_room(std::uint64_t plaintext) noexcept {
     buffer_pool& pool = loop_.buffers();
-    std::byte* const first = pool.acquire();
-    std::byte* const memory = first != nullptr ? first : new (std::nothrow) std::byte[limits::buffer_bytes];
-    if (memory == nullptr) return false;
-    flight_ = new (memory) flight;
-    flight_->own = first == nullptr;
-    flight_->rooms[0] = {memory + sizeof(flight), limits::buffer_bytes - sizeof(flight)};
+    if (sends_ == sending::held) {
+        sends_ = sending::idle;
+        loop_.disarm(deadline_);
+    } else {
+        std::byte* const first = pool.acquire();
+        std::byte* const memory =
+            first != nullptr ? first : new (std::nothrow) std::byte[limits::buffer_bytes];
+        if (memory == nullptr) return false;
+        flight_ = new (memory) flight;
+        flight_->own = first == nullptr;
+        flight_->rooms[0] = {memory + sizeof(flight), limits::buffer_bytes - sizeof(flight)};
+        engine_.lend_output(flight_->rooms[0]);
+    }
     const std::uint64_t needed =
         plaintext + (plaintext / tls_engine::most_in_record + 1) * tls_engine::record_overhead;
-    std::size_t room = flight_->rooms[0].size();
+    std::size_t room = engine_.room_left();
     while (!flight_->own && room < needed && flight_->count < limits::tls_send_buffers &&
            pool.leased() * limits::tls_send_share < pool.capacity()) {
         std::byte* const more = pool.acquire();
@@ -110,8 +117,24 @@ bool tls_layer::lend_room(std::uint64_t plaintext) noexcept {
         flight_->rooms[flight_->count++] = {more, limits::buffer_bytes};
         room += limits::buffer_bytes;
     }
-    engine_.lend_output(flight_->rooms[0], std::span(flight_->rooms).subspan(1, flight_->count - 1));
+    engine_.lend_more_output(std::span(flight_->rooms).subspan(1, flight_->count - 1));
     return true;
+}
+
+/// What is in the room leaves with what follows, or soon. False if it is better sent at once.
+bool tls_layer::hold_room() noexcept {
+    const bool is_empty = engine_.room_left() == flight_->rooms[0].size();
+    if (is_empty || flight_->own || flight_->count > 1 || engine_.has_output() ||
+        engine_.room_left() < limits::buffer_bytes / 2)
+        return false;
+    sends_ = sending::held;
+    loop_.arm(deadline_, saturating_add(loop_.now(), limits::tls_gather_time));
+    return true;
+}
+
+void tls_layer::send_held() noexcept {
+    if (closing_ == nullptr) loop_.disarm(deadline_);
+    send_room(engine_.take_output(), sending::kept, false);
 }
 
 /// All of the flight's buffers but the first `kept`.
@@ -164,12 +187,21 @@ void tls_layer::finish_write(std::int64_t result) noexcept { loop_.finish(*write
 
 void tls_layer::advance_writes() noexcept {
     while (send_.idle() && !is_away_) {
-        if (engine_.has_output() && broken_ == 0 && flush_kept()) return;
+        operation* const op = writes_.front();
+        if (sends_ == sending::held) {
+            const bool follows =
+                op != nullptr && (op->kind == operation_kind::send || op->kind == operation_kind::send_file);
+            const bool ends = engine_.has_output() || engine_.ended() || phase_ != phase::open ||
+                              (op != nullptr && (!follows || op->state == operation_state::canceling));
+            if (ends) return send_held();
+            if (op == nullptr) return;
+        } else if (engine_.has_output() && broken_ == 0 && flush_kept()) {
+            return;
+        }
         if (fin_waits_ && broken_ == 0) {
             fin_waits_ = false;
             (void)loop_.shutdown_send(beneath());
         }
-        operation* const op = writes_.front();
         if (op == nullptr) return;
         if (op->state == operation_state::canceling) {
             finish_write(outcome::canceled);
@@ -254,8 +286,14 @@ bool tls_layer::encipher(operation& op) noexcept {
     taken_ = 0;
     refused_ = 0;
     make_records(op);
-    const std::size_t made = engine_.take_output();
     const bool whole = left_of(op) == 0;
+    if (whole && (op.flags & operation_flags::more) != 0 && refused_ == 0 && phase_ == phase::open &&
+        hold_room()) {
+        op.progress += taken_;
+        finish_write(static_cast<std::int64_t>(op.progress));
+        return true;
+    }
+    const std::size_t made = engine_.take_output();
     if (made > 0) {
         is_last_ = whole || refused_ != 0 || (op.flags & operation_flags::some) != 0;
         send_room(made, sending::operation, !whole || (op.flags & operation_flags::more) != 0);
