@@ -1,5 +1,7 @@
 #include <naru/loop/environment.hpp>
 
+#include <naru/os/resolve_name.hpp>
+
 #include <cerrno>
 #include <system_error>
 #include <utility>
@@ -28,6 +30,11 @@ environment::scope::~scope() {
 
 std::int64_t environment::unix_seconds() noexcept {
     return std::chrono::floor<std::chrono::seconds>(time_of_day()).time_since_epoch().count();
+}
+
+result<std::vector<address>> environment::resolve(const std::string& host, std::uint16_t port,
+                                                  std::size_t most) {
+    return resolve_name(host, port, most);
 }
 
 bool environment::run_aside(std::move_only_function<void()>& /*blocking*/) { return false; }

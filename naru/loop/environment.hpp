@@ -14,7 +14,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <thread>
+#include <vector>
 
 namespace naru {
 
@@ -69,6 +71,11 @@ class environment : public time_source {
 
     /// The disk. Of a simulated world: of the host that is "here".
     virtual file_system& files() noexcept = 0;
+
+    /// The addresses of a name, by the system's resolver, which blocks (resolve_name); of a simulated world:
+    /// by its hosts' names. For places where work may block.
+    virtual result<std::vector<address>> resolve(const std::string& host, std::uint16_t port,
+                                                 std::size_t most);
 
     /// A listening socket that no loop has attached yet (listen_on), and the address that one has.
     virtual result<unique_descriptor> listen(const address& where,

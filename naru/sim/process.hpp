@@ -8,16 +8,19 @@
 #include <naru/sim/world.hpp>
 
 #include <chrono>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
 
 namespace naru::sim {
 
 /// Runs `body` as a task, on a loop of its own, on a host. The body may be called again, by restart: what it
 /// keeps from one life to the next must be on the host's disk. Pinned. An exception of the body comes out of
-/// whatever ends it, but not of the destructor.
+/// whatever ends it; of the destructor it does not, and the world has failed (world::require).
 class process {
  public:
     using body = std::move_only_function<task<>(loop&)>;
@@ -27,7 +30,10 @@ class process {
     ~process() {
         try {
             stop();
-        } catch (...) {  // it was asked for nothing else than to be gone
+        } catch (const std::exception& thrown) {
+            has_thrown(thrown.what());
+        } catch (...) {
+            has_thrown("what is no std::exception");
         }
     }
     process(const process&) = delete;
@@ -59,8 +65,21 @@ class process {
     void start() {
         loop_ = host_.make_loop();
         const world::visit there(host_);
-        running_.emplace(*loop_, body_(*loop_));
+        running_.emplace(*loop_, attend(body_(*loop_), host_));
     }
+    // What it throws stands in the trace when it does, and not only when it is asked for.
+    static task<> attend(task<> running, host& on) {
+        try {
+            co_await std::move(running);
+        } catch (const std::exception& thrown) {
+            on.in().note(words_for(on, thrown.what()));
+            throw;
+        }
+    }
+    static std::string words_for(const host& on, std::string_view what) {
+        return "the program on " + on.name() + " has thrown: " + std::string(what);
+    }
+    void has_thrown(std::string_view what) { host_.in().require(false, words_for(host_, what)); }
     void end() {
         if (!host_.in().run_until([this] { return running_->ended(); }, std::chrono::hours(1)))
             fatal("a process of the simulated world does not end though it was stopped");

@@ -2,6 +2,7 @@
 
 #include <naru/core/check.hpp>
 #include <naru/loop/loop.hpp>
+#include <naru/os/resolve_name.hpp>
 #include <naru/sim/addresses.hpp>
 #include <naru/sim/backend.hpp>
 
@@ -64,6 +65,32 @@ host* world::host_at(const address& where) noexcept {
         if (same_host(each.where(), where)) return &each;
     }
     return nullptr;
+}
+
+host* world::host_named(std::string_view name) noexcept {
+    const auto lower = [](char each) {
+        return each >= 'A' && each <= 'Z' ? static_cast<char>(each | 0x20) : each;
+    };
+    const auto same = [&](char left, char right) { return lower(left) == lower(right); };
+    for (host& each : hosts_) {
+        if (std::ranges::equal(each.name(), name, same)) return &each;
+    }
+    return nullptr;
+}
+
+// Numbers are their own names, as for the system's resolver; nobody outside is asked.
+result<std::vector<address>> world::resolve(const std::string& name, std::uint16_t port, std::size_t most) {
+    const std::string with_port = ':' + std::to_string(port);
+    std::vector<address> found;
+    if (const auto number =
+            address::parse((name.find(':') == name.npos ? name : '[' + name + ']') + with_port))
+        found.push_back(*number);
+    else if (const host* const named = host_named(name))
+        found.push_back(*address::parse(named->at_port(port)));
+    else if (name == "localhost")
+        found.push_back(*address::parse("127.0.0.1" + with_port));
+    if (found.empty() || most == 0) return fail(resolve_errc::name_unknown);
+    return found;
 }
 
 std::uint64_t world::random(std::uint64_t bound) noexcept { return random_() % bound; }

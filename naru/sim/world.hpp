@@ -81,8 +81,11 @@ class world final : public environment {
     /// This thread's; nullptr if there is none.
     static world* current() noexcept;
 
-    /// The first is 10.0.0.1, the next 10.0.0.2; 65,534 at most.
+    /// The first is 10.0.0.1, the next 10.0.0.2; 65,534 at most. Its name has that address, for clients that
+    /// look it up; of several of one name the first does.
     host& add_host(std::string name);
+    /// Of that name, in any case of letters; nullptr if there is none.
+    host* host_named(std::string_view name) noexcept;
     /// Whose address it is; nullptr if nobody's.
     host* host_at(const address& where) noexcept;
     /// Where what is made without saying where is made: by default a host named "here".
@@ -163,6 +166,8 @@ class world final : public environment {
                                 unsigned index) noexcept override;
     file_system& files() noexcept override { return here().files(); }
     worker_pool& workers() override { return workers_; }
+    result<std::vector<address>> resolve(const std::string& host, std::uint16_t port,
+                                         std::size_t most) override;
     std::thread start_thread(std::move_only_function<void()> body) override;
     result<unique_descriptor> listen(const address& where, const listen_options& options) noexcept override;
     bool run_aside(std::move_only_function<void()>& blocking) override;

@@ -157,7 +157,21 @@ TEST(Process, AnExceptionComesOutOfItsEnd) {
     EXPECT_FALSE(program.running());
     EXPECT_THROW(program.stop(), std::runtime_error);
     program.stop();  // it is gone
-    sim::process other(world.add_host("other"), [](loop&) { return fail_at_once(); });
+    EXPECT_EQ(world.first_failure(), "");
+    {
+        sim::process other(world.add_host("other"), [](loop&) { return fail_at_once(); });
+    }
+    EXPECT_EQ(world.first_failure(), "the program on other has thrown: no");  // nobody has asked for it
+}
+
+TEST(Process, WhatItThrowsIsTraced) {
+    sim::world_options options;
+    options.keep_trace = true;
+    sim::world world(options);
+    sim::process program(world.add_host("host"), [](loop&) { return fail_at_once(); });
+    ASSERT_FALSE(world.trace().empty());
+    EXPECT_TRUE(world.trace().back().ends_with("the program on host has thrown: no")) << world.trace().back();
+    EXPECT_THROW(program.stop(), std::runtime_error);
 }
 
 }  // namespace

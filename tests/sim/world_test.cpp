@@ -2,6 +2,7 @@
 #include "sim/echo_server.hpp"
 
 #include <naru/naru.hpp>
+#include <naru/os/resolve_name.hpp>
 #include <naru/sim/sim.hpp>
 
 #include <gtest/gtest.h>
@@ -52,6 +53,26 @@ task<std::string> ask_for(loop& on, std::string where, std::string text) {
     (void)co_await server->send(text);
     (void)server->shutdown_send();
     co_return co_await read_all(std::move(*server));
+}
+
+TEST(World, ItsHostsNamesAreItsOwn) {
+    sim::world world;
+    world.add_host("first");
+    world.add_host("Second");
+    world.add_host("second");
+    const auto found = [&](const std::string& name) {
+        const auto got = world.resolve(name, 80, 16);
+        return got ? got->at(0).text() : got.error().message();
+    };
+    EXPECT_EQ(found("first"), "10.0.0.1:80");
+    EXPECT_EQ(found("SECOND"), "10.0.0.2:80");
+    EXPECT_EQ(found("localhost"), "127.0.0.1:80");
+    EXPECT_EQ(found("10.0.0.9"), "10.0.0.9:80");
+    EXPECT_EQ(found("::1"), "[::1]:80");
+    EXPECT_EQ(world.resolve("third", 80, 16).error(), resolve_errc::name_unknown);
+    EXPECT_EQ(world.resolve("example.org", 80, 16).error(), resolve_errc::name_unknown);
+    EXPECT_EQ(world.resolve("first", 80, 0).error(), resolve_errc::name_unknown);
+    EXPECT_EQ(world.host_named("none"), nullptr);
 }
 
 TEST(World, AYearOfWaitingIsOver) {

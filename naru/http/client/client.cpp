@@ -3,6 +3,7 @@
 #include <naru/coro/deadline.hpp>
 #include <naru/coro/offload.hpp>
 #include <naru/http/client/http2_stream.hpp>
+#include <naru/loop/environment.hpp>
 #include <naru/os/resolve_name.hpp>
 
 #include <algorithm>
@@ -192,7 +193,8 @@ task<client_result<std::vector<address>>> client::addresses(work& job) {
     if (const auto known = numeric(job.at)) co_return std::vector<address>{*known};
     auto lookup = [resolve = options_.resolve, host = job.at.host(),
                    port = job.at.port()]() -> result<std::vector<address>> {
-        return resolve ? resolve(host, port) : resolve_name(host, port, limits::addresses_per_name);
+        return resolve ? resolve(host, port)
+                       : environment::current().resolve(host, port, limits::addresses_per_name);
     };
     auto found =
         co_await with_deadline(job.record.by(options_.timeouts.resolve), offload_detached(workers(), lookup));
