@@ -65,8 +65,8 @@ std::string_view loop_log::client_of(handle connection) const noexcept {
 }
 
 bool loop_log::knows(handle connection) const noexcept {
-    const auto& names = clients_[(connection.slot & layer_slots) != 0 ? 1 : 0];
-    const std::size_t slot = connection.slot & ~layer_slots;
+    const auto& names = clients_[loop::names_layer(connection) ? 1 : 0];
+    const std::size_t slot = loop::place_of(connection);
     return slot < names.size() && names[slot].generation == connection.generation;
 }
 
