@@ -13,6 +13,7 @@
 #include <optional>
 #include <stdexcept>
 #include <utility>
+#include <vector>
 
 namespace naru::http {
 
@@ -45,7 +46,7 @@ struct attached_server::state : std::enable_shared_from_this<state> {
         bool queued = false;
     };
 
-    void listen(const std::vector<endpoint>& endpoints);
+    void listen();
     void drain() noexcept;
     void stop() noexcept;
     void end_soon() noexcept;
@@ -54,6 +55,7 @@ struct attached_server::state : std::enable_shared_from_this<state> {
 
     loop& home;
     server_options options;
+    std::vector<endpoint> endpoints;
     std::optional<access_log> log;
     listening_places places;
     std::shared_ptr<blocking_threads> blocking;
@@ -80,7 +82,8 @@ attached_server::attached_server(loop& on, http::site site, std::vector<endpoint
     state& s = *state_;
     s.options = std::move(options);
     if (!s.options.report) s.options.report = print_report;
-    check_endpoints(endpoints, s.options);
+    s.endpoints = std::move(endpoints);
+    check_endpoints(s.endpoints, s.options);
     if (s.options.access_log) s.log.emplace(*s.options.access_log, s.options.report, s.options.open_log);
     s.blocking = s.options.blocking ? s.options.blocking : std::make_shared<blocking_threads>();
     s.own_worker.emplace(on, s.options, std::move(site).take(), *s.blocking, s.log ? &*s.log : nullptr,
@@ -90,11 +93,11 @@ attached_server::attached_server(loop& on, http::site site, std::vector<endpoint
         s.failed = true;
         s.drain();
     });
-    s.listen(endpoints);
+    s.listen();
 }
 
 // What is attached is closed by the loop if another fails.
-void attached_server::state::listen(const std::vector<endpoint>& endpoints) {
+void attached_server::state::listen() {
     std::vector<listener_at> listeners;
     try {
         for (bound_address& each : bind_all(endpoints, tcp_options(options), 1, false)) {
