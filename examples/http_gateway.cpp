@@ -33,8 +33,8 @@ struct gateway {
 
 // What concerns one connection and not the next (RFC 9110, section 7.6.1), and what the client sets itself.
 bool is_of_one_hop(std::string_view name) {
-    static constexpr std::array<std::string_view, 12> all = {
-        "connection", "keep-alive", "proxy-connection", "te",   "trailer",        "transfer-encoding", "date",
+    static constexpr std::array<std::string_view, 11> all = {
+        "connection", "keep-alive", "proxy-connection", "te",   "trailer",        "transfer-encoding",
         "upgrade",    "expect",     "content-length",   "host", "accept-encoding"};
     const auto same = [](char a, char b) { return (a | 0x20) == (b | 0x20); };
     return std::ranges::any_of(all,

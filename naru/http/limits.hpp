@@ -215,6 +215,10 @@ inline constexpr auto log_hand_over_time = 20ms;
 /// Bytes of a request that could not be read which its line shows, and of an X-Request-Id that is taken over.
 inline constexpr std::size_t unreadable_bytes = 1024;
 inline constexpr std::size_t request_id_bytes = 128;
+/// Of a field's name that could not be sent, as it is reported.
+inline constexpr std::size_t reported_name_bytes = 64;
+/// Of the type of a site's error pages.
+inline constexpr std::size_t error_type_bytes = 128;
 /// Patterns of routes whose latency is counted apart; those behind them share one place.
 inline constexpr std::size_t counted_routes = 64;
 /// Bytes of a log in one write (PIPE_BUF: all of them or none, and never within another's line); how often

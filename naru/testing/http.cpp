@@ -133,7 +133,9 @@ std::string_view test_answer::field(std::string_view name) const noexcept {
     return {};
 }
 
-test::test(site tested) : state_(std::make_unique<state>(std::move(tested))) {}
+test::test(site tested) : state_(std::make_unique<state>(std::move(tested))) {
+    state_->serving.on_end([&home = state_->home] { home.stop(); });
+}
 
 test::~test() {
     const frame_pool::use frames(state_->serving.frames());

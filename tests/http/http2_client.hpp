@@ -120,11 +120,16 @@ class http2_client {
         while (!done()) {
             flush();
             if (done()) break;  // what has been sent was all that it took
-            const std::string got = socket_.read_some(64 * 1024);
-            if (got.empty()) return done();
-            nghttp2_session_mem_recv(session_, reinterpret_cast<const std::uint8_t*>(got.data()), got.size());
+            if (!read_once()) return done();
         }
         flush();
+        return true;
+    }
+    /// What is there, or comes next; false at the end.
+    bool read_once() {
+        const std::string got = socket_.read_some(64 * 1024);
+        if (got.empty()) return false;
+        nghttp2_session_mem_recv(session_, reinterpret_cast<const std::uint8_t*>(got.data()), got.size());
         return true;
     }
     /// The whole answer, or what there is of it when its stream or the connection has ended.

@@ -101,7 +101,7 @@ call::call(stop_scope& outer) noexcept : scope(&outer) { x.call_ = this; }
 call::~call() { end_time_limit(); }
 
 void call::begin_again() noexcept {
-    x.answered_ = x.ended_ = x.bad_field_ = x.counts_ = false;
+    x.answered_ = x.ended_ = x.bad_field_ = x.counts_ = x.own_server_ = x.own_date_ = false;
     x.status_ = 200;
     x.left_ = 0;
     x.fields_.clear();
@@ -398,6 +398,7 @@ connection::next_step connection::finish_call() noexcept {
 // Middleware that are coroutines have let the request pass, to what is no handler.
 connection::next_step connection::finish_unanswered() noexcept {
     turn& t = *turn_;
+    t.calls->x.drop_own_lines();
     t.added_fields = std::move(t.calls->x.fields_);
     const route* const found = t.calls->x.route_;
     try {

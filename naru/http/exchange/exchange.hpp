@@ -25,6 +25,10 @@ namespace naru {
 class worker_pool;
 }
 
+namespace naru {
+class file;  // fs/file.hpp
+}
+
 namespace naru::http {
 
 class connection;
@@ -275,6 +279,15 @@ class exchange {
         values_ = made;
         return made->value;
     }
+    /// The same, if it has been asked for before.
+    template <class T>
+    const T* left_by_middleware() const noexcept {
+        for (const detail::left_value* each = values_; each != nullptr; each = each->next) {
+            if (each->key == &detail::type_key<T>)
+                return &static_cast<const detail::left_value_of<T>*>(each)->value;
+        }
+        return nullptr;
+    }
     loop& home() const noexcept;
     /// Stopped when the client has gone, or at the drain limit. Of function handlers: the loop's.
     stop_scope& scope() const noexcept;
@@ -307,8 +320,9 @@ class exchange {
         return *this;
     }
     /// A field of the answer; of its trailer, once its body has begun. Refused are malformed ones, and those
-    /// that the connection itself is made of (Connection, Transfer-Encoding). A Content-Length is kept: as
-    /// many bytes are to be written.
+    /// that the connection itself is made of (Connection, Keep-Alive, Transfer-Encoding). A Content-Length is
+    /// kept: as many bytes are to be written. Date and Server, once each, take the place of the library's: a
+    /// proxy tells on those that it was given.
     exchange& add(std::string_view name, std::string_view value) noexcept;
     /// 103 and other interim answers, with the fields added so far.
     write_request inform(unsigned code) noexcept { return {*this, code}; }
@@ -321,6 +335,9 @@ class exchange {
     write_request write_file(lent_descriptor file, std::uint64_t offset, std::uint64_t size) noexcept {
         return {*this, file, offset, size};
     }
+    /// The same of a file that is open on this loop. Errors: EBADF, if there is no descriptor to be had for
+    /// it.
+    task<result<void>> write_file(const file& from, std::uint64_t offset, std::uint64_t size);
     write_request end() noexcept { return {*this, write_request::what::end, {}}; }
 
     // Another protocol on this connection. The answer is 101 with `Upgrade: protocol`, `Connection: Upgrade`
@@ -371,6 +388,15 @@ class exchange {
     void answer_upgrade(std::string_view protocol, detail::upgrade_start start);
     /// For multipart_form: that status goes before any that the handler gives.
     void overrule(unsigned status, const char* reason) noexcept;
+    /// For answers that are no handler's: they have a Server and Date of the library's.
+    void drop_own_lines() noexcept {
+        if (own_server_ || own_date_) [[unlikely]]
+            remove_own_lines();
+    }
+    void remove_own_lines() noexcept;
+    /// Tells the operator why the answer will be 500.
+    void report_refused(std::string_view what, std::string_view detail) noexcept;
+    void look_at(unsigned status, std::string_view content_type) noexcept;
     // encode.cpp
     const encode_options* encoding_for(unsigned status, std::string_view type);
     coding coding_of(const encode_options& wants) const noexcept;
@@ -387,7 +413,9 @@ class exchange {
     bool answered_ = false;  // its head is made
     bool ended_ = false;     // it is whole
     bool bad_field_ = false;
-    bool counts_ = false;  // a Content-Length was added
+    bool counts_ = false;      // a Content-Length was added
+    bool own_server_ = false;  // these were added: the library's are left out
+    bool own_date_ = false;
     body_kind sends_ = body_kind::none;
     unsigned status_ = 200;
     std::uint64_t left_ = 0;  // of the Content-Length

@@ -1,4 +1,5 @@
 // Bodies that handlers read, and answers that they write piece by piece.
+#include <naru/fs/file.hpp>
 #include <naru/http/exchange/call.hpp>
 #include <naru/http/h2/stream.hpp>
 #include <naru/http/link/head_writer.hpp>
@@ -277,6 +278,12 @@ result<void> write_request::awaiter::await_resume() noexcept {
     return {};
 }
 
+task<result<void>> exchange::write_file(const file& from, std::uint64_t offset, std::uint64_t size) {
+    const borrowed_descriptor lent = from.borrow();
+    if (!lent) co_return fail_errno(EBADF);
+    co_return co_await write_file(lent, offset, size);
+}
+
 // The head of an answer in pieces, as text to be sent with the first of them.
 bool connection::begin_pieces(exchange& x) noexcept try {
     if (!x.may_answer()) return false;
@@ -285,7 +292,7 @@ bool connection::begin_pieces(exchange& x) noexcept try {
     calls.has_pieces = true;
     const unsigned status = x.status_;
     if (status < 200 || status > 599) {
-        x.bad_field_ = true;
+        x.look_at(status, {});
         return x.may_answer();
     }
     using body = exchange::body_kind;
@@ -302,8 +309,9 @@ bool connection::begin_pieces(exchange& x) noexcept try {
     worker_.take_spare(calls.head);
     calls.head = "HTTP/1.1 ";
     calls.head.append(std::to_string(status)).append(" ").append(phrase_of(status));
-    calls.head.append("\r\nServer: naru\r\nDate: ").append(worker_.date()).append("\r\n");
-    calls.head += x.fields_;
+    if (!x.own_server_) calls.head.append("\r\nServer: naru");
+    if (!x.own_date_) calls.head.append("\r\nDate: ").append(worker_.date());
+    calls.head.append("\r\n").append(x.fields_);
     if (x.sends_ == body::counted)
         calls.head.append("Content-Length: ").append(std::to_string(x.left_)).append("\r\n");
     const bool is_chunked = x.sends_ == body::chunked;

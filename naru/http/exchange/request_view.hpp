@@ -23,7 +23,14 @@ class request_view {
     std::optional<std::string_view> cookie(std::string_view name) const noexcept { return x_.cookie(name); }
     std::string_view authority() const noexcept { return x_.authority(); }
     std::optional<std::string_view> field(std::string_view name) const noexcept { return x_.field(name); }
+    field_list fields() const noexcept { return x_.fields(); }
     std::string_view param(std::string_view name) const noexcept { return x_.param(name); }
+    std::string_view pattern() const noexcept { return x_.pattern(); }
+    /// What middleware has left, which must not change any more; nullptr if it has left none of that type.
+    template <class T>
+    const T* value() const noexcept {
+        return x_.left_by_middleware<T>();
+    }
     const std::string& body() const noexcept { return body_; }
 
  private:

@@ -32,13 +32,22 @@ bool is_value(std::string_view text) noexcept {
     return find_control(text.data(), text.data() + text.size()) == text.data() + text.size();
 }
 
-void put_beginning(text_cursor& to, unsigned status, std::string_view date) noexcept {
+// Without a Server, or Date, if the handler has added its own.
+void put_beginning(text_cursor& to, unsigned status, std::string_view date, bool own_server,
+                   bool own_date) noexcept {
     to.put("HTTP/1.1 ");
     to.put(std::uint64_t{status});
     to.put(" ");
     to.put(phrase_of(status));
-    to.put(server_line);
-    to.put(date);
+    if (!own_server && !own_date) [[likely]] {
+        to.put(server_line);
+        to.put(date);
+    } else if (own_date) {
+        if (!own_server) to.put("\r\nServer: naru");
+    } else {
+        to.put("\r\nDate: ");
+        to.put(date);
+    }
     to.put("\r\n");
 }
 
@@ -108,7 +117,7 @@ void connection::answer_lines(exchange& x, unsigned status, std::span<const std:
         head += each.size();
     const auto write_head = [&](char* into) {
         text_cursor cursor(into);
-        put_beginning(cursor, status, worker_.date());
+        put_beginning(cursor, status, worker_.date(), x.own_server_, x.own_date_);
         for (const std::string_view each : lines)
             cursor.put(each);
         cursor.put(connection_line(keep_alive_, request.minor_version));
@@ -146,7 +155,7 @@ void connection::answer_lines_dressed(exchange& x, unsigned status, std::span<co
     turn& t = *turn_;
     std::array<char, frame_bytes> memory;
     text_cursor cursor(memory.data());
-    put_beginning(cursor, status, worker_.date());
+    put_beginning(cursor, status, worker_.date(), x.own_server_, x.own_date_);
     std::string head(memory.data(), static_cast<std::size_t>(cursor.get() - memory.data()));
     for (const std::string_view each : lines)
         head += each;
@@ -203,23 +212,47 @@ bool exchange::may_answer() noexcept {
     if (call_ != nullptr && call_->overrule != 0) {
         (void)link_->answer_status(call_->overrule, call_->overrule_reason);
     } else {
-        link_->worker_.report(
-            [&] { return fmt::format("the handler of {} added a field that cannot be sent", pattern()); });
         (void)link_->answer_status(500, "The answer could not be made.");
     }
     if (call_ != nullptr) call_->answered();
     return false;
 }
 
+void exchange::report_refused(std::string_view what, std::string_view detail) noexcept {
+    link_->worker_.report([&] {
+        std::string shown(detail);
+        std::ranges::replace_if(shown, [](char c) { return c < ' ' || c > '~'; }, '?');
+        return fmt::format("the handler of {} {}: {}", pattern(), what, shown);
+    });
+}
+
+void exchange::look_at(unsigned status, std::string_view content_type) noexcept {
+    if (can_be_final(status) && is_value(content_type)) [[likely]]
+        return;
+    bad_field_ = true;
+    if (answered_) return;
+    if (can_be_final(status))
+        return report_refused("gave a type that cannot be sent", content_type.substr(0, 64));
+    std::array<char, 16> text;
+    report_refused("gave a status that no answer has",
+                   {text.data(), fmt::format_to_n(text.data(), text.size(), "{}", status).size});
+}
+
+void exchange::remove_own_lines() noexcept {
+    answer_head lines(status_, fields_);
+    if (own_date_) lines.remove("date");
+    if (own_server_) lines.remove("server");
+}
+
 void exchange::respond(unsigned status, std::string_view content_type, std::string_view body) noexcept {
-    bad_field_ |= !can_be_final(status) || !is_value(content_type);
+    look_at(status, content_type);
     if (!may_answer()) return;
     link_->answer_exchange(*this, status, content_type, encoded(status, content_type, body), nullptr);
     if (call_ != nullptr) call_->answered();
 }
 
 void exchange::respond(unsigned status, std::string_view content_type, std::string&& body) noexcept {
-    bad_field_ |= !can_be_final(status) || !is_value(content_type);
+    look_at(status, content_type);
     if (!may_answer()) return;
     const std::string_view sent = encoded(status, content_type, body);
     link_->answer_exchange(*this, status, content_type, sent, sent.data() == body.data() ? &body : nullptr);
@@ -238,17 +271,25 @@ void exchange::redirect(unsigned status, std::string_view location) noexcept {
 }
 
 exchange& exchange::add(std::string_view name, std::string_view value) noexcept try {
-    constexpr std::array<std::string_view, 4> own = {"connection", "transfer-encoding", "keep-alive", "date"};
-    const bool refused = !is_field(name, value) || std::ranges::any_of(own, [&](std::string_view each) {
+    constexpr std::array<std::string_view, 3> own = {"connection", "transfer-encoding", "keep-alive"};
+    bool refused = !is_field(name, value) || std::ranges::any_of(own, [&](std::string_view each) {
         return equals_lower(name, each);
     }) || fields_.size() + name.size() + value.size() + 4 > limits::answer_fields_bytes;
+    bool* const instead = equals_lower(name, "date")     ? &own_date_
+                          : equals_lower(name, "server") ? &own_server_
+                                                         : nullptr;
+    if (instead != nullptr) refused |= answered_ || std::exchange(*instead, !refused);
     if (refused) {
+        report_refused("added a field that cannot be sent", name.substr(0, limits::reported_name_bytes));
         bad_field_ = true;
         return *this;
     }
     if (equals_lower(name, "content-length")) {
         const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), left_);
-        bad_field_ |= error != std::errc() || end != value.data() + value.size() || counts_;
+        if (error != std::errc() || end != value.data() + value.size() || counts_) {
+            report_refused("added a field that cannot be sent", name);
+            bad_field_ = true;
+        }
         counts_ = true;
         return *this;
     }

@@ -28,6 +28,7 @@ void exchange::answer_upgrade(std::string_view protocol, detail::upgrade_start s
     t.then = std::make_unique<detail::upgrade_start>(std::move(start));
     const bool by_stream = link_->is_stream_;
     std::string text = by_stream ? "HTTP/1.1 200 OK" : "HTTP/1.1 101 Switching Protocols";
+    drop_own_lines();
     text.append("\r\nServer: naru\r\nDate: ").append(link_->worker_.date());
     if (!by_stream) text.append("\r\nUpgrade: ").append(protocol).append("\r\nConnection: Upgrade");
     text.append("\r\n").append(fields_).append("\r\n");

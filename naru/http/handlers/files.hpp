@@ -18,7 +18,7 @@ struct files_options {
     bool dotfiles =
         false;  ///< serve and list names that begin with a dot; else `.well-known` at the top alone
     directory_root::links links = directory_root::links::inside;  ///< which symbolic links are followed
-    std::vector<std::string> link_targets;        ///< directories that they may lead beneath, too
+    std::vector<std::string> link_targets = {};   ///< directories that they may lead beneath, too
     std::chrono::milliseconds disk_time{10'000};  ///< for a look at the disk; then 503
     /// Text and the like of up to limits::encoded_file_bytes without a precompressed sibling is encoded when
     /// it is loaded, on a worker thread, and lies in the cache in all codings of this build. A listing, which
@@ -29,10 +29,10 @@ struct files_options {
     /// made of its size and its time of modification.
     std::uint64_t hash_up_to = limits::hashed_file_bytes;
     /// Go before the built-in table of types.
-    std::vector<content_type> types;
+    std::vector<content_type> types = {};
     /// A path beneath the directory, such as index.html: it answers, with 200, wherever nothing is. For
     /// applications that make their pages in the browser, whatever the address. Empty: 404.
-    std::string fallback;
+    std::string fallback = {};
 };
 
 /// What a `files` serves: shared by the loops, each of which has a cache of its own.

@@ -94,6 +94,8 @@ connection::next_step connection::handle_match(exchange& x, const route_match& f
         step.call(step.object.get(), x);
         if (x.answered_) return finish_function(x);
     }
+    if (found.found == nullptr || found.found->handles.kind == detail::handler_kind::files)
+        x.drop_own_lines();
     turn_->added_fields = std::move(x.fields_);
     if (found.found == nullptr) return answer_unrouted(found);
     if (found.found->handles.kind == detail::handler_kind::files)
@@ -164,8 +166,9 @@ void connection::append_head(std::string_view head) noexcept {
 // A head as it is to leave: with the fields that were added, and as the site's hooks want it.
 std::string connection::dress(std::string_view head) {
     std::size_t begin = 0;  // behind the status line, Server and Date
-    for (unsigned line = 0; line < 3; ++line)
-        begin = head.find("\r\n", begin) + 2;
+    for (const std::string_view each : {"HTTP/", "Server: naru\r\n", "Date: "}) {
+        if (head.substr(begin).starts_with(each)) begin = head.find("\r\n", begin) + 2;
+    }
     std::string_view fields = head.substr(begin, head.find("\r\n\r\n", begin - 2) + 2 - begin);
     const std::string_view behind = head.substr(begin + fields.size());
     std::string_view ending;
@@ -232,13 +235,15 @@ connection::next_step connection::answer_status(unsigned status, std::string_vie
     std::string_view body(page.data(), size);
     std::string own;
     exchange encodes(*this);  // a page of the site's, as an answer of a handler's would be
+    std::string_view type = "text/html; charset=utf-8";
     if (turn_->serves->site->error_page && make_error_page(status, explanation, own)) {
         body = own;
-        if (!turn_->head.empty()) body = encodes.encoded(status, "text/html; charset=utf-8", body);
+        type = turn_->serves->site->error_type;
+        if (!turn_->head.empty()) body = encodes.encoded(status, type, body);
     }
     head_writer head(status, worker_.date());
-    head.add("Content-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\n{}{}", body.size(),
-             extra_fields, encodes.fields_);
+    head.add("Content-Type: {}\r\nContent-Length: {}\r\n{}{}", type, body.size(), extra_fields,
+             encodes.fields_);
     worker_.keep_spare(encodes.fields_);
     head.end(keep_alive_, request.minor_version);
     const bool has_body = request.method != method::head;

@@ -148,11 +148,11 @@ void basic_auth::operator()(exchange& x) const noexcept try {
 
 // ---------------------------------------------------------------------------------------- cookies, ETags
 
-void set_cookie(exchange& x, std::string_view name, std::string_view value, const cookie_options& options) {
-    if (!is_token(name) || !all_in(cookie_bytes, value)) {
-        x.add({}, {});  // which cannot be sent
-        return;
-    }
+namespace {
+
+/// The field's value; empty for what no cookie can be.
+std::string cookie_text(std::string_view name, std::string_view value, const cookie_options& options) {
+    if (!is_token(name) || !all_in(cookie_bytes, value)) return {};
     std::string text(name);
     text.append("=").append(value);
     append_if(text, "Path", options.path);
@@ -161,7 +161,20 @@ void set_cookie(exchange& x, std::string_view name, std::string_view value, cons
     append_if(text, "SameSite", options.same_site);
     if (options.secure) text += "; Secure";
     if (options.http_only) text += "; HttpOnly";
-    x.add("Set-Cookie", text);
+    return text;
+}
+
+}  // namespace
+
+void set_cookie(exchange& x, std::string_view name, std::string_view value, const cookie_options& options) {
+    const std::string text = cookie_text(name, value, options);
+    // Without a value: a field that cannot be sent, which is reported with its name.
+    x.add("Set-Cookie", text.empty() ? std::string_view("\n") : std::string_view(text));
+}
+
+void set_cookie(answer& of, std::string_view name, std::string_view value, const cookie_options& options) {
+    std::string text = cookie_text(name, value, options);
+    of.fields.emplace_back("Set-Cookie", text.empty() ? "\n" : std::move(text));
 }
 
 void respond_if_changed(exchange& x, std::string_view content_type, std::string_view body) noexcept {

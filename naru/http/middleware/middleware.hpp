@@ -4,6 +4,7 @@
 #include <naru/core/chrono.hpp>
 #include <naru/http/exchange/answer_head.hpp>
 #include <naru/http/exchange/exchange.hpp>
+#include <naru/http/exchange/request_view.hpp>
 
 #include <functional>
 #include <memory>
@@ -17,10 +18,10 @@ namespace naru::http {
 
 /// Which pages of other origins may read answers (WHATWG Fetch, section 3.2).
 struct cors_options {
-    std::vector<std::string> origins;  ///< "https://example.org"; "*" alone: any, without credentials
+    std::vector<std::string> origins = {};  ///< "https://example.org"; "*" alone: any, without credentials
     std::string methods = "GET, HEAD, POST";
-    std::string fields;   ///< that scripts may send, beside the simple ones: "Content-Type, X-A"
-    std::string exposed;  ///< that scripts may read of an answer
+    std::string fields = {};   ///< that scripts may send, beside the simple ones: "Content-Type, X-A"
+    std::string exposed = {};  ///< that scripts may read of an answer
     bool credentials = false;
     std::chrono::seconds max_age{600};  ///< for which a browser keeps a preflight's answer
 };
@@ -123,6 +124,10 @@ struct cookie_options {
 /// Adds a Set-Cookie field (RFC 6265, section 4.1). A name or value that a cookie cannot have makes the
 /// answer 500, as any field does that cannot be sent.
 void set_cookie(exchange& x, std::string_view name, std::string_view value,
+                const cookie_options& options = {});
+
+/// The same for the answer of a blocking handler.
+void set_cookie(answer& of, std::string_view name, std::string_view value,
                 const cookie_options& options = {});
 
 /// For answers that are made anew each time but seldom differ: adds an ETag of the body, and answers 304 to

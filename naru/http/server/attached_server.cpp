@@ -13,6 +13,7 @@
 #include <optional>
 #include <stdexcept>
 #include <utility>
+#include <vector>
 
 namespace naru::http {
 
@@ -45,7 +46,7 @@ struct attached_server::state : std::enable_shared_from_this<state> {
         bool queued = false;
     };
 
-    void listen(const std::vector<endpoint>& endpoints);
+    void listen();
     void drain() noexcept;
     void stop() noexcept;
     void end_soon() noexcept;
@@ -54,8 +55,13 @@ struct attached_server::state : std::enable_shared_from_this<state> {
 
     loop& home;
     server_options options;
+<<<<<<< HEAD
     std::optional<access_logs> logs;
     std::shared_ptr<access_log> log;  // of those, the server's own
+=======
+    std::vector<endpoint> endpoints;
+    std::optional<access_log> log;
+>>>>>>> 36dd4544432b13b710aa31e46b50b2051f830dd3
     listening_places places;
     std::shared_ptr<blocking_threads> blocking;
     std::optional<http::worker> own_worker;  // until the end
@@ -81,11 +87,17 @@ attached_server::attached_server(loop& on, http::site site, std::vector<endpoint
     state& s = *state_;
     s.options = std::move(options);
     if (!s.options.report) s.options.report = print_report;
+<<<<<<< HEAD
     check_endpoints(endpoints, s.options);
     const std::shared_ptr<detail::site_data> taken = std::move(site).take();
     s.logs.emplace(s.options.report, s.options.open_log);
     if (s.options.access_log) s.log = s.logs->open(*s.options.access_log);
     open_logs_of(*taken, *s.logs);
+=======
+    s.endpoints = std::move(endpoints);
+    check_endpoints(s.endpoints, s.options);
+    if (s.options.access_log) s.log.emplace(*s.options.access_log, s.options.report, s.options.open_log);
+>>>>>>> 36dd4544432b13b710aa31e46b50b2051f830dd3
     s.blocking = s.options.blocking ? s.options.blocking : std::make_shared<blocking_threads>();
     s.own_worker.emplace(on, s.options, taken, *s.blocking, s.log.get(), s.options.report);
     s.own_worker->on_end([&s] { s.end_soon(); });
@@ -93,11 +105,11 @@ attached_server::attached_server(loop& on, http::site site, std::vector<endpoint
         s.failed = true;
         s.drain();
     });
-    s.listen(endpoints);
+    s.listen();
 }
 
 // What is attached is closed by the loop if another fails.
-void attached_server::state::listen(const std::vector<endpoint>& endpoints) {
+void attached_server::state::listen() {
     std::vector<listener_at> listeners;
     try {
         for (bound_address& each : bind_all(endpoints, tcp_options(options), 1, false)) {

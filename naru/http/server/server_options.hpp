@@ -118,28 +118,28 @@ struct server_options {
     bool shared_listener = false;
     /// Gets lines for the operator: clients that were shed, handlers that threw. Any thread may call it. By
     /// default they go to standard error.
-    std::function<void(std::string_view)> report;
+    std::function<void(std::string_view)> report = {};
     /// HTTP/2 in clear text for clients that begin with its preface (RFC 9113, section 3.3); without it they
     /// are answered 505. Not on Windows.
     bool h2c = false;
-    http::timeouts timeouts;
-    http::least_rates least_rates;
+    http::timeouts timeouts = {};
+    http::least_rates least_rates = {};
     /// Connections of one client address (IPv6: of one /64) while more than three quarters of the most that
     /// there can be are open; more are closed at once. The most is what the descriptors allow: RLIMIT_NOFILE
     /// shared among the threads (with io_uring's direct descriptors as many for each), 1,023 with select.
     /// 0: no limit.
     unsigned connections_per_address = 100;
     /// New connections of one client (IPv6: of one /64), shared by all loops; more are reset. nullptr: any.
-    std::shared_ptr<client_rates> connection_rate;
+    std::shared_ptr<client_rates> connection_rate = nullptr;
     /// Who may say on whose behalf a connection or a request comes. nullptr: nobody.
-    std::shared_ptr<const http::trusted_proxies> trusted_proxies;
-    std::optional<std::string> access_log;  ///< a path, or "-"
+    std::shared_ptr<const http::trusted_proxies> trusted_proxies = nullptr;
+    std::optional<std::string> access_log = std::nullopt;  ///< a path, or "-"
     /// Opens it where the server itself may not. Called from a thread of the log's own, and from the server's
     /// constructor. Empty: the server opens it.
-    log_opener open_log;
+    log_opener open_log = {};
     http::log_format log_format = http::log_format::combined;
     /// Whose threads run what would hold a loop up. nullptr: threads of the server's own.
-    std::shared_ptr<blocking_threads> blocking;
+    std::shared_ptr<blocking_threads> blocking = nullptr;
 
     // TCP, as measured to help or asked for (see docs/operations.md).
     int backlog = 4096;
@@ -147,7 +147,7 @@ struct server_options {
     /// A connection is accepted when its request has come: one wake-up for both, and half the cost of a
     /// connection that makes one request. One that stays silent is accepted after this time (tcp(7)).
     std::chrono::seconds defer_accept{1};
-    std::optional<socket_options::keep_alive_settings> tcp_keep_alive;
+    std::optional<socket_options::keep_alive_settings> tcp_keep_alive = std::nullopt;
     std::chrono::milliseconds user_timeout{0};
     int send_buffer = 0;
     int receive_buffer = 0;

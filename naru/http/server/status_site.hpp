@@ -15,8 +15,8 @@ class server;
 struct status_options {
     /// Whether new requests are to be sent here: what /readyz says. Called on the loops' threads. Empty:
     /// until the server begins to drain.
-    std::function<bool()> ready;
-    std::string version;  ///< shown, if it is not empty
+    std::function<bool()> ready = {};
+    std::string version = {};  ///< shown, if it is not empty
 };
 
 /// The metrics in Prometheus' text format (version 0.0.4). Names begin with naru_.

@@ -22,12 +22,12 @@ struct route_options {
     /// A body past this is answered with 413.
     std::uint64_t body_limit = limits::body_bytes;
     /// Between two pieces of a body; else the server's.
-    std::optional<std::chrono::milliseconds> body_time;
+    std::optional<std::chrono::milliseconds> body_time = std::nullopt;
     /// For the handler, from its first line on; after that its scope is stopped, and a client that has got no
     /// answer yet gets 503.
-    std::optional<std::chrono::milliseconds> handler_time;
+    std::optional<std::chrono::milliseconds> handler_time = std::nullopt;
     /// Bytes a second that a body must come at; else the server's.
-    std::optional<std::uint64_t> least_body_rate;
+    std::optional<std::uint64_t> least_body_rate = std::nullopt;
     /// A client that ends its direction still waits for the answer: its FIN stops nothing.
     bool half_close = false;
     /// Of the registrar's own, for steps and hooks that treat routes differently: exchange::attached.

@@ -1,11 +1,13 @@
 #include <naru/http/site/site.hpp>
 
+#include <naru/http/exchange/answer_head.hpp>
 #include <naru/http/limits.hpp>
 #include <naru/http/site/site_data.hpp>
 
 #include <algorithm>
 #include <array>
 #include <stdexcept>
+#include <string>
 
 namespace naru::http {
 
@@ -84,7 +86,11 @@ site& site::add_local(detail::loop_local made) {
     return *this;
 }
 
-site& site::set_error_page(detail::page_maker make) {
+site& site::set_error_page(detail::page_maker make, std::string_view content_type) {
+    if (content_type.empty() || content_type.size() > limits::error_type_bytes ||
+        !is_field("Content-Type", content_type))
+        throw std::invalid_argument("an error page's type is no Content-Type: " + std::string(content_type));
+    data_->error_type = content_type;
     data_->error_page = std::move(make);
     return *this;
 }

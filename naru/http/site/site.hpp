@@ -98,17 +98,18 @@ class site {
             add_hook(detail::head_hook(std::forward<F>(hook)));
         return *this;
     }
-    /// `std::string(unsigned status, std::string_view explanation)`: the page, in HTML, of an answer that the
-    /// library makes (404, 405, 500, ...), here and on all hosts. `explanation` is a sentence, to be escaped
-    /// as any text is.
+    /// `std::string(unsigned status, std::string_view explanation)`: the page of an answer that the library
+    /// makes (404, 405, 500, ...), here and on all hosts, of that type (a service's may be JSON).
+    /// `explanation` is a sentence, to be escaped as any text is. Throws std::invalid_argument for what no
+    /// Content-Type can be (limits::error_type_bytes at most).
     template <class F>
-    site& error_page(F&& make) {
+    site& error_page(F&& make, std::string_view content_type = "text/html; charset=utf-8") {
         static_assert(
             std::is_constructible_v<detail::page_maker, F>,
             "naru: what makes error pages is std::string(unsigned status, std::string_view), and can "
             "be copied");
         if constexpr (std::is_constructible_v<detail::page_maker, F>)
-            set_error_page(detail::page_maker(std::forward<F>(make)));
+            set_error_page(detail::page_maker(std::forward<F>(make)), content_type);
         return *this;
     }
     /// Bodies of handlers' answers are encoded on the fly, as each client accepts and likes best, here and on
@@ -158,7 +159,7 @@ class site {
     site& add_before(detail::handler step);
     site& add_hook(detail::head_hook hook);
     site& add_local(detail::loop_local made);
-    site& set_error_page(detail::page_maker make);
+    site& set_error_page(detail::page_maker make, std::string_view content_type);
 
     std::unique_ptr<detail::site_data> data_;
 };

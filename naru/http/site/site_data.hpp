@@ -33,6 +33,7 @@ struct site_data {
     std::vector<loop_local> locals;
     std::vector<std::shared_ptr<const files_source>> files;
     page_maker error_page;
+    std::string error_type;
     std::shared_ptr<const encode_options> encoding;
     bool has_coroutine_before = false;
     std::vector<std::string> patterns;  // of all routes, by their numbers
