@@ -55,13 +55,9 @@ struct attached_server::state : std::enable_shared_from_this<state> {
 
     loop& home;
     server_options options;
-<<<<<<< HEAD
+    std::vector<endpoint> endpoints;
     std::optional<access_logs> logs;
     std::shared_ptr<access_log> log;  // of those, the server's own
-=======
-    std::vector<endpoint> endpoints;
-    std::optional<access_log> log;
->>>>>>> 36dd4544432b13b710aa31e46b50b2051f830dd3
     listening_places places;
     std::shared_ptr<blocking_threads> blocking;
     std::optional<http::worker> own_worker;  // until the end
@@ -87,17 +83,12 @@ attached_server::attached_server(loop& on, http::site site, std::vector<endpoint
     state& s = *state_;
     s.options = std::move(options);
     if (!s.options.report) s.options.report = print_report;
-<<<<<<< HEAD
-    check_endpoints(endpoints, s.options);
+    s.endpoints = std::move(endpoints);
+    check_endpoints(s.endpoints, s.options);
     const std::shared_ptr<detail::site_data> taken = std::move(site).take();
     s.logs.emplace(s.options.report, s.options.open_log);
     if (s.options.access_log) s.log = s.logs->open(*s.options.access_log);
     open_logs_of(*taken, *s.logs);
-=======
-    s.endpoints = std::move(endpoints);
-    check_endpoints(s.endpoints, s.options);
-    if (s.options.access_log) s.log.emplace(*s.options.access_log, s.options.report, s.options.open_log);
->>>>>>> 36dd4544432b13b710aa31e46b50b2051f830dd3
     s.blocking = s.options.blocking ? s.options.blocking : std::make_shared<blocking_threads>();
     s.own_worker.emplace(on, s.options, taken, *s.blocking, s.log.get(), s.options.report);
     s.own_worker->on_end([&s] { s.end_soon(); });
