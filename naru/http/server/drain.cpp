@@ -2,11 +2,25 @@
 // to be read is read; then the listeners and the idle connections are closed; then the last answers are sent.
 #include <naru/http/limits.hpp>
 #include <naru/http/server/worker.hpp>
+#include <naru/os/pipe.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 namespace naru::http {
+
+namespace {
+
+result<handle> one_end_of_a_pipe(loop& on) noexcept {
+    auto made = make_pipe();
+    if (!made) return fail(made.error());
+    auto attached = on.attach(made->first.get(), descriptor_kind::pipe, ownership::own);
+    if (attached) (void)made->first.release();
+    return attached;
+}
+
+}  // namespace
 
 worker::drain_timer::drain_timer(worker& of) noexcept
     : timer([](timer& expired) noexcept {
@@ -118,15 +132,17 @@ void worker::settle_later(instant now) noexcept {
     loop_.arm(settle_deadline_, saturating_add(now, limits::accept_settle_time));
 }
 
-// A thread of the kernel (io_uring's SQPOLL) may have accepted what we have not been told of yet.
+// A thread of the kernel (io_uring's SQPOLL) may have accepted or read what we have not been told of yet. It
+// has told us when something is closed that was asked for behind that: a socket, or a pipe where the process
+// has given up making sockets.
 bool worker::flush() noexcept {
     if (!listens()) return false;
     const auto first = std::ranges::find_if(listening_, [this](const listening& each) {
         return !each.closed && loop_.local_address(each.listener);
     });
-    if (first == listening_.end()) return false;  // but of the UNIX domain
-    const auto where = loop_.local_address(first->listener);
-    const auto nothing = loop_.open_stream(*where, {});
+    result<handle> nothing = fail_errno(EAFNOSUPPORT);  // all of the UNIX domain
+    if (first != listening_.end()) nothing = loop_.open_stream(*loop_.local_address(first->listener), {});
+    if (!nothing) nothing = one_end_of_a_pipe(loop_);
     if (!nothing) return false;
     flush_.set(*nothing);
     loop_.submit(flush_);
