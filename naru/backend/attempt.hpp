@@ -24,6 +24,11 @@ inline bool is_connecting(const intrusive_chain<operation>& writes) noexcept {
     return first != nullptr && first->kind == operation_kind::connect;
 }
 
+/// What a release ends with: a file that was never opened has nothing to hand over.
+constexpr std::int64_t released(int descriptor) noexcept {
+    return descriptor >= 0 ? descriptor : outcome::from_errno(EBADF);
+}
+
 inline void end_all(intrusive_chain<operation>& waiting, std::int64_t result,
                     operation_queue& done) noexcept {
     while (operation* const op = waiting.pop())

@@ -374,7 +374,8 @@ void backend::close(std::uint32_t slot, record& of, operation& op, operation_que
     end_all(of.writes, outcome::canceled, done);
     forget(slot, of);
     if (op.kind == operation_kind::close) world_.close(number);
-    complete(op, op.kind == operation_kind::close ? 0 : number, done);
+    const std::int64_t released = number >= 0 ? number : outcome::from_errno(EBADF);  // never opened
+    complete(op, op.kind == operation_kind::close ? 0 : released, done);
 }
 
 // What has changed is tried again. In a socket that nobody connects nothing is left to wait for.

@@ -126,6 +126,15 @@ TEST_P(FileOperation, OpeningAFifoDoesNotHoldTheLoop) {
 }
 #endif
 
+TEST_P(FileOperation, AFileThatWasNeverOpenedHasNothingToRelease) {
+    const handle reserved = loop().reserve_file().value();
+    tracked<release_operation> release;
+    release.set(reserved);
+    loop().submit(release);
+    ASSERT_TRUE(run_until(release));
+    EXPECT_EQ(release.error().value(), EBADF) << release.error().message();
+}
+
 TEST_P(FileOperation, OfWhatIsNoOpenFileAreRefused) {
     const handle reserved = loop().reserve_file().value();
     char memory[4];

@@ -55,6 +55,7 @@ TEST(StateTable, EveryStateCanBeReachedAndLeadsOnlyToStatesThatThereAre) {
     EXPECT_EQ(reached_from(uring::zero_copy::possible), all_of<uring::zero_copy>());
     EXPECT_EQ(reached_from(uring::linked_send::none), all_of<uring::linked_send>());
     EXPECT_EQ(reached_from(uring::place::waiting), all_of<uring::place>());
+    EXPECT_EQ(reached_from(uring::connecting::asking), all_of<uring::connecting>());
 }
 
 TEST(StateTable, AnOperationsCountStandsBesideItsPlace) {
@@ -68,6 +69,29 @@ TEST(StateTable, AnOperationsCountStandsBesideItsPlace) {
     uring::to(op, uring::place::waiting);
     uring::to(op, uring::place::owed);
     EXPECT_EQ(uring::counted_of(op), uring::most_notices);
+    uring::begin(op);
+    EXPECT_EQ(op.backend_bits, 0);
+}
+
+TEST(StateTable, AConnectsStateStandsBesideItsPlaceAndItsCount) {
+    using uring::connecting;
+    operation op(operation_kind::connect, [](operation&) noexcept {});
+    uring::begin(op);
+    EXPECT_EQ(uring::connecting_of(op), connecting::asking);
+    for (unsigned each = 0; each < uring::put_off_mask; ++each) {
+        uring::to(op, uring::place::in_kernel);
+        uring::to(op, uring::place::waiting);
+        EXPECT_EQ(uring::put_off_count_of(op), each);
+        op.backend_bits += uring::one_counted;
+        uring::to(op, connecting::pausing);
+        EXPECT_EQ(uring::connecting_of(op), connecting::pausing);
+        uring::to(op, connecting::asking);
+    }
+    EXPECT_EQ(uring::put_off_count_of(op), uring::put_off_mask);
+    uring::to(op, connecting::watching);
+    EXPECT_EQ(uring::connecting_of(op), connecting::watching);
+    EXPECT_EQ(uring::place_of(op), uring::place::waiting);
+    EXPECT_EQ(uring::put_off_count_of(op), uring::put_off_mask);
     uring::begin(op);
     EXPECT_EQ(op.backend_bits, 0);
 }

@@ -51,7 +51,7 @@ void iocp_backend::finish_close(std::uint32_t slot, record& of, operation_queue&
     of.descriptor = -1;
     of.closer = nullptr;
     records_.release(slot);
-    complete(op, leaves ? descriptor : 0, done);
+    complete(op, leaves ? released(descriptor) : 0, done);
 }
 
 }  // namespace naru

@@ -191,7 +191,7 @@ void readiness_backend::close(std::uint32_t slot, record& of, operation& op, ope
     of.starved = false;
     records_.release(slot);
     if (op.kind == operation_kind::close && descriptor >= 0) system_calls::close(descriptor);
-    complete(op, op.kind == operation_kind::close ? 0 : descriptor, done);
+    complete(op, op.kind == operation_kind::close ? 0 : released(descriptor), done);
 }
 
 void readiness_backend::mark_changed(std::uint32_t slot, record& of) noexcept {

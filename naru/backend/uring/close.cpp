@@ -1,4 +1,5 @@
 // Ending: cancel one operation, or close a handle with all that is in flight on it.
+#include <naru/backend/attempt.hpp>
 #include <naru/backend/uring/backend.hpp>
 #include <naru/core/check.hpp>
 #include <naru/os/system_calls.hpp>
@@ -213,12 +214,10 @@ void uring_backend::finish_close_if_quiet(std::uint32_t slot, record& of, operat
         }
         leave_place(of.kind, place);
     }
+    // In the place of a direct one it is why there is none: EMFILE, or EBADF of a file that was never opened.
+    const std::int64_t left = of.direct ? descriptor : released(descriptor);
     records_.release(slot);
-    std::int64_t result = 0;
-    if (op.kind == operation_kind::release) {
-        result = descriptor >= 0 ? descriptor : outcome::from_errno(EMFILE);
-    }
-    complete(op, result, done);
+    complete(op, op.kind == operation_kind::release ? left : 0, done);
 }
 
 }  // namespace naru

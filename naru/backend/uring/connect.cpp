@@ -25,6 +25,7 @@ constexpr auto pauses = [] {
     }
     return each;
 }();
+static_assert(pauses.size() <= uring::put_off_mask, "they are counted in so many bits");
 
 }  // namespace
 
@@ -36,14 +37,17 @@ void uring_backend::put_connect(record& of, operation& op) noexcept {
 
 // `result` is that of the connect, or of what it has waited by. False if it goes on.
 bool uring_backend::on_connect(record& of, operation& op, std::int64_t& result) noexcept {
-    const bool waited = result > 0 || result == -ETIME;  // a poll, a pause
+    const bool watched = uring::connecting_of(op) == uring::connecting::watching;
+    const bool paused = uring::connecting_of(op) == uring::connecting::pausing;
+    if (watched || paused) uring::to(op, uring::connecting::asking);
+    const bool waited = (watched && result > 0) || (paused && result == -ETIME);
     // EAGAIN: the queue of a Unix listener is full. EINTR: a worker thread of the kernel waited for room in
     // it (a descriptor in blocking mode), and was told not to.
     const bool full = result == -EAGAIN || result == -EINTR;
     const bool begun = result == -EINPROGRESS;
     // The end of one that was refused before, which some kernels tell the next: the socket is free from here
     // on.
-    const bool old = result == -ECONNABORTED && uring::counted_of(op) == 0;
+    const bool old = result == -ECONNABORTED && uring::put_off_count_of(op) == 0;
     if (!waited && !full && !begun && !old) {
         // The number of one that is being closed may be somebody else's already.
         if (result == 0 && !of.closing()) result = refuse_itself(of, op);
@@ -61,7 +65,8 @@ bool uring_backend::on_connect(record& of, operation& op, std::int64_t& result) 
     if (waited || old) {
         put_connect(of, op);
     } else if (full) {
-        const std::size_t tried = uring::counted_of(op);
+        uring::to(op, uring::connecting::pausing);
+        const std::size_t tried = uring::put_off_count_of(op);
         const auto& pause = pauses[std::min(tried, pauses.size() - 1)];
         if (tried < pauses.size()) op.backend_bits += uring::one_counted;
         io_uring_sqe& submission = entry_for(op, of, IORING_OP_TIMEOUT);
@@ -70,6 +75,7 @@ bool uring_backend::on_connect(record& of, operation& op, std::int64_t& result) 
         submission.addr = reinterpret_cast<std::uint64_t>(&pause);
         submission.len = 1;
     } else {
+        uring::to(op, uring::connecting::watching);
         io_uring_sqe& submission = entry_for(op, of, IORING_OP_POLL_ADD);
         submission.poll32_events = POLLOUT;
     }

@@ -1,5 +1,5 @@
 // What an io_uring handle and its operations can be doing: small machines, each with the table of what may
-// follow what. Five are a handle's, side by side in two bytes; one is an operation's, in backend_bits.
+// follow what. Five are a handle's, side by side in two bytes; two are an operation's, in backend_bits.
 #pragma once
 
 #include <naru/backend/state_table.hpp>
@@ -178,6 +178,13 @@ enum class place : std::uint8_t {
     owed,         ///< has its result: only the notifications of zero-copy sends are still to come
 };
 
+/// What a connect has asked the kernel for last.
+enum class connecting : std::uint8_t {
+    asking,    ///< to connect; what it has waited for brings it back here
+    watching,  ///< when the socket is writable: it is on its way (EINPROGRESS)
+    pausing,   ///< for a moment: the listener's queue is full
+};
+
 }  // namespace uring
 
 template <>
@@ -194,13 +201,26 @@ struct state_table<uring::place> {
     };
 };
 
+template <>
+struct state_table<uring::connecting> {
+    using enum uring::connecting;
+    static constexpr const char* machine = "an io_uring connect";
+    static constexpr state_row rows[] = {
+        {"asking", states(watching, pausing)},
+        {"watching", states(asking)},
+        {"pausing", states(asking)},
+    };
+};
+
 namespace uring {
 
 /// operation::backend_bits: the place, and above it a count. Of a send it is that of the notifications still
-/// owed, of a connect how often it has found its listener's queue full.
+/// owed; of a connect how often it has been put off, in three bits, and what it does in two above those.
 inline constexpr std::uint8_t place_mask = 7;
 inline constexpr std::uint8_t one_counted = 8;
 inline constexpr unsigned most_notices = 30;
+inline constexpr unsigned put_off_mask = 7;
+inline constexpr unsigned connecting_shift = 6;
 
 inline place place_of(const operation& op) noexcept {
     return static_cast<place>(op.backend_bits & place_mask);
@@ -211,6 +231,17 @@ inline void to(operation& op, place next) noexcept {
     const auto reached = static_cast<std::uint8_t>(step(place_of(op), next));
     op.backend_bits = static_cast<std::uint8_t>((op.backend_bits & ~place_mask) | reached);
 }
+/// Of a connect.
+inline connecting connecting_of(const operation& op) noexcept {
+    return static_cast<connecting>(op.backend_bits >> connecting_shift);
+}
+inline unsigned put_off_count_of(const operation& op) noexcept { return counted_of(op) & put_off_mask; }
+inline void to(operation& op, connecting next) noexcept {
+    const auto reached = static_cast<unsigned>(step(connecting_of(op), next));
+    const unsigned rest = op.backend_bits & ((1u << connecting_shift) - 1);
+    op.backend_bits = static_cast<std::uint8_t>(rest | reached << connecting_shift);
+}
+
 /// A new submission: whatever the last one left is gone.
 inline void begin(operation& op) noexcept { op.backend_bits = static_cast<std::uint8_t>(place::waiting); }
 

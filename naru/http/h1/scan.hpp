@@ -143,7 +143,7 @@ struct target_block {
 #endif
 
 /// What `target` is made of. Bytes up to `readable` may be looked at, beyond the target, too.
-inline target_look look_at(std::string_view target, const char* readable) noexcept {
+inline target_look look_at(std::string_view target, [[maybe_unused]] const char* readable) noexcept {
     target_look seen;
     seen.plain_path = target.starts_with('/');
     std::size_t at = 0;
