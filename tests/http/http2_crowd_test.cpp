@@ -23,6 +23,7 @@ class http2_crowd_test : public http_server_test {
                                                        NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS) == streams;
         });
     }
+    std::vector<const std::byte*> taken_;  // buffers; of the loop's thread, which ends before this does
 };
 // What counts is the same on every engine.
 INSTANTIATE_TEST_SUITE_P(OnEpoll, http2_crowd_test, ::testing::Values(engine::epoll), engine_test_name);
@@ -71,20 +72,19 @@ TEST_P(http2_crowd_test, streams_at_once_are_lowered_for_all_and_come_back) {
 TEST_P(http2_crowd_test, streams_at_once_are_lowered_while_buffers_are_scarce) {
     options_.h2c = true;
     options_.threads = 1;
-    std::vector<const std::byte*> taken;  // on the loop's thread
     http::site site;
     site.get("/take",
-             [&taken](exchange& x) noexcept {
+             [this](exchange& x) noexcept {
                  buffer_pool& pool = x.home().buffers();
                  while (pool.capacity() - pool.leased() > limits::scarce_buffers(pool.capacity()) / 2)
-                     taken.push_back(pool.acquire());
+                     taken_.push_back(pool.acquire());
                  x.respond(200, "text/plain", "taken");
              })
         .get("/give",
-             [&taken](exchange& x) noexcept {
-                 for (const std::byte* const each : taken)
+             [this](exchange& x) noexcept {
+                 for (const std::byte* const each : taken_)
                      x.home().buffers().release(each);
-                 taken.clear();
+                 taken_.clear();
                  x.respond(200, "text/plain", "given");
              })
         .get("/", [](exchange& x) noexcept { x.respond(200, "text/plain", "here"); });
