@@ -70,13 +70,16 @@ TEST(Campaign, EveryKindOfExchangeHappens) {
 // Seeds that have shown a mistake of the server's or of the campaign's own, when they were found: a drain
 // between two rounds of HTTP/2, resets that come seconds behind a crash, a server that is ended beside
 // clients that try again, half a request of one who is harmed; an HTTP/2 connection that was ended because a
-// client had ended a tunnel last.
+// client had ended a tunnel last, half a request step by step, a message that is half under way at the drain
+// limit.
 TEST(Campaign, FromSeedsThatHaveFound) {
     expect_no_failure({.seed = 108, .requests = 2'000, .only_plain = true});
     expect_no_failure({.seed = 5'021, .requests = 200, .only_plain = true});
     expect_no_failure({.seed = 8, .requests = 500, .only_plain = true});
     expect_no_failure({.seed = 1'010, .requests = 200, .only_plain = true});
     expect_no_failure({.seed = 27, .requests = 500});
+    expect_no_failure({.seed = 4'296, .requests = 200});
+    expect_no_failure({.seed = 9'890, .requests = 200});
 }
 
 // The judge of what a proxy says: 502 is for what has not been processed, and either only where something is

@@ -198,6 +198,7 @@ class campaign_run {
     void drain() {
         if (book_.draining) return;
         book_.draining = true;
+        book_.drain_limit = saturating_add(clock::now(), http::timeouts().drain);
         world_.note("the server drains");
         world_.sometimes(!book_.begun.empty(), "a drain while requests are under way");
         server_->drain();

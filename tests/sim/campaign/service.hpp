@@ -38,10 +38,11 @@ struct ledger {
     std::uint64_t datagrams = 0;      ///< the same of questions in datagrams
     std::uint64_t cut = 0;            ///< of those who are not: connections that failed
     bool draining = false;
-    bool down = false;             ///< the server's host is, or the server has yet to be there again
-    std::uint64_t crashes = 0;     ///< of it, and restarts
-    bool middle_draining = false;  ///< the proxy
-    bool middle_down = false;      ///< the host of those between clients and server is
+    instant drain_limit = instant::max();  ///< when what is not finished by then is cut
+    bool down = false;                     ///< the server's host is, or the server has yet to be there again
+    std::uint64_t crashes = 0;             ///< of it, and restarts
+    bool middle_draining = false;          ///< the proxy
+    bool middle_down = false;              ///< the host of those between clients and server is
     std::uint64_t middle_crashes = 0;
     instant middle_upset_until = instant::min();  ///< as below, of their connections
     /// Bytes of a streamed body that have come to the other side, of those whose sender waits for that.

@@ -37,7 +37,8 @@ struct step_talk {
     ledger& book;
     const question& of;
     std::optional<reply> got{};
-    bool over = false;  // an answer has come, or none will
+    bool over = false;    // an answer has come, or none will
+    bool is_cut = false;  // a send has failed: half a request may be what came
     std::error_code why{};
 };
 
@@ -51,11 +52,13 @@ task<> send_steps(step_talk& talk, tcp_stream& to, std::uint64_t count) {
     for (std::uint64_t each = 0; sent && each < count && of.method == "POST"; ++each) {
         const std::string piece = step_of(of.id, each);
         sent = co_await to.send(piece);
+        if (!sent) break;
         bytes += piece.size();
         task<bool> seeing = until_seen(talk.book, of.id, bytes, talk.over);
         const bool seen = co_await std::move(seeing);
         if (!seen) co_return;
     }
+    talk.is_cut = !sent;
 }
 
 task<> read_steps(step_talk& talk, tcp_stream& from) {
@@ -97,12 +100,14 @@ task<> ask_step_by_step(ledger& book, errand of) {
         step_talk talk{book, asked.of};
         co_await when_all(send_steps(talk, *stream, count), read_steps(talk, *stream));
         book.seen.erase(asked.of.id);
-        if (talk.got) {
+        if (talk.is_cut && talk.got && talk.got->status == 408) {
+            book.answered(asked.of.id);
+        } else if (talk.got) {
             judge(book, of, asked, *talk.got);
-            continue;
+        } else {
+            if (!of.spared) ++book.cut;
+            judge_missing(book, of, asked, talk.why.message());
         }
-        if (!of.spared) ++book.cut;
-        judge_missing(book, of, asked, talk.why.message());
     }
 }
 

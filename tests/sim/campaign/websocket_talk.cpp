@@ -57,7 +57,9 @@ void judge_end(websocket_talk& of, unsigned code, const std::string& why) {
         return;
     }
     if (of.book.has_crashed_since(of.of.by, of.crashes)) return;
-    if (of.book.draining && (code == 1001 || code == 1000)) return;  // it says that it goes
+    // It says that it goes, unless a message is half under way when it must.
+    const bool at_limit = clock::now() >= of.book.drain_limit;
+    if (of.book.draining && (code == 1001 || code == 1000 || (code == 0 && at_limit))) return;
     of.book.fail(of.target + " ended with " + std::to_string(code) + " after " + std::to_string(of.got) +
                  " of " + std::to_string(of.wanted.size()) + " messages: " + why +
                  (of.book.draining ? ", while the server drains" : ""));
