@@ -303,6 +303,22 @@ class Worker(Case):
         self.assertEqual(lines("a.log.1"), {"/1", "/2"})
         self.assertEqual(lines("a.log.2") - {"/6"}, {"/4", "/5"})
 
+    def test_of_localhost_one_family_is_enough_for_a_fresh_one_too(self):
+        config = self.write("naru.toml", 'listen = "localhost:8080"\nthreads = 1\n')
+        alone = ["unshare", "-n", "sh", "-c", 'ip link set lo up && ip addr del 127.0.0.1/8 dev lo && exec "$0" "$@"']
+        try:
+            possible = subprocess.run([*alone, "true"], stderr=subprocess.DEVNULL).returncode == 0
+        except FileNotFoundError:
+            possible = False
+        if not possible:
+            self.skipTest("no network of its own can be had, without 127.0.0.1")
+        with Serving(*alone, os.path.abspath(program_test.PROGRAM), "serve", self.root, "--config", config) as server:
+            self.assertIn("http://[::1]:8080/", server.line)
+            self.write("naru.toml", 'listen = "localhost:8080"\nthreads = 2\n')
+            server.tell(signal.SIGHUP)
+            self.assertIn("2 threads", server.process.stdout.readline().decode())
+            self.assertEqual(server.end(), 0)
+
     def test_the_drain_waits_for_the_delay_and_a_second_signal_does_not(self):
         for arguments in ((), ("--no-sandbox",)):
             with self.subTest(arguments=arguments), self.serve("--drain-delay", "300", *arguments) as server:
