@@ -4,7 +4,9 @@
 #include "commands.hpp"
 #include "config/configuration.hpp"
 #include "config/make_site.hpp"
+#include "log_settings.hpp"
 #include "output.hpp"
+#include "system.hpp"
 
 #include <exception>
 #include <memory>
@@ -21,7 +23,11 @@ namespace {
 // The sentence has its place in front where the file sets what it is about.
 void find_faults(const serve_settings& settings, complaints& wrong) try {
     const serve_plan plan = to_plan(with_places_for_names(settings));
-    (void)site_maker().make(plan, wrong);
+    (void)site_maker(false).make(plan, wrong);
+    if (plan.user && !is_user(*plan.user))
+        throw std::runtime_error(
+            located(fmt::format("--user {}: there is no such user", *plan.user), *plan.sites));
+    find_faults_of_logs(plan, wrong);
     if (plan.tls_endpoints.empty()) return;
     const auto fault = fault_of(plan.acme_webroot.empty() ? plan.tls : those_that_are_there(plan.tls));
     if (fault) throw std::runtime_error(located_file(*fault, *plan.sites));

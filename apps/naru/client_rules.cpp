@@ -118,11 +118,12 @@ void set_trusted_proxies(serve_plan& plan, const serve_settings& settings) {
         if (settings.forwarded_by)
             throw std::runtime_error("--forwarded-by is for proxies: say which with --trusted-proxy");
         const auto is_proxied = [](const http::endpoint& each) { return each.proxy_protocol; };
-        if (std::ranges::any_of(plan.endpoints, is_proxied) ||
-            std::ranges::any_of(plan.tls_endpoints, is_proxied))
+        const bool in_clear = std::ranges::any_of(plan.endpoints, is_proxied);
+        if (in_clear || std::ranges::any_of(plan.tls_endpoints, is_proxied))
             throw std::runtime_error(
-                "the PROXY protocol is taken from trusted proxies alone: say who they are with "
-                "--trusted-proxy");
+                fmt::format("--{}: the PROXY protocol is taken from trusted proxies alone: say who they are "
+                            "with --trusted-proxy",
+                            in_clear ? "listen" : "listen-tls"));
         return;
     }
     std::vector<std::string_view> texts(settings.trusted_proxy->begin(), settings.trusted_proxy->end());
@@ -173,7 +174,9 @@ void add_client_flags(CLI::App& command, const std::shared_ptr<serve_settings>& 
                        "RATE[,BURST]: new connections a second of one client; more are reset");
 }
 
-std::vector<http::endpoint> to_endpoints(std::string_view flag, const std::vector<std::string>& given) {
+namespace {
+
+std::vector<http::endpoint> read_endpoints(std::string_view flag, const std::vector<std::string>& given) {
     constexpr std::string_view localhost = "localhost:";
     std::vector<http::endpoint> to;
     for (const std::string& each : given) {
@@ -204,6 +207,22 @@ std::vector<http::endpoint> to_endpoints(std::string_view flag, const std::vecto
     return to;
 }
 
+http::password_file read_passwords(const std::string& path) try {
+    return http::password_file::read(path);
+} catch (const std::runtime_error& error) {
+    throw std::runtime_error(fmt::format("--basic-auth: {}", error.what()));
+}
+
+}  // namespace
+
+std::vector<http::endpoint> to_endpoints(std::string_view flag, const std::vector<std::string>& given) try {
+    return read_endpoints(flag, given);
+} catch (const std::runtime_error& error) {
+    const std::string_view what = error.what();  // what it says of listening is of --listen
+    if (flag == "listen" || what.starts_with("--")) throw;
+    throw std::runtime_error(fmt::format("--{}: {}", flag, what));
+}
+
 listener_words words_of_listener(const std::string& given) {
     const endpoint_text text = take_apart(given);
     const auto parsed = address::parse(text.where);
@@ -224,7 +243,7 @@ void set_client_rules(serve_plan& plan, const serve_settings& settings) {
     set_trusted_proxies(plan, settings);
     plan.allowed = to_networks("allow", settings.allow);
     plan.denied = to_networks("deny", settings.deny);
-    if (settings.basic_auth) plan.passwords = http::password_file::read(*settings.basic_auth);
+    if (settings.basic_auth) plan.passwords = read_passwords(*settings.basic_auth);
     if (settings.basic_auth_realm) {
         if (!settings.basic_auth)
             throw std::runtime_error("--basic-auth-realm is for passwords: say which with --basic-auth");

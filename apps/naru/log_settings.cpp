@@ -1,5 +1,6 @@
 #include "log_settings.hpp"
 
+#include "config/configuration.hpp"
 #include "system.hpp"
 
 #include <algorithm>
@@ -27,7 +28,7 @@ void check_log(const std::string& path) {
     if (!has_text || path.size() > 4000)
         throw std::runtime_error("--access-log wants the path of a file, or - for standard output");
     if (path == "-" || path.starts_with("/dev/")) return;
-    if (const std::string fault = why_not_appended_to(path); !fault.empty())
+    if (const std::string fault = why_not_appended_to(path, false); !fault.empty())
         throw std::runtime_error(
             fmt::format("--access-log: cannot write the access log {}: {}", path, fault));
 }
@@ -64,6 +65,23 @@ void set_logs(serve_plan& plan, const serve_settings& settings) {
 
 http::log_format log_format_of(const host_settings& host, const serve_plan& plan) {
     return host.log_format ? to_log_format(*host.log_format) : plan.options.log_format;
+}
+
+void find_faults_of_logs(const serve_plan& plan, complaints& wrong) {
+    const auto fault_of = [](const std::string& path) {
+        const bool is_file = path != "-" && !path.starts_with("/dev/");
+        const std::string fault = is_file ? why_not_appended_to(path, true) : std::string();
+        return fault.empty() ? fault
+                             : fmt::format("access-log: cannot write the access log {}: {}", path, fault);
+    };
+    if (plan.options.access_log) {
+        const std::string fault = fault_of(*plan.options.access_log);
+        if (!fault.empty()) wrong.add({}, located(fault, *plan.sites));
+    }
+    for (const host_settings& each : plan.sites->hosts) {
+        const std::string fault = each.access_log ? fault_of(*each.access_log) : std::string();
+        if (!fault.empty()) wrong.add(each.where, fault);
+    }
 }
 
 std::vector<std::string> access_logs_of(const serve_plan& plan) {

@@ -175,6 +175,19 @@ void set_client_certificates(tls_server_options& tls, const site_settings& sites
     }
 }
 
+// What is for TLS alone, and would be passed over in silence.
+void complain_of_tls(const site_settings& sites) {
+    constexpr std::string_view text = "{} is for TLS: say where with --listen-tls";
+    const auto key_of = [](const host_settings& of) {
+        return of.client_ca ? "client-ca" : of.client_certificates ? "client-certificates" : nullptr;
+    };
+    if (const char* const key = key_of(sites.others)) throw std::runtime_error(fmt::format(text, key));
+    for (const host_settings& each : sites.hosts) {
+        const char* const key = each.tls ? "tls" : key_of(each);
+        if (key != nullptr) complain(each.where, fmt::format(text, key));
+    }
+}
+
 void set_tls(serve_plan& plan, const serve_settings& settings) {
     const bool self_signed = settings.tls_self_signed.value_or(false);
     const std::vector<std::string> certificates = certificates_of(settings, *plan.sites);
@@ -185,6 +198,7 @@ void set_tls(serve_plan& plan, const serve_settings& settings) {
         plan.hsts = static_cast<unsigned>(*settings.hsts);
     }
     if (!settings.listen_tls) {
+        complain_of_tls(*plan.sites);
         const char* const alone = has_certificates     ? "tls"
                                   : self_signed        ? "tls-self-signed"
                                   : plan.redirect_http ? "redirect-http"
@@ -304,6 +318,11 @@ serve_plan plan_of(const serve_settings& settings) {
     plan.settings = std::make_shared<const serve_settings>(settings);
     plan.sites = settings.sites ? settings.sites : std::make_shared<const site_settings>();
     const bool has_sites = !plan.sites->hosts.empty() || !plan.sites->others.routes.empty();
+    const std::pair<const char*, const std::optional<std::string>*> paths[] = {
+        {"root", &settings.root}, {"acme-webroot", &settings.acme_webroot}, {"pid-file", &settings.pid_file}};
+    for (const auto& [name, path] : paths) {
+        if (*path && (*path)->empty()) throw std::runtime_error(fmt::format("--{} wants a path", name));
+    }
     plan.root = settings.root.value_or(has_sites ? "" : ".");
     if (settings.listen || !settings.listen_tls)
         plan.endpoints =

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include <fcntl.h>
+#include <pwd.h>
 #include <sched.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -160,22 +161,26 @@ void ending::end_at_once_next_time() {
     }).detach();
 }
 
-std::string why_not_appended_to(const std::string& path) {
+std::string why_not_appended_to(const std::string& path, bool by_this_user) {
     struct stat found{};
     if (::lstat(path.c_str(), &found) == 0) {
         if (S_ISDIR(found.st_mode)) return "it is a directory, and a file is wanted";
         if (S_ISLNK(found.st_mode)) return "it is a symbolic link, and none is followed";
-        return ::access(path.c_str(), W_OK) == 0 ? std::string() : std::generic_category().message(errno);
+        if (!by_this_user || ::access(path.c_str(), W_OK) == 0) return {};
+        return std::generic_category().message(errno);
     }
-    if (errno != ENOENT && errno != ENOTDIR) return std::generic_category().message(errno);
+    if (errno != ENOENT && errno != ENOTDIR)
+        return by_this_user ? std::generic_category().message(errno) : "";
     const std::size_t slash = path.rfind('/');
     const std::string directory =
         slash == std::string::npos ? "." : path.substr(0, std::max<std::size_t>(slash, 1));
     if (::stat(directory.c_str(), &found) != 0 || !S_ISDIR(found.st_mode))
         return fmt::format("there is no directory {}", directory);
-    if (::access(directory.c_str(), W_OK | X_OK) == 0) return {};
+    if (!by_this_user || ::access(directory.c_str(), W_OK | X_OK) == 0) return {};
     return fmt::format("no file can be made in {}: {}", directory, std::generic_category().message(errno));
 }
+
+bool is_user(const std::string& name) { return ::getpwnam(name.c_str()) != nullptr; }
 
 const char* signals_text() noexcept {
     return "SIGTERM, SIGINT and SIGQUIT: finish what is in flight and end; a second one: end at once.\n"

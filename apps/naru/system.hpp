@@ -16,9 +16,12 @@ unsigned configured_cores();
 /// "Linux 6.1.0 (x86_64)"
 std::string system_text();
 
-/// Why no line can be appended to the file at this path by this user, as far as that is seen without opening
-/// or making it. Empty: nothing is seen.
-std::string why_not_appended_to(const std::string& path);
+/// Why no line can be appended to the file at this path, as far as that is seen without opening or making it.
+/// Empty: nothing is seen. `by_this_user`: also what this process is not permitted.
+std::string why_not_appended_to(const std::string& path, bool by_this_user);
+
+/// Whether the system knows a user by this name. Where there are none to become: true.
+bool is_user(const std::string& name);
 
 /// The two ends of a connection within this process, non-blocking; both -1 if there is none to be had. They
 /// are the caller's.

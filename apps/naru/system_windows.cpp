@@ -164,10 +164,12 @@ void ending::end_at_once_next_time() {
     if (WaitForSingleObject(requested, 0) == WAIT_OBJECT_0) _exit(forced_exit_code);  // it has come already
 }
 
-std::string why_not_appended_to(const std::string& path) {
+std::string why_not_appended_to(const std::string& path, bool /*by_this_user*/) {
     std::error_code none;
     return std::filesystem::is_directory(path, none) ? "it is a directory, and a file is wanted" : "";
 }
+
+bool is_user(const std::string& /*name*/) { return true; }
 
 const char* signals_text() noexcept {
     return "Ctrl-C and Ctrl-Break: finish what is in flight and end; a second one: end at once.";

@@ -219,6 +219,7 @@ class Check(Case):
         log = os.path.join(self.scratch, "log")
         both = 'access-log = "%s"\n\n[[host]]\nnames = "a"\naccess-log = "%s"\n' % (log, log)
         self.check(both + 'log-format = "json"\n', "3: access-log: %s is written in another log-format, too: give it one, or name another file$" % log)
+        self.check('user = "nobody-such"\n', "1: user nobody-such: there is no such user$")
         self.check('access-log = "%s"\n' % missing, "1: access-log: cannot write the access log %s: there is no directory" % missing)
         self.check('access-log = "-"\n[[host]]\nnames = "a"\naccess-log = "%s"\n' % missing, "2: access-log: cannot write the access log %s: " % missing)
         self.check('[[route]]\npath = "/"\nanswer = ""\naccess-log = "a"\n',
@@ -245,6 +246,26 @@ class Check(Case):
         self.assertEqual(self.run_program("check").returncode, 2)
 
     @unittest.skipUnless(shutil.which("openssl"), "openssl is not here")
+    def test_what_would_be_passed_over_in_silence(self):
+        web = os.path.join(self.scratch, "web")
+        for text, says in (('root = ""\n', "1: root wants a path"), ('pid-file = ""\n', "1: pid-file wants a path"),
+                           ('acme-webroot = ""\n', "1: acme-webroot wants a path"), ('root = "a\\u0000b"\n', "1: root wants text in quotes"),
+                           ('listen = "127.0.0.1:0"\nlisten-tls = "here"\n', "2: listen-tls: cannot listen on here: want ADDRESS:PORT"),
+                           ('listen = "127.0.0.1:0"\nstatus = "here"\n', "2: status: cannot listen on here: want ADDRESS:PORT"),
+                           ('listen = "127.0.0.1:0,proxy"\n', "1: listen: the PROXY protocol is taken from trusted proxies alone"),
+                           ('basic-auth = "%s"\n' % self.scratch, "1: basic-auth: cannot read the passwords in .*: Is a directory"),
+                           ('symlink-target = "/none/such"\n', "1: symlink-target: cannot serve /none/such: there is no such directory"),
+                           ('client-ca = "a.pem"\n', "1: client-ca is for TLS: say where with --listen-tls"),
+                           ('[[host]]\nnames = "a"\nclient-ca = "a.pem"\n', "1: client-ca is for TLS: say where with --listen-tls"),
+                           ('[[host]]\nnames = "a"\ntls = "a,b"\n', "1: tls is for TLS: say where with --listen-tls"),
+                           ('[[host]]\nnames = "a"\nroot = ""\n', "1: root wants the path of a directory"),
+                           ('[[host]]\nnames = "a"\nsymlinks = "some"\n', "1: symlinks wants inside, any or never, not some"),
+                           ('[[route]]\npath = "/"\nfiles = ""\n', "1: files wants the path of a directory")):
+            with self.subTest(text=text):
+                self.check(text, says)
+        self.check_good('acme-webroot = "%s"\n' % web)
+        self.assertFalse(os.path.exists(web), "nothing is made for a look")
+
     def test_certificates(self):
         self.check('listen-tls = "127.0.0.1:0"\ntls = "/none/a,/none/b"\n', "2: .*/none/a: cannot be read")
         self.check('listen-tls = "127.0.0.1:0"\n', "1: listen-tls wants a certificate")

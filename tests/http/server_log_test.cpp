@@ -161,10 +161,15 @@ TEST_P(log_test, a_host_has_one_of_its_own) {
 TEST_P(log_test, one_that_cannot_be_opened_is_an_error) {
     start();
     for (const std::string& path : {(logs_.path() / "none" / "log").string(), logs_.path().string()}) {
-        http::site site;
-        site.host("a.test").access_log(path);
+        const auto made = [&] {
+            http::site site;
+            site.host("good.test").access_log((logs_.path() / "good").string());
+            site.host("a.test").access_log(path);
+            return site;
+        };
+        EXPECT_THROW((http::server(made(), options_.listen, options_)), std::system_error);
         try {
-            server_->replace(std::move(site));
+            server_->replace(made());
             ADD_FAILURE() << path;
         } catch (const std::system_error& error) {
             EXPECT_TRUE(std::string(error.what()).starts_with("cannot write the access log " + path));

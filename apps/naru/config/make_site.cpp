@@ -2,6 +2,7 @@
 
 #include "../client_rules.hpp"
 #include "../log_settings.hpp"
+#include "configuration.hpp"
 #include "redirect_target.hpp"
 
 #include <naru/coro/task.hpp>
@@ -132,6 +133,7 @@ struct site_maker::making {
     complaints& wrong;
     const std::map<std::string, http::files>& before;
     std::map<std::string, http::files> directories;
+    bool makes_directories = true;
     bool has_rules = false;
     bool has_passwords = false;
     std::optional<http::files> challenges;
@@ -161,6 +163,12 @@ struct site_maker::making {
         for (const http::content_type& each : options.types)
             key.append("\n").append(each.extension).append("=").append(each.type);
         if (const auto known = directories.find(key); known != directories.end()) return known->second;
+        for (const std::string& each : options.link_targets) {
+            std::error_code error;
+            if (!std::filesystem::is_directory(each, error))
+                throw std::runtime_error(
+                    fmt::format("symlink-target: cannot serve {}: there is no such directory", each));
+        }
         http::files opened(path, options);
         const auto last = before.find(key);
         if (last != before.end()) {
@@ -269,6 +277,7 @@ void site_maker::making::add_route(http::site& to, const route_settings& route,
     http::route_options options = limits_of(route);
     options.attached = rules(route, host);
     if (route.files) {
+        if (route.files->empty()) throw std::runtime_error("files wants the path of a directory");
         if (!route.path->ends_with('/'))
             throw std::runtime_error(
                 fmt::format("files are beneath a path that ends in a slash: {}/", *route.path));
@@ -285,7 +294,7 @@ void site_maker::making::add_route(http::site& to, const route_settings& route,
         add(to, *route.path, handler, options, false);
     }
 } catch (const std::exception& error) {
-    wrong.add(route.where, error.what());
+    wrong.add(route.where, route.where.file.empty() ? located(error.what(), *plan.sites) : error.what());
 }
 
 void site_maker::making::add_host(http::site& to, const host_settings& host, const std::string& root) {
@@ -306,6 +315,7 @@ void site_maker::making::open_acme_webroot() try {
     if (plan.acme_webroot.empty()) return;
     const std::string beneath = plan.acme_webroot + std::string(acme_path);
     std::error_code error;
+    if (!makes_directories && !std::filesystem::exists(beneath, error)) return;
     std::filesystem::create_directories(beneath, error);
     if (error)
         throw std::runtime_error(
@@ -344,6 +354,8 @@ void site_maker::making::check_names(const host_settings& host) const {
 void site_maker::making::add_named_host(http::site& to, const host_settings& host) try {
     if (!host.names) return;  // which has been complained of
     check_names(host);
+    if (host.root && host.root->empty()) throw std::runtime_error("root wants the path of a directory");
+    if (host.symlinks) (void)to_links(*host.symlinks);
     http::site& own = to.hosts(*host.names);
     add_host(own, host, host.root.value_or(std::string()));
     if (host.compress.value_or(false)) own.encode();
@@ -356,11 +368,12 @@ void site_maker::making::add_named_host(http::site& to, const host_settings& hos
         if (rules_of(x) == nullptr) set_headers(head, headers);
     });
 } catch (const std::exception& error) {
-    wrong.add(host.where, error.what());
+    const std::string_view what = error.what();
+    wrong.add(host.where, what.substr(what.starts_with("--") ? 2 : 0));
 }
 
 http::site site_maker::make(const serve_plan& plan, complaints& wrong) {
-    making now{plan, wrong, directories_, {}, false, false, std::nullopt};
+    making now{plan, wrong, directories_, {}, makes_directories_, false, false, std::nullopt};
     http::site site;
     const site_settings& sites = *plan.sites;
     if (plan.request_id) site.before(http::request_ids());

@@ -19,6 +19,9 @@ namespace naru::program {
 /// too, are the same for the library: what is cached of them stays so. One thread at a time.
 class site_maker {
  public:
+    /// `makes_directories`: that of acme-webroot, where it is not there yet.
+    explicit site_maker(bool makes_directories = true) noexcept : makes_directories_(makes_directories) {}
+
     /// Throws std::runtime_error with the first complaint; what was made before is then still good.
     http::site make(const serve_plan& plan);
     /// The same for all complaints; without one the site is good.
@@ -30,6 +33,7 @@ class site_maker {
  private:
     struct making;
 
+    bool makes_directories_;
     std::map<std::string, http::files> directories_;  // by path and options
     std::shared_ptr<std::atomic<std::uint16_t>> tls_port_ =
         std::make_shared<std::atomic<std::uint16_t>>(std::uint16_t{443});

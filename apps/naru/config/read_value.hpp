@@ -57,6 +57,9 @@ std::optional<T> read_value(const toml::node& node) {
         if (!value || node.is_string() != std::is_same_v<T, std::string> ||
             node.is_boolean() != std::is_same_v<T, bool>)
             return std::nullopt;
+        if constexpr (std::is_same_v<T, std::string>) {
+            if (value->contains('\0')) return std::nullopt;  // which would end it for the system
+        }
         if constexpr (whole) {
             if (*value < 0 || *value > 0x7fffffff) return std::nullopt;
         }

@@ -16,11 +16,18 @@
 namespace naru::http {
 
 password_file password_file::read(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-    if (!file)
+    const auto refuse = [&path](int error) {
         throw std::runtime_error(
-            fmt::format("cannot read the passwords in {}: {}", path, std::generic_category().message(errno)));
+            fmt::format("cannot read the passwords in {}: {}", path, std::generic_category().message(error)));
+    };
+    std::string text;
+    try {
+        std::ifstream file(path, std::ios::binary);
+        text.assign(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+        if (!file) refuse(errno);
+    } catch (const std::ios_base::failure&) {  // of a directory
+        refuse(errno);
+    }
     return parse(text, path);
 }
 

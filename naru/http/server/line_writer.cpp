@@ -135,7 +135,8 @@ line_writer::~line_writer() {
 }
 
 void line_writer::finish() noexcept {
-    state& s = *state_;
+    const std::shared_ptr<state> kept = state_;  // who sees that it has ended may destroy this at once
+    state& s = *kept;
     state::lock held(s.mutex);
     s.ending = true;
     if (s.world != nullptr) {

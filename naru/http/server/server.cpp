@@ -34,10 +34,10 @@ struct server::shard {
 
 struct server::state {
     server_options options;
+    std::optional<access_logs> logs;  // destroyed behind all that uses one
+    std::shared_ptr<access_log> log;  // of those, the server's own
     std::shared_ptr<const detail::site_data> site;
     std::vector<endpoint> endpoints;
-    std::optional<access_logs> logs;
-    std::shared_ptr<access_log> log;  // of those, the server's own
     naru::engine engine = naru::engine::automatic;
     std::string engine_reason;
     listening_places places;
