@@ -77,7 +77,15 @@ class allocation_http_test : public http_server_test {
         return true;
     }
 
-    /// Allocations during a thousand requests, on a connection that has had its first ones: the least of some
+    /// So many requests, one behind the other, show what each costs. On the engines that are there for most
+    /// users they are many, for what is made now and then; where a thread of the kernel's has to be woken for
+    /// each of them a busy machine takes a minute for so many.
+    static int many() {
+        if (GetParam() == engine::io_uring_sqpoll) return 20;
+        return GetParam() == engine::epoll || GetParam() == engine::io_uring ? 1'000 : 200;
+    }
+
+    /// Allocations during that many requests, on a connection that has had its first ones: the least of some
     /// attempts.
     std::size_t allocations_for(const std::string& text) {
         client one = connect();
@@ -94,13 +102,14 @@ class allocation_http_test : public http_server_test {
         checked(::fcntl(one.descriptor(), F_SETFL, 0), "fcntl");
         const timeval limit{.tv_sec = 20, .tv_usec = 0};
         checked(::setsockopt(one.descriptor(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), "SO_RCVTIMEO");
-        EXPECT_TRUE(ask_often(one.descriptor(), text, bytes.size(), 100)) << text << failure;
+        EXPECT_TRUE(ask_often(one.descriptor(), text, bytes.size(), std::min(many(), 100)))
+            << text << failure;
         std::size_t least = 1'000'000;
         for (int attempt = 0; attempt < 5 && least > 0;
              ++attempt) {  // a file just made is read again, once a second
             allocations = 0;
             counting = true;
-            const bool good = ask_often(one.descriptor(), text, bytes.size(), 1'000);
+            const bool good = ask_often(one.descriptor(), text, bytes.size(), many());
             counting = false;
             EXPECT_TRUE(good) << text << failure;
             least = std::min(least, allocations.load());
@@ -274,16 +283,17 @@ TEST_P(allocation_http_test, a_client_on_a_kept_connection) {
                 if (size != body.size()) throw std::runtime_error("a body of another size");
             }
         };
-        run(loop, ask(100));
-        constexpr int count = 1000;
-        for (int attempt = 0; attempt < 5 && least > count + 10; ++attempt) {
+        run(loop, ask(std::min(many(), 100)));
+        const int count = many();
+        const std::size_t expected = static_cast<std::size_t>(count) + 10;  // the loop's own begin and end
+        for (int attempt = 0; attempt < 5 && least > expected; ++attempt) {
             allocations = 0;
             counting = true;
             run(loop, ask(count));
             counting = false;
             least = std::min(least, allocations.load());
         }
-        EXPECT_LE(least, 1010u);  // the loop's own begin and end
+        EXPECT_LE(least, expected);
         EXPECT_EQ(client.open_connections(), 1u);
     }
 }

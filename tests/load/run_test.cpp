@@ -44,6 +44,7 @@ TEST_P(run_test, a_closed_loop_sends_exactly_what_was_asked_for) {
 }
 
 TEST_P(run_test, an_open_loop_keeps_its_schedule) {
+    if (is_paced_by_the_kernel()) GTEST_SKIP() << "it may be behind for longer than the end is waited for";
     scripted_server server(answer_all);
     run_options asked = options(server.where());
     asked.rate = 2000;
@@ -69,26 +70,29 @@ TEST_P(run_test, against_naru_serve) {
     settings.report = [](std::string_view) {};
     http::server server(std::move(site), {{"127.0.0.1:0"}}, settings);
     server.start();
+    const std::uint64_t many = is_paced_by_the_kernel() ? 300 : 5000;
     run_options asked = options(server.local_address(), "/hello.txt");
-    asked.requests = 5000;
+    asked.requests = many;
     asked.connections = 16;
-    expect_clean(carry_out(asked), 5000);
-    asked.rate = 2000;
-    asked.requests = 1000;
-    const report open = carry_out(asked);
-    EXPECT_EQ(open.counts.completed, 1000u);
-    EXPECT_EQ(open.corrected.count(), 1000u);
+    expect_clean(carry_out(asked), many);
+    if (!is_paced_by_the_kernel()) {
+        asked.rate = 2000;
+        asked.requests = 1000;
+        const report open = carry_out(asked);
+        EXPECT_EQ(open.counts.completed, 1000u);
+        EXPECT_EQ(open.corrected.count(), 1000u);
+    }
     asked.rate.reset();
-    asked.requests = 5000;
+    asked.requests = many;
     asked.pipeline = 16;
-    expect_clean(carry_out(asked), 5000);
+    expect_clean(carry_out(asked), many);
     asked.pipeline = 1;
     asked.close = true;
-    asked.requests = 500;
+    asked.requests = many / 10;
     asked.request.insert(asked.request.size() - 2, "Connection: close\r\n");
     const report closing = carry_out(asked);
-    expect_clean(closing, 500);
-    EXPECT_GE(closing.counts.opened, 500u);
+    expect_clean(closing, many / 10);
+    EXPECT_GE(closing.counts.opened, many / 10);
 }
 
 TEST_P(run_test, threads_share_the_work_and_their_figures_are_merged) {
@@ -101,6 +105,7 @@ TEST_P(run_test, threads_share_the_work_and_their_figures_are_merged) {
     expect_clean(got, 1000);
     EXPECT_EQ(got.threads.size(), 3u);
     EXPECT_EQ(got.counts.opened, 7u);
+    if (is_paced_by_the_kernel()) return;
     asked.rate = 3000;
     const report open = carry_out(asked);
     EXPECT_EQ(open.counts.scheduled, 1000u);
@@ -116,6 +121,7 @@ TEST_P(run_test, a_run_of_a_given_time_ends_then) {
     EXPECT_GE(got.measured_seconds, 0.3);
     EXPECT_LT(got.measured_seconds, 10) << "and not when all has been said";
     EXPECT_GT(got.counts.in_time, 0u);
+    if (is_paced_by_the_kernel()) return;
     EXPECT_EQ(got.counts.unfinished, 0u) << "what is under way is waited for";
     asked.rate = 1000;
     const report open = carry_out(asked);
