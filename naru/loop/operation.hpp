@@ -212,7 +212,7 @@ struct connect_operation : operation {
     }
 };
 
-/// Lets go of a handle without closing its descriptor (rule 13).
+/// Lets go of a handle without closing its descriptor (rule 13). EBADF: of a file that was never opened.
 struct release_operation : operation {
     explicit release_operation(handler on_completion) noexcept
         : operation(operation_kind::release, on_completion) {}

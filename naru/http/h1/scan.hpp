@@ -1,5 +1,5 @@
-// Looking at sixteen bytes at a time: for the first that is not text, and for what a request's target is made
-// of.
+// Looking at sixteen bytes at a time: for the first that is not text, and for what a request's target and its
+// host are made of.
 #pragma once
 
 #include <algorithm>
@@ -168,6 +168,75 @@ inline target_look look_at(std::string_view target, [[maybe_unused]] const char*
     if (at >= target.size()) return seen;
 #endif
     return look_at_portable(target, at, seen);
+}
+
+#if defined(__SSE2__)
+
+/// What a host's first 16 or 32 bytes are, a bit for each, the first at the bottom.
+struct host_bytes {
+    /// `value` lies in at least 16 bytes in front of `end`, all of which may be read.
+    host_bytes(const char* value, const char* end) noexcept {
+        if (end - value < 16) {  // the last of them, and those in front of it
+            const char* const from = end - 16;
+            add(from, 0);
+            for (unsigned* const each : {&in_names, &digits, &dots, &colons})
+                *each >>= value - from;
+            return;
+        }
+        add(value, 0);
+        if (size() == 16 && end - value >= 32) add(value + 16, 16);
+    }
+    void add(const char* from, unsigned place) noexcept {
+        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+        const auto is = [](__m128i each, char what) noexcept {
+            return _mm_cmpeq_epi8(each, _mm_set1_epi8(what));
+        };
+        const auto within = [](__m128i each, char first, char last) noexcept {
+            const __m128i above = _mm_sub_epi8(each, _mm_set1_epi8(first));
+            return _mm_cmpeq_epi8(_mm_min_epu8(above, _mm_set1_epi8(static_cast<char>(last - first))), above);
+        };
+        const auto mask_of = [place](__m128i found) noexcept {
+            return static_cast<unsigned>(_mm_movemask_epi8(found)) << place;
+        };
+        const __m128i figure = within(bytes, '0', '9');
+        const __m128i point = is(bytes, '.');
+        const __m128i letter = within(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), 'a', 'z');
+        digits |= mask_of(figure);
+        dots |= mask_of(point);
+        colons |= mask_of(is(bytes, ':'));
+        in_names |= mask_of(_mm_or_si128(_mm_or_si128(letter, is(bytes, '-')), _mm_or_si128(figure, point)));
+    }
+    /// How many at the front are of a name or a port.
+    std::size_t size() const noexcept { return static_cast<std::size_t>(std::countr_one(in_names | colons)); }
+    /// Whether the first `size` bytes are a name such as nearly all are, perhaps with a port.
+    [[gnu::always_inline]] bool is_usual(std::size_t size) const noexcept {
+        if (size < 2 || size > 31) return false;
+        const unsigned all = (1u << size) - 1;
+        const unsigned colon = colons & (0 - colons) & all;  // the first
+        const unsigned name = colon == 0 ? all : colon - 1;
+        if (name <= 1 || (dots & (dots >> 1) & name) != 0) return false;  // two dots
+        const bool short_port = colon == 0 || colon > all >> 6;
+        return short_port && ((digits | name | colon) & all) == all;
+    }
+    unsigned in_names = 0;  // letters, digits, '-' and '.'
+    unsigned digits = 0;
+    unsigned dots = 0;
+    unsigned colons = 0;
+};
+
+#endif
+
+/// Whether a host is a name such as nearly all are, perhaps with a port. False: look at it byte by byte. All
+/// of [begin, end) may be looked at.
+inline bool is_usual_host([[maybe_unused]] std::string_view text, [[maybe_unused]] const char* begin,
+                          [[maybe_unused]] const char* end) noexcept {
+#if defined(__SSE2__)
+    if (end - begin < 16) return false;
+    const host_bytes seen(text.data(), end);
+    return seen.size() == text.size() && seen.is_usual(text.size());
+#else
+    return false;
+#endif
 }
 
 }  // namespace naru::http

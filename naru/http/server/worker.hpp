@@ -282,8 +282,8 @@ class worker {
         left -= taken;
         return taken;
     }
-    /// The answers behind a connection's first, taken by the turn: one by one that took eleven of a pipelined
-    /// request's 1,500 instructions.
+    /// The answers behind a connection's first, taken by the turn: one by one that took eleven instructions
+    /// of each pipelined request.
     class answers_in_hand {
      public:
         explicit answers_in_hand(worker& of) noexcept : of_(of) {}
