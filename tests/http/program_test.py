@@ -216,7 +216,7 @@ class CommandLine(Case):
 
     def test_unwritable_access_log(self):
         self.check_refused("serve", self.root, "--listen", "127.0.0.1:0", "--access-log", os.path.join(self.scratch, "no/such/log"),
-                           says="cannot write the access log.*No such file")
+                           says="cannot write the access log.*there is no directory")
         self.check_refused("serve", self.root, "--listen", "127.0.0.1:0", "--access-log", self.root, says="access log.*directory")
 
 

@@ -91,8 +91,8 @@ TEST_P(time_test, a_body_that_does_not_come) {
     options_.timeouts.body = 200ms;
     start();
     client one = connect();
-    one.send(request("POST", "/hello.txt", "Content-Length: 10\r\n") + "01234");
     begin();
+    one.send(request("POST", "/hello.txt", "Content-Length: 10\r\n") + "01234");
     EXPECT_EQ(one.read().status, 408);
     expect_about(190ms);
     EXPECT_TRUE(one.ends());
@@ -109,8 +109,8 @@ TEST_P(time_test, a_slow_body_may_take_long_as_long_as_it_comes) {
     options_.timeouts.body = 300ms;
     start();
     client one = connect();
-    one.send(request("POST", "/hello.txt", "Content-Length: 10\r\n"));
     begin();
+    one.send(request("POST", "/hello.txt", "Content-Length: 10\r\n"));
     for (int each = 0; each < 10; ++each) {
         EXPECT_FALSE(one.has_bytes_within(50ms)) << each;
         one.send("x");
@@ -123,8 +123,8 @@ TEST_P(time_test, a_body_below_the_least_rate_is_refused_though_it_comes) {
     options_.least_rates = {.body = 1'000'000, .answer = 0, .over = 200ms};
     start();
     client one = connect();
-    one.send(request("POST", "/hello.txt", "Content-Length: 1000000\r\n"));
     begin();
+    one.send(request("POST", "/hello.txt", "Content-Length: 1000000\r\n"));
     for (int each = 0; !one.has_bytes_within(20ms); ++each) {
         ASSERT_LT(each, 500) << "it goes on for ever";
         one.send("x");
@@ -180,8 +180,8 @@ TEST_P(time_test, an_idle_connection_is_closed) {
     client one = connect();
     EXPECT_EQ(one.ask(get("/hello.txt")).body, hello);
     EXPECT_FALSE(one.has_bytes_within(450ms));
-    EXPECT_EQ(one.ask(get("/hello.txt")).body, hello) << "a request starts it anew";
     begin();
+    EXPECT_EQ(one.ask(get("/hello.txt")).body, hello) << "a request starts it anew";
     EXPECT_TRUE(one.ends()) << "in an orderly way, without a word";
     expect_about(790ms);
 }

@@ -446,6 +446,10 @@ void session::shed_if_stalled() noexcept {
     if (is_dead_ || !is_sending_) return;
     note_progress();
     if (worker_.loop_.now() - moved_ < limits::slow_after) return;
+    if (worker_.loop_.unacknowledged(link_.target) == 0) {  // it has taken all: whoever is late is this loop
+        moved_ = worker_.loop_.now();
+        return;
+    }
     const at_work working(*this);
     link_.shed(shed_reason::buffers);
 }
