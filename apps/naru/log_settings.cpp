@@ -20,15 +20,16 @@ http::log_format to_log_format(std::string_view name) {
     return name == "json" ? http::log_format::json : http::log_format::combined;
 }
 
-// What can be seen of it now: who opens it may be another.
-void check_log(const std::string& path) {
+// What can be seen of it now: who opens it may be another. A master follows no link, which its directory's
+// owner could lead anywhere; a process without one has no rights that another has not.
+void check_log(const std::string& path, bool follows_links) {
     const bool has_text = !path.empty() && std::ranges::none_of(path, [](char each) {
         return static_cast<unsigned char>(each) < 0x20 || each == 0x7f;
     });
     if (!has_text || path.size() > 4000)
         throw std::runtime_error("--access-log wants the path of a file, or - for standard output");
     if (path == "-" || path.starts_with("/dev/")) return;
-    if (const std::string fault = why_not_appended_to(path, false); !fault.empty())
+    if (const std::string fault = why_not_appended_to(path, false, follows_links); !fault.empty())
         throw std::runtime_error(
             fmt::format("--access-log: cannot write the access log {}: {}", path, fault));
 }
@@ -41,7 +42,7 @@ void set_logs(serve_plan& plan, const serve_settings& settings) {
     options.access_log = settings.access_log;
     std::map<std::string, http::log_format> formats;
     if (options.access_log) {
-        check_log(*options.access_log);
+        check_log(*options.access_log, plan.one_process);
         formats.emplace(*options.access_log, options.log_format);
     }
     for (const host_settings& each : plan.sites->hosts)
@@ -52,7 +53,7 @@ void set_logs(serve_plan& plan, const serve_settings& settings) {
                 continue;
             }
             const http::log_format format = log_format_of(each, plan);
-            check_log(*each.access_log);
+            check_log(*each.access_log, plan.one_process);
             if (formats.emplace(*each.access_log, format).first->second != format)
                 throw std::runtime_error(fmt::format(
                     "access-log: {} is written in another log-format, too: give it one, or name another file",
@@ -68,9 +69,9 @@ http::log_format log_format_of(const host_settings& host, const serve_plan& plan
 }
 
 void find_faults_of_logs(const serve_plan& plan, complaints& wrong) {
-    const auto fault_of = [](const std::string& path) {
+    const auto fault_of = [&plan](const std::string& path) {
         const bool is_file = path != "-" && !path.starts_with("/dev/");
-        const std::string fault = is_file ? why_not_appended_to(path, true) : std::string();
+        const std::string fault = is_file ? why_not_appended_to(path, true, plan.one_process) : std::string();
         return fault.empty() ? fault
                              : fmt::format("access-log: cannot write the access log {}: {}", path, fault);
     };

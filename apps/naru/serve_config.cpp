@@ -357,10 +357,10 @@ serve_plan plan_of(const serve_settings& settings) {
                 fmt::format("--type wants EXTENSION=TYPE, such as vtt=text/vtt, not {}", each));
         plan.files.types.push_back(*parsed);
     }
+    plan.one_process = settings.no_sandbox.value_or(false);
     set_logs(plan, settings);
     plan.pid_file = settings.pid_file;
     plan.user = settings.user;
-    plan.one_process = settings.no_sandbox.value_or(false);
     const std::string confined = settings.sandbox.value_or("all");
     if (confined != "all" && confined != "files" && confined != "calls" && confined != "none")
         throw std::runtime_error(fmt::format("--sandbox wants all, files, calls or none, not {}", confined));

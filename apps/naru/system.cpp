@@ -161,9 +161,9 @@ void ending::end_at_once_next_time() {
     }).detach();
 }
 
-std::string why_not_appended_to(const std::string& path, bool by_this_user) {
+std::string why_not_appended_to(const std::string& path, bool by_this_user, bool follows_links) {
     struct stat found{};
-    if (::lstat(path.c_str(), &found) == 0) {
+    if ((follows_links ? ::stat(path.c_str(), &found) : ::lstat(path.c_str(), &found)) == 0) {
         if (S_ISDIR(found.st_mode)) return "it is a directory, and a file is wanted";
         if (S_ISLNK(found.st_mode)) return "it is a symbolic link, and none is followed";
         if (!by_this_user || ::access(path.c_str(), W_OK) == 0) return {};

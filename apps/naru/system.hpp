@@ -17,8 +17,9 @@ unsigned configured_cores();
 std::string system_text();
 
 /// Why no line can be appended to the file at this path, as far as that is seen without opening or making it.
-/// Empty: nothing is seen. `by_this_user`: also what this process is not permitted.
-std::string why_not_appended_to(const std::string& path, bool by_this_user);
+/// Empty: nothing is seen. `by_this_user`: also what this process is not permitted. `follows_links`: whether
+/// whoever opens it follows a symbolic link.
+std::string why_not_appended_to(const std::string& path, bool by_this_user, bool follows_links);
 
 /// Whether the system knows a user by this name. Where there are none to become: true.
 bool is_user(const std::string& name);

@@ -164,7 +164,7 @@ void ending::end_at_once_next_time() {
     if (WaitForSingleObject(requested, 0) == WAIT_OBJECT_0) _exit(forced_exit_code);  // it has come already
 }
 
-std::string why_not_appended_to(const std::string& path, bool /*by_this_user*/) {
+std::string why_not_appended_to(const std::string& path, bool /*by_this_user*/, bool /*follows_links*/) {
     std::error_code none;
     return std::filesystem::is_directory(path, none) ? "it is a directory, and a file is wanted" : "";
 }

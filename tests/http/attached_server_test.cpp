@@ -135,13 +135,17 @@ TEST_P(attached_server_test, serves_beside_clients_and_timers) {
             EXPECT_TRUE((co_await sleep_for(1ms)).has_value());  // the loop goes on
         const std::string refused = co_await text_of(client, url(*server, "/hello/ferry"));
         EXPECT_TRUE(refused.starts_with("no answer: ")) << refused;
-        attached_server second(*loop_, hello(), one_endpoint(), options_);
-        attached_server status(*loop_, http::status_site(second), one_endpoint(), options_);
-        EXPECT_EQ(co_await text_of(client, url(second, "/hello/again")), "200 again");
+        std::optional<attached_server> second;
+        second.emplace(*loop_, hello(), one_endpoint(), options_);
+        attached_server status(*loop_, http::status_site(*second), one_endpoint(), options_);
+        EXPECT_EQ(co_await text_of(client, url(*second, "/hello/again")), "200 again");
         const std::string metrics = co_await text_of(client, url(status, "/metrics"));
-        EXPECT_NE(metrics.find("\nnaru_requests_total{protocol=\"HTTP/1.1\"} 1\n"), std::string::npos) << metrics;
+        EXPECT_NE(metrics.find("\nnaru_requests_total{protocol=\"HTTP/1.1\"} 1\n"), std::string::npos)
+            << metrics;
         EXPECT_EQ(co_await text_of(client, url(status, "/readyz")), "200 ready\n");
-        co_await second.stopped();
+        co_await second->stopped();
+        EXPECT_EQ(co_await text_of(client, url(status, "/readyz")), "503 not ready: it ends\n");
+        second.reset();  // whoever shows it need not end before it
         EXPECT_EQ(co_await text_of(client, url(status, "/readyz")), "503 not ready: it ends\n");
         co_await status.drained();
     };

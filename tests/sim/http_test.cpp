@@ -213,7 +213,9 @@ TEST(SimulatedServer, IsAttachedToALoopOfTheTests) {
             server.reset();
         }
         EXPECT_EQ(world.open_descriptors(), 0u);
-        if (hash) EXPECT_EQ(*hash, world.trace_hash());
+        if (hash) {
+            EXPECT_EQ(*hash, world.trace_hash());
+        }
         hash = world.trace_hash();
     }
 }

@@ -13,22 +13,24 @@
 
 namespace naru::program {
 
+/// While one program takes over from another, the two may be of different versions: a number is never given
+/// to something else, and what is not known is passed over.
 enum class message_kind : std::uint32_t {
     // the worker's
-    ready,     ///< it serves
-    reloaded,  ///< behind a reopen
-    renew,     ///< it may not read what is the root by now
-    drains,    ///< nobody else is to listen any more
-    ends,      ///< by itself, for a reason that it has told
-    alive,     ///< each of its loops has turned since it was asked
-    open_log,  ///< with the path; answered by opened
-    sealed,    ///< it has named all the logs that it will ever ask for
+    ready = 0,     ///< it serves
+    reloaded = 1,  ///< behind a reopen
+    renew = 2,     ///< it may not read what is the root by now
+    drains = 3,    ///< nobody else is to listen any more
+    ends = 4,      ///< by itself, for a reason that it has told
+    alive = 5,     ///< each of its loops has turned since it was asked
+    open_log = 6,  ///< with the path; answered by opened
+    sealed = 12,   ///< it has named all the logs that it will ever ask for
     // the master's
-    end,     ///< value: the signal
-    reopen,  ///< logs and certificates
-    retire,  ///< a successor serves
-    is_alive,
-    opened  ///< value: 0 and a descriptor, or an errno
+    end = 7,     ///< value: the signal
+    reopen = 8,  ///< logs and certificates
+    retire = 9,  ///< a successor serves
+    is_alive = 10,
+    opened = 11  ///< value: 0 and a descriptor, or an errno
 };
 
 struct message {

@@ -191,13 +191,20 @@ task<client_result<bool>> client::reach(work& job, connection_pool::turn& turn, 
 
 task<client_result<std::vector<address>>> client::addresses(work& job) {
     if (const auto known = numeric(job.at)) co_return std::vector<address>{*known};
-    auto lookup = [resolve = options_.resolve, host = job.at.host(),
-                   port = job.at.port()]() -> result<std::vector<address>> {
-        return resolve ? resolve(host, port)
-                       : environment::current().resolve(host, port, limits::addresses_per_name);
-    };
-    auto found =
-        co_await with_deadline(job.record.by(options_.timeouts.resolve), offload_detached(workers(), lookup));
+    result<std::vector<address>> found;
+    environment* const world = environment::other_than_the_systems();
+    if (world != nullptr &&
+        !options_.resolve) {  // a world's hosts: nothing waits, on whichever threads others do
+        found = world->resolve(job.at.host(), job.at.port(), limits::addresses_per_name);
+    } else {
+        auto lookup = [resolve = options_.resolve, host = job.at.host(),
+                       port = job.at.port()]() -> result<std::vector<address>> {
+            return resolve ? resolve(host, port)
+                           : environment::current().resolve(host, port, limits::addresses_per_name);
+        };
+        found = co_await with_deadline(job.record.by(options_.timeouts.resolve),
+                                       offload_detached(workers(), lookup));
+    }
     if (!found) co_return job.record.failure(client_step::resolve, found.error());
     if (found->empty()) co_return job.record.failure(client_step::resolve, resolve_errc::name_unknown);
     if (found->size() > limits::addresses_per_name) found->resize(limits::addresses_per_name);

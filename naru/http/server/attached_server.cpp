@@ -238,6 +238,14 @@ void attached_server::end_connections(std::function<bool(std::string_view)> whic
 void attached_server::reopen_logs() noexcept { state_->logs->reopen(); }
 
 server_metrics attached_server::metrics(bool anew) { return state_->measure(anew); }
+std::function<server_metrics(bool)> attached_server::meter() const {
+    return [of = std::weak_ptr(state_)](bool anew) {
+        if (const auto there = of.lock()) return there->measure(anew);
+        server_metrics none;
+        none.draining = true;
+        return none;
+    };
+}
 bool attached_server::is_draining() const noexcept { return state_->draining; }
 bool attached_server::has_ended() const noexcept { return !state_->own_worker; }
 bool attached_server::has_failed() const noexcept { return state_->failed; }

@@ -83,6 +83,9 @@ class attached_server {
     /// What goes on; after the end, what went on. `anew`: the longest tick is looked for from here on.
     /// `engine` is empty: the loop is not the server's. Throws std::bad_alloc.
     server_metrics metrics(bool anew = false);
+    /// Gives the same for as long as it is kept, also when this object has gone: then what went on, or what
+    /// is known of an end that is still under way. Called on the loop's thread.
+    std::function<server_metrics(bool anew)> meter() const;
 
     bool is_draining() const noexcept;
     bool has_ended() const noexcept;

@@ -15,9 +15,7 @@ namespace {
 result<handle> one_end_of_a_pipe(loop& on) noexcept {
     auto made = make_pipe();
     if (!made) return fail(made.error());
-    auto attached = on.attach(made->first.get(), descriptor_kind::pipe, ownership::own);
-    if (attached) (void)made->first.release();
-    return attached;
+    return on.attach(made->first.release(), descriptor_kind::pipe, ownership::own);
 }
 
 }  // namespace

@@ -290,7 +290,7 @@ void worker::make_id(std::array<char, 32>& into) noexcept {
 }
 
 void worker::name_client(handle of, const std::optional<address>& who) noexcept try {
-    if (who) log_.name_client(of, who->host_text());
+    log_.name_client(of, who ? who->host_text() : std::string());
 } catch (const std::bad_alloc&) {  // the lines say "-"
 }
 

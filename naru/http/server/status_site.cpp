@@ -212,12 +212,13 @@ auto shown_here(std::string_view type, std::function<std::string()> make) {
     };
 }
 
-template <class Server>
-void add_health(site& to, Server& of, std::shared_ptr<const status_options> with) {
+template <class IsDraining>
+void add_health(site& to, IsDraining is_draining, std::shared_ptr<const status_options> with) {
     to.get("/healthz", [](exchange& x) noexcept { x.respond(200, text_type, "it answers\n"); });
-    to.get("/readyz", [&of, with = std::move(with)](exchange& x) noexcept {
-        const bool ready = with->ready ? with->ready() : !of.is_draining();
+    to.get("/readyz", [is_draining = std::move(is_draining), with = std::move(with)](exchange& x) -> task<> {
+        const bool ready = with->ready ? with->ready() : !is_draining();
         x.respond(ready ? 200 : 503, text_type, ready ? "ready\n" : "not ready: it ends\n");
+        co_return;
     });
 }
 
@@ -253,17 +254,18 @@ site status_site(server& of, status_options options) {
                  return metrics_text(of.metrics(std::chrono::seconds(1), true), *shared);
              }));
     made.get("/", shown(page_type, [&of, shared] { return status_page(of.metrics(), *shared); }));
-    add_health(made, of, shared);
+    add_health(made, [&of] { return of.is_draining(); }, shared);
     return made;
 }
 
 site status_site(attached_server& of, status_options options) {
     const auto shared = std::make_shared<const status_options>(std::move(options));
     site made;
+    const auto measure = of.meter();  // a server that was destroyed may answer within that tick
     made.get("/metrics",
-             shown_here(metrics_type, [&of, shared] { return metrics_text(of.metrics(true), *shared); }));
-    made.get("/", shown_here(page_type, [&of, shared] { return status_page(of.metrics(), *shared); }));
-    add_health(made, of, shared);
+             shown_here(metrics_type, [measure, shared] { return metrics_text(measure(true), *shared); }));
+    made.get("/", shown_here(page_type, [measure, shared] { return status_page(measure(false), *shared); }));
+    add_health(made, [measure] { return measure(false).draining; }, shared);
     return made;
 }
 
