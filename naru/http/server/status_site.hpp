@@ -28,8 +28,8 @@ std::string status_page(const server_metrics& of, const status_options& options 
 /// page at /. For a server of its own, which ends after `of` (borrowed): then it can tell of the end. It
 /// tells whoever asks, so its address should be reached by those alone who may know.
 site status_site(server& of, status_options options = {});
-/// The same of a server that is attached to a loop: to be served on that loop, by `of` itself or another, which
-/// may outlive it.
+/// The same of a server that is attached to a loop: to be served on that loop, by `of` itself or another,
+/// which may outlive it.
 site status_site(attached_server& of, status_options options = {});
 
 }  // namespace naru::http
