@@ -32,6 +32,10 @@ void judge::told(std::uint64_t user_data, std::uint8_t opcode, int result, unsig
         if (reinterpret_cast<std::uint64_t>(&each->op()) != user_data) continue;
         if ((flags & IORING_CQE_F_NOTIF) != 0) return;
         each->given.insert(result);
+        // Known to the handle from here on: a send without a copy ends later, with its last notification, and
+        // a receive that meets the end of the stream in between is told of the failure.
+        if (result == -EPIPE && each->op().kind == operation_kind::send && each->taken > 0)
+            each->on->file->cut = true;
         each->given_bytes |= result > 0 && is_bytes_read(opcode);
         return;
     }
