@@ -277,7 +277,12 @@ void judge::check_sent(ticket& of, std::int64_t result) noexcept {
         if (result == outcome::end_of_file && of.in_file + of.taken >= fake_file_size) return;
         if (result == -EPIPE || result == -ENOBUFS) return;
     }
-    if (of.chained && result == -ECONNRESET) return;
+    // The kernel has ended a linked send in the middle and keeps the reason to itself: a failure, and the end
+    // of the stream is told as one.
+    if (of.chained && result == -ECONNRESET && of.taken > 0 && of.taken < of.total) {
+        of.on->file->cut = true;
+        return;
+    }
     // A chain is not gone on with: what is behind the send has been told already.
     const bool passed_on = of.chained || (result != -EAGAIN && result != -EINTR);
     if (!passed_on || !of.given.contains(static_cast<int>(result)))
