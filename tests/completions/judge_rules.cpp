@@ -32,6 +32,10 @@ void judge::told(std::uint64_t user_data, std::uint8_t opcode, int result, unsig
         if (reinterpret_cast<std::uint64_t>(&each->op()) != user_data) continue;
         if ((flags & IORING_CQE_F_NOTIF) != 0) return;
         each->given.insert(result);
+        // Known to the handle from here on: a send without a copy ends later, with its last notification, and
+        // a receive that meets the end of the stream in between is told of the failure.
+        if (result == -EPIPE && each->op().kind == operation_kind::send && each->taken > 0)
+            each->on->file->cut = true;
         each->given_bytes |= result > 0 && is_bytes_read(opcode);
         return;
     }
@@ -273,7 +277,12 @@ void judge::check_sent(ticket& of, std::int64_t result) noexcept {
         if (result == outcome::end_of_file && of.in_file + of.taken >= fake_file_size) return;
         if (result == -EPIPE || result == -ENOBUFS) return;
     }
-    if (of.chained && result == -ECONNRESET) return;
+    // The kernel has ended a linked send in the middle and keeps the reason to itself: a failure, and the end
+    // of the stream is told as one.
+    if (of.chained && result == -ECONNRESET && of.taken > 0 && of.taken < of.total) {
+        of.on->file->cut = true;
+        return;
+    }
     // A chain is not gone on with: what is behind the send has been told already.
     const bool passed_on = of.chained || (result != -EAGAIN && result != -EINTR);
     if (!passed_on || !of.given.contains(static_cast<int>(result)))

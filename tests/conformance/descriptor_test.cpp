@@ -324,6 +324,41 @@ TEST_P(Descriptors, AConnectionThatAnotherSharesWaitsInEitherMode) {
     }
 }
 
+// The system tells a reset once, here to a file's send that is being ended by the release.
+TEST_P(Descriptors, AResetThatMeetsAFileOfAReleasedConnectionGoesWithItInEitherMode) {
+    if (on_sim()) GTEST_SKIP() << speaks_to_the_system;
+    if (!system_tells_resets()) GTEST_SKIP() << "this system shows a reset as an end";
+    for (const bool blocking : {false, true}) {
+        SCOPED_TRACE(blocking ? "blocking" : "non-blocking");
+        auto sockets = tcp_pair();
+        const int number = sockets.ours.get();
+        reset_connection(sockets.peer);
+        ASSERT_TRUE(wait_for(number, POLLHUP, 10'000));
+        checked(::fcntl(number, F_SETFL, blocking ? 0 : O_NONBLOCK), "fcntl");
+        const handle ours = adopt(sockets.ours, descriptor_kind::stream, ownership::shared);
+        const unique_descriptor file = file_with("text");
+        any_send_file send;
+        send.set(ours, file, 0, 4);
+        on_handle release(operation_kind::release, ours);
+        received_ahead ahead;
+        release.ahead = &ahead;
+        loop().submit(send);
+        loop().submit(release);
+        ASSERT_TRUE(run_until([&] { return send.done() && release.done(); }));
+        EXPECT_TRUE(send.failed());
+        ASSERT_FALSE(release.failed()) << release.error().message();
+        const auto again = loop().attach(static_cast<int>(release.result), descriptor_kind::stream,
+                                         ownership::shared, std::move(ahead));
+        ASSERT_TRUE(again) << again.error().message();
+        a_recv recv(*again);
+        loop().submit(recv);
+        ASSERT_TRUE(run_until(recv));
+        EXPECT_EQ(recv.error(), std::errc::connection_reset) << recv.error().message();
+        loop().close(*again);
+        settle();
+    }
+}
+
 TEST_P(Descriptors, DatagramsThatAnotherSharesWaitInEitherMode) {
     if (on_sim()) GTEST_SKIP() << speaks_to_the_system;
     for (const bool blocking : {false, true}) {

@@ -219,7 +219,8 @@ bool uring_backend::on_file_sent(record& of, send_file_operation& op, int outcom
     if (outcome == -EAGAIN || outcome == -EINTR) outcome = 0;
     if (outcome > 0 && copied) op.advance(static_cast<std::uint64_t>(outcome));
     result = outcome;
-    if (op.state == operation_state::canceling)
+    // A failure is told to one call only: a cancel does not hide it.
+    if (outcome >= 0 && op.state == operation_state::canceling)
         result = op.remaining == 0 ? static_cast<std::int64_t>(op.progress) : outcome::canceled;
     else if (outcome >= 0 && !step_send_file(of, op, result))
         return false;
