@@ -22,8 +22,13 @@ loop::loop(std::unique_ptr<naru::backend> completions)
 loop::~loop() {
     while (callers_.load(std::memory_order_acquire) != 0)
         std::this_thread::yield();
-    finish_held_up();
-    finish_closes();
+    const auto finish = [this] {
+        while (held_up_ != 0 || closes_.live() != 0) {
+            finish_held_up();
+            finish_closes();
+        }
+    };
+    finish();
     // A posted task may own memory, or a handle that it closes: it gets its one call.
     for (unsigned round = 0; round < limits::posts_rounds_at_end; ++round) {
         take_posted();
@@ -33,7 +38,7 @@ loop::~loop() {
             task->run(*task);
         while (!done_.empty())  // work that others have ended
             dispatch(limits::dispatch_budget);
-        finish_closes();
+        finish();
     }
     NARU_ASSERT(batch_.empty() && done_.empty() && deferred_.empty() && in_flight_ == 0);
 }

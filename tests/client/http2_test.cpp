@@ -1,11 +1,9 @@
 // HTTP/2 of the client, chosen by ALPN: against the server on a thread of its own, and against one that
 // follows a script, frame by frame.
 #include "client_fixture.hpp"
+#include "http2_by_hand.hpp"
 
 #include <naru/http/server/server.hpp>
-#include <naru/stream/tls/tls_stream.hpp>
-
-#include <tls/pair.hpp>
 
 #include <atomic>
 #include <memory>
@@ -17,35 +15,11 @@ namespace {
 
 using http::client_step;
 
-// Streams know of no engine: one of each kind will do.
-std::vector<backend_variant> some_backends() {
-    std::vector<backend_variant> some = backend_variants();
-    std::erase_if(some, [](const backend_variant& each) {
-        return each.name != "select" && each.name != "epoll" && each.name != "io_uring";
-    });
-    return some;
-}
-#define NARU_ON_SOME_BACKENDS(suite)                                                      \
-    INSTANTIATE_TEST_SUITE_P(OnSomeBackends, suite, ::testing::ValuesIn(some_backends()), \
-                             [](const auto& each) { return each.param.name; })
-
-constexpr duration patience = 60s;
-constexpr std::uint8_t type_data = 0, type_headers = 1, type_reset = 3, type_settings = 4, type_goaway = 7;
-constexpr std::uint8_t end_stream = 1, end_headers = 4, ack = 1;
-constexpr std::uint32_t internal_error = 2, refused_stream = 7;
-
-const tls_context& http2_context() {
-    static const tls_context one = server_context([](tls_server_options& how) { how.protocols = {"h2"}; });
-    return one;
-}
-
 /// More than a stream's window.
 const std::string& large() {
     static const std::string one = pattern(800'000);
     return one;
 }
-
-task<> note(task<outcome_of_request> what, outcome_of_request& into) { into = co_await std::move(what); }
 
 class ClientHttp2 : public client_conformance {
  protected:
@@ -56,7 +30,7 @@ class ClientHttp2 : public client_conformance {
     void TearDown() override {
         end_client();
         // A connection that is still there the server would wait for.
-        if (loop_ != nullptr) (void)run_until([this] { return loop().in_flight() == 0; }, patience);
+        if (loop_ != nullptr) (void)run_until([this] { return loop().in_flight() == 0; }, a_minute);
         server_.reset();
         client_conformance::TearDown();
     }
@@ -100,14 +74,14 @@ class ClientHttp2 : public client_conformance {
         background one(loop());
         http::client_request what("GET", url(target));  // before there is a client, which looks names up
         one.spawn(note(ask(client(), std::move(what)), got));
-        (void)run_until([&] { return one.running() == 0; }, patience);
+        (void)run_until([&] { return one.running() == 0; }, a_minute);
         return got;
     }
     outcome_of_request send_patiently(http::client_request what) {
         outcome_of_request got;
         background one(loop());
         one.spawn(note(ask(client(), std::move(what)), got));
-        (void)run_until([&] { return one.running() == 0; }, patience);
+        (void)run_until([&] { return one.running() == 0; }, a_minute);
         return got;
     }
 
@@ -125,7 +99,7 @@ TEST_P(ClientHttp2, ManyRequestsAreUnderWayOnOneConnection) {
         askers.spawn(
             note(ask(client(), http::client_request("GET", url(large ? "/large" : "/"))), got[each]));
     }
-    ASSERT_TRUE(run_until([&] { return askers.running() == 0; }, patience));
+    ASSERT_TRUE(run_until([&] { return askers.running() == 0; }, a_minute));
     for (std::size_t each = 0; each < got.size(); ++each) {
         EXPECT_EQ(got[each].status, 200u) << got[each].text();
         EXPECT_TRUE(got[each].body == (each % 40 == 7 ? large() : "by HTTP/2")) << each;
@@ -195,7 +169,7 @@ TEST_P(ClientHttp2, WhoDoesNotReadHoldsUpNobody) {
     };
     background one(loop());
     one.spawn(script());
-    ASSERT_TRUE(run_until([&] { return one.running() == 0; }, patience));
+    ASSERT_TRUE(run_until([&] { return one.running() == 0; }, a_minute));
     EXPECT_TRUE(done);
 }
 
@@ -213,7 +187,7 @@ TEST_P(ClientHttp2, TheServerChooses) {
             EXPECT_LE(client().open_connections(), 3u) << "of HTTP/1.1";
             return askers.running() == 0;
         },
-        patience));
+        a_minute));
     for (const auto& each : got)
         EXPECT_EQ(each.text(), "200 by HTTP/2");
     end_client();
@@ -231,7 +205,7 @@ TEST_P(ClientHttp2, AConnectionEndsAfterItsTime) {
     start();
     options_.idle_time = 1ms;
     EXPECT_EQ(get_patiently("/").text(), "200 by HTTP/2");
-    EXPECT_TRUE(run_until([&] { return client().open_connections() == 0; }, patience));
+    EXPECT_TRUE(run_until([&] { return client().open_connections() == 0; }, a_minute));
     end_client();
     options_.idle_time = 0ms;
     EXPECT_EQ(get_patiently("/").text(), "200 by HTTP/2");
@@ -239,81 +213,6 @@ TEST_P(ClientHttp2, AConnectionEndsAfterItsTime) {
 }
 
 // ---------------------------------------------------------------------------------------- by a script
-
-std::string number(std::uint32_t value) {
-    return {static_cast<char>(value >> 24), static_cast<char>(value >> 16), static_cast<char>(value >> 8),
-            static_cast<char>(value)};
-}
-
-/// The server's side of one HTTP/2 connection, by hand.
-class by_hand {
- public:
-    struct request {
-        std::uint32_t id = 0;  // 0: the client has gone
-        std::size_t body = 0;
-    };
-
-    task<bool> begin(served& peer) {
-        auto made =
-            co_await tls_stream<tcp_stream>::accept(std::move(peer.stream), http2_context(), patience);
-        if (!made) co_return false;
-        tls_ = std::move(*made);
-        if ((co_await bytes(24)).size() < 24) co_return false;
-        co_await send(type_settings, 0, 0, "");
-        co_return true;
-    }
-    /// The next that has come whole.
-    task<request> next() {
-        request got;
-        while (true) {
-            const std::string head = co_await bytes(9);
-            if (head.size() < 9) co_return request();
-            const auto byte = [&head](std::size_t at) { return static_cast<std::uint8_t>(head[at]); };
-            const std::size_t size = byte(0) * 65'536u + byte(1) * 256u + byte(2);
-            (void)co_await bytes(size);
-            if (byte(3) == type_settings && byte(4) == 0) co_await send(type_settings, ack, 0, "");
-            if (byte(3) == type_data) got.body += size;
-            const bool is_request = byte(3) == type_headers || byte(3) == type_data;
-            if (!is_request || (byte(4) & end_stream) == 0) continue;
-            got.id = byte(5) * 16'777'216u + byte(6) * 65'536u + byte(7) * 256u + byte(8);
-            co_return got;
-        }
-    }
-    task<> send(std::uint8_t type, std::uint8_t flags, std::uint32_t id, std::string payload) {
-        std::string frame = number(static_cast<std::uint32_t>(payload.size())).substr(1);
-        frame += static_cast<char>(type);
-        frame += static_cast<char>(flags);
-        frame += number(id) + payload;
-        (void)co_await tls_.send(frame);
-    }
-    task<> answer(std::uint32_t id, std::string body = "ok") {
-        co_await send(type_headers, end_headers, id, "\x88");  // ":status: 200" of HPACK's table
-        co_await send(type_data, end_stream, id, body);
-    }
-    task<> reset(std::uint32_t id, std::uint32_t code) { co_await send(type_reset, 0, id, number(code)); }
-    task<> goaway(std::uint32_t last) { co_await send(type_goaway, 0, 0, number(last) + number(0)); }
-    /// To the end, so that no reset overtakes what was said.
-    task<> end() {
-        (void)co_await tls_.shutdown();
-        while (!(co_await bytes(1)).empty()) {
-        }
-    }
-
- private:
-    task<std::string> bytes(std::size_t count) {
-        while (input_.size() < count) {
-            auto got = co_await tls_.receive();
-            if (!got) break;
-            input_ += got->text();
-        }
-        std::string made = input_.substr(0, count);
-        input_.erase(0, made.size());
-        co_return made;
-    }
-
-    tls_stream<tcp_stream> tls_;
-    std::string input_;
-};
 
 class ClientHttp2Script : public ClientHttp2 {
  protected:
@@ -402,7 +301,7 @@ TEST_P(ClientHttp2Script, AGoawaySaysWhatMayBeSentAgain) {
     background askers(loop());
     for (auto& each : got)
         askers.spawn(note(ask(client(), post()), each));
-    ASSERT_TRUE(run_until([&] { return askers.running() == 0; }, patience));
+    ASSERT_TRUE(run_until([&] { return askers.running() == 0; }, a_minute));
     for (const auto& each : got)
         EXPECT_EQ(each.text(), "200 ok");
     EXPECT_EQ(answered, 3u) << "each of them once";
@@ -506,9 +405,9 @@ TEST_P(ClientHttp2Script, WhoGivesUpEndsTheStreamOnly) {
         http::client_request what("GET", url());
         background one(loop());
         one.spawn(note(ask(client(), std::move(what)), given_up));
-        ASSERT_TRUE(run_until([&] { return has_asked; }, patience));
+        ASSERT_TRUE(run_until([&] { return has_asked; }, a_minute));
         one.stop();
-        ASSERT_TRUE(run_until([&] { return one.running() == 0; }, patience));
+        ASSERT_TRUE(run_until([&] { return one.running() == 0; }, a_minute));
         EXPECT_TRUE(given_up.failed);
     }
     EXPECT_EQ(get_patiently("/").text(), "200 ok");

@@ -220,7 +220,7 @@ void http2_link::on_idle_end() noexcept {
     const at_work working(*this);
     tell();
     if (stream_count_ == 0 && !closed_) {
-        if (!send_.idle()) return close();  // a peer that does not read hears no farewell
+        if (!send_.idle()) return close();  // a peer that does not read hears no farewell, or not all of it
         (void)nghttp2_session_terminate_session(http2_, NGHTTP2_NO_ERROR);
         flush();
     }
@@ -240,10 +240,17 @@ void http2_link::close() noexcept {
     if (std::exchange(closed_, true)) return;
     loop_.disarm(idle_);
     const tcp_stream closing = std::exchange(stream_, tcp_stream());
+    if (std::exchange(holds_up_, false)) loop_.let_end();  // which waits for closes, too
 }
 
-void http2_link::end_if_quiet() noexcept {
-    if (busy_ == 0 && closed_ && receive_.idle() && send_.idle()) delete this;
+// What waits for its last bytes to leave is nobody's, and whose loop's it is may end at any time.
+void http2_link::leave_off() noexcept {
+    if (closed_ && receive_.idle() && send_.idle()) {
+        delete this;
+    } else if (leaving_ && stream_count_ == 0 && !closed_ && !std::exchange(holds_up_, true)) {
+        loop_.hold_up_end();
+        loop_.arm(idle_, saturating_add(clock::now(), limits::client_farewell));
+    }
 }
 
 void http2_link::add(http2_stream& begun) noexcept {

@@ -20,6 +20,9 @@ class http2_stream;
 
 /// On the heap, and its own: it ends with its last stream once it takes no more requests, or when its
 /// connection does. One receive is always under way; idle it holds no pool buffer. On its loop's thread.
+///
+/// Behind its last stream nobody waits for it but its loop's end (loop::hold_up_end), until its close is
+/// under way: when its farewell (GOAWAY) has left, or after limits::client_farewell.
 class http2_link {
  public:
     /// Takes no more requests: the peer has said so (GOAWAY), or its connection has ended, or it was idle for
@@ -67,8 +70,7 @@ class http2_link {
     struct at_work {
         explicit at_work(http2_link& of) noexcept : owner(of) { ++of.busy_; }
         ~at_work() {
-            --owner.busy_;
-            owner.end_if_quiet();
+            if (--owner.busy_ == 0) owner.leave_off();
         }
         at_work(const at_work&) = delete;
         at_work& operator=(const at_work&) = delete;
@@ -86,7 +88,7 @@ class http2_link {
     void tell() noexcept;
     void die(std::int64_t why) noexcept;
     void close() noexcept;
-    void end_if_quiet() noexcept;
+    void leave_off() noexcept;
 
     // For streams.
     void add(http2_stream& begun) noexcept;
@@ -111,8 +113,9 @@ class http2_link {
     instant idle_since_;
     instant last_received_;
     unsigned busy_ = 0;
-    bool inside_ = false;   // nghttp2, which may not be asked for output there
-    bool leaving_ = false;  // no more streams
+    bool inside_ = false;    // nghttp2, which may not be asked for output there
+    bool leaving_ = false;   // no more streams
+    bool holds_up_ = false;  // the loop's end
     bool closed_ = false;
 };
 

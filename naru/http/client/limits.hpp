@@ -15,13 +15,15 @@ inline constexpr std::size_t connections_per_origin = 16;
 
 /// HTTP/2: requests to one origin at once, which one connection carries; what comes of an answer before it is
 /// read (its stream's window), and of all of a connection's before it is looked at; how often a request is
-/// sent that the server refuses without a look; and how long nothing may have come when an answer is given
-/// up, before the connection is given up, too.
+/// sent that the server refuses without a look; how long nothing may have come when an answer is given up,
+/// before the connection is given up, too; and how long a connection that nobody uses any more has for its
+/// last bytes to leave, before it is closed.
 inline constexpr std::size_t client_streams = 100;
 inline constexpr std::uint32_t client_stream_window = 256 * 1024;
 inline constexpr std::int32_t client_connection_window = 1024 * 1024;
 inline constexpr unsigned client_tries = 5;
 inline constexpr std::chrono::seconds client_quiet_time{5};
+inline constexpr std::chrono::seconds client_farewell{1};
 
 /// Requests of one client that wait for a connection; more fail with EAGAIN.
 inline constexpr std::size_t waiting_requests = 4096;

@@ -43,6 +43,13 @@ worker::~worker() {
     loop_.disarm(settle_deadline_);
 }
 
+void worker::end_locals() noexcept {
+    if (connections_.live() > 0 || upgrades_.running > 0) return;  // somebody else has ended the loop
+    const frame_pool::use frames(frames_);
+    for (const auto& each : sites_)
+        each->locals.clear();
+}
+
 worker::listening::listening(worker& of, const listener_at& at) noexcept
     : owner(of),
       listener(at.listener),

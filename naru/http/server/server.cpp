@@ -148,6 +148,7 @@ void server::start(std::function<void()> on_failure) {
             const measured_loop::running counted(*own.measured);
             own.own_worker->serve(own.listeners);
             (void)co_await sleep_until(never);  // until the worker stops the loop
+            own.own_worker->end_locals();
         });
     } catch (const std::runtime_error& none) {
         throw std::runtime_error(

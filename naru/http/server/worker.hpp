@@ -93,6 +93,9 @@ class worker {
     void retire() noexcept;
     /// The same soon, from any thread. Allocates nothing.
     void retire_soon() noexcept { retire_order_.give(); }
+    /// After it was told that this has ended, on the loop's thread: ends what handlers keep for the loop
+    /// (site::per_loop), while what that leaves on the loop can end there, too.
+    void end_locals() noexcept;
     /// After the loop's end: a look at the disk hangs. Its thread may still come back to this worker, its
     /// loop and the threads' pools.
     bool disk_hangs() const noexcept;

@@ -136,7 +136,7 @@ class campaign_run {
         if (has_tls) where.push_back({.listen = "*:8443", .tls = secrets_.of_proxy()});
         http::client_options how;
         how.connections_per_origin = more_.between(4, 16);
-        how.http2 = false;  // at the end of one its loop must go on for a while, and a server's does not
+        how.http2 = more_.one_in(2);
         how.tls = secrets_.of_client();
         const bool secure = has_tls && more_.one_in(2);
         proxy_.emplace(make_proxy(book_, secure ? "https://" + secure_ : "http://" + clear_, how),
