@@ -241,6 +241,38 @@ TEST_F(TlsSending, APeerThatTakesNothingHoldsAFewBuffers) {
     EXPECT_TRUE(client_.received == much);
 }
 
+TEST_F(TlsSending, ItsProgressIsWhatHasGoneBeneathInProportion) {
+    const std::string much = pattern(200'000, 9);
+    slice one(much);
+    noted<send_operation> sending;
+    sending.set(own_, &one, 1);
+    socket_.takes = false;
+    layer().show_progress();  // of nothing
+    loop_.submit(sending);
+    std::uint64_t before = 0;
+    while (!sending.ended) {
+        ASSERT_TRUE(run([&] { return socket_.sending != nullptr || sending.ended; }));
+        if (sending.ended) break;
+        EXPECT_EQ(sending.progress, before);
+        const std::uint64_t all = total_size({socket_.sending->slices, socket_.sending->count});
+        const std::uint64_t plaintext = much.size() - before - one.size;
+        for (const std::uint64_t gone : {std::uint64_t{0}, std::uint64_t{1'000}, all / 2, all / 2, all - 1}) {
+            socket_.sending->progress = gone;
+            layer().show_progress();
+            EXPECT_EQ(sending.progress, before + plaintext * gone / all);
+        }
+        before += plaintext;
+        socket_.accept();
+        ASSERT_TRUE(run([&] { return socket_.sending != nullptr || sending.ended; }));
+    }
+    EXPECT_EQ(sending.progress, much.size());
+    EXPECT_EQ(sending.result, static_cast<std::int64_t>(much.size()));
+    layer().show_progress();
+    EXPECT_EQ(sending.progress, much.size());
+    move();
+    EXPECT_TRUE(client_.received == much);
+}
+
 TEST_F(TlsSending, WhileOthersHoldManyBuffersItTakesOne) {
     buffer_pool& pool = loop_.buffers();
     std::vector<std::byte*> others;

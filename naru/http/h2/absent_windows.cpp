@@ -26,6 +26,7 @@ void stream::let_go_of_tunnel() noexcept {}
 connection& stream::link() const noexcept { std::unreachable(); }  // of which there is none
 void stream::want_input() noexcept {}
 void stream::cancel_input() noexcept {}
+std::uint64_t stream::on_its_way() const noexcept { return 0; }
 void stream::carry_on(bool) noexcept {}
 void stream::finish() noexcept {}
 void stream::abandon() noexcept {}

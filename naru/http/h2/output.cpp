@@ -322,6 +322,7 @@ void session::submit() noexcept {
     is_sending_ = true;
     moved_ = worker_.loop_.now();
     moved_to_ = 0;
+    flight_bytes_ = total_size({parts_->slices.data(), slice_count_});
     sending_.set(link_.target, parts_->slices.data(), slice_count_);
     link_.set_deadline(worker_.options_.timeouts.write);
     worker_.loop_.submit(sending_);
@@ -330,6 +331,7 @@ void session::submit() noexcept {
 void session::on_sent() noexcept {
     const at_work working(*this);
     is_sending_ = false;
+    ++flight_;
     worker_.counts_.bytes_out += sending_.progress;
     filled_ = run_ = slice_count_ = 0;
     release_output(true);

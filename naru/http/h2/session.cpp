@@ -432,6 +432,7 @@ void session::say_goodbye() noexcept {
 }
 
 void session::note_progress() noexcept {
+    link_.show_progress();
     if (sending_.progress == moved_to_) return;
     moved_to_ = sending_.progress;
     moved_ = worker_.loop_.now();

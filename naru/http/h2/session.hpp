@@ -231,6 +231,8 @@ class session {
     std::uint64_t lingered_ = 0;
     instant moved_;  // when the send that is under way was last seen to move
     std::uint64_t moved_to_ = 0;
+    std::uint64_t flight_bytes_ = 0;  // of the send that is under way
+    std::uint32_t flight_ = 0;        // which one that is, or what is gathered for
     budgets budgets_;
 };
 

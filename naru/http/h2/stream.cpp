@@ -247,6 +247,9 @@ void stream::take(std::uint64_t bytes, bool lent) noexcept {
         if (lent && !lent_place_.linked()) session_in_.lend(*this);
         return tunnel_->gone(bytes);
     }
+    if (flight_ != session_in_.flight_) in_flight_ = 0;
+    flight_ = session_in_.flight_;
+    in_flight_ += bytes;
     turn& t = *turn_;
     t.sent += bytes;
     if (rest_sent_ < rest_.size()) {
@@ -261,6 +264,16 @@ void stream::take(std::uint64_t bytes, bool lent) noexcept {
     }
     if (lent && !lent_place_.linked()) session_in_.lend(*this);
     if (waiting_ == 0 && !is_lent()) session_in_.call(*this);
+}
+
+std::uint64_t stream::on_its_way() const noexcept {
+    session& in = session_in_;
+    if (flight_ != in.flight_) return 0;
+    if (!in.is_sending_) return in_flight_;
+    in.link_.show_progress();
+    const double gone = static_cast<double>(in.sending_.progress) /
+                        static_cast<double>(std::max<std::uint64_t>(in.flight_bytes_, 1));
+    return in_flight_ - static_cast<std::uint64_t>(static_cast<double>(in_flight_) * std::min(gone, 1.0));
 }
 
 void stream::returned() noexcept {

@@ -64,6 +64,8 @@ class stream : public connection {
     void end() noexcept;
     void take_trailers(std::string& lines) noexcept { trailers_.swap(lines); }
     bool is_lent() const noexcept { return lent_place_.linked(); }
+    /// Bytes of the answer that are in the session's output and have not left, in proportion to all of it.
+    std::uint64_t on_its_way() const noexcept;
     // tunnel.cpp
     void become_tunnel() noexcept;
     /// The handler has ended that had it.
@@ -115,7 +117,9 @@ class stream : public connection {
     std::string trailers_;          // as lines
     std::uint64_t waiting_ = 0;     // bytes of the body
     std::uint64_t piece_sent_ = 0;  // of the piece that comes next
+    std::uint64_t in_flight_ = 0;   // bytes of the body
     std::unique_ptr<tunnel> tunnel_;
+    std::uint32_t flight_ = 0;  // of the session: in which they are
     std::int32_t id_;
     std::uint16_t refused_ = 0;
     bool has_head_ = false;  // which is to be begun with

@@ -455,6 +455,7 @@ class connection : receive_operation, timer {
     void look_for_end() noexcept;
     bool is_sending() const noexcept { return has_turn_ && phase_ == phase::sending; }
     bool reads_for_call() const noexcept;
+    void show_progress() const noexcept;
     std::uint64_t handed_over() const noexcept;
 
     void set_deadline(std::chrono::milliseconds after) noexcept;

@@ -34,6 +34,11 @@ void worker::measure_handshakes(server_metrics& into) const noexcept {
 
 bool connection::is_secure() const noexcept { return worker_.loop_.layer_of(socket()) != nullptr; }
 
+/// What is being sent says how much of it has gone.
+void connection::show_progress() const noexcept {
+    if (tls_layer* const tls = tls_layer::find(worker_.loop_, socket())) tls->show_progress();
+}
+
 std::string_view connection::negotiated_protocol() const noexcept {
     const tls_layer* const tls = tls_layer::find(worker_.loop_, socket());
     return tls != nullptr && tls->established() ? tls->engine().protocol() : std::string_view();

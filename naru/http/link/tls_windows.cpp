@@ -14,6 +14,7 @@ naru::result<handle> worker::begin_tls(handle /*accepted*/, const tls_credential
 void worker::measure_handshakes(server_metrics& /*into*/) const noexcept {}
 
 bool connection::is_secure() const noexcept { return false; }
+void connection::show_progress() const noexcept {}
 bool connection::is_misdirected(std::string_view /*authority*/) const noexcept { return false; }
 std::string_view connection::negotiated_protocol() const noexcept { return {}; }
 std::string_view connection::tls_version() const noexcept { return {}; }

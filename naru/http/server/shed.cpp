@@ -91,6 +91,8 @@ std::string_view describe(shed_reason why) noexcept { return reasons[static_cast
 
 std::uint64_t connection::handed_over() const noexcept {
     const turn& x = *turn_;
+    if (is_stream_) return x.sent - as_stream().on_its_way();
+    show_progress();
     return x.sent + (x.sending.idle() ? 0 : x.sending.progress) +
            (x.sending_file.idle() ? 0 : x.sending_file.progress);
 }

@@ -19,7 +19,7 @@ namespace naru {
 /// | operation on the handle | result |
 /// |---|---|
 /// | recv, recv_into | plaintext; end_of_stream after the peer's close_notify; ECONNRESET when the connection ends without one; EPROTO when TLS fails; ETIMEDOUT when a server's handshake takes too long |
-/// | send, send_file | as of a socket; a file is read on the loop's thread, a record at a time |
+/// | send, send_file | as of a socket, but for `progress`: see show_progress; a file is read on the loop's thread, in one read what limits::tls_send_buffers buffers of records hold |
 /// | shutdown | close_notify, then the socket's own |
 /// | writable | 0 when the handshake is done, or why it failed; for clients that want to know before they send |
 /// | close | close_notify first, unless sends were cut off or reset_on_close was called; for limits::tls_farewell at most |
@@ -51,6 +51,10 @@ class tls_layer final : public handle_layer {
     std::error_code failure() const noexcept { return failure_; }
     /// A server's, as given to accept.
     const tls_context& context() const noexcept { return context_; }
+
+    /// Brings operation::progress of the send that is under way up to what has gone of its records, in
+    /// proportion: by itself it moves only when several buffers of them have gone.
+    void show_progress() noexcept;
 
     void take(operation& op) noexcept override;
     void cancel(operation& op) noexcept override;

@@ -87,7 +87,9 @@ struct tls_layer::flight {
     std::array<slice, limits::tls_send_buffers> slices;
     std::array<mutable_bytes, limits::tls_send_buffers> rooms;
     std::size_t count = 1;
-    bool own = false;  // of the heap: one
+    std::size_t bytes = 0;  // of records
+    std::size_t shown = 0;  // of their plaintext in the operation's progress
+    bool own = false;       // of the heap: one
 };
 
 /// A buffer of the pool for records, or memory of its own when there is none: those who hold all of them may
@@ -164,6 +166,7 @@ void tls_layer::send_room(std::size_t bytes, sending what, bool more) noexcept {
         left -= flight_->slices[used].size;
     }
     drop_room(std::max(used, 1u));
+    flight_->bytes = bytes;
     send_.kind = operation_kind::send;
     send_.target = beneath();
     send_.slices = flight_->slices.data();
@@ -311,8 +314,17 @@ bool tls_layer::encipher(operation& op) noexcept {
     return false;
 }
 
+void tls_layer::show_progress() noexcept {
+    if (sends_ != sending::operation || writes_.empty()) return;
+    const auto gone = static_cast<std::size_t>(std::min<std::uint64_t>(send_.progress, flight_->bytes));
+    const std::size_t plaintext = taken_ * gone / flight_->bytes;
+    writes_.front()->progress += plaintext - flight_->shown;
+    flight_->shown = plaintext;
+}
+
 void tls_layer::on_sent() noexcept {
     const sending what = std::exchange(sends_, sending::idle);
+    if (what == sending::operation) taken_ -= flight_->shown;
     drop_room();
     if (send_.failed() && broken_ == 0) {
         broken_ = send_.result;
