@@ -322,7 +322,7 @@ void session::submit() noexcept {
     is_sending_ = true;
     moved_ = worker_.loop_.now();
     moved_to_ = 0;
-    flight_bytes_ = total_size({parts_->slices.data(), slice_count_});
+    parts_->bytes = total_size({parts_->slices.data(), slice_count_});
     sending_.set(link_.target, parts_->slices.data(), slice_count_);
     link_.set_deadline(worker_.options_.timeouts.write);
     worker_.loop_.submit(sending_);

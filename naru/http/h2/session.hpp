@@ -217,13 +217,15 @@ class session {
         std::array<slice, limits::h2_slices> slices;
         std::array<std::byte*, limits::h2_output_buffers - 1> full;  // buffers before the one that is filled
         std::size_t full_count = 0;
+        std::uint64_t bytes = 0;  // of the send that is under way
     };
     output* parts_ = nullptr;  // while there is a buffer
     std::byte* output_ = nullptr;
     std::uint32_t filled_ = 0;
     std::uint32_t run_ = 0;  // where what no slice names yet begins
     std::uint32_t slice_count_ = 0;
-    std::string unsent_;  // nghttp2's, which did not fit
+    std::uint32_t flight_ = 0;  // counts the sends: the one that is under way, or is gathered for
+    std::string unsent_;        // nghttp2's, which did not fit
     std::array<char, 3> status_text_;
 
     instant idle_since_;
@@ -231,8 +233,6 @@ class session {
     std::uint64_t lingered_ = 0;
     instant moved_;  // when the send that is under way was last seen to move
     std::uint64_t moved_to_ = 0;
-    std::uint64_t flight_bytes_ = 0;  // of the send that is under way
-    std::uint32_t flight_ = 0;        // which one that is, or what is gathered for
     budgets budgets_;
 };
 

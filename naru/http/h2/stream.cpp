@@ -271,8 +271,7 @@ std::uint64_t stream::on_its_way() const noexcept {
     if (flight_ != in.flight_) return 0;
     if (!in.is_sending_) return in_flight_;
     in.link_.show_progress();
-    const double gone = static_cast<double>(in.sending_.progress) /
-                        static_cast<double>(std::max<std::uint64_t>(in.flight_bytes_, 1));
+    const double gone = static_cast<double>(in.sending_.progress) / static_cast<double>(in.parts_->bytes);
     return in_flight_ - static_cast<std::uint64_t>(static_cast<double>(in_flight_) * std::min(gone, 1.0));
 }
 

@@ -462,7 +462,6 @@ class connection : receive_operation, timer {
     std::string_view unread() const noexcept {
         return as_text(bytes_view(turn_->input + turn_->begin, turn_->end - turn_->begin));
     }
-
     bool has_input() const noexcept { return turn_->begin != turn_->end || !turn_->surplus.empty(); }
 
     friend class worker;
