@@ -382,11 +382,18 @@ void judge::settle() {
     while (!held_.empty())
         give_back_one();
     const std::uint64_t last = serials_;
-    const auto settled = [&] {
-        return std::ranges::none_of(under_way_, [&](const auto& each) { return each->serial <= last; });
+    const auto count_left = [&] {
+        return std::ranges::count_if(under_way_, [&](const auto& each) { return each->serial <= last; });
     };
-    for (unsigned ticks = 0; ticks < ticks_to_the_end && !settled(); ++ticks) {
+    // Those of a handle end one after the other, each several ticks behind the one before where a short
+    // queue of completions overflows: it is whether another one ends that is limited.
+    auto left = count_left();
+    unsigned since = 0;
+    for (unsigned ticks = 0; since < ticks_to_the_end && left > 0; ++ticks) {
         tick();
+        const auto now = count_left();
+        since = now < left ? 0 : since + 1;
+        left = now;
         // Buffers may all be kept for owners who do not read.
         if (ticks < ticks_to_the_end / 4) continue;
         for (side& each : sides_) {

@@ -204,6 +204,11 @@ void uring_backend::finish_close_if_quiet(std::uint32_t slot, record& of, operat
         complete(op, outcome::from_errno(ENOMEM), done);
         return;
     }
+    // A cancel by the descriptor's number that has not been submitted would find whoever has the number next.
+    if (op.kind == operation_kind::release && of.life() == life::draining && !of.direct) {
+        while (ring_.unsubmitted() > 0)
+            make_room();
+    }
     drop_kept(of);
     int descriptor = std::exchange(of.descriptor, -1);
     if (of.direct) {

@@ -65,7 +65,12 @@ void uring_backend::prepare_file(io_uring_sqe& submission, const record& of, con
 bool uring_backend::on_file(record& of, operation& op, std::int64_t& result) noexcept {
     if (op.kind == operation_kind::open_file && result >= 0) {
         if (!of.direct) {
-            if (of.descriptor >= 0) system_calls::close(of.descriptor);  // opened twice
+            if (of.descriptor >= 0) {  // opened twice
+                // The cancel of a close names this number.
+                while (of.closing() && ring_.unsubmitted() > 0)
+                    make_room();
+                system_calls::close(of.descriptor);
+            }
             of.descriptor = static_cast<int>(result);
         }
         result = 0;
