@@ -22,12 +22,6 @@
 
 namespace naru {
 
-/// Not thread-safe except where said. All members but post, stop and the constructor belong to the thread
-/// that calls run.
-///
-/// Order within a tick, and why: completions are dispatched before timers expire, so that data which arrived
-/// in time wins against its own deadline; what handlers submit is taken at the start of the next round, so
-/// nothing completes inside submit and no handler is called from within another.
 /// Sees operations end: for what counts or times them.
 class completion_watcher {
  public:
@@ -36,7 +30,7 @@ class completion_watcher {
 
  protected:
     completion_watcher() noexcept = default;
-    ~completion_watcher() = default;
+    virtual ~completion_watcher() = default;
     completion_watcher(const completion_watcher&) = default;
     completion_watcher& operator=(const completion_watcher&) = default;
 
@@ -45,6 +39,12 @@ class completion_watcher {
     completion_watcher* next_ = nullptr;
 };
 
+/// Not thread-safe except where said. All members but post, stop and the constructor belong to the thread
+/// that calls run.
+///
+/// Order within a tick, and why: completions are dispatched before timers expire, so that data which arrived
+/// in time wins against its own deadline; what handlers submit is taken at the start of the next round, so
+/// nothing completes inside submit and no handler is called from within another.
 class loop {
  public:
     explicit loop(std::unique_ptr<naru::backend> completions);

@@ -21,7 +21,7 @@ class upgrade_log final : public completion_watcher {
     /// All are borrowed.
     upgrade_log(loop& on, loop_log& to, answer_records& records) noexcept
         : loop_(on), to_(to), records_(records) {}
-    ~upgrade_log();
+    ~upgrade_log() override;
     upgrade_log(const upgrade_log&) = delete;
     upgrade_log& operator=(const upgrade_log&) = delete;
 
