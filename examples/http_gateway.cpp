@@ -136,8 +136,9 @@ int main(int argc, char** argv) try {
     if (choice.backend == nullptr) throw std::runtime_error(choice.reason);
 
     naru::ending_signals signals;  // before there is another thread
+    // The loop's thread's; what is posted to the loop may run at its end.
+    http::attached_server* running = nullptr;
     naru::loop home(std::move(choice.backend));
-    http::attached_server* running = nullptr;  // the loop's thread's
     int status = 1;
     std::thread loops([&] {
         status = serve(home, listen, to, running);

@@ -1,5 +1,6 @@
 // Accepting: every connection arrives once; shortages pause and pass.
 #include "support/conformance.hpp"
+#include "support/nobody.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -440,14 +441,8 @@ TEST_P(Accept, ConnectSucceedsAndBothSidesTalk) {
     loop().close(server);
 }
 
-/// An address where nobody listens any more.
-address address_of_nobody() {
-    const unique_descriptor gone = listening_socket();
-    return local_of(gone.get()).value();
-}
-
 TEST_P(Accept, ConnectToNobodyIsRefused) {
-    const address nobody = address_of_nobody();
+    const nobodys_address nobody;
     auto connected = run_task(loop(), connect_task(loop(), nobody));
     ASSERT_FALSE(connected);
     EXPECT_EQ(connected.error(), std::errc::connection_refused);
@@ -457,7 +452,7 @@ TEST_P(Accept, ARefusalIsTheConnectsWhateverIsReadMeanwhile) {
     // A socket's error is told once: it must not go to the read, or the connect has succeeded. `early`: the
     // read is there first, and what is reported of a socket that is not connected yet must not lead it
     // astray.
-    const address nobody = address_of_nobody();
+    const nobodys_address nobody;
     for (const bool own_memory : {false, true}) {
         for (const bool early : {false, true}) {
             unique_descriptor socket = open_stream_socket(nobody).value();

@@ -1,5 +1,6 @@
 // Everything that can go wrong, provoked, and called by its name. No error ends or hangs a run.
 #include "load_fixture.hpp"
+#include "support/nobody.hpp"
 
 namespace naru::load {
 namespace {
@@ -8,11 +9,7 @@ class failure_test : public engine_test {};
 NARU_LOAD_ON_EVERY_ENGINE(failure_test);
 
 TEST_P(failure_test, refused) {
-    address nobody;
-    {
-        const unique_descriptor gone = testing::listening_socket();
-        nobody = *address::local_of(gone.get());
-    }
+    const testing::nobodys_address nobody;
     run_options asked = options(nobody);
     asked.run_time = 200ms;
     const report got =

@@ -3,7 +3,7 @@
 #include <load/process_tree.hpp>
 #include <load/target.hpp>
 
-#include "support/sockets.hpp"
+#include "support/nobody.hpp"
 
 #include <gtest/gtest.h>
 
@@ -43,11 +43,7 @@ TEST(Target, that_listens_is_found) {
 }
 
 TEST(Target, where_nobody_listens_refuses) {
-    address nobody;
-    {
-        const unique_descriptor gone = testing::listening_socket();
-        nobody = address::local_of(gone.get()).value();
-    }
+    const testing::nobodys_address nobody;
     const auto answered = probe(nobody, 20s);
     ASSERT_FALSE(answered);
     EXPECT_EQ(answered.error().value(), ECONNREFUSED);
