@@ -184,6 +184,7 @@ std::optional<int> master::run(plans& next) {
         wait_for_events();
         watch();
         check_trial();
+        if (upgrade_waits_) begin_upgrade();
         if (start_at_ && current() != nullptr) start_at_.reset();
         if (start_at_ && clock_type::now() >= *start_at_ && start_worker()) return std::nullopt;
         if (renews() && start_worker()) return std::nullopt;

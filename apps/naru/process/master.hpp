@@ -129,6 +129,7 @@ class master {
     std::optional<int> status_;
     std::optional<time_point> start_at_;
     bool renewing_ = false;
+    bool upgrade_waits_ = false;
     time_point renew_not_before_{};
     std::chrono::milliseconds restart_delay_;
     std::optional<std::chrono::microseconds> watchdog_;

@@ -111,7 +111,8 @@ void master::begin_upgrade() {
     }
     const bool starts =
         std::ranges::any_of(workers_, [](const worker& each) { return each.is == state::starting; });
-    if (current() == nullptr || starts) return say_or_lose("SIGUSR2: a worker is being started, try again");
+    upgrade_waits_ = current() == nullptr || starts;  // until it serves
+    if (upgrade_waits_) return;
     arguments_ = own_arguments();
     auto orders = make_channel();
     auto logs = make_channel();
