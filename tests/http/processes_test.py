@@ -476,6 +476,23 @@ class Upgrade(Case):
             self.assertTrue(ask(server.port).endswith(b"hello\n"))
             self.assertEqual(server.end(), 0)
 
+    def test_who_was_started_by_a_program_before_this_has_its_log(self):
+        """Such a program hands on which worker may serve, and not which files it may log to."""
+        log = os.path.join(self.scratch, "access.log")
+        with self.serve("--access-log", log, "--threads", "1", program=self.program) as server:
+            os.remove(self.program)
+            self.write("naru", '#!/bin/sh\nNARU_HAND_OVER=$(echo "$NARU_HAND_OVER" | grep -v "^log ")\n'
+                       'export NARU_HAND_OVER\nexec %s "$@"\n' % os.path.abspath(program_test.PROGRAM))
+            os.chmod(self.program, 0o755)
+            server.tell(signal.SIGUSR2)
+            self.assertIn("serves", server.process.stdout.readline().decode())
+            os.rename(log, log + ".1")
+            server.tell(signal.SIGUSR1)
+            self.assertTrue(server.says(b"the access log is opened anew"), server.said)
+            self.assertNotIn(b"cannot", server.said)
+            self.assertTrue(eventually(lambda: ask(server.port) and os.path.exists(log) and b"GET" in open(log, "rb").read()))
+            self.assertEqual(server.end(), 0)
+
     def test_a_socket_file_is_removed_by_whose_it_is(self):
         """Also after the program was replaced, and where another server has taken the path in between."""
         path = os.path.join(self.scratch, "socket")

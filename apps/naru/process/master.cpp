@@ -379,9 +379,10 @@ void master::on_order(worker& from, const message& what) {
     }
 }
 
-// Nothing: none that is this worker's. One of a program before this says no path.
+// Nothing: none that is this worker's. One of a program before this says no path, and a master before this handed
+// none on.
 std::optional<std::string> master::allowed_log(worker& of, const std::string& path) const {
-    if (path.empty()) return settings_.access_log;
+    if (path.empty() || path == settings_.access_log) return settings_.access_log;
     if (std::ranges::find(of.log_paths, path) != of.log_paths.end()) return path;
     if (!of.names_logs || of.log_paths.size() > http::limits::access_logs) return std::nullopt;
     return of.log_paths.emplace_back(path);
