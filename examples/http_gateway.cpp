@@ -130,6 +130,8 @@ int main(int argc, char** argv) try {
     }
     if (to.empty() || argc % 2 == 0)
         throw std::runtime_error("usage: http_gateway [--listen ADDRESS:PORT] [--engine NAME] --to URL");
+    if (const auto url = http::url::parse(to); !url)
+        throw std::runtime_error("--to " + to + ": " + url.error());
     const auto engine = naru::engine_named(engine_name);
     if (!engine) throw std::runtime_error("no such engine: " + engine_name);
     naru::backend_choice choice = naru::try_backend(*engine);

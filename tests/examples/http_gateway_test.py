@@ -80,7 +80,7 @@ class Gateway(unittest.TestCase):
 
     def test_says_what_is_wrong(self) -> None:
         for arguments in ([], ["--to"], ["--nothing", "x"], ["--to", "http://127.0.0.1:1", "--engine", "none"],
-                          ["--to", "http://127.0.0.1:1", "--listen", "nowhere"]):
+                          ["--to", "http://127.0.0.1:1", "--listen", "nowhere"], ["--to", "nonsense"]):
             ended = subprocess.run([gateway, *arguments], capture_output=True, text=True, timeout=60)
             self.assertEqual(ended.returncode, 1)
             self.assertEqual(ended.stderr.count("\n"), 1, ended.stderr)

@@ -281,7 +281,7 @@ class Configuration(Case):
         for arguments in (flag, file):
             with self.subTest(arguments=arguments), Server(self.root, "--listen", "127.0.0.1:0", *arguments) as server:
                 self.assertEqual(server.get("/people/7"), (200, b"the application"))
-        self.check_refused("serve", self.root, "--fallback", "/etc/passwd", says="the fallback is to be a file beneath it")
+        self.check_refused("serve", self.root, "--listen", "127.0.0.1:0", "--fallback", "/etc/passwd", says="the fallback is to be a file beneath it")
 
     def test_a_root_behind_a_link_is_followed(self):
         site = os.path.join(self.scratch, "site")
