@@ -379,8 +379,8 @@ void master::on_order(worker& from, const message& what) {
     }
 }
 
-// Nothing: none that is this worker's. One of a program before this says no path, and a master before this handed
-// none on.
+// Nothing: none that is this worker's. One of a program before this says no path, and a master before this
+// handed none on.
 std::optional<std::string> master::allowed_log(worker& of, const std::string& path) const {
     if (path.empty() || path == settings_.access_log) return settings_.access_log;
     if (std::ranges::find(of.log_paths, path) != of.log_paths.end()) return path;
