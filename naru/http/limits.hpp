@@ -233,6 +233,8 @@ inline constexpr std::size_t operator_log_bytes = 256 * 1024;
 /// it is emptied at most, where new connections cannot be kept out of it.
 inline constexpr auto accept_settle_time = 10ms;
 inline constexpr auto accept_drain_time = 2s;
+/// How often a server that stops asks a thread of the kernel's whether there is more that it has not said.
+inline constexpr unsigned flushes_at_stop = 4;
 /// And how long the first request of a TLS connection is waited for.
 inline constexpr auto first_request_wait = 1000ms;
 

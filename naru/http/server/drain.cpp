@@ -123,6 +123,7 @@ void worker::settle() noexcept {
     const instant now = clock::now();
     if (now >= accept_until_) return stop_accepting();
     if (!is_quiet()) return settle_later(now);
+    flushes_ = 0;
     if (!flush()) stop_accepting();
 }
 
@@ -132,7 +133,8 @@ void worker::settle_later(instant now) noexcept {
 
 // A thread of the kernel (io_uring's SQPOLL) may have accepted or read what we have not been told of yet. It
 // has told us when something is closed that was asked for behind that: a socket, or a pipe where the process
-// has given up making sockets.
+// has given up making sockets. It looks at what has come to a waiting read only after what it is asked for,
+// and at so many at a time: hence several of them.
 bool worker::flush() noexcept {
     if (!listens()) return false;
     const auto first = std::ranges::find_if(listening_, [this](const listening& each) {
@@ -150,7 +152,10 @@ bool worker::flush() noexcept {
 void worker::on_flushed() noexcept {
     if (settled_) return stop_if_drained();  // nobody waits for that any more
     const instant now = clock::now();
-    if (now < accept_until_ && !is_quiet()) return settle_later(now);
+    if (now < accept_until_) {
+        if (!is_quiet()) return settle_later(now);
+        if (++flushes_ < limits::flushes_at_stop && flush()) return;
+    }
     stop_accepting();
 }
 
