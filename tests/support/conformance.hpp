@@ -39,7 +39,7 @@ struct metronome : timer {
 
 /// Runs ticks until `done()`; false, and a failed test, after `limit`.
 template <class Predicate>
-bool run_until(loop& on, Predicate done, duration limit = 10s) {
+bool run_until(loop& on, Predicate done, duration limit = 40s) {
     const instant end = clock::now() + limit;
     const metronome beat(on);
     bool reached = false;
