@@ -149,7 +149,7 @@ class conformance : public ::testing::TestWithParam<backend_variant> {
     naru::loop& loop() { return *loop_; }
 
     template <std::predicate Predicate>
-    bool run_until(Predicate done, duration limit = 10s) {
+    bool run_until(Predicate done, duration limit = 40s) {
         return testing::run_until(*loop_, done, limit);
     }
     /// Until the operation has completed, at least once.
