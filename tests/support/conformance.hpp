@@ -93,7 +93,7 @@ class bystander {
 template <class T>
 T run_task(loop& on, task<T> main) {
     started_task<T> running(on, std::move(main));
-    if (!run_until(on, [&] { return running.ended(); }, 20s)) {
+    if (!run_until(on, [&] { return running.ended(); }, 60s)) {
         std::fprintf(stderr, "a coroutine did not end\n");
         std::abort();
     }
