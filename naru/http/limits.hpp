@@ -265,6 +265,10 @@ inline constexpr unsigned h2_continuations = 8;
 inline constexpr std::size_t h2_closed_streams = 64;
 /// Pieces of memory in one send.
 inline constexpr std::size_t h2_slices = 64;
+/// Pool buffers of frames that one connection sends at a time, beside the memory that its streams lend. More
+/// than one only while less than this share of the loop's pool is leased.
+inline constexpr std::size_t h2_output_buffers = 3;
+inline constexpr std::size_t h2_output_share = 8;
 /// What frames cost: one each, and one for so many bytes. A connection may spend the first number at once,
 /// and in a tick all together the second one; who has more to be read waits for its turn, for the third
 /// number. So many have theirs in a tick, or fewer, as with pipelined requests.

@@ -4,7 +4,7 @@
 #include "support/conformance.hpp"
 #include "tls/pair.hpp"
 
-#include <naru/stream/tls/limits.hpp>
+#include <naru/core/limits.hpp>
 #include <naru/stream/tls/tls_layer.hpp>
 
 #include <cstdio>
