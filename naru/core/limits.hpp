@@ -87,7 +87,8 @@ inline constexpr std::size_t events_per_wait = 512;
 inline constexpr unsigned uring_entries = 512;
 inline constexpr unsigned uring_completions = 8 * uring_entries;
 
-/// How long the trial of io_uring may take before it counts as one that does not work (uring_trial.hpp).
+/// How long the trial of io_uring may take before it counts as one that does not work
+/// (naru/backend/uring/trial.hpp).
 inline constexpr std::chrono::seconds uring_trial_time{3};
 
 /// Places in an io_uring loop's table of direct descriptors: for files opened by name, and in all.

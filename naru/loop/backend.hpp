@@ -151,6 +151,7 @@ class backend {
     virtual bool has_connection_waiting(handle of) noexcept;
     /// Whether `readable` and `writable` can say anything of it (system_calls::can_be_watched).
     virtual bool can_be_watched(handle of) noexcept;
+    /// Errors: EBADF, and those of the calls in naru/os/socket_options.hpp.
     virtual result<void> set_option(handle of, socket_option which, int value) noexcept;
     virtual result<int> option(handle of, socket_option which) noexcept;
 
