@@ -46,7 +46,7 @@ result<handle> backend::open_datagram(const address& where, const udp_options& o
 }
 
 std::int64_t backend::opened(handle /*of*/, int descriptor) noexcept {
-    system_calls::close(descriptor);
+    const unique_descriptor closed(descriptor);
     return outcome::from_errno(EBADF);
 }
 
