@@ -1,4 +1,5 @@
 #include "client_rules.hpp"
+#include "serve_flags.hpp"
 
 #include <naru/http/middleware/client_rules.hpp>
 
@@ -135,14 +136,6 @@ void set_trusted_proxies(serve_plan& plan, const serve_settings& settings) {
     } catch (const std::invalid_argument& error) {
         throw std::runtime_error(fmt::format("--trusted-proxy: {}", error.what()));
     }
-}
-
-void add_list(CLI::App& command, const char* flag, std::optional<std::vector<std::string>>& into,
-              const char* says, const std::shared_ptr<serve_settings>& keeps) {
-    command
-        .add_option_function<std::vector<std::string>>(
-            flag, [&into, keeps](const std::vector<std::string>& all) { into = all; }, says)
-        ->allow_extra_args(false);
 }
 
 }  // namespace

@@ -312,6 +312,71 @@ directory_root::links to_links(std::string_view name) {
 
 namespace {
 
+void set_files(serve_plan& plan, const serve_settings& settings) {
+    plan.files.listings = settings.listings.value_or(false);
+    plan.files.dotfiles = settings.dotfiles.value_or(false);
+    plan.files.fallback = settings.fallback.value_or(std::string());
+    if (settings.symlinks) plan.files.links = to_links(*settings.symlinks);
+    plan.files.link_targets = settings.symlink_target.value_or(std::vector<std::string>());
+    plan.acme_webroot = settings.acme_webroot.value_or(std::string());
+    if (settings.hash_up_to) {
+        check("hash-up-to", *settings.hash_up_to, 0, 1 << 30);
+        plan.files.hash_up_to = static_cast<std::uint64_t>(*settings.hash_up_to);
+    }
+    for (const std::string& each : settings.type.value_or(std::vector<std::string>())) {
+        const auto parsed = http::parse_content_type(each);
+        if (!parsed)
+            throw std::runtime_error(
+                fmt::format("--type wants EXTENSION=TYPE, such as vtt=text/vtt, not {}", each));
+        plan.files.types.push_back(*parsed);
+    }
+}
+
+// Who the process that serves becomes, and what it gives up.
+void set_confinement(serve_plan& plan, const serve_settings& settings) {
+    plan.one_process = settings.no_sandbox.value_or(false);
+    plan.user = settings.user;
+    const std::string confined = settings.sandbox.value_or("all");
+    if (confined != "all" && confined != "files" && confined != "calls" && confined != "none")
+        throw std::runtime_error(fmt::format("--sandbox wants all, files, calls or none, not {}", confined));
+    if (settings.sandbox && plan.one_process)
+        throw std::runtime_error("--sandbox is of the worker, and with --no-sandbox there is none");
+    plan.confines_files = confined == "all" || confined == "files";
+    plan.confines_calls = confined == "all" || confined == "calls";
+    if (plan.user && plan.one_process)
+        throw std::runtime_error("--user is whom the worker becomes, and with --no-sandbox there is none");
+}
+
+void set_times(serve_plan& plan, const serve_settings& settings) {
+    if (settings.drain_delay && *settings.drain_delay != 0)
+        plan.drain_delay = to_time("drain-delay", *settings.drain_delay);
+    http::timeouts& limits = plan.options.timeouts;
+    if (settings.head_timeout) limits.head = to_time("head-timeout", *settings.head_timeout);
+    if (settings.body_timeout) limits.body = to_time("body-timeout", *settings.body_timeout);
+    if (settings.write_timeout) limits.write = to_time("write-timeout", *settings.write_timeout);
+    if (settings.keep_alive_timeout)
+        limits.keep_alive = to_time("keep-alive-timeout", *settings.keep_alive_timeout);
+    if (settings.disk_timeout) plan.files.disk_time = to_time("disk-timeout", *settings.disk_timeout);
+    if (settings.drain_timeout) limits.drain = to_time("drain-timeout", *settings.drain_timeout);
+}
+
+void set_tcp(http::server_options& options, const serve_settings& settings) {
+    if (settings.backlog) check("backlog", options.backlog = *settings.backlog, 1, 1 << 24);
+    if (settings.fast_open) check("fast-open", options.fast_open_queue = *settings.fast_open, 0, 65'535);
+    if (settings.defer_accept) {
+        check("defer-accept", *settings.defer_accept, 0, 3600);
+        options.defer_accept = std::chrono::seconds(*settings.defer_accept);
+    }
+    if (settings.tcp_keep_alive) options.tcp_keep_alive = to_keep_alive(*settings.tcp_keep_alive);
+    if (settings.user_timeout) {
+        check("user-timeout", *settings.user_timeout, 0, 86'400'000);
+        options.user_timeout = std::chrono::milliseconds(*settings.user_timeout);
+    }
+    if (settings.send_buffer) check("send-buffer", options.send_buffer = *settings.send_buffer, 0, 1 << 30);
+    if (settings.receive_buffer)
+        check("receive-buffer", options.receive_buffer = *settings.receive_buffer, 0, 1 << 30);
+}
+
 serve_plan plan_of(const serve_settings& settings) {
     serve_plan plan;
     http::server_options& options = plan.options;
@@ -337,72 +402,20 @@ serve_plan plan_of(const serve_settings& settings) {
     options.engine = *engine;
     options.threads = settings.threads.value_or(usable_cores());
     check("threads", static_cast<int>(options.threads), 1, 1024);
-    plan.files.listings = settings.listings.value_or(false);
-    plan.files.dotfiles = settings.dotfiles.value_or(false);
-    plan.files.fallback = settings.fallback.value_or(std::string());
-    if (settings.symlinks) plan.files.links = to_links(*settings.symlinks);
-    plan.files.link_targets = settings.symlink_target.value_or(std::vector<std::string>());
-    plan.acme_webroot = settings.acme_webroot.value_or(std::string());
+    set_files(plan, settings);
     options.h2c = settings.h2c.value_or(false);
     if (options.h2c && !http::speaks_http2)
         throw std::runtime_error("h2c: HTTP/2 is not part of this build: there is no nghttp2 for Windows");
-    if (settings.hash_up_to) {
-        check("hash-up-to", *settings.hash_up_to, 0, 1 << 30);
-        plan.files.hash_up_to = static_cast<std::uint64_t>(*settings.hash_up_to);
-    }
-    for (const std::string& each : settings.type.value_or(std::vector<std::string>())) {
-        const auto parsed = http::parse_content_type(each);
-        if (!parsed)
-            throw std::runtime_error(
-                fmt::format("--type wants EXTENSION=TYPE, such as vtt=text/vtt, not {}", each));
-        plan.files.types.push_back(*parsed);
-    }
-    plan.one_process = settings.no_sandbox.value_or(false);
+    set_confinement(plan, settings);
     set_logs(plan, settings);
     plan.pid_file = settings.pid_file;
-    plan.user = settings.user;
-    const std::string confined = settings.sandbox.value_or("all");
-    if (confined != "all" && confined != "files" && confined != "calls" && confined != "none")
-        throw std::runtime_error(fmt::format("--sandbox wants all, files, calls or none, not {}", confined));
-    if (settings.sandbox && plan.one_process)
-        throw std::runtime_error("--sandbox is of the worker, and with --no-sandbox there is none");
-    plan.confines_files = confined == "all" || confined == "files";
-    plan.confines_calls = confined == "all" || confined == "calls";
-    if (plan.user && plan.one_process)
-        throw std::runtime_error("--user is whom the worker becomes, and with --no-sandbox there is none");
-    if (settings.drain_delay && *settings.drain_delay != 0)
-        plan.drain_delay = to_time("drain-delay", *settings.drain_delay);
     set_watching(plan, settings);
-    http::timeouts& limits = options.timeouts;
-    if (settings.head_timeout) limits.head = to_time("head-timeout", *settings.head_timeout);
-    if (settings.body_timeout) limits.body = to_time("body-timeout", *settings.body_timeout);
-    if (settings.write_timeout) limits.write = to_time("write-timeout", *settings.write_timeout);
-    if (settings.keep_alive_timeout)
-        limits.keep_alive = to_time("keep-alive-timeout", *settings.keep_alive_timeout);
-    if (settings.disk_timeout) plan.files.disk_time = to_time("disk-timeout", *settings.disk_timeout);
-    if (settings.drain_timeout) limits.drain = to_time("drain-timeout", *settings.drain_timeout);
+    set_times(plan, settings);
     set_shares(options, settings);
     options.engine_options = std::make_shared<const uring_options>(to_uring(settings, options.threads));
-    if (settings.backlog) check("backlog", options.backlog = *settings.backlog, 1, 1 << 24);
-    if (settings.fast_open) check("fast-open", options.fast_open_queue = *settings.fast_open, 0, 65'535);
-    if (settings.defer_accept) {
-        check("defer-accept", *settings.defer_accept, 0, 3600);
-        options.defer_accept = std::chrono::seconds(*settings.defer_accept);
-    }
-    if (settings.tcp_keep_alive) options.tcp_keep_alive = to_keep_alive(*settings.tcp_keep_alive);
-    if (settings.user_timeout) {
-        check("user-timeout", *settings.user_timeout, 0, 86'400'000);
-        options.user_timeout = std::chrono::milliseconds(*settings.user_timeout);
-    }
-    if (settings.send_buffer) check("send-buffer", options.send_buffer = *settings.send_buffer, 0, 1 << 30);
-    if (settings.receive_buffer)
-        check("receive-buffer", options.receive_buffer = *settings.receive_buffer, 0, 1 << 30);
+    set_tcp(options, settings);
     return plan;
 }
-
-}  // namespace
-
-namespace {
 
 // Of the settings that are flags, too: what only the site and the certificates are made of.
 bool is_changed_in_place(std::string_view name) {

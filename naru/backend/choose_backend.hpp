@@ -16,7 +16,7 @@ std::string engine_names();
 std::span<const engine> all_engines() noexcept;
 
 /// Makes the backend by trying, never by a version number: an engine that can be made, but does not do what
-/// serving does, is none (uring_trial.hpp). `automatic` takes io_uring where it works, else
+/// serving does, is none (naru/backend/uring/trial.hpp). `automatic` takes io_uring where it works, else
 /// epoll; on Windows iocp. `io_uring_sqpoll` takes io_uring where the kernel refuses it a thread. Also sees
 /// to it that SIGPIPE does not end the process (system_calls::ignore_sigpipe). In a world of its own
 /// (naru/sim) the backend is that world's, whatever was asked for.

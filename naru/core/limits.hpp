@@ -87,7 +87,8 @@ inline constexpr std::size_t events_per_wait = 512;
 inline constexpr unsigned uring_entries = 512;
 inline constexpr unsigned uring_completions = 8 * uring_entries;
 
-/// How long the trial of io_uring may take before it counts as one that does not work (uring_trial.hpp).
+/// How long the trial of io_uring may take before it counts as one that does not work
+/// (naru/backend/uring/trial.hpp).
 inline constexpr std::chrono::seconds uring_trial_time{3};
 
 /// Places in an io_uring loop's table of direct descriptors: for files opened by name, and in all.
@@ -135,6 +136,18 @@ inline constexpr std::size_t tls_handshakes = 4096;
 inline constexpr unsigned tls_handshakes_per_tick = 8;
 /// How long a TLS connection that is closed, or has failed, tries to tell its peer so.
 inline constexpr std::chrono::seconds tls_farewell{1};
+/// Pool buffers of records that one TLS connection sends at a time, and so the most that a client holds which
+/// does not take them. More than one only while less than this share of the loop's pool is leased.
+inline constexpr std::size_t tls_send_buffers = 4;
+inline constexpr std::size_t tls_send_share = 8;
+/// How long records wait at most for what is said to follow them: one send then takes a handshake's last
+/// flight, an answer and the end.
+inline constexpr std::chrono::milliseconds tls_gather_time{1};
+/// The first bytes after a silence of our direction go in small records: a peer can open none before it has
+/// the whole of it, and the first flight over a network is about ten segments.
+inline constexpr std::size_t tls_early_bytes = 16 * 1024;
+inline constexpr std::size_t tls_early_record = 4 * 1024;
+inline constexpr std::chrono::seconds tls_silence{1};
 /// Bytes that a TLS engine keeps for which no room was lent: alerts and answers, at most a certificate chain.
 inline constexpr std::size_t tls_output_pending = 64 * 1024;
 /// Ticket keys that are good: the newest, and those before it, whose tickets are replaced.

@@ -64,6 +64,7 @@ class directory_root {
     file_system::root root_;
 };
 
+/// What stat(2) says of an open file. Errors: EBADF and the rest of fstat(2).
 result<file_status> status_of(lent_descriptor file) noexcept;
 
 /// A descriptor of its own for what is standard output or standard error now. Errors: EBADF, EMFILE.

@@ -267,6 +267,10 @@ inline constexpr unsigned h2_continuations = 8;
 inline constexpr std::size_t h2_closed_streams = 64;
 /// Pieces of memory in one send.
 inline constexpr std::size_t h2_slices = 64;
+/// Pool buffers of frames that one connection sends at a time, beside the memory that its streams lend. More
+/// than one only while less than this share of the loop's pool is leased.
+inline constexpr std::size_t h2_output_buffers = 3;
+inline constexpr std::size_t h2_output_share = 8;
 /// What frames cost: one each, and one for so many bytes. A connection may spend the first number at once,
 /// and in a tick all together the second one; who has more to be read waits for its turn, for the third
 /// number. So many have theirs in a tick, or fewer, as with pipelined requests.
@@ -278,6 +282,8 @@ inline constexpr unsigned h2_turns_per_tick = turns_per_tick / 2;
 /// How long a client that was told of the end by GOAWAY is waited for to have seen it.
 inline constexpr auto h2_goaway_wait = 1000ms;
 
+/// What is used of an allowance comes back at so many a second. They are for RST_STREAM; for errors that make
+/// us send one; for SETTINGS, PING, DATA without content; for PRIORITY and PRIORITY_UPDATE together.
 struct h2_allowance {
     std::uint32_t at_once;
     std::uint32_t per_second;
@@ -288,7 +294,7 @@ inline constexpr h2_allowance h2_settings{32, 4};
 inline constexpr h2_allowance h2_pings{100, 10};
 inline constexpr h2_allowance h2_empty_frames{100, 10};
 inline constexpr h2_allowance h2_priorities{500, 50};
-/// Each frame of DATA that we send earns two.
+/// For WINDOW_UPDATE. Each frame of DATA that we send earns two.
 inline constexpr h2_allowance h2_window_updates{4000, 200};
 
 // What a server may ask of a client: of a response that is read here (naru/http/h1/response.hpp).

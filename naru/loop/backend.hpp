@@ -8,6 +8,7 @@
 #include <naru/loop/operation.hpp>
 #include <naru/loop/received_ahead.hpp>
 #include <naru/os/address.hpp>
+#include <naru/os/adopted.hpp>
 #include <naru/os/socket.hpp>
 
 #include <cerrno>
@@ -119,6 +120,10 @@ class backend {
     /// select_descriptor_limit, handle_limit.
     virtual result<handle> attach(int descriptor, descriptor_kind kind, ownership whose) noexcept = 0;
 
+    /// What is to be attached, looked at before: naru/os/adopted.hpp.
+    virtual result<void> check_adopted(int descriptor, socket_use wanted) const noexcept;
+    virtual result<void> check_connected(int descriptor) const noexcept;
+
     /// Sockets from a specification, made and attached; listen_on, stream_socket_for and bind_datagram
     /// (naru/os/socket.hpp) say which errors there are, attach which others.
     virtual result<handle> open_listener(const address& where, const listen_options& options) noexcept;
@@ -146,6 +151,7 @@ class backend {
     virtual bool has_connection_waiting(handle of) noexcept;
     /// Whether `readable` and `writable` can say anything of it (system_calls::can_be_watched).
     virtual bool can_be_watched(handle of) noexcept;
+    /// Errors: EBADF, and those of the calls in naru/os/socket_options.hpp.
     virtual result<void> set_option(handle of, socket_option which, int value) noexcept;
     virtual result<int> option(handle of, socket_option which) noexcept;
 

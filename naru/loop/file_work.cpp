@@ -14,19 +14,6 @@ namespace {
 
 constexpr std::int64_t would_block = outcome::from_errno(EAGAIN);
 
-constexpr bool is_of_files(operation_kind kind) noexcept {
-    switch (kind) {
-        case operation_kind::open_file:
-        case operation_kind::read_file:
-        case operation_kind::write_file:
-        case operation_kind::sync_file:
-        case operation_kind::file_status:
-            return true;
-        default:
-            return false;
-    }
-}
-
 // The call, on the loop's thread or on a worker's. An open's outcome is a descriptor.
 std::int64_t perform(operation& op, file_system& disk, int file, file_system::blocking how) noexcept {
     switch (op.kind) {
@@ -84,7 +71,7 @@ bool file_work::is_closing(handle file) const noexcept {
 bool file_work::take(operation& op) noexcept {
     if (op.kind == operation_kind::close || op.kind == operation_kind::release) return must_wait(op);
     backend& by = *loop_.backend_;
-    if (!is_of_files(op.kind) || by.performs(op.kind)) return false;
+    if (!kinds_match(op.kind, descriptor_kind::file) || by.performs(op.kind)) return false;
     const auto finish = [&](std::int64_t result) {
         complete(op, result, loop_.done_);
         return true;

@@ -191,6 +191,7 @@ class loop {
     /// from that first. Without the memory for it the descriptor is closed, and the error is ENOMEM.
     [[nodiscard]] result<handle> attach(int descriptor, descriptor_kind kind, ownership whose,
                                         received_ahead&& ahead) noexcept;
+    /// See backend::descriptor; `borrow` has one for direct descriptors, too.
     int descriptor(handle of) noexcept { return backend_->descriptor(socket_of(of)); }
     /// For socket options, addresses and other calls of one's own; see borrowed_descriptor.
     borrowed_descriptor borrow(handle of) noexcept { return backend_->borrow(socket_of(of)); }

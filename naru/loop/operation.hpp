@@ -17,11 +17,10 @@
 //     That an earlier datagram had no taker (ICMP port unreachable) is no operation's result, unless the
 //     socket is connected to that one peer and the system tells; a send that is told so has sent nothing.
 //  9. An accept takes one connection; who is not asked for stays in the system's queue, for whoever shares
-//  the
-//     listener. With operation_flags::more others may be accepted ahead (io_uring; iocp always does). They
-//     belong to the next accepts, also to one that is cancelled: that it was `canceled` says that nobody is
-//     left. So who stops accepting cancels until he is told so, as acceptor does, and loses nobody; a close
-//     before that ends those who are left, and a release takes them along (rule 13).
+//     the listener. With operation_flags::more others may be accepted ahead (io_uring; iocp always does).
+//     They belong to the next accepts, also to one that is cancelled: that it was `canceled` says that nobody
+//     is left. So who stops accepting cancels until he is told so, as acceptor does, and loses nobody; a
+//     close before that ends those who are left, and a release takes them along (rule 13).
 // 10. What reads on a socket that is still to be connected waits for its connect, whichever of the two is
 //     submitted first. Where a tick ends in which nobody connects it (there is no connect, or it has failed),
 //     the read ends with ENOTCONN: why there is no connection is told the connect only. The handle may then
@@ -29,17 +28,14 @@
 // 11. A connection that has failed (a reset, no answer) is that to every read that comes after what had been
 //     received, whichever operation was told first: end_of_stream always means that the stream is whole.
 // 12. Nobody's mode is changed, and what a loop makes or accepts is non-blocking: `readable`, and then reads
-// of
-//     one's own until EAGAIN, wait for nothing. Who has submitted a recv goes on with recv: io_uring may have
-//     received ahead.
+//     of one's own until EAGAIN, wait for nothing. Who has submitted a recv goes on with recv: io_uring may
+//     have received ahead.
 // 13. A release ends after the last completion on its handle, and hands over with the descriptor what was
-// received
-//     or accepted ahead of anybody's asking (received_ahead.hpp), if its owner has lent room for that. The
-//     loop that attaches both delivers that first. Refused for want of memory, it leaves the handle as it
-//     was.
+//     received or accepted ahead of anybody's asking (received_ahead.hpp), if its owner has lent room for
+//     that. The loop that attaches both delivers that first. Refused for want of memory, it leaves the handle
+//     as it was.
 // 14. A send with operation_flags::some ends when one byte has gone or more, also if it is cancelled after
-// that.
-//     A shutdown has its turn among the sends.
+//     that. A shutdown has its turn among the sends.
 #pragma once
 
 #include <naru/core/bytes.hpp>
@@ -110,6 +106,8 @@ class layer;
 
 struct received_ahead;
 
+/// What all kinds have. Its owner makes the struct of one kind (below; datagram.hpp, file_operation.hpp,
+/// worker_pool.hpp), calls its `set`, and leaves it alone from submit to the handler's call.
 struct operation {
     using handler = void (*)(operation&) noexcept;
 
@@ -153,9 +151,9 @@ static_assert(sizeof(operation) <= 64, "one cache line: an idle connection's lar
 namespace operation_flags {
 inline constexpr std::uint8_t more = 1;  ///< send: more follows at once, do not push a partial segment out.
                                          ///< accept: another one follows at once (rule 9)
-inline constexpr std::uint8_t in_layer = 128;  ///< the loop's: a layer completes it, not the backend
-inline constexpr std::uint8_t some = 2;        ///< send: ends as soon as one byte or more has gone
+inline constexpr std::uint8_t some = 2;  ///< send: ends as soon as one byte or more has gone
 inline constexpr std::uint8_t scatter = 4;     ///< recv_into: into several pieces of memory, in their order
+inline constexpr std::uint8_t in_layer = 128;  ///< the loop's: a layer completes it, not the backend
 }  // namespace operation_flags
 
 using operation_queue = intrusive_queue<operation>;

@@ -112,23 +112,9 @@ result<address> address::of(const void* sockaddr_bytes, std::uint32_t size) noex
     return made;
 }
 
-result<address> address::local_of(int socket) noexcept {
-    if (socket < 0) return fail_errno(EBADF);
-    sockaddr_storage told{};
-    socklen_t size = sizeof told;
-    if (getsockname(socket, reinterpret_cast<sockaddr*>(&told), &size) != 0)
-        return fail_errno(last_socket_error());
-    return of(&told, static_cast<std::uint32_t>(size));
-}
+result<address> address::local_of(int socket) noexcept { return ask_name<address>(socket, ::getsockname); }
 
-result<address> address::peer_of(int socket) noexcept {
-    if (socket < 0) return fail_errno(EBADF);
-    sockaddr_storage told{};
-    socklen_t size = sizeof told;
-    if (getpeername(socket, reinterpret_cast<sockaddr*>(&told), &size) != 0)
-        return fail_errno(last_socket_error());
-    return of(&told, static_cast<std::uint32_t>(size));
-}
+result<address> address::peer_of(int socket) noexcept { return ask_name<address>(socket, ::getpeername); }
 
 int address::family() const noexcept {
     sockaddr header{};

@@ -11,7 +11,10 @@
 #include <sys/socket.h>
 #endif
 
+#include <naru/core/result.hpp>
+
 #include <cerrno>
+#include <cstdint>
 
 namespace naru {
 
@@ -30,6 +33,17 @@ inline int last_socket_error() noexcept {
 #else
     return errno;
 #endif
+}
+
+/// The name of a socket or of its peer: `ask` is getsockname(2) or getpeername(2). Errors: theirs,
+/// EAFNOSUPPORT (of another kind than Address).
+template <class Address, class Ask>
+result<Address> ask_name(int socket, Ask ask) noexcept {
+    if (socket < 0) return fail_errno(EBADF);
+    sockaddr_storage told{};
+    socklen_t size = sizeof told;
+    if (ask(socket, reinterpret_cast<sockaddr*>(&told), &size) != 0) return fail_errno(last_socket_error());
+    return Address::of(&told, static_cast<std::uint32_t>(size));
 }
 
 }  // namespace naru

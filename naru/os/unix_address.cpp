@@ -55,21 +55,11 @@ result<unix_address> unix_address::of(const void* sockaddr_bytes, std::uint32_t 
 }
 
 result<unix_address> unix_address::local_of(int socket) noexcept {
-    if (socket < 0) return fail_errno(EBADF);
-    sockaddr_storage told{};
-    socklen_t size = sizeof told;
-    if (getsockname(socket, reinterpret_cast<sockaddr*>(&told), &size) != 0)
-        return fail_errno(last_socket_error());
-    return of(&told, static_cast<std::uint32_t>(size));
+    return ask_name<unix_address>(socket, ::getsockname);
 }
 
 result<unix_address> unix_address::peer_of(int socket) noexcept {
-    if (socket < 0) return fail_errno(EBADF);
-    sockaddr_storage told{};
-    socklen_t size = sizeof told;
-    if (getpeername(socket, reinterpret_cast<sockaddr*>(&told), &size) != 0)
-        return fail_errno(last_socket_error());
-    return of(&told, static_cast<std::uint32_t>(size));
+    return ask_name<unix_address>(socket, ::getpeername);
 }
 
 bool unix_address::is_abstract() const noexcept {

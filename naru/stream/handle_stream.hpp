@@ -99,11 +99,11 @@ class handle_stream {
 /// A connected socket: whose own direction can be ended.
 class socket_stream : public handle_stream {
  public:
-    /// The same at once, whatever is being sent. Errors: ENOTCONN, EBADF.
-    [[nodiscard]] result<void> shutdown_send() noexcept { return home().shutdown_send(native()); }
     /// result<void>: shutdown(2) of our direction, behind the sends before it: the peer reads end_of_stream
     /// after what was sent. Errors: ENOTCONN.
     shutdown_request shutdown() noexcept { return {home(), native()}; }
+    /// The same at once, whatever is being sent. Errors: ENOTCONN, EBADF.
+    [[nodiscard]] result<void> shutdown_send() noexcept { return home().shutdown_send(native()); }
     /// result<size_t>: `count` bytes of an open file from `offset`; end_of_file if it has fewer. `sent`, if
     /// given, is set to the bytes that have gone out, also when not all of them have.
     send_file_request send_file(lent_descriptor file, std::uint64_t offset, std::uint64_t count,

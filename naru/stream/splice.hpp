@@ -7,6 +7,7 @@
 
 namespace naru {
 
+/// The caller's, to be closed.
 struct pipe_ends {
     int read = -1;
     int write = -1;

@@ -22,7 +22,7 @@ namespace naru {
 /// what was begun on it. Not for the hot path: each operation is a coroutine. ENOTSUP on Windows.
 class standard_stream {
  public:
-    /// How its bytes are had.
+    /// How its bytes are had: by operations of its loop, or by calls on a worker thread.
     enum class way : std::uint8_t { loop, worker };
 
     standard_stream() noexcept = default;

@@ -1,14 +1,12 @@
 // A server that is attached to a loop of the test's, on every engine: clients, timers and other servers are
 // on the same loop, and on the same thread.
-#include "fixture.hpp"
+#include "attached_fixture.hpp"
 
 #include <naru/coro/deadline.hpp>
 #include <naru/coro/group.hpp>
 #include <naru/coro/run.hpp>
 #include <naru/coro/sleep.hpp>
 #include <naru/coro/sync.hpp>
-#include <naru/http/client/client.hpp>
-#include <naru/http/http.hpp>
 
 #include <condition_variable>
 #include <mutex>
@@ -45,16 +43,11 @@ struct waiting_handler {
     }
 };
 
-class attached_server_test : public ::testing::TestWithParam<engine> {
+class attached_server_test : public attached_fixture {
  protected:
     void SetUp() override {
-        uring_options ring;
-        ring.sqpoll_idle_milliseconds = 1;
-        backend_choice choice = try_backend(GetParam(), ring);
-        if (choice.backend == nullptr) GTEST_SKIP() << name_of(GetParam()) << ": " << choice.reason;
-        loop_ = std::make_unique<naru::loop>(std::move(choice.backend));
+        attached_fixture::SetUp();
         options_.defer_accept = 0s;
-        options_.report = [this](std::string_view line) { reports_.emplace_back(line); };
     }
 
     static http::site hello() {
@@ -69,12 +62,6 @@ class attached_server_test : public ::testing::TestWithParam<engine> {
     static std::vector<http::endpoint> one_endpoint() { return {{.listen = "127.0.0.1:0"}}; }
     static std::string url(const attached_server& of, std::string_view path) {
         return "http://" + of.local_address().text() + std::string(path);
-    }
-    static task<std::string> text_of(http::client& by, std::string where) {
-        auto answer = co_await by.get(std::move(where));
-        if (!answer) co_return "no answer: " + answer.error().text();
-        auto text = co_await answer->text();
-        co_return text ? std::to_string(answer->status()) + " " + *text : "cut: " + text.error().text();
     }
     /// A connection with this request on it, and nothing read.
     task<tcp_stream> say(const attached_server& to, std::string text) {
@@ -91,10 +78,6 @@ class attached_server_test : public ::testing::TestWithParam<engine> {
             got += piece->text();
         co_return got;
     }
-
-    std::unique_ptr<naru::loop> loop_;
-    http::server_options options_;
-    std::vector<std::string> reports_;
 };
 NARU_ON_EVERY_ENGINE(attached_server_test);
 

@@ -1,12 +1,10 @@
 // A server that is attached to a loop of the test's, over TLS: by HTTP/1.1 and by HTTP/2, on every engine, to
 // clients on the same loop.
-#include "fixture.hpp"
+#include "attached_fixture.hpp"
 
 #include <naru/coro/group.hpp>
 #include <naru/coro/run.hpp>
 #include <naru/coro/sync.hpp>
-#include <naru/http/client/client.hpp>
-#include <naru/http/http.hpp>
 
 #include <tls/pair.hpp>
 
@@ -21,15 +19,10 @@ namespace {
 using http::attached_server;
 using http::exchange;
 
-class AttachedServerTls : public ::testing::TestWithParam<engine> {
+class AttachedServerTls : public attached_fixture {
  protected:
     void SetUp() override {
-        uring_options ring;
-        ring.sqpoll_idle_milliseconds = 1;
-        backend_choice choice = try_backend(GetParam(), ring);
-        if (choice.backend == nullptr) GTEST_SKIP() << name_of(GetParam()) << ": " << choice.reason;
-        loop_ = std::make_unique<naru::loop>(std::move(choice.backend));
-        how_.report = [](std::string_view) {};
+        attached_fixture::SetUp();
         credentials_ = std::make_shared<http::tls_credentials>(
             server_context([](tls_server_options& change) { change.protocols = {"h2", "http/1.1"}; }));
     }
@@ -59,7 +52,7 @@ class AttachedServerTls : public ::testing::TestWithParam<engine> {
             *loop_, site(),
             std::vector<http::endpoint>{{.listen = "127.0.0.1:0", .tls = credentials_},
                                         {.listen = "127.0.0.1:0"}},
-            how_);
+            options_);
     }
     static http::client_options client_options(bool http2) {
         http::client_options made;
@@ -70,20 +63,12 @@ class AttachedServerTls : public ::testing::TestWithParam<engine> {
     static std::string url(const attached_server& of, std::string_view path) {
         return "https://" + of.addresses()[0].text() + std::string(path);
     }
-    static task<std::string> text_of(http::client& by, std::string where) {
-        auto answer = co_await by.get(std::move(where));
-        if (!answer) co_return "no answer: " + answer.error().text();
-        auto text = co_await answer->text();
-        co_return text ? std::to_string(answer->status()) + " " + *text : "cut: " + text.error().text();
-    }
     static std::string over_tls(bool http2) { return http2 ? "200 TLS, HTTP/2" : "200 TLS, HTTP/1.1"; }
     static task<> note(task<std::string> what, std::string& into) { into = co_await std::move(what); }
 
     async_event begun_;
     async_event go_on_;
-    http::server_options how_;
     std::shared_ptr<http::tls_credentials> credentials_;
-    std::unique_ptr<naru::loop> loop_;
 };
 NARU_ON_EVERY_ENGINE(AttachedServerTls);
 

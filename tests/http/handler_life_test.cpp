@@ -1,6 +1,6 @@
 // The steps of a handler's life, on every engine: what stands before it, what it gives, and clients that
 // leave.
-#include "fixture.hpp"
+#include "handler_fixture.hpp"
 
 #include <naru/coro/combine.hpp>
 #include <naru/coro/deadline.hpp>
@@ -21,21 +21,7 @@ namespace {
 
 using http::exchange;
 
-class handler_life_test : public http_server_test {
- protected:
-    static std::string post(std::string_view target, std::string_view body, std::string_view fields = {}) {
-        return request("POST", target,
-                       std::string(fields) + "Content-Length: " + std::to_string(body.size()) + "\r\n") +
-               std::string(body);
-    }
-
-    /// What a handler that waits has seen of its end.
-    struct ending {
-        std::binary_semaphore begun{0};
-        std::binary_semaphore ended{0};
-        std::atomic<bool> stopped{false};
-    };
-};
+class handler_life_test : public handler_fixture {};
 NARU_ON_EVERY_ENGINE(handler_life_test);
 
 #if !defined(_WIN32)  // where the system does not tell

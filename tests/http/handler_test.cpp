@@ -1,5 +1,5 @@
 // Handlers in a server, on every engine: what becomes of them when clients pipeline, wait, stop or leave.
-#include "fixture.hpp"
+#include "handler_fixture.hpp"
 
 #include <naru/coro/combine.hpp>
 #include <naru/coro/deadline.hpp>
@@ -18,21 +18,7 @@ namespace {
 
 using http::exchange;
 
-class handler_test : public http_server_test {
- protected:
-    static std::string post(std::string_view target, std::string_view body, std::string_view fields = {}) {
-        return request("POST", target,
-                       std::string(fields) + "Content-Length: " + std::to_string(body.size()) + "\r\n") +
-               std::string(body);
-    }
-
-    /// What a handler that waits has seen of its end.
-    struct ending {
-        std::binary_semaphore begun{0};
-        std::binary_semaphore ended{0};
-        std::atomic<bool> stopped{false};
-    };
-};
+class handler_test : public handler_fixture {};
 NARU_ON_EVERY_ENGINE(handler_test);
 
 TEST_P(handler_test, pipelined_requests_are_answered_in_their_order) {

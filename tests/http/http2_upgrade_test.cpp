@@ -1,6 +1,7 @@
 // Upgrades that a coroutine handler waits for, on streams of HTTP/2 (RFC 8441), on every engine.
 #include "fixture.hpp"
 #include "http2_client.hpp"
+#include "upgrade_handlers.hpp"
 
 #include <naru/coro/deadline.hpp>
 #include <naru/coro/sleep.hpp>
@@ -15,13 +16,6 @@ namespace naru::testing {
 namespace {
 
 using http::exchange;
-
-task<> echo(any_stream& stream) {
-    while (auto piece = co_await stream.receive()) {
-        auto sent = co_await stream.send(piece->text());
-        if (!sent) co_return;
-    }
-}
 
 class http2_upgrade_test : public http_server_test {
  protected:
@@ -55,7 +49,7 @@ TEST_P(http2_upgrade_test, the_handler_goes_on_with_the_bytes) {
                  EXPECT_TRUE(x.is_http2() && x.from().peer && stream->peer_address());
                  auto again = co_await x.upgrade("mine");
                  EXPECT_EQ(again.error().value(), EINVAL);
-                 co_await echo(*stream);
+                 co_await echo_until_end(*stream);
              })
         .get("/other", [](exchange& x) noexcept { x.respond(200, "text/plain", "other"); })
         .get("/refuses", [](exchange& x) -> task<> {
@@ -200,28 +194,13 @@ TEST_P(http2_upgrade_test, a_drain_stops_its_scope) {
 
 // Two clients who are brought together: the first one's handler has ended, its stream not.
 TEST_P(http2_upgrade_test, a_stream_outlives_its_handler) {
-    std::optional<any_stream> waits;
-    std::atomic<bool> is_there{false};
+    matchmaker pair("mine");
     http::site site;
-    site.get("/up", [&](exchange& x) -> task<> {
-        auto own = co_await x.upgrade("mine");
-        if (!own) co_return;
-        if (!waits) {
-            waits = std::move(*own);
-            is_there = true;
-            co_return;
-        }
-        any_stream other = std::move(*waits);
-        waits.reset();
-        while (auto piece = co_await own->receive()) {
-            auto sent = co_await other.send(piece->text());
-            if (!sent) co_return;
-        }
-    });
+    site.get("/up", [&](exchange& x) { return pair.join(x); });
     start(std::move(site));
     http2_client one = speak();
     const std::int32_t first = open(one, "/up");
-    EXPECT_TRUE(eventually([&] { return is_there.load() && server_->metrics().open_upgraded == 0; }));
+    EXPECT_TRUE(eventually([&] { return pair.first_is_there() && server_->metrics().open_upgraded == 0; }));
     const std::int32_t second = open(one, "/up");
     one.add_body(second, "to the other", true);
     EXPECT_EQ(one.read_body(first, 12), "to the other");

@@ -1,5 +1,6 @@
 // Upgrades that a coroutine handler waits for, and goes on with, on every engine.
 #include "fixture.hpp"
+#include "upgrade_handlers.hpp"
 
 #include <naru/coro/deadline.hpp>
 #include <naru/coro/sleep.hpp>
@@ -20,13 +21,6 @@ using http::exchange;
 
 std::string asking(std::string_view target, std::string_view protocol = "echo") {
     return get(target, "Connection: Upgrade\r\nX-Name: one\r\nUpgrade: " + std::string(protocol) + "\r\n");
-}
-
-task<> echo(any_stream& stream) {
-    while (auto piece = co_await stream.receive()) {
-        auto sent = co_await stream.send(piece->text());
-        if (!sent) co_return;
-    }
 }
 
 class upgrade_test : public http_server_test {
@@ -80,7 +74,7 @@ TEST_P(upgrade_test, the_handler_goes_on_with_the_bytes) {
         auto read = co_await x.read();
         EXPECT_EQ(read.error(), errc::end_of_stream);
         first = {};
-        co_await echo(*stream);
+        co_await echo_until_end(*stream);
     });
     start(std::move(site));
     client one = connect();
@@ -217,7 +211,7 @@ TEST_P(upgrade_test, behind_other_requests) {
         .get("/small", [](exchange& x) noexcept { x.respond(200, "text/plain", "small"); })
         .get("/up", [](exchange& x) -> task<> {
             auto stream = co_await x.upgrade("echo");
-            if (stream) co_await echo(*stream);
+            if (stream) co_await echo_until_end(*stream);
         });
     start(std::move(site));
     client one = connect();
@@ -359,29 +353,14 @@ TEST_P(upgrade_test, stopped_on_its_way) {
 // Two clients who are brought together: the first one's handler has ended, its connection not.
 TEST_P(upgrade_test, a_stream_outlives_its_handler) {
     options_.threads = 1;
-    std::optional<any_stream> waits;
-    std::atomic<bool> is_there{false};
+    matchmaker pair("echo");
     http::site site;
-    site.get("/up", [&](exchange& x) -> task<> {
-        auto own = co_await x.upgrade("echo");
-        if (!own) co_return;
-        if (!waits) {
-            waits = std::move(*own);
-            is_there = true;
-            co_return;
-        }
-        any_stream other = std::move(*waits);
-        waits.reset();
-        while (auto piece = co_await own->receive()) {
-            auto sent = co_await other.send(piece->text());
-            if (!sent) co_return;
-        }
-    });
+    site.get("/up", [&](exchange& x) { return pair.join(x); });
     start(std::move(site));
     client first = connect();
     first.send(asking("/up"));
     EXPECT_EQ(after_101(first, 0), "");
-    EXPECT_TRUE(eventually([&] { return is_there.load() && open_upgraded() == 0; }));
+    EXPECT_TRUE(eventually([&] { return pair.first_is_there() && open_upgraded() == 0; }));
     client second = connect();
     second.send(asking("/up") + "to the other");
     EXPECT_EQ(take(first, 12), "to the other");
@@ -404,7 +383,7 @@ TEST_P(upgrade_test, counts_on_its_site) {
         });
         site.get("/up", [counted, &stopped](exchange& x) -> task<> {
             auto stream = co_await x.upgrade("echo");
-            if (stream) co_await echo(*stream);
+            if (stream) co_await echo_until_end(*stream);
             if (x.scope().stopped()) ++stopped;
         });
         return site;

@@ -14,13 +14,9 @@
 namespace naru::testing {
 
 inline std::pair<tcp_stream, tcp_stream> tcp_streams(naru::loop& on) {
-    const auto stream_of = [&on](unique_descriptor socket) {
-        if (!in_simulation()) return tcp_stream::adopt(on, std::move(socket)).value();
-        return tcp_stream(on, on.attach(socket.release(), descriptor_kind::stream, ownership::own).value());
-    };
     auto sockets = tcp_pair();
-    tcp_stream ours = stream_of(std::move(sockets.ours));
-    return {std::move(ours), stream_of(std::move(sockets.peer))};
+    tcp_stream ours = tcp_stream::adopt(on, std::move(sockets.ours)).value();
+    return {std::move(ours), tcp_stream::adopt(on, std::move(sockets.peer)).value()};
 }
 
 template <class Stream>

@@ -4,7 +4,7 @@
 #include "support/conformance.hpp"
 #include "tls/pair.hpp"
 
-#include <naru/stream/tls/limits.hpp>
+#include <naru/core/limits.hpp>
 #include <naru/stream/tls/tls_layer.hpp>
 
 #include <cstdio>
@@ -121,10 +121,7 @@ class TlsSending : public ::testing::Test {
     ~TlsSending() override {
         socket_.takes = true;
         if (socket_.sending != nullptr) socket_.accept();
-        noted<close_operation> closing;
-        closing.set(own_);
-        loop_.submit(closing);
-        EXPECT_TRUE(run([&] { return closing.ended; }));
+        close(own_);
         EXPECT_EQ(loop_.buffers().leased(), 0u);
     }
 
@@ -172,6 +169,22 @@ class TlsSending : public ::testing::Test {
         beneath.input += client.sent;
         beneath.hand_on();
         return client.established && *client.established;
+    }
+    /// The handshake, and what the client says with its end.
+    void take_request(handle own, shown_socket& beneath, tls_side& client) {
+        noted<receive_operation> request;
+        request.set(own);
+        loop_.submit(request);
+        EXPECT_TRUE(shake(beneath, client, "a request"));
+        EXPECT_TRUE(run([&] { return request.ended; }));
+        EXPECT_EQ(request.result, 9);
+        loop_.buffers().release(request.data);
+    }
+    void close(handle own) {
+        noted<close_operation> closing;
+        closing.set(own);
+        loop_.submit(closing);
+        EXPECT_TRUE(run([&] { return closing.ended; }));
     }
     std::size_t send(std::string_view text, std::uint8_t flags = 0) {
         slice one(text);
@@ -377,13 +390,7 @@ TEST_F(TlsSending, WhatIsHeldGoesWithTheEndOfAConnectionThatIsNotCut) {
         shown_socket beneath(loop_);
         tls_side client;
         const handle own = begin(beneath, client);
-        noted<receive_operation> request;
-        request.set(own);
-        loop_.submit(request);
-        EXPECT_TRUE(shake(beneath, client, "a request"));
-        EXPECT_TRUE(run([&] { return request.ended; }));
-        EXPECT_EQ(request.result, 9);
-        loop_.buffers().release(request.data);
+        take_request(own, beneath, client);
         // The tickets wait for the answer, and both for the end.
         EXPECT_EQ(beneath.sends.size(), 1u);
         slice answer("an answer");
@@ -394,10 +401,7 @@ TEST_F(TlsSending, WhatIsHeldGoesWithTheEndOfAConnectionThatIsNotCut) {
         EXPECT_TRUE(run([&] { return sending.ended; }));
         EXPECT_EQ(beneath.sends.size(), 1u);
         if (cut) loop_.reset_on_close(own);
-        noted<close_operation> closing;
-        closing.set(own);
-        loop_.submit(closing);
-        EXPECT_TRUE(run([&] { return closing.ended; }));
+        close(own);
         EXPECT_EQ(beneath.sends.size(), cut ? 1u : 2u);
         client.arrived = beneath.output;
         client.step();
@@ -411,21 +415,13 @@ TEST_F(TlsSending, TicketsDoNotWaitForAnAnswerForLong) {
     shown_socket beneath(loop_);
     tls_side client;
     const handle own = begin(beneath, client);
-    noted<receive_operation> request;
-    request.set(own);
-    loop_.submit(request);
-    EXPECT_TRUE(shake(beneath, client, "a request"));
-    EXPECT_TRUE(run([&] { return request.ended; }));
-    loop_.buffers().release(request.data);
+    take_request(own, beneath, client);
     EXPECT_TRUE(run([&] { return beneath.sends.size() == 2; }));
     client.arrived = beneath.output;
     client.step();
     EXPECT_TRUE(client.engine.session());
     EXPECT_TRUE(run([&] { return held() == 0; }));
-    noted<close_operation> closing;
-    closing.set(own);
-    loop_.submit(closing);
-    EXPECT_TRUE(run([&] { return closing.ended; }));
+    close(own);
 }
 
 }  // namespace

@@ -66,7 +66,7 @@ class iocp_workers_server {
     unique_descriptor listener_;
     const handler& handler_;
     std::function<void(std::string_view)> report_;
-    int port_ = -1;  // a kernel handle, see backend/windows_api.hpp
+    int port_ = -1;  // a kernel handle, see naru/os/windows_api.hpp
     int family_ = 0;
     std::vector<std::thread> workers_;
     std::atomic<bool> stopping_{false};

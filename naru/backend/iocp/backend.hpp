@@ -86,7 +86,7 @@ class iocp_backend final : public backend {
     void advance(std::uint32_t slot, direction way, operation_queue& done) noexcept;
     attempt try_now(std::uint32_t slot, record& of, operation& op, std::int64_t& result) noexcept;
 
-    // iocp_read.cpp
+    // read.cpp
     attempt try_recv(std::uint32_t slot, record& of, operation& op, std::int64_t& result) noexcept;
     attempt try_readable(std::uint32_t slot, record& of, operation& op, std::int64_t& result) noexcept;
     static attempt wait_for_connection(const record& of, operation& op, std::int64_t& result) noexcept;
@@ -97,7 +97,7 @@ class iocp_backend final : public backend {
     void on_readable(const iocp_request& request, record& of, operation_queue& done) noexcept;
     void on_read(const iocp_request& request, record& of, operation_queue& done) noexcept;
 
-    // iocp_write.cpp
+    // write.cpp
     attempt try_send(std::uint32_t slot, record& of, operation& op, std::int64_t& result) noexcept;
     attempt try_send_file(std::uint32_t slot, record& of, operation& op, std::int64_t& result) noexcept;
     attempt try_writable(std::uint32_t slot, record& of, std::int64_t& result) noexcept;
@@ -106,17 +106,17 @@ class iocp_backend final : public backend {
     void on_writable(record& of, operation_queue& done) noexcept;
     std::int64_t connected(record& of, const operation& op, std::int64_t result) noexcept;
 
-    // iocp_datagram.cpp
+    // datagram.cpp
     attempt try_receive_from(std::uint32_t slot, record& of, operation& op, std::int64_t& result) noexcept;
     attempt try_send_to(std::uint32_t slot, record& of, operation& op, std::int64_t& result) noexcept;
 
-    // iocp_accept.cpp
+    // accept.cpp
     attempt try_accept(std::uint32_t slot, record& of, std::int64_t& result) noexcept;
     std::int64_t post_accepts(std::uint32_t slot, record& of) noexcept;
     std::int64_t post_accept(std::uint32_t slot, record& of) noexcept;
     void keep_accepted(record& of, iocp_accept_request& request) noexcept;
 
-    // iocp_close.cpp
+    // close.cpp
     void close(std::uint32_t slot, record& of, operation& op, operation_queue& done) noexcept;
     void finish_close(std::uint32_t slot, record& of, operation_queue& done) noexcept;
     void cancel_all(record& of, operation_queue& done) noexcept;

@@ -22,12 +22,9 @@
 #include <utility>
 
 namespace naru {
-class worker_pool;
-}
-
-namespace naru {
 class file;  // fs/file.hpp
-}
+class worker_pool;
+}  // namespace naru
 
 namespace naru::http {
 
@@ -311,10 +308,11 @@ class exchange {
     void respond(unsigned status) noexcept { respond(status, {}, std::string_view()); }
     /// The fast path, unless fields were added. `whole` must live until the answer has been sent.
     void respond(const prepared& whole) noexcept;
+    /// The same with a Location: a URL, or a reference that clients resolve (RFC 9110, section 10.2.2).
     void redirect(unsigned status, std::string_view location) noexcept;
 
     // The answer in pieces. Coroutine handlers only.
-    /// Of the answer that begins with the first write, or end. Before that: 200.
+    /// The status of the answer, to be set before its first write, or end; 200 if it is not.
     exchange& status(unsigned code) noexcept {
         status_ = code;
         return *this;
@@ -338,6 +336,7 @@ class exchange {
     /// The same of a file that is open on this loop. Errors: EBADF, if there is no descriptor to be had for
     /// it.
     task<result<void>> write_file(const file& from, std::uint64_t offset, std::uint64_t size);
+    /// The answer is whole; without a write before it, it has no body.
     write_request end() noexcept { return {*this, write_request::what::end, {}}; }
 
     // Another protocol on this connection. The answer is 101 with `Upgrade: protocol`, `Connection: Upgrade`

@@ -66,7 +66,7 @@ void session::on_received(std::byte* bytes, std::int64_t size) noexcept {
     } else if (!rest_.empty()) {
         return add_to_rest(bytes, static_cast<std::size_t>(size));
     } else {
-        ++worker_.came_;
+        worker_.budget_.note_arrival();
         allowance_ = limits::h2_units_at_once;
         const std::string_view text = as_text(bytes_view(bytes, static_cast<std::size_t>(size)));
         keep_rest(text.substr(feed(text)));

@@ -3,7 +3,6 @@
 
 #include <naru/core/intrusive.hpp>
 #include <naru/http/h2/budget.hpp>
-#include <naru/http/h2/limits.hpp>
 #include <naru/http/limits.hpp>
 #include <naru/http/link/connection.hpp>
 #include <naru/loop/loop.hpp>

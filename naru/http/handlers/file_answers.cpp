@@ -270,9 +270,9 @@ inline connection::next_step connection::answer_ready(cached_document& from,
 /// The first `bytes` of a prepared answer, with today's date.
 inline void connection::append_ready(const representation& what, std::size_t bytes) noexcept {
     const std::string_view date = worker_.date();
-    if (what.dated != worker_.date_second_) [[unlikely]] {
+    if (what.dated != worker_.second_) [[unlikely]] {
         std::memcpy(const_cast<char*>(what.ready.data()) + what.date_offset, date.data(), date.size());
-        what.dated = worker_.date_second_;
+        what.dated = worker_.second_;
     }
     append(std::string_view(what.ready.data(), bytes));
 }

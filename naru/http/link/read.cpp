@@ -52,7 +52,7 @@ void connection::on_received() noexcept {
         }
         timed_out_ = false;  // it came in time after all
         asked_ = true;
-        ++worker_.came_;
+        worker_.budget_.note_arrival();
         if (is_aside_ && extend_head(data, size)) return;
         if (!take_input(data, size)) return close();
         process();

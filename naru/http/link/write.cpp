@@ -132,7 +132,7 @@ void connection::flush() noexcept {
         return refuse_for_want_of_a_buffer();
     }
     note_queued();
-    worker_.answer_bytes_left_ -= x.filled;
+    worker_.budget_.take_bytes(x.filled);
     phase_ = phase::sending;
     x.next_piece = 0;
     x.pace.moved = worker_.loop_.now();

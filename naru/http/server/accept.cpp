@@ -167,10 +167,9 @@ void worker::destroy(connection& ended) noexcept {
 void worker::look_at_clock() noexcept {
     const auto wall = environment::current().time_of_day();
     const auto second = std::chrono::floor<std::chrono::seconds>(wall);
-    second_ = second.time_since_epoch().count();
     second_ends_ = saturating_add(clock::now(), second + std::chrono::seconds(1) - wall);
-    if (second_ == date_second_) return;
-    date_second_ = second_;
+    if (second_ == second.time_since_epoch().count()) return;
+    second_ = second.time_since_epoch().count();
     date_ = format_date(second_);
 }
 

@@ -22,6 +22,7 @@ namespace naru::http {
 /// process and serves in another. Throws std::runtime_error, as the server does.
 std::vector<endpoint> bind_endpoints(const std::vector<endpoint>& wanted, const server_options& options);
 
+/// Made, started, drained and waited for by its owner, from any thread but its loops'.
 class server {
  public:
     /// Opens the log, makes the engines and binds the listeners: after this the ports are taken and the

@@ -17,13 +17,6 @@ worker::turns_post::turns_post(worker& of) noexcept
       }),
       owner(of) {}
 
-void worker::renew_budget() noexcept {
-    budget_of_ = loop_.now();
-    answers_left_ = limits::pipelined_per_tick;
-    answer_bytes_left_ = limits::answer_bytes_per_tick;
-    units_left_ = limits::h2_units_per_tick;
-}
-
 void worker::wait_for_turn(turn& who) noexcept {
     queued_.push_back(who.waiting);
     give_turns_soon();
@@ -39,17 +32,13 @@ void worker::give_turns_soon() noexcept {
     loop_.defer(turns_post_);
 }
 
-// Fewer while others come, whose first answers take their time, too. While buffers are scarce one at a time:
-// the rest of the pool is for who has had nothing yet.
+// While buffers are scarce one at a time: the rest of the pool is for who has had nothing yet.
 void worker::give_turns() noexcept {
-    renew_budget();
     const bool scarce = is_scarce();
-    const unsigned came = std::min(std::exchange(came_, 0), limits::turns_per_tick);
-    const unsigned room = std::max(limits::turns_per_tick - came, limits::least_turns_per_tick);
-    gives_turns_ = true;
+    const unsigned room = budget_.begin_turns(loop_.now());
     for (unsigned turns = scarce ? 1 : room; turns > 0 && !queued_.empty(); --turns) {
         auto& first = static_cast<turn::disk_step&>(static_cast<disk_waiter&>(*queued_.pop_front()));
-        answers_of_turn_ = limits::pipelined_per_turn - 1;
+        budget_.begin_turn();
         first.owner.owner.take_turn();
     }
     for (unsigned turns = std::min(room, limits::h2_turns_per_tick); turns > 0; --turns) {
@@ -57,7 +46,7 @@ void worker::give_turns() noexcept {
         if (first == nullptr) break;
         static_cast<h2::session::waiting_place*>(first)->owner.take_turn();
     }
-    gives_turns_ = false;
+    budget_.end_turns();
     if (!queued_sessions_.empty() || (!queued_.empty() && !scarce)) return give_turns_soon();
     if (!queued_.empty()) look_soon();
 }

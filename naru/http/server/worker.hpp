@@ -19,6 +19,7 @@
 #include <naru/http/server/proxy_reader.hpp>
 #include <naru/http/server/served_site.hpp>
 #include <naru/http/server/server_options.hpp>
+#include <naru/http/server/tick_budget.hpp>
 #include <naru/http/server/tls_credentials.hpp>
 #include <naru/http/server/upgrade_log.hpp>
 #include <naru/loop/loop.hpp>
@@ -79,15 +80,11 @@ class worker {
     /// Accepts what waits in the listeners' queues, closes them, lets what is in flight finish until the
     /// drain deadline, then tells so (on_end); before that, drains those it shares its listeners with.
     void drain() noexcept;
+    /// The same soon, from any thread. Allocates nothing.
+    void drain_soon() noexcept { drain_order_.give(); }
     /// Ends all that is under way: as if the drain deadline had passed, and without looking whether anybody
     /// waits to be accepted.
     void end_now() noexcept;
-    /// After it was told that this has ended: what it has deferred has still to run on its loop.
-    bool has_deferred() const noexcept {
-        return sweep_.queued || turns_post_.queued || drain_order_.under_way() || retire_order_.under_way();
-    }
-    /// The same soon, from any thread. Allocates nothing.
-    void drain_soon() noexcept { drain_order_.give(); }
     /// Stops accepting and leaves the listeners' queues as they are; connections end behind their next
     /// answer, without a deadline. A drain may follow.
     void retire() noexcept;
@@ -96,6 +93,10 @@ class worker {
     /// After it was told that this has ended, on the loop's thread: ends what handlers keep for the loop
     /// (site::per_loop), while what that leaves on the loop can end there, too.
     void end_locals() noexcept;
+    /// After it was told that this has ended: what it has deferred has still to run on its loop.
+    bool has_deferred() const noexcept {
+        return sweep_.queued || turns_post_.queued || drain_order_.under_way() || retire_order_.under_way();
+    }
     /// After the loop's end: a look at the disk hangs. Its thread may still come back to this worker, its
     /// loop and the threads' pools.
     bool disk_hangs() const noexcept;
@@ -275,15 +276,8 @@ class worker {
     bool may_answer_more() noexcept { return take_answers(1) > 0; }
     /// As many as there are of `wanted`.
     unsigned take_answers(unsigned wanted) noexcept {
-        if (!gives_turns_) {
-            if (!queued_.empty()) return 0;
-            if (loop_.now() != budget_of_) renew_budget();
-            if (answer_bytes_left_ <= 0) return 0;
-        }
-        unsigned& left = gives_turns_ ? answers_of_turn_ : answers_left_;
-        const unsigned taken = std::min(wanted, left);
-        left -= taken;
-        return taken;
+        if (!budget_.gives_turns() && !queued_.empty()) return 0;
+        return budget_.take_answers(loop_.now(), wanted);
     }
     /// The answers behind a connection's first, taken by the turn: one by one that took eleven instructions
     /// of each pipelined request.
@@ -291,7 +285,7 @@ class worker {
      public:
         explicit answers_in_hand(worker& of) noexcept : of_(of) {}
         ~answers_in_hand() {
-            if (left_ > 0) (of_.gives_turns_ ? of_.answers_of_turn_ : of_.answers_left_) += left_;
+            if (left_ > 0) of_.budget_.give_back_answers(left_);
         }
         answers_in_hand(const answers_in_hand&) = delete;
         answers_in_hand& operator=(const answers_in_hand&) = delete;
@@ -309,13 +303,9 @@ class worker {
     };
     /// The same for a frame of HTTP/2, which costs so much.
     bool may_spend(std::size_t units) noexcept {
-        if (!queued_sessions_.empty() || gives_turns_) return false;
-        if (loop_.now() != budget_of_) renew_budget();
-        if (units > units_left_) return false;
-        units_left_ -= units;
-        return true;
+        if (!queued_sessions_.empty() || budget_.gives_turns()) return false;
+        return budget_.take_units(loop_.now(), units);
     }
-    void renew_budget() noexcept;
     void wait_for_turn(turn& who) noexcept;
     void wait_for_turn(h2::session::waiting_place& who) noexcept;
     void give_turns_soon() noexcept;
@@ -456,13 +446,7 @@ class worker {
     list_head queued_;           // who has had answers, and waits for more (turn::waiting)
     list_head queued_sessions_;  // of HTTP/2, with frames that wait
     turns_post turns_post_{*this};
-    instant budget_of_ = instant::min();  // the tick that the next three are for
-    std::size_t units_left_ = 0;
-    unsigned answers_left_ = 0;
-    std::int64_t answer_bytes_left_ = 0;
-    unsigned answers_of_turn_ = 0;  // left of the turn that is being given
-    unsigned came_ = 0;             // connections of which something was received since turns were given
-    bool gives_turns_ = false;
+    tick_budget budget_;
     list_head starved_;                // requests that wait for a buffer (turn::waiting)
     std::size_t held_ = 0;             // pool buffers of connections, but those that are closing
     std::size_t leaving_buffers_ = 0;  // of those that are
@@ -492,10 +476,9 @@ class worker {
     bool settled_ = false;              // nothing waits to be accepted any more
     bool ending_ = false;               // nobody waits any more, but a look at the disk is still under way
     instant reported_pause_ = instant::min();
-    std::int64_t second_ = 0;
+    std::int64_t second_ = -1;  // of the wall clock, when it was last looked at
     instant second_ends_ = instant::min();
-    std::int64_t date_second_ = -1;
-    std::array<char, date_length> date_{};
+    std::array<char, date_length> date_{};  // of that second
 };
 
 inline std::size_t connection::head_room() const noexcept {

@@ -1,8 +1,8 @@
 // What a TLS layer writes: a few buffers of records at a time.
 #include <naru/stream/tls/tls_layer.hpp>
 
+#include <naru/core/limits.hpp>
 #include <naru/os/file_system.hpp>
-#include <naru/stream/tls/limits.hpp>
 
 #include <algorithm>
 #include <array>

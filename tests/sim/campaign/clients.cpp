@@ -80,16 +80,8 @@ task<> read_answers(conversation& of, tcp_stream& from) {
 
 task<> ask_by_hand(ledger& book, errand of) {
     dice from(of.seed);
-    for (std::uint64_t left = of.requests; left > 0 && !book.drains(of.by);) {
-        const std::uint64_t crashes = book.crashes_on(of.by);
-        auto stream = co_await reach(*of.on, of.where, of.tls);
-        if (!stream) {
-            task<bool> waiting = after_no_connection(book, of, crashes, stream.error());
-            const bool goes_on = co_await std::move(waiting);
-            if (!goes_on) co_return;
-            if (!of.spared) --left;
-            continue;
-        }
+    std::uint64_t left = of.requests;
+    while (auto connected = co_await connect_to_ask(book, of, left)) {
         const std::uint64_t rounds = from.between(1, 4);
         for (std::uint64_t round = 1; round <= rounds && left > 0; ++round) {
             conversation talk{book, of, {}, {}};
@@ -99,11 +91,12 @@ task<> ask_by_hand(ledger& book, errand of) {
                 question next = draw_question(from, book.next_id++);
                 next.last = each == count && round == rounds;
                 talk.text += text_of(next);
-                talk.questions.emplace_back(std::move(next), crashes);
+                talk.questions.emplace_back(std::move(next), connected->crashes);
             }
             left -= count;
             book.asked += count;
-            co_await when_all(send_pieces(talk, *stream, dice(from.roll())), read_answers(talk, *stream));
+            co_await when_all(send_pieces(talk, connected->stream, dice(from.roll())),
+                              read_answers(talk, connected->stream));
             if (talk.answered < talk.questions.size()) break;
         }
     }

@@ -135,19 +135,11 @@ task<> ask_in_rounds(http2_talk& of, tcp_stream& by, dice from, std::uint64_t& l
 
 task<> ask_by_http2(ledger& book, errand of) {
     dice from(of.seed);
-    for (std::uint64_t left = of.requests; left > 0 && !book.drains(of.by);) {
-        const std::uint64_t crashes = book.crashes_on(of.by);
-        auto stream = co_await reach(*of.on, of.where, of.tls);
-        if (!stream) {
-            task<bool> waiting = after_no_connection(book, of, crashes, stream.error());
-            const bool goes_on = co_await std::move(waiting);
-            if (!goes_on) co_return;
-            if (!of.spared) --left;
-            continue;
-        }
-        http2_talk talk{book, of, crashes, plain_http2(from.one_in(3) ? 20'000 : 200'000)};
-        co_await when_all(send_frames(talk, *stream, dice(from.roll())),
-                          ask_in_rounds(talk, *stream, dice(from.roll()), left));
+    std::uint64_t left = of.requests;
+    while (auto connected = co_await connect_to_ask(book, of, left)) {
+        http2_talk talk{book, of, connected->crashes, plain_http2(from.one_in(3) ? 20'000 : 200'000)};
+        co_await when_all(send_frames(talk, connected->stream, dice(from.roll())),
+                          ask_in_rounds(talk, connected->stream, dice(from.roll()), left));
         for (tunnel& each : talk.tunnels)
             each.is_cut(talk.why);
         if (talk.unanswered.empty()) continue;

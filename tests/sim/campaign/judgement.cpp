@@ -1,4 +1,5 @@
 #include "sim/campaign/judgement.hpp"
+#include "sim/campaign/secure.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -65,15 +66,26 @@ void judge_missing(ledger& book, const errand& by, const asked_question& asked, 
                   (book.drains(by.by) ? ", while the server drains" : ""));
 }
 
-task<bool> after_no_connection(ledger& book, const errand& by, std::uint64_t crashes, std::error_code why) {
-    if (book.drains(by.by)) co_return false;
-    if (by.spared && !book.has_crashed_since(by.by, crashes)) {
-        book.fail("connect: " + why.message());
-        co_return false;
+task<std::optional<connection_to_ask>> connect_to_ask(ledger& book, const errand& by, std::uint64_t& left) {
+    while (left > 0 && !book.drains(by.by)) {
+        const std::uint64_t crashes = book.crashes_on(by.by);
+        auto stream = co_await reach(*by.on, by.where, by.tls);
+        if (stream) {
+            std::optional<connection_to_ask> made;
+            made.emplace(std::move(*stream), crashes);
+            co_return made;
+        }
+        if (book.drains(by.by)) break;
+        if (by.spared && !book.has_crashed_since(by.by, crashes)) {
+            book.fail("connect: " + stream.error().message());
+            break;
+        }
+        if (!by.spared) ++book.cut;
+        auto slept = co_await sleep_for(100ms);
+        if (!slept) break;
+        if (!by.spared) --left;
     }
-    if (!by.spared) ++book.cut;
-    auto slept = co_await sleep_for(100ms);
-    co_return slept.has_value();
+    co_return std::nullopt;
 }
 
 }  // namespace naru::campaign

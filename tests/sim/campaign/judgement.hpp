@@ -1,5 +1,5 @@
-// What the clients' errands have in common: what was asked, and whether what came back, or did not, may be
-// so.
+// What the clients' errands have in common: a connection, what was asked, and whether what came back, or did
+// not, may be so.
 #pragma once
 
 #include "sim/campaign/clients.hpp"
@@ -7,9 +7,9 @@
 #include <naru/naru.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 
 namespace naru::campaign {
@@ -32,7 +32,15 @@ void judge_missing(ledger& book, const errand& by, const asked_question& asked, 
 /// One that has come in `took` is counted, and must not be late.
 void count_served(ledger& book, const errand& by, const std::string& what, duration took);
 
-/// There was no connection to be had: whether to try again, after a while.
-task<bool> after_no_connection(ledger& book, const errand& by, std::uint64_t crashes, std::error_code why);
+/// A connection to ask on, and what the server's host had crashed when it was begun.
+struct connection_to_ask {
+    connection_to_ask(tcp_stream made, std::uint64_t crashes_before)
+        : stream(std::move(made)), crashes(crashes_before) {}
+    tcp_stream stream;
+    std::uint64_t crashes;
+};
+/// Tries again, after a while, as long as there may be reasons for a refusal; who is not spared gives up a
+/// question of `left` each time. Nothing: no more is to be asked.
+task<std::optional<connection_to_ask>> connect_to_ask(ledger& book, const errand& by, std::uint64_t& left);
 
 }  // namespace naru::campaign

@@ -82,23 +82,15 @@ task<> read_steps(step_talk& talk, tcp_stream& from) {
 
 task<> ask_step_by_step(ledger& book, errand of) {
     dice from(of.seed);
-    for (std::uint64_t left = of.requests; left > 0 && !book.drains(of.by);) {
-        const std::uint64_t crashes = book.crashes_on(of.by);
-        auto stream = co_await reach(*of.on, of.where, of.tls);
-        if (!stream) {
-            task<bool> waiting = after_no_connection(book, of, crashes, stream.error());
-            const bool goes_on = co_await std::move(waiting);
-            if (!goes_on) co_return;
-            if (!of.spared) --left;
-            continue;
-        }
+    std::uint64_t left = of.requests;
+    while (auto connected = co_await connect_to_ask(book, of, left)) {
         const std::uint64_t count = from.below(12);
-        const asked_question asked(draw_steps(from, book.next_id++, count), crashes);
+        const asked_question asked(draw_steps(from, book.next_id++, count), connected->crashes);
         --left;
         ++book.asked;
         book.seen.emplace(asked.of.id, 0);
         step_talk talk{book, asked.of};
-        co_await when_all(send_steps(talk, *stream, count), read_steps(talk, *stream));
+        co_await when_all(send_steps(talk, connected->stream, count), read_steps(talk, connected->stream));
         book.seen.erase(asked.of.id);
         if (talk.is_cut && talk.got && talk.got->status == 408) {
             book.answered(asked.of.id);
