@@ -59,6 +59,11 @@ inline constexpr std::size_t route_segments = 32;
 /// heap.
 inline constexpr std::size_t kept_head_bytes = 1024;
 
+/// Strings that a loop keeps for heads to come, rather than to allocate them; the first of them may be large.
+/// The streams of an HTTP/2 connection that have come in one piece have as many heads at a time.
+inline constexpr std::size_t spares = 64;
+inline constexpr std::size_t large_spares = 8;
+
 /// Threads for handlers that block, of all loops, and the requests that wait for one; past them 503.
 inline constexpr unsigned blocking_threads = 8;
 inline constexpr std::size_t blocking_queue = 1024;

@@ -146,9 +146,11 @@ inline const char* request_parser::behind_usual_request_line() noexcept {
 // "Host: name:port", as the first field and with a name such as nearly all are.
 inline const char* request_parser::behind_usual_host([[maybe_unused]] const char* line) noexcept {
 #if defined(__SSE2__)
-    constexpr std::string_view name = "Host: ";
+    constexpr std::string_view name = "Host: ";  // in lower case, if it has come over HTTP/2
     const char* const value = line + name.size();
-    if (end_ - value < 4 || std::memcmp(line, name.data(), name.size()) != 0) return nullptr;
+    if (end_ - value < 4 || (*line | 0x20) != 'h' ||
+        std::memcmp(line + 1, name.data() + 1, name.size() - 1) != 0)
+        return nullptr;
     const host_bytes seen(value, end_);
     const std::size_t size = seen.size();
     const char* const end = value + size;

@@ -177,6 +177,7 @@ class session {
     // The head that is being received.
     stream* current_ = nullptr;
     bool line_put_ = false;
+    bool host_put_ = false;
     unsigned refused_ = 0;
     unsigned field_count_ = 0;
     std::size_t list_bytes_ = 0;  // as RFC 9113, section 6.5.2 counts them

@@ -264,9 +264,9 @@ class worker {
         into.clear();
     }
     void keep_spare(std::string& used) noexcept {
-        if (spares_ == spare_.size() || used.capacity() < 64 ||
-            used.capacity() > 2 * limits::answer_fields_bytes)
-            return;
+        const std::size_t most =
+            spares_ < limits::large_spares ? 2 * limits::answer_fields_bytes : limits::kept_head_bytes;
+        if (spares_ == spare_.size() || used.capacity() < 64 || used.capacity() > most) return;
         spare_[spares_++].swap(used);
         used.clear();
     }
@@ -417,7 +417,7 @@ class worker {
     handler_frames frames_;
     encoder_pool encoders_;
     std::string encoded_;  // room for whole answers
-    std::array<std::string, 8> spare_;
+    std::array<std::string, limits::spares> spare_;
     std::size_t spares_ = 0;
     detail::upgrades upgrades_;  // connections that speak another protocol
     object_pool<call> calls_;
