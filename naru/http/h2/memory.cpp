@@ -27,27 +27,30 @@ struct alignas(std::max_align_t) block {
 };
 
 // Blocks are malloc's own, one by one: one that is given back on another thread, or when its thread has
-// ended, is as good there.
+// ended, is as good there. Without a destructor, so that to get at them is one instruction.
 struct kept_blocks {
-    kept_blocks() = default;
-    kept_blocks(const kept_blocks&) = delete;
-    kept_blocks& operator=(const kept_blocks&) = delete;
-    ~kept_blocks() {
-        for (block*& each : first) {
+    std::array<block*, classes> first{};
+    std::array<std::uint32_t, classes>
+        room{};  // for so many more; none before the thread's first, and at its end
+    bool begun = false;
+};
+constinit thread_local kept_blocks kept;
+
+struct end_of_thread {
+    end_of_thread() noexcept { kept.room.fill(kept_of_a_class); }
+    end_of_thread(const end_of_thread&) = delete;
+    end_of_thread& operator=(const end_of_thread&) = delete;
+    ~end_of_thread() {
+        for (block*& each : kept.first) {
             while (each != nullptr) {
                 block* const next = each->next;
                 std::free(each);
                 each = next;
             }
         }
-        ended = true;
+        kept.room.fill(0);
     }
-    std::array<block*, classes> first{};
-    std::array<std::uint32_t, classes> count{};
-    bool ended = false;
 };
-
-thread_local kept_blocks kept;
 
 // A session's memory for frames: one of the largest size and what stands before its payload.
 constexpr std::size_t frame_bytes = 16 * 1024;
@@ -70,12 +73,11 @@ void* allocate(std::size_t bytes, void* sessions) noexcept {
         auto& of = *static_cast<session_memory*>(sessions);
         if (bytes <= most_frame_bytes && std::exchange(of.begins_session, false)) return share_frame(of);
     }
-    const std::size_t which = bytes == 0 ? 0 : (bytes - 1) / step;
+    const std::size_t which = (bytes - 1) / step;  // of no bytes: past all classes
     if (which < classes && kept.first[which] != nullptr) {
         block* const taken = kept.first[which];
         kept.first[which] = taken->next;
-        taken->next = nullptr;
-        --kept.count[which];
+        ++kept.room[which];
         return taken + 1;
     }
     const std::size_t room = which < classes ? (which + 1) * step : bytes;
@@ -84,15 +86,22 @@ void* allocate(std::size_t bytes, void* sessions) noexcept {
     return new (memory) block{.room = room, .next = nullptr} + 1;
 }
 
+// No place is kept for it, or none yet.
+[[gnu::noinline]] void release_rarely(block* given) noexcept {
+    if (given->next == &shared_mark) return;
+    if (given->room > largest || std::exchange(kept.begun, true)) return std::free(given);
+    static thread_local const end_of_thread begins;
+    std::free(given);
+}
+
 void release(void* memory, void* /*unused*/) noexcept {
     if (memory == nullptr) return;
     block* const given = static_cast<block*>(memory) - 1;
     const std::size_t which = given->room / step - 1;
-    if (given->next == &shared_mark) return;
-    if (given->room > largest || kept.ended || kept.count[which] == kept_of_a_class) return std::free(given);
+    if (which >= classes || kept.room[which] == 0) return release_rarely(given);
+    --kept.room[which];
     given->next = kept.first[which];
     kept.first[which] = given;
-    ++kept.count[which];
 }
 
 void* allocate_zeroed(std::size_t count, std::size_t bytes, void* context) noexcept {
