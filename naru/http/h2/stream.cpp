@@ -173,7 +173,7 @@ void stream::carry_on(bool attending) noexcept try {
     unsigned status = 0;
     bool something = t.filled > 0 || t.next_piece < t.piece_count;
     std::string_view text = take_interim({reinterpret_cast<const char*>(t.output), t.filled}, status);
-    if (!text.empty()) rest_ = text;
+    rest_ = text;
     piece_sent_ = 0;
     while (!head_sent_ && t.next_piece < t.piece_count) {
         const body_piece& first = t.pieces[t.next_piece];
