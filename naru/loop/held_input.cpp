@@ -25,7 +25,9 @@ bool held_input::used_up(const entry& of) noexcept {
 }
 
 void held_input::take(operation& op, backend& from, operation_queue& batch, operation_queue& done) noexcept {
+    const bool canceled = op.state == operation_state::canceling;  // before its turn in a chain
     if (op.kind == operation_kind::buffer) {
+        if (canceled) return complete(op, outcome::canceled, done);
         op.state = operation_state::pending;
         waiting_.push(op);
         serve(from, batch, done);
@@ -48,6 +50,7 @@ void held_input::take(operation& op, backend& from, operation_queue& batch, oper
         batch.push(op);
         return;
     }
+    if (canceled) return complete(op, outcome::canceled, done);
     const outcome_of tried = of.waiting > 0 ? outcome_of::must_wait : try_now(op, of, from, done);
     if (tried == outcome_of::must_wait) {
         op.state = operation_state::pending;

@@ -33,8 +33,8 @@ loop::~loop() {
     for (unsigned round = 0; round < limits::posts_rounds_at_end; ++round) {
         take_posted();
         if (posts_.empty()) break;
-        intrusive_queue<posted> due = std::move(posts_);
-        while (posted* task = due.pop())
+        due_.append(posts_);
+        while (posted* task = due_.pop())
             task->run(*task);
         while (!done_.empty())  // work that others have ended
             dispatch(limits::dispatch_budget);
@@ -374,9 +374,15 @@ void loop::take_posted() noexcept {
 
 void loop::run_deferred() noexcept {
     if (deferred_.empty()) return;
-    intrusive_queue<posted> due = std::move(deferred_);
-    while (posted* task = due.pop())
+    due_.append(deferred_);
+    while (posted* task = due_.pop())
         task->run(*task);
+}
+
+void loop::forget(posted& task) noexcept {
+    NARU_ASSERT(!runs_elsewhere());
+    take_posted();
+    if (!deferred_.remove(task) && !due_.remove(task)) (void)posts_.remove(task);
 }
 
 void loop::run_posted() noexcept {

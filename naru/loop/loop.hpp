@@ -149,6 +149,11 @@ class loop {
     /// runs in the tick after, so that a task which defers itself again leaves the others their turn.
     void defer(posted& task) noexcept { deferred_.push(task); }
 
+    /// Takes a task back that was posted or deferred and has not been run: for an owner who ends before it.
+    /// Looks through all that wait. Without effect on one that does not. On the loop's thread, or on any
+    /// while none runs it.
+    void forget(posted& task) noexcept;
+
     /// Closes a handle without anybody waiting for it: what is in flight on it is cancelled and joined first.
     /// Allocates only when more closes are under way than ever before. Without the memory for that the
     /// program ends with a sentence: nobody is there to be told, and a descriptor that stays open is no
@@ -317,6 +322,7 @@ class loop {
     object_pool<detached_close> closes_;
     intrusive_queue<posted> posts_;           // taken over from incoming_, in order
     intrusive_queue<posted> deferred_;        // from this thread
+    intrusive_queue<posted> due_;             // of either, what is being run
     std::atomic<posted*> incoming_{nullptr};  // newest first
     std::atomic<bool> stopping_{false};
     std::atomic<unsigned> callers_{0};  // other threads inside post or stop

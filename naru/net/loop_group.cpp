@@ -20,6 +20,15 @@
 namespace naru {
 
 struct loop_group::shard {
+    shard() = default;
+    // What is posted to a loop that runs no more is called here, while what it looks at is still there.
+    ~shard() {
+        listener.reset();
+        own_loop.reset();
+    }
+    shard(const shard&) = delete;
+    shard& operator=(const shard&) = delete;
+
     std::unique_ptr<naru::loop> own_loop;
     std::thread thread;
     std::optional<started_task<>> turns;  // instead of a thread, where the environment runs all loops
@@ -35,7 +44,6 @@ struct loop_group::shard {
 };
 
 struct loop_group::state {
-    std::deque<shard> shards;
     std::function<task<>(loop&, std::size_t)> body;
     std::function<task<>(tcp_stream)> connection;
     std::function<void(const child_failure&)> report;
@@ -47,6 +55,7 @@ struct loop_group::state {
     enum class decision : std::uint8_t { none, run, give_up };
     decision decided = decision::none;
     std::condition_variable has_decided;
+    std::deque<shard> shards;  // the first to go
 
     void launch();
     bool launch_in_turns();
@@ -62,6 +71,19 @@ struct loop_group::state {
 };
 
 namespace {
+
+/// Points to what lives in a coroutine, and no longer than that: an exception may end it.
+template <class T>
+class pointed_to {
+ public:
+    pointed_to(T*& by, T& what) noexcept : by_(by) { by_ = &what; }
+    ~pointed_to() { by_ = nullptr; }
+    pointed_to(const pointed_to&) = delete;
+    pointed_to& operator=(const pointed_to&) = delete;
+
+ private:
+    T*& by_;
+};
 
 std::vector<std::unique_ptr<backend>> make_backends(unsigned count, engine which) {
     std::vector<std::unique_ptr<backend>> made(count == 0 ? environment::current().processors() : count);
@@ -210,7 +232,8 @@ void loop_group::state::run_thread(shard& each, std::size_t index) {
 }
 
 task<> loop_group::state::run_shard(shard& of, std::size_t index) {
-    of.everything = co_await current_scope();
+    stop_scope* const own = co_await current_scope();
+    const pointed_to everything(of.everything, *own);
     if (of.stopped) of.everything->stop();
     if (body) {
         if (of.drained) of.everything->stop();
@@ -219,13 +242,12 @@ task<> loop_group::state::run_shard(shard& of, std::size_t index) {
         auto serving = [&](task_group& connections) -> task<> { co_await accept_all(of, connections); };
         co_await with_supervisor(serving, std::ref(report));
     }
-    of.everything = nullptr;
 }
 
 task<> loop_group::state::accept_all(shard& of, task_group& connections) {
-    of.connections = &connections;
+    const pointed_to handed_over(of.connections, connections);
     stop_scope accepting(of.everything);
-    of.accepting = &accepting;
+    const pointed_to ended(of.accepting, accepting);
     if (of.drained) accepting.stop();
     std::size_t turn = 0;
     if (!of.listener) {
@@ -243,8 +265,6 @@ task<> loop_group::state::accept_all(shard& of, task_group& connections) {
         of.listener.reset();
         if (shared) release_others();
     }
-    of.connections = nullptr;
-    of.accepting = nullptr;
 }
 
 // A connection for which there is no memory is refused, and the others go on.
@@ -276,9 +296,9 @@ void loop_group::state::release_others() {
 void loop_group::drain() noexcept {
     for (shard& each : state_->shards) {
         if (!each.runs()) continue;
-        each.own_loop->post([this, &each] {
+        each.own_loop->post([of = state_.get(), &each] {
             each.drained = true;
-            stop_scope* const ends = state_->body ? each.everything : each.accepting;
+            stop_scope* const ends = of->body ? each.everything : each.accepting;
             if (ends != nullptr) ends->stop();
         });
     }

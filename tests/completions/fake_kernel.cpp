@@ -210,6 +210,7 @@ int fake_kernel::enter(unsigned tail, bool events) noexcept {
 
 void fake_kernel::submit(unsigned tail) noexcept {
     while (head_ != tail) {
+        if (varies_ && one_in(8)) return count(happening::part_taken);
         std::unique_ptr<request> first;
         request* last = nullptr;
         bool linked = true;

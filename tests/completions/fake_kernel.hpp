@@ -82,6 +82,7 @@ enum class happening : std::uint8_t {
     chain_cut,
     direct,
     must_wait,  ///< EAGAIN
+    part_taken,
     kinds
 };
 
@@ -101,6 +102,11 @@ class fake_kernel {
         calm,      ///< what was asked to end does, what ends by itself does, and nothing else
     };
     void become(mood next) noexcept { mood_ = next; }
+    /// From here on a call may leave some of what is submitted for the next, as a thread of the kernel does
+    /// (SQPOLL), and a kernel without memory. What is linked stays together. And every other descriptor is in
+    /// blocking mode.
+    void vary() noexcept { varies_ = true; }
+    bool is_blocking(int descriptor) const noexcept { return varies_ && descriptor % 2 == 1; }
 
     // For the judge.
     int make(fake_kind kind);
@@ -213,6 +219,7 @@ class fake_kernel {
     unsigned lent_entries_ = 0;
     std::uint16_t lent_head_ = 0;
     bool refused_ = false;
+    bool varies_ = false;
     bool woken_ = false;
 };
 

@@ -73,7 +73,7 @@ std::int64_t send_file(int socket, int file, std::uint64_t offset, std::uint64_t
 std::int64_t read_file(int file, mutable_bytes into, std::uint64_t offset) noexcept {
     return fake_kernel::current().read_file(file, into, offset);
 }
-bool is_blocking(int /*descriptor*/) noexcept { return false; }
+bool is_blocking(int descriptor) noexcept { return fake_kernel::current().is_blocking(descriptor); }
 bool is_connected_to_itself(int socket, const void* /*address*/, std::uint32_t /*size*/) noexcept {
     return fake_kernel::current().connected_to_itself(socket);
 }

@@ -45,6 +45,7 @@ uring_options judge::options() {
     chosen.bundles_from_the_start = (features & 8) != 0;
     chosen.links = (features & 16) == 0;
     chosen.zero_copy_from = (features & 32) == 0 ? 64 : limits::never_zero_copy;
+    if ((features & 192) == 64) kernel_.vary();
     chosen.message_wakes = false;
     chosen.direct_descriptors = choose_.of(directs);
     chosen.direct_limit = choose_.of(places);
@@ -131,6 +132,8 @@ void judge::open_side() {
     file_pointer file = kernel_.file_of(descriptor);
     const auto whose = choose_.one_in(3) ? ownership::shared : ownership::own;
     const auto made = loop_->attach(descriptor, kind, whose);
+    if (!made && made.error() == errc::blocking_descriptor && file->names == 0)
+        return;  // refused, and closed
     if (!made) broken("a descriptor cannot be attached", made.error().value());
     add(*made, std::move(file), kind);
 }

@@ -178,6 +178,37 @@ TEST_P(Chain, ACancelOfAMemberEndsItAndTheRest) {
     close_file();
 }
 
+// Before their turn: then there is no buffer that they could end with.
+TEST_P(Chain, ACancelEndsMembersThatWouldWaitForABuffer) {
+    std::vector<std::byte*> taken;
+    while (std::byte* const each = loop().buffers().acquire())
+        taken.push_back(each);
+    auto another = local_pair();
+    received_ahead ahead;
+    ahead.bytes.resize(3);
+    const handle held =
+        loop()
+            .attach(another.ours.release(), descriptor_kind::stream, ownership::own, std::move(ahead))
+            .value();
+    on_handle turns[] = {{operation_kind::readable, peer_}, {operation_kind::readable, peer_}};
+    tracked<buffer_operation> buffer;
+    a_recv recv(held);
+    turns[0].link = &buffer;
+    turns[1].link = &recv;
+    for (on_handle& each : turns)
+        loop().submit(each);
+    ticks(2);
+    loop().cancel(buffer);
+    loop().cancel(recv);
+    write_all(pair_.peer.get(), "go");
+    EXPECT_TRUE(run_until([&] { return buffer.done() && recv.done(); }));
+    EXPECT_EQ(buffer.error(), std::errc::operation_canceled);
+    EXPECT_EQ(recv.error(), std::errc::operation_canceled);
+    for (std::byte* const each : taken)
+        loop().buffers().release(each);
+    loop().close(held);
+}
+
 TEST_P(Chain, ACloseOfThePeerEndsAWaitingSend) {
     const std::string content = pattern(4'000'000);
     write_file(content);

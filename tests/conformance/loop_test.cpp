@@ -2,6 +2,7 @@
 #include "support/conformance.hpp"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <csignal>
 #include <memory>
@@ -190,6 +191,45 @@ TEST_P(Loop, ATaskThatPostsItselfAgainDoesNotHoldItsDestructionUp) {
     other->post(task);
     other.reset();
     EXPECT_EQ(task.runs, static_cast<int>(limits::posts_rounds_at_end));
+}
+
+// Also by a task that runs before it in the same tick.
+TEST_P(Loop, ATaskThatIsTakenBackIsNotRun) {
+    struct noting : posted {
+        noting() noexcept : posted([](posted& self) noexcept { static_cast<noting&>(self).ran = true; }) {}
+        bool ran = false;
+    };
+    struct forgetting : posted {
+        forgetting(naru::loop& on, noting& what) noexcept
+            : posted([](posted& self) noexcept {
+                  auto& own = static_cast<forgetting&>(self);
+                  own.loop.forget(own.other);
+              }),
+              loop(on),
+              other(what) {}
+        naru::loop& loop;
+        noting& other;
+    };
+    noting posted_before, deferred_before, last;
+    std::array<noting, 2> forgotten;
+    loop().post(posted_before);
+    loop().post(forgotten[0]);
+    loop().forget(forgotten[0]);
+    loop().defer(deferred_before);
+    loop().defer(forgotten[1]);
+    loop().forget(forgotten[1]);
+    noting behind;
+    forgetting first(loop(), behind);
+    loop().defer(first);
+    loop().defer(behind);
+    loop().defer(last);
+    ticks(2);
+    EXPECT_TRUE(posted_before.ran && deferred_before.ran && last.ran);
+    EXPECT_FALSE(forgotten[0].ran || forgotten[1].ran || behind.ran);
+    loop().forget(last);  // is in no queue
+    loop().defer(behind);
+    ticks(1);
+    EXPECT_TRUE(behind.ran);
 }
 
 TEST_P(Loop, DataOfTheSameTickComesBeforeItsTimers) {

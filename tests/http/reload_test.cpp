@@ -164,5 +164,30 @@ TEST_P(reload_test, under_load_with_websockets_and_slow_downloads) {
                   << " KiB after; descriptors " << descriptors << " and " << open_descriptors() << "\n";
 }
 
+// Nobody serves what comes then, and nobody keeps it.
+TEST_P(reload_test, of_a_server_that_has_ended_or_never_begins) {
+    options_.report = [](std::string_view) {};
+    for (const bool starts : {true, false}) {
+        server_ = std::make_unique<http::server>(made(0), options_.listen, options_);
+        if (starts) {
+            server_->start();
+            EXPECT_EQ(connect().ask(get("/number")).body, "0");
+            server_->drain();
+            server_->wait();
+        }
+        server_->replace(made(1));
+        server_->end_connections([](std::string_view) { return true; });
+        stop();
+        EXPECT_EQ(*alive_, 0);
+    }
+}
+
+TEST_P(reload_test, before_the_start) {
+    server_ = std::make_unique<http::server>(made(0), options_.listen, options_);
+    server_->replace(made(1));
+    server_->start();
+    EXPECT_EQ(connect().ask(get("/number")).body, "1");
+}
+
 }  // namespace
 }  // namespace naru::testing

@@ -1,6 +1,10 @@
 // Several loops and the threads for blocking work, on every engine.
 #include "fixture.hpp"
 
+#include <naru/http/handlers/blocking_threads.hpp>
+#include <naru/http/server/worker.hpp>
+#include <naru/http/site/site_data.hpp>
+
 #include <atomic>
 
 namespace naru::testing {
@@ -120,6 +124,29 @@ TEST_P(threads_test, a_port_is_shared_by_the_loops_and_by_nobody_else) {
     second.threads = 1;
     EXPECT_THROW(make_server(second, [](std::string_view) {}), std::runtime_error);
     EXPECT_TRUE(answers());
+}
+
+// What has been deferred in the loop's last tick has no tick any more: a ring takes nothing from this thread.
+TEST_P(threads_test, a_worker_that_has_something_deferred_is_destroyed_on_another_thread) {
+    backend_choice choice = try_backend(GetParam());
+    ASSERT_NE(choice.backend, nullptr);
+    naru::loop on(std::move(choice.backend));
+    http::blocking_threads threads;
+    auto ending = std::make_unique<http::worker>(on, options_, options_.site().take(), threads, nullptr,
+                                                 [](std::string_view) {});
+    bool deferred = false;
+    std::thread([&] {
+        on.run_for_one_tick(0s);
+        ending->on_end([&] {
+            ending->replace_or_report(options_.site().take());
+            deferred = ending->has_deferred();
+            on.stop();
+        });
+        ending->drain();
+        on.run();
+    }).join();
+    EXPECT_TRUE(deferred);
+    ending.reset();
 }
 
 TEST_P(threads_test, the_server_says_what_is_wrong) {

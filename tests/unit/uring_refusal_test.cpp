@@ -302,7 +302,8 @@ bool answer_messages(int answer) {
 
 TEST(UringRefusal, AKernelWithoutWakingMessagesIsAskedOnce) {
     if (!has_io_uring()) GTEST_SKIP() << "no io_uring here";
-    for (const auto& [answer, expected] : {std::pair<int, int>{-EINVAL, 1}, {-EACCES, 1}, {-ENOMEM, 20}}) {
+    for (const auto& [answer, expected] :
+         {std::pair<int, int>{-EINVAL, 1}, {-EACCES, 1}, {-ENOMEM, 20}, {-EBADFD, 20}}) {
         const std::string said = in_a_child([answer] {
             if (!answer_messages(answer)) return std::string("no filter");
             loop on(std::make_unique<uring_backend>());

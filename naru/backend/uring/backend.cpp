@@ -188,7 +188,8 @@ void uring_backend::arm_wake() noexcept {
 
 // Any thread. A completion put straight into the ring saves its loop the poll and the read of an eventfd.
 // Where the kernel cannot (before Linux 6.13 it knows no such registration, and a filter may forbid it), it
-// is asked once; a refusal for want of memory or of room is one for this time.
+// is asked once; a refusal for want of memory or of room is one for this time, and so is that of a ring which
+// has not been started yet (EBADFD).
 void uring_backend::wake() noexcept {
     if (message_wakes_.load(std::memory_order_relaxed)) {
         io_uring_sqe message{};
@@ -196,7 +197,8 @@ void uring_backend::wake() noexcept {
         message.fd = ring_.descriptor();
         message.off = word(tag::wake, 8);
         if (syscall(__NR_io_uring_register, -1, uring_abi::register_send_msg_ring, &message, 1) == 0) return;
-        const bool for_this_time = errno == ENOMEM || errno == EAGAIN || errno == EINTR || errno == EOVERFLOW;
+        const bool for_this_time =
+            errno == ENOMEM || errno == EAGAIN || errno == EINTR || errno == EOVERFLOW || errno == EBADFD;
         if (!for_this_time) message_wakes_.store(false, std::memory_order_relaxed);
     }
     signal_wake_descriptor(wake_descriptor_);

@@ -66,8 +66,8 @@ bool uring_backend::on_file(record& of, operation& op, std::int64_t& result) noe
     if (op.kind == operation_kind::open_file && result >= 0) {
         if (!of.direct) {
             if (of.descriptor >= 0) {  // opened twice
-                // The cancel of a close names this number.
-                while (of.closing() && ring_.unsubmitted() > 0)
+                // What waits to be submitted may name this number, and would find whoever has it next.
+                while (ring_.unsubmitted() > 0)
                     make_room();
                 system_calls::close(of.descriptor);
             }

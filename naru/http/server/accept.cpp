@@ -35,7 +35,11 @@ worker::worker(loop& on, const server_options& options, const std::shared_ptr<co
 worker::~worker() {
     if (spare_call_ != nullptr) calls_.destroy(*spare_call_);
     NARU_ASSERT(connections_.live() == 0 && upgrades_.running == 0 && proxy_readers_.live() == 0);
-    if (has_deferred()) loop_.run_for_one_tick(duration(0));
+    // No tick for these: this may be another thread than the one whose submissions a ring takes.
+    loop_.forget(sweep_);
+    loop_.forget(turns_post_);
+    loop_.forget(drain_order_);
+    loop_.forget(retire_order_);
     const frame_pool::use frames(frames_);  // what handlers keep for the loop may have some
     sites_.clear();
     loop_.disarm(drain_deadline_);

@@ -101,6 +101,17 @@ void measured_loop::hold(std::shared_ptr<void> until) {
     if (runs_) loop_.post([until = std::move(until)] { (void)until; });
 }
 
+// A loop that runs no more calls what was posted when it is destroyed: its worker has gone before.
+void measured_loop::tell(std::move_only_function<void(worker&)> what) {
+    loop_.post([own = shared_from_this(), what = std::move(what)]() mutable {
+        {
+            const std::lock_guard held(own->mutex_);
+            if (!own->runs_) return;
+        }
+        what(own->worker_);
+    });
+}
+
 // On the loop's thread. After its end there are no questions left, and nothing of the worker is touched.
 void measured_loop::answer_all() noexcept {
     std::vector<question> asked;

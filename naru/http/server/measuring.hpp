@@ -1,11 +1,12 @@
-// How a server's loops are asked what they have counted: by a post to each, and what one counted at its end
-// is kept.
+// How a server's loops are asked what they have counted, and told what to do: by a post to each. What one
+// counted at its end is kept.
 #pragma once
 
 #include <naru/http/server/metrics.hpp>
 
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -27,7 +28,7 @@ struct measurement {
     unsigned missing = 0;
 };
 
-/// A worker that may be asked from any thread, until its end and after it.
+/// A worker that may be asked and told from any thread, until its end and after it.
 class measured_loop : public std::enable_shared_from_this<measured_loop> {
  public:
     /// Both are borrowed until the end of `running`.
@@ -52,6 +53,10 @@ class measured_loop : public std::enable_shared_from_this<measured_loop> {
     /// `until`: given back once its thread has run what was posted before, or if it does not run. Throws
     /// std::bad_alloc.
     void hold(std::shared_ptr<void> until);
+
+    /// `what` is called on its thread, soon; of one that has ended, or never begins, not at all. Throws
+    /// std::bad_alloc.
+    void tell(std::move_only_function<void(worker&)> what);
 
  private:
     struct question {

@@ -208,10 +208,8 @@ void server::replace(http::site site) {
     open_logs_of(*taken, *state_->logs);
     const std::shared_ptr<const detail::site_data> fresh = taken;
     ++state_->reloads;
-    for (shard& each : state_->shards) {
-        http::worker* const changing = &*each.own_worker;
-        each.own_loop->post([changing, fresh] { changing->replace_or_report(fresh); });
-    }
+    for (const shard& each : state_->shards)
+        each.measured->tell([fresh](http::worker& of) { of.replace_or_report(fresh); });
 }
 
 server_metrics server::metrics(std::chrono::milliseconds patience, bool anew) {
@@ -245,10 +243,8 @@ void server::when_loops_turn(std::function<void()> told) {
 bool server::is_draining() const noexcept { return state_->draining; }
 void server::end_connections(std::function<bool(std::string_view)> which) {
     const auto shared = std::make_shared<const std::function<bool(std::string_view)>>(std::move(which));
-    for (shard& each : state_->shards) {
-        http::worker* const of = &*each.own_worker;
-        each.own_loop->post([of, shared] { of->end_connections(*shared); });
-    }
+    for (const shard& each : state_->shards)
+        each.measured->tell([shared](http::worker& of) { of.end_connections(*shared); });
 }
 
 bool server::has_failed() const noexcept { return state_->failed; }

@@ -11,7 +11,7 @@ tls_handshakes::next_tick::next_tick(tls_handshakes& of) noexcept
 
 tls_handshakes::~tls_handshakes() {
     NARU_ASSERT(under_way_ == 0);
-    if (next_.queued) loop_.run_for_one_tick(duration(0));  // which knows of this
+    if (next_.queued) loop_.forget(next_);
 }
 
 bool tls_handshakes::admit() noexcept {
