@@ -357,10 +357,10 @@ TEST_P(ClientBothWays, WithoutAnAnswerNobodyIsCalled) {
 TEST_P(ClientBothWays, RedirectsAreFollowed) {
     scripted_server server(loop(), [](served& peer) -> task<> {
         while (auto request = co_await peer.request()) {
-            const bool there = request.has(" /there ");
-            if (!co_await peer.say(there ? answer_of(request.body)
-                                         : answer_of("", "Location: /there\r\n", "307 Moved")))
-                co_return;
+            std::string answer = answer_of("", "Location: /there\r\n", "307 Moved");
+            if (request.has(" /there ")) answer = answer_of(request.body);
+            auto told = co_await peer.say(answer);
+            if (!told) co_return;
         }
     });
     EXPECT_EQ(send_beside(client_request("POST", server.url()).body("data"), text_of).body, "200 data");
