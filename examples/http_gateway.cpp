@@ -6,17 +6,17 @@
 #include <naru/http/client/client.hpp>
 #include <naru/http/http.hpp>
 #include <naru/naru.hpp>
-#include <naru/os/ending_signals.hpp>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <thread>
+#include <system_error>
 #include <utility>
 
 namespace http = naru::http;
@@ -59,20 +59,24 @@ naru::task<> forward(gateway& through, http::exchange& x) {
         co_return naru::bytes_view();
     };
     if (x.content_length() != 0) asks.body(std::ref(next_piece), x.content_length());
-    auto answer = co_await through.client.request(std::move(asks));
-    if (!answer) co_return x.respond(502, "text/plain", answer.error().text() + "\n");
-    x.status(answer->status());
-    answer->for_each_field([&](std::string_view name, std::string_view value) {
-        if (!is_of_one_hop(name)) x.add(name, value);
-    });
-    if (answer->length()) x.add("Content-Length", std::to_string(*answer->length()));
-    while (true) {
-        auto part = co_await answer->read();
-        if (!part) throw std::runtime_error(part.error().text());  // its client sees that half is missing
-        if (part->empty()) break;
-        if (auto sent = co_await x.write(*part); !sent) co_return;
-    }
-    (void)co_await x.end();
+    // Beside the sending: whoever answers while it reads is passed on like that.
+    auto pass_on = [&](http::client_answer answer) -> naru::task<> {
+        x.status(answer.status());
+        answer.for_each_field([&](std::string_view name, std::string_view value) {
+            if (!is_of_one_hop(name)) x.add(name, value);
+        });
+        if (answer.length()) x.add("Content-Length", std::to_string(*answer.length()));
+        while (true) {
+            auto part = co_await answer.read();
+            if (!part) throw std::runtime_error(part.error().text());  // its client sees that half is missing
+            if (part->empty()) break;
+            auto sent = co_await x.write(*part);
+            if (!sent) co_return;
+        }
+        (void)co_await x.end();
+    };
+    auto done = co_await through.client.request(std::move(asks), pass_on);
+    if (!done && !x.answered()) x.respond(502, "text/plain", done.error().text() + "\n");
 }
 
 naru::task<> count_seconds(gateway& of) {
@@ -92,25 +96,26 @@ http::site make_site(gateway& all) {
     return site;
 }
 
-int serve(naru::loop& home, const std::string& listen, const std::string& to,
-          http::attached_server*& running) try {
+naru::task<bool> serve(naru::loop& home, const std::string& listen, const std::string& to) {
     gateway all{home, to};
+    auto signals = naru::signal_set::take(home, {SIGINT, SIGTERM});
+    if (!signals) throw std::system_error(signals.error(), "signals");
     http::attached_server server(home, make_site(all), {{.listen = listen}});
-    running = &server;
     std::printf("listening on %s\n", server.local_address().text().c_str());
     std::fflush(stdout);
+    auto drain_at_a_signal = [&]() -> naru::task<> {
+        auto got = co_await signals->next();
+        signals->give_back();  // the next one ends the program at once
+        if (got) server.drain();
+    };
     auto both = [&](naru::task_group& group) -> naru::task<> {
         group.spawn(count_seconds(all));
+        group.spawn(drain_at_a_signal);
         (void)co_await server.ended();
         group.stop();
     };
-    auto everything = [&]() -> naru::task<> { (void)co_await naru::with_group(both); };
-    naru::run(home, everything());
-    running = nullptr;
-    return server.has_failed() ? 1 : 0;
-} catch (const std::exception& error) {
-    std::fprintf(stderr, "http_gateway: %s\n", error.what());
-    return 1;
+    (void)co_await naru::with_group(both);
+    co_return !server.has_failed();
 }
 
 }  // namespace
@@ -137,23 +142,8 @@ int main(int argc, char** argv) try {
     naru::backend_choice choice = naru::try_backend(*engine);
     if (choice.backend == nullptr) throw std::runtime_error(choice.reason);
 
-    naru::ending_signals signals;  // before there is another thread
-    // The loop's thread's; what is posted to the loop may run at its end.
-    http::attached_server* running = nullptr;
     naru::loop home(std::move(choice.backend));
-    int status = 1;
-    std::thread loops([&] {
-        status = serve(home, listen, to, running);
-        home.stop();  // a run that ends at once: the last closes are made on this thread
-        home.run();
-        signals.wake();
-    });
-    signals.wait();
-    home.post([&] {
-        if (running != nullptr) running->drain();
-    });
-    loops.join();
-    return status;
+    return naru::run(home, serve(home, listen, to)) ? 0 : 1;
 } catch (const std::exception& error) {
     std::fprintf(stderr, "http_gateway: %s\n", error.what());
     return 1;

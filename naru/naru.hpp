@@ -30,6 +30,7 @@
 #include <naru/stream/buffered_writer.hpp>
 #include <naru/stream/byte_stream.hpp>
 #include <naru/stream/pipe_stream.hpp>
+#include <naru/stream/signal_set.hpp>
 #include <naru/stream/standard_stream.hpp>
 #include <naru/stream/tcp_stream.hpp>
 #include <naru/stream/unix_stream.hpp>

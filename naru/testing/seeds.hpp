@@ -1,7 +1,7 @@
 // A fixture for GoogleTest, for programs that have it.
 #pragma once
 
-#include <naru/sim/seeds.hpp>
+#include <naru/sim/sim.hpp>
 
 #include <gtest/gtest.h>
 

@@ -34,7 +34,7 @@ class ClientHttp2 : public client_conformance {
         server_.reset();
         client_conformance::TearDown();
     }
-    void start(std::vector<std::string> protocols = {"h2"}) {
+    void start(std::vector<std::string> protocols = {"h2"}, bool wants_certificates = false) {
         http::site site;
         site.get("/", [](http::exchange& x) noexcept { x.respond(200, "text/plain", "by HTTP/2"); })
             .get("/large", [](http::exchange& x) noexcept { x.respond(200, "text/plain", large()); })
@@ -47,6 +47,23 @@ class ClientHttp2 : public client_conformance {
                          (void)co_await x.write(pattern(10'000));
                      (void)co_await x.end();
                  })
+            .post("/both",
+                  [](http::exchange& x) -> task<> {
+                      while (auto piece = co_await x.read()) {
+                          auto written = co_await x.write(piece->bytes());
+                          if (!written) co_return;
+                      }
+                      (void)co_await x.end();
+                  },
+                  {.body_limit = 1u << 30})
+            .post("/early",
+                  [this](http::exchange& x) -> task<> {
+                      (void)co_await x.write("thanks");
+                      while (auto piece = co_await x.read())
+                          read_ += piece->size();
+                      (void)co_await x.end();
+                  },
+                  {.body_limit = 1u << 30})
             .post("/echo", [](http::exchange& x) -> task<> {
                 auto body = co_await x.read_all();
                 if (body) x.respond(200, "text/plain", std::move(*body));
@@ -55,8 +72,13 @@ class ClientHttp2 : public client_conformance {
         http::server_options how;
         how.engine = engine::poll;
         how.report = [](std::string_view) {};
-        auto credentials = std::make_shared<http::tls_credentials>(
-            server_context([&](tls_server_options& change) { change.protocols = std::move(protocols); }));
+        auto credentials =
+            std::make_shared<http::tls_credentials>(server_context([&](tls_server_options& change) {
+                change.protocols = std::move(protocols);
+                if (!wants_certificates) return;
+                change.client_certificates = tls_client_certificates::required;
+                change.client_ca_file = common_authority().root_file();
+            }));
         server_ = std::make_unique<http::server>(
             std::move(site), std::vector<http::endpoint>{{.listen = "127.0.0.1:0", .tls = credentials}},
             std::move(how));
@@ -85,6 +107,7 @@ class ClientHttp2 : public client_conformance {
         return got;
     }
 
+    std::atomic<std::size_t> read_ = 0;  // by /early
     std::unique_ptr<http::server> server_;
     address where_ = address::parse("127.0.0.1:1").value();
 };
@@ -106,6 +129,61 @@ TEST_P(ClientHttp2, ManyRequestsAreUnderWayOnOneConnection) {
     }
     EXPECT_EQ(client().open_connections(), 1u);
     EXPECT_EQ(client().kept_connections(), 1u);
+}
+
+TEST_P(ClientHttp2, AnAlertBehindTheHandshakeIsNamed) {
+    for (const bool http2 : {true, false}) {
+        start({http2 ? "h2" : "http/1.1"}, true);
+        options_.resolve = {};
+        const auto got = get_patiently("/");
+        ASSERT_TRUE(got.failed);
+        EXPECT_EQ(got.error.error, tls_errc::alert) << got.text();
+        EXPECT_NE(got.error.text().find("certificate"), std::string::npos) << got.text();
+        end_client();
+        (void)run_until([this] { return loop().in_flight() == 0; }, a_minute);
+    }
+}
+
+TEST_P(ClientHttp2, ABodyIsSentWhileItsAnswerComes) {
+    start();
+    const std::string body = pattern(4'000'000);
+    for (const bool streamed : {false, true}) {
+        http::client_request post("POST", url("/both"));
+        std::size_t at = 0;
+        auto source = [&]() -> task<result<bytes_view>> {
+            const std::string_view piece = std::string_view(body).substr(at, 100'000);
+            at += piece.size();
+            co_return as_bytes(piece);
+        };
+        if (streamed) {
+            post.body(std::ref(source));
+        } else {
+            post.body(body);
+        }
+        std::string got;
+        auto take = [&](http::client_answer answer) -> task<> {
+            auto text = co_await answer.text();
+            got = text ? std::move(*text) : text.error().text();
+        };
+        auto both = [&]() -> task<> {
+            auto done = co_await client().request(std::move(post), take);
+            if (!done) got = done.error().text();
+        };
+        background one(loop());
+        one.spawn(both());
+        ASSERT_TRUE(run_until([&] { return one.running() == 0; }, a_minute));
+        EXPECT_TRUE(got == body) << got.size() << " " << got.substr(0, 200);
+    }
+    EXPECT_EQ(client().open_connections(), 1u);
+}
+
+TEST_P(ClientHttp2, AnAnswerThatBeginsEarlyCutsNothingOff) {
+    start();
+    const std::string body = pattern(2'000'000);
+    http::client_request post("POST", url("/early"));
+    post.body(body);
+    EXPECT_EQ(send_patiently(std::move(post)).text(), "200 thanks");
+    EXPECT_EQ(read_, body.size());
 }
 
 TEST_P(ClientHttp2, WhatARequestCanBe) {

@@ -2,8 +2,10 @@
 """The gateway example, from outside, before the http_api example: http_gateway_test.py GATEWAY HTTP_API."""
 import http.client
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import unittest
 
 gateway, api = sys.argv.pop(1), sys.argv.pop(1)
@@ -47,6 +49,21 @@ class Gateway(unittest.TestCase):
         client.close()
         return answer.status, text, answer
 
+    def echo(self, port: int, body: bytes) -> bytes:
+        """Sends while it receives, to a handler that does."""
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as both:
+            def send() -> None:
+                both.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body))
+                both.sendall(body)
+
+            sender = threading.Thread(target=send)
+            sender.start()
+            answer = http.client.HTTPResponse(both)
+            answer.begin()
+            text = answer.read()
+            sender.join()
+            return text
+
     def test_goes_through_and_ends(self) -> None:
         used = 0
         for engine in engines():
@@ -67,10 +84,12 @@ class Gateway(unittest.TestCase):
                 pieces = (large[at:at + 100_000] for at in range(0, 500_000, 100_000))
                 self.assertEqual(self.ask(before.port, "PUT", "/notes/one", pieces)[0], 204)
                 self.assertEqual(self.ask(before.port, "GET", "/notes/one")[:2], (200, large[:500_000]))
+                more = large * 10
+                self.assertTrue(self.echo(before.port, more) == more)
                 events = self.ask(before.port, "GET", "/events?count=3&interval=1")[1]
                 self.assertEqual(events.count(b"data:"), 3)
                 status, text, answer = self.ask(before.port, "GET", "/gateway")
-                self.assertTrue(text.startswith(b"8 requests in "), text)
+                self.assertTrue(text.startswith(b"9 requests in "), text)
                 self.assertEqual(behind.end(), 0)
                 status, text, answer = self.ask(before.port, "GET", "/hello/x")
                 self.assertEqual(status, 502)

@@ -389,12 +389,17 @@ TEST(Site, Events) {
         (void)co_await stream.send(http::event("one\r\ntwo\n", "1", "both"));
         (void)co_await stream.keep_alive();
         (void)co_await stream.send(http::event(stream.last_id().value_or("none"), "a\nb"));
+        (void)co_await stream.send("a text");
+        const std::string another = "another";
+        (void)co_await stream.send(another);
         (void)co_await stream.end();
     });
     http::test site(std::move(made));
     const auto answer = site.ask("GET", "/events", "", "Last-Event-ID: 7\r\n");
     EXPECT_EQ(answer.field("Content-Type"), "text/event-stream");
-    EXPECT_EQ(answer.body, "id: 1\nevent: both\ndata: one\ndata: two\ndata: \n\n:\n\ndata: 7\n\n");
+    EXPECT_EQ(answer.body,
+              "id: 1\nevent: both\ndata: one\ndata: two\ndata: \n\n:\n\ndata: 7\n\ndata: a text\n\ndata: "
+              "another\n\n");
 }
 
 TEST(Site, AnUpgrade) {

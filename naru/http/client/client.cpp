@@ -2,6 +2,7 @@
 
 #include <naru/coro/deadline.hpp>
 #include <naru/coro/offload.hpp>
+#include <naru/http/client/client_work.hpp>
 #include <naru/http/client/http2_stream.hpp>
 #include <naru/loop/environment.hpp>
 #include <naru/os/resolve_name.hpp>
@@ -15,23 +16,7 @@
 
 namespace naru::http {
 
-/// One request, from its first hop to its last.
-struct client::work {
-    explicit work(client_request&& made) : request(std::move(made)) {}
-    client_request request;
-    http::url at;
-    request_record record;
-    unsigned hops = 0;
-    std::string fault;  // of a streamed body
-};
-
 namespace {
-
-/// The peer has ended the connection, as it may between two requests.
-bool is_end(const std::error_code& error) noexcept {
-    return error == errc::end_of_stream || error == std::errc::connection_reset ||
-           error == std::errc::broken_pipe || error == std::errc::connection_aborted;
-}
 
 bool is_redirect(unsigned status) noexcept {
     return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
@@ -54,6 +39,11 @@ std::optional<address> numeric(const url& to) {
 }
 
 }  // namespace
+
+bool client::is_end(const std::error_code& error) noexcept {
+    return error == errc::end_of_stream || error == std::errc::connection_reset ||
+           error == std::errc::broken_pipe || error == std::errc::connection_aborted;
+}
 
 client::client(loop& on, client_options options) : loop_(on), options_(std::move(options)), pool_(options_) {}
 client::~client() = default;
@@ -80,6 +70,10 @@ task<client_result<client_answer>> client::post(std::string url, std::string bod
 
 task<client_result<client_answer>> client::request(client_request what) {
     work job(std::move(what));
+    co_return co_await begin(job);
+}
+
+task<client_result<client_answer>> client::begin(work& job) {
     const duration total = job.request.total().value_or(options_.timeouts.total);
     job.record.end = saturating_add(job.record.begun, total);
     pool_.strings()->take(job.record.url);
@@ -174,7 +168,9 @@ task<client_result<client_answer>> client::ask(work& job) {
         keep_session(job.at, stream != nullptr ? stream->connection() : turn->native());
     }
     const bool decode = options_.decompress && !job.request.has_field("accept-encoding");
-    co_return client_answer(std::move(turn), std::move(record), options_, pool_.strings(), decode);
+    // What is still being sent has its deadlines there.
+    request_record told = job.both != nullptr ? request_record(record) : std::move(record);
+    co_return client_answer(std::move(turn), std::move(told), options_, pool_.strings(), decode);
 }
 
 /// A stream, a connection that was kept, or a fresh one; the result says whether it was there before.
@@ -246,12 +242,15 @@ task<client_result<void>> client::connect(work& job, connection_pool::turn& turn
 /// Sends the request, and receives the answer's head.
 task<client_result<void>> client::exchange(work& job, client_connection& on) {
     request_record& record = job.record;
-    stop_scope sending;
     pool_.strings()->take(on.answer_text());
-    on.begin_request(job.request.to_head(), sending);
     record.maybe_processed = true;
-    auto sent = co_await send(job, on, sending);
-    on.sending_ended(sent.has_value());
+    if (job.both != nullptr) co_return co_await exchange_beside(job, on);
+    constexpr bool alone = true;
+    upload sending(loop_, alone);
+    on.begin_request(job.request.to_head(), sending);
+    auto sent = co_await send(job, sending);
+    sending.end(sent.has_value());
+    record.was_left_out = !sent && sending.waits_for_more();
     // An answer that came meanwhile is one, and a connection that was ended tells more by its receive.
     const bool hopeless = !sent && !sending.stopped() && (!job.fault.empty() || !is_end(sent.error()));
     if (hopeless) co_return record.failure(client_step::send, sent.error(), job.fault);
@@ -260,31 +259,40 @@ task<client_result<void>> client::exchange(work& job, client_connection& on) {
         auto arrived = co_await with_deadline(until, on.arrival());
         if (!arrived) co_return record.failure(client_step::head, arrived.error());
     }
-    if (on.has_head()) co_return client_result<void>();
-    if (on.head_is_bad()) co_return record.failure(client_step::head, EBADMSG, on.problem());
-    if (const http2_stream* const stream = http2_stream::find(loop_, on.native()); stream != nullptr)
-        co_return record.failure(client_step::head, on.end(), words_of(*stream, on.end()));
-    const bool quietly = on.end() == errc::end_of_stream;
-    co_return record.failure(client_step::head, on.end(),
-                             quietly ? "the connection was ended without an answer" : "");
+    co_return look_at_head(job, on);
 }
 
-task<result<void>> client::send(work& job, client_connection& on, stop_scope& sending) {
-    std::string& head = on.request_text();
+client_result<void> client::look_at_head(const work& job, const client_connection& on) const {
+    const request_record& record = job.record;
+    if (on.has_head()) return {};
+    if (on.head_is_bad()) return record.failure(client_step::head, EBADMSG, on.problem());
+    if (const http2_stream* const stream = http2_stream::find(loop_, on.native()); stream != nullptr)
+        return record.failure(client_step::head, on.end(), words_of(*stream, on.end()));
+    const bool quietly = on.end() == errc::end_of_stream;
+    return record.failure(client_step::head, on.end(),
+                          quietly ? "the connection was ended without an answer" : "");
+}
+
+task<result<void>> client::send(work& job, upload& sending) {
+    client_connection* const over = sending.connection();
+    if (over == nullptr) co_return fail_errno(ECANCELED);
+    // The memory for it is the connection's, which may go before the send has ended.
+    std::string head = std::exchange(over->request_text(), {});
     job.request.write_head(head, job.at, options_.user_agent, options_.decompress && gunzip::available());
-    if (!job.request.is_streamed()) {
-        co_return co_await send_bytes(job, on, sending, head, as_bytes(std::string_view(job.request.bytes())),
-                                      {});
-    }
-    auto sent = co_await send_bytes(job, on, sending, head, {}, {});
-    if (!sent) co_return sent;
-    co_return co_await send_stream(job, on, sending);
+    const bool is_streamed = job.request.is_streamed();
+    const std::string_view bytes = is_streamed ? std::string_view() : job.request.bytes();
+    auto sent = co_await send_bytes(job, sending, head, as_bytes(bytes), {});
+    if (sent && is_streamed) sent = co_await send_stream(job, sending);
+    if (client_connection* const on = sending.connection(); on != nullptr) on->request_text().swap(head);
+    co_return sent;
 }
 
 /// In pieces, each with a deadline of its own.
-task<result<void>> client::send_bytes(work& job, client_connection& on, stop_scope& sending,
-                                      std::string_view before, bytes_view bytes, std::string_view behind) {
+task<result<void>> client::send_bytes(work& job, upload& sending, std::string_view before, bytes_view bytes,
+                                      std::string_view behind) {
     while (true) {
+        client_connection* const on = sending.connection();
+        if (on == nullptr) co_return fail_errno(ECANCELED);
         const bytes_view piece = bytes.first(std::min(bytes.size(), limits::send_piece_bytes));
         bytes = bytes.subspan(piece.size());
         const bool last = bytes.empty();
@@ -294,19 +302,23 @@ task<result<void>> client::send_bytes(work& job, client_connection& on, stop_sco
             if (each.size > 0) slices[count++] = each;
         before = {};
         if (count > 0) {
-            auto sent = co_await with_deadline(job.record.by(options_.timeouts.send),
-                                               with_stop(sending, on.send(std::span(slices.data(), count))));
+            auto sent =
+                co_await with_deadline(job.record.by(options_.timeouts.send),
+                                       with_stop(sending.scope(), on->send(std::span(slices.data(), count))));
             if (!sent) co_return fail(sent.error());
+            sending.gets_on();
         }
         if (last) co_return result<void>();
     }
 }
 
-task<result<void>> client::send_stream(work& job, client_connection& on, stop_scope& sending) {
+task<result<void>> client::send_stream(work& job, upload& sending) {
     const auto size = job.request.size();
+    const bool chunked = !size && !sending.connection()->carries_one();
     std::uint64_t total = 0;
     while (true) {
-        auto piece = co_await with_deadline(job.record.end, with_stop(sending, job.request.source()()));
+        auto piece =
+            co_await with_deadline(job.record.end, with_stop(sending.scope(), job.request.source()()));
         if (!piece) {
             job.fault = "the body's source failed: " + piece.error().message();
             co_return fail(piece.error());
@@ -318,17 +330,16 @@ task<result<void>> client::send_stream(work& job, client_connection& on, stop_sc
             co_return fail_errno(EMSGSIZE);
         }
         if (piece->empty()) break;
-        const bool chunked = !size && !on.carries_one();
         const std::string line = chunked ? chunk_line(piece->size()) : std::string();
-        auto sent = co_await send_bytes(job, on, sending, line, *piece, chunked ? "\r\n" : "");
+        auto sent = co_await send_bytes(job, sending, line, *piece, chunked ? "\r\n" : "");
         if (!sent) co_return sent;
     }
     if (size) co_return result<void>();
-    if (on.carries_one()) {
-        on.end_body();
-        co_return result<void>();
-    }
-    co_return co_await send_bytes(job, on, sending, "0\r\n\r\n", {}, {});
+    if (chunked) co_return co_await send_bytes(job, sending, "0\r\n\r\n", {}, {});
+    client_connection* const on = sending.connection();
+    if (on == nullptr) co_return fail_errno(ECANCELED);
+    on->end_body();
+    co_return result<void>();
 }
 
 }  // namespace naru::http

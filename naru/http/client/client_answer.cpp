@@ -117,6 +117,13 @@ std::optional<std::string_view> client_answer::field(std::string_view name) cons
 
 std::unexpected<client_error> client_answer::fails(std::error_code code, std::string_view detail) {
     failed_ = record_.error(client_step::body, code, detail);
+    if (record_.was_left_out) {
+        if (detail.empty()) failed_->detail = code.message();
+        failed_->detail +=
+            " (the rest of the request's body was left out, since the server had begun its answer and read "
+            "no "
+            "more: request(what, take) reads while it sends)";
+    }
     whole_ = false;
     turn_ = connection_pool::turn();
     return std::unexpected(*failed_);
@@ -125,10 +132,19 @@ std::unexpected<client_error> client_answer::fails(int error_number, std::string
     return fails(std::error_code(error_number, errno_category()), detail);
 }
 
+task<> client_answer::finish() {
+    upload* const sending = turn_ ? turn_->sending() : nullptr;
+    if (sending != nullptr) {
+        sending->be_quick();
+        (void)co_await sending->ended();
+    }
+    turn_.finish();
+}
+
 task<client_result<std::string_view>> client_answer::read_raw() {
     if (failed_) co_return std::unexpected(*failed_);
     if (whole_) {
-        turn_.finish();
+        co_await finish();
         co_return std::string_view();
     }
     while (true) {
@@ -145,7 +161,7 @@ task<client_result<std::string_view>> client_answer::read_raw() {
             }
         }
         if (whole_) {
-            turn_.finish();
+            co_await finish();
             co_return std::string_view();
         }
         auto arrived = co_await with_deadline(record_.by(idle_), turn_->arrival());

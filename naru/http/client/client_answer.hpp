@@ -82,6 +82,8 @@ class client_answer {
     void read_keep_alive() noexcept;
     std::unexpected<client_error> fails(std::error_code code, std::string_view detail = {});
     std::unexpected<client_error> fails(int error_number, std::string_view detail = {});
+    /// The connection is given back when the request has been sent, too, or that has been given up.
+    task<> finish();
     /// As received, framing taken off; empty at the end.
     task<client_result<std::string_view>> read_raw();
     client_result<std::string_view> decode();

@@ -1,5 +1,7 @@
 #include <naru/http/client/client_connection.hpp>
 
+#include <naru/http/client/http2_stream.hpp>
+
 #include <utility>
 
 namespace naru::http {
@@ -12,6 +14,7 @@ client_connection::client_connection(tcp_stream stream, const address& peer, boo
 void client_connection::retire_now() noexcept {
     loop_.disarm(idle_deadline_);
     lease_.reset();
+    if (sending_ != nullptr) std::exchange(sending_, nullptr)->connection_is_gone();
     mode_ = mode::retired;
     const tcp_stream closing = std::exchange(stream_, tcp_stream());
     // The close ends the receive, whose end is the last that is heard of this.
@@ -28,6 +31,16 @@ bool client_connection::can_be_kept() const noexcept {
     return !carries_one_ && body_ended_ && sent_whole_ && reader_.keep_alive() && input_.empty() && !ended_;
 }
 
+std::error_code client_connection::end() const noexcept {
+    if (ended_ != std::errc::protocol_error) return ended_;
+    // An outcome has no room for more; a server that wants a certificate says so behind the handshake
+    // (TLS 1.3).
+    const http2_stream* const stream = http2_stream::find(loop_, stream_.native());
+    const std::error_code why =
+        stream != nullptr ? stream->tls_failure() : tls_failure(loop_, stream_.native());
+    return why ? why : ended_;
+}
+
 void client_connection::idle(void* owner, ended_function on_end, instant until) noexcept {
     mode_ = mode::idle;
     lease_.reset();
@@ -39,13 +52,24 @@ void client_connection::idle(void* owner, ended_function on_end, instant until) 
     loop_.arm(idle_deadline_, until);
 }
 
-void client_connection::begin_request(bool to_head, stop_scope& sending) noexcept {
+void upload::end(bool whole) noexcept {
+    loop_.disarm(quiet_);
+    if (connection_ != nullptr) {
+        connection_->sending_ = nullptr;
+        connection_->sent_whole_ = whole;
+        connection_ = nullptr;
+    }
+    ended_.set();
+}
+
+void client_connection::begin_request(bool to_head, upload& sending) noexcept {
     mode_ = mode::head;
     reader_.reset();
     head_outcome_ = outcome::need_more;
     to_head_ = to_head;
     any_byte_ = sent_whole_ = body_ended_ = false;
     sending_ = &sending;
+    sending.connection_ = this;
     receive();
 }
 
@@ -66,8 +90,14 @@ void client_connection::on_received() noexcept {
     if (mode_ == mode::head) read_head();
     const bool told_to_stop = waiting_ != nullptr && waiting_->stopped_;
     if (!has_news() && !told_to_stop) return receive();
-    if (sending_ != nullptr) std::exchange(sending_, nullptr)->stop();
+    if (sending_ != nullptr) tell_upload();
     if (waiting_ != nullptr) std::exchange(waiting_, nullptr)->resume();  // the last touch
+}
+
+void client_connection::tell_upload() noexcept {
+    if (mode_ == mode::head && has_head()) return sending_->answered(head_);
+    // Who has only ended his direction may go on reading.
+    if (mode_ == mode::head || (ended_ && ended_ != errc::end_of_stream)) sending_->stop();
 }
 
 void client_connection::read_head() noexcept {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <naru/coro/operations.hpp>
+#include <naru/http/client/upload.hpp>
 #include <naru/http/h1/response.hpp>
 #include <naru/loop/buffer_pool.hpp>
 #include <naru/loop/loop.hpp>
@@ -21,6 +22,9 @@
 #include <system_error>
 
 namespace naru::http {
+
+/// With which alert, or for what else, TLS has failed on a connection; nothing if it has not.
+std::error_code tls_failure(loop& on, handle connection) noexcept;
 
 class client_connection {
  public:
@@ -66,19 +70,16 @@ class client_connection {
 
     // A request.
 
-    /// Before the first byte of a request is sent. `sending` is stopped when the answer's head, or the end of
-    /// the connection, comes before `sent_whole`.
-    void begin_request(bool to_head, stop_scope& sending) noexcept;
+    /// Before the first byte of a request is sent. `sending` is stopped when an answer that refuses it, or
+    /// the end of the connection, comes before its end.
+    void begin_request(bool to_head, upload& sending) noexcept;
+    /// nullptr: it has ended.
+    upload* sending() const noexcept { return sending_; }
     /// Memory for a request's head, from one to the next.
     std::string& request_text() noexcept { return request_text_; }
     /// Memory for its answer's.
     std::string& answer_text() noexcept { return head_text_; }
     send_slices_request send(std::span<slice> pieces) noexcept { return stream_.send(pieces); }
-    /// `whole`: the last byte of the request is on its way. Else no more will be sent.
-    void sending_ended(bool whole) noexcept {
-        sending_ = nullptr;
-        sent_whole_ = whole;
-    }
 
     // Its answer.
 
@@ -107,9 +108,11 @@ class client_connection {
 
     /// Why no more will come.
     bool ended() const noexcept { return static_cast<bool>(ended_); }
-    std::error_code end() const noexcept { return ended_; }
+    std::error_code end() const noexcept;
 
  private:
+    friend class upload;
+
     enum class mode : std::uint8_t { idle, head, body, retired };
 
     struct receive_step : receive_operation {
@@ -133,6 +136,7 @@ class client_connection {
     void on_received() noexcept;
     void on_idle_end() noexcept { ended_idle_(idle_owner_, *this); }
     void read_head() noexcept;
+    void tell_upload() noexcept;
     bool has_news() const noexcept;
 
     loop& loop_;
@@ -144,7 +148,7 @@ class client_connection {
     std::string_view input_;  // received and not yet read
     std::error_code ended_;
     awaiter* waiting_ = nullptr;
-    stop_scope* sending_ = nullptr;
+    upload* sending_ = nullptr;
     response_reader reader_;
     response_head head_;
     std::string head_text_;

@@ -19,7 +19,7 @@ namespace naru::http {
 
 /// Gives a request's body piece by piece: called again when the piece before has been sent. A piece is lent
 /// until then; an empty one is the end; an error ends the request. May be a lambda that is a coroutine: it is
-/// kept as long as its tasks.
+/// kept as long as its tasks. None of them is under way when client::request has ended.
 using body_source = std::move_only_function<task<result<bytes_view>>()>;
 
 /// Method, URL, fields and body. Move-only. What is wrong with them is found out when it is sent.

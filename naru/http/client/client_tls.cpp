@@ -50,6 +50,11 @@ task<client_result<void>> client::secure(const request_record& record, const htt
     co_return record.failure(client_step::tls, why ? why : done.error());
 }
 
+std::error_code tls_failure(loop& on, handle connection) noexcept {
+    const tls_layer* const layer = tls_layer::find(on, connection);
+    return layer != nullptr ? layer->failure() : std::error_code();
+}
+
 bool client::chose_http2(handle connection) const noexcept {
     const tls_layer* const layer = tls_layer::find(loop_, connection);
     return layer != nullptr && layer->engine().protocol() == "h2";

@@ -13,6 +13,8 @@ task<client_result<void>> client::secure(const request_record& record, const htt
                              "https is not built into this client; use http");
 }
 
+std::error_code tls_failure(loop& /*on*/, handle /*connection*/) noexcept { return {}; }
+
 bool client::chose_http2(handle /*connection*/) const noexcept { return false; }
 void client::keep_session(const http::url& /*at*/, handle /*connection*/) {}
 

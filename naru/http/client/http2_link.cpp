@@ -1,5 +1,6 @@
 #include <naru/http/client/http2_link.hpp>
 
+#include <naru/http/client/client_connection.hpp>
 #include <naru/http/client/http2_stream.hpp>
 #include <naru/http/client/limits.hpp>
 #include <naru/http/h2/memory.hpp>
@@ -230,8 +231,9 @@ void http2_link::on_idle_end() noexcept {
 void http2_link::die(std::int64_t why) noexcept {
     tell();
     if (why == 0 || why == outcome::end_of_stream) why = outcome::from_errno(ECONNRESET);
+    const std::error_code of_tls = tls_failure(loop_, stream_.native());
     while (list_node* const each = streams_.pop_front())
-        static_cast<http2_stream::place*>(each)->owner.lost(why);
+        static_cast<http2_stream::place*>(each)->owner.lost(why, of_tls);
     stream_count_ = 0;
     close();
 }

@@ -285,7 +285,8 @@ void http2_stream::closed(std::uint32_t code) noexcept {
     advance_writes();
 }
 
-void http2_stream::lost(std::int64_t why) noexcept {
+void http2_stream::lost(std::int64_t why, std::error_code of_tls) noexcept {
+    tls_failure_ = of_tls;
     link_ = nullptr;
     is_alive_ = false;
     was_lost_ = end_ == 0;

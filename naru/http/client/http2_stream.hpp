@@ -35,6 +35,8 @@ class http2_stream final : public handle_layer {
     bool was_refused() const noexcept { return was_refused_; }
     /// Its connection has ended before it had.
     bool was_lost() const noexcept { return was_lost_; }
+    /// Why TLS has failed on that connection, if that is how it has ended.
+    std::error_code tls_failure() const noexcept { return tls_failure_; }
     /// With which error HTTP/2 has ended it; empty without one. Static text.
     const char* problem() const noexcept { return problem_; }
     /// The socket of its connection.
@@ -79,7 +81,7 @@ class http2_stream final : public handle_layer {
     void input_ended() noexcept;
     void closed(std::uint32_t code) noexcept;
     /// Its connection has ended.
-    void lost(std::int64_t why) noexcept;
+    void lost(std::int64_t why, std::error_code of_tls) noexcept;
     void end_with(std::int64_t why) noexcept;
 
     bool begin(std::string_view head) noexcept;
@@ -105,6 +107,7 @@ class http2_stream final : public handle_layer {
     std::uint64_t body_left_ = 0;  // of the request, if its length is known
     std::int64_t end_ = 0;         // how what there is to read ends
     instant begun_at_;
+    std::error_code tls_failure_;
     const char* problem_ = "";
     std::int32_t id_ = 0;
     bool is_begun_ = false;

@@ -53,6 +53,10 @@ inline constexpr std::size_t text_bytes = 16 * 1024 * 1024;
 /// Bytes handed to one send, which has its own deadline.
 inline constexpr std::size_t send_piece_bytes = 256 * 1024;
 
+/// How long the rest of a request's body is waited for when its answer has come: while nobody reads the
+/// answer, so long between two pieces that get away; behind its end, so long in all.
+inline constexpr std::chrono::seconds client_rest_time{1};
+
 /// A gzip body is decoded in pieces of so many bytes.
 inline constexpr std::size_t decoded_piece_bytes = 16 * 1024;
 

@@ -18,6 +18,7 @@ struct request_record {
     std::string url;
     std::optional<address> peer;
     bool maybe_processed = false;
+    bool was_left_out = false;  ///< the rest of the body, since the answer had come and nothing went on
 
     /// When a step that begins now has to be over.
     instant by(duration span) const noexcept { return std::min(end, saturating_add(clock::now(), span)); }

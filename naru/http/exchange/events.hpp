@@ -4,6 +4,7 @@
 #include <naru/core/chrono.hpp>
 #include <naru/http/exchange/exchange.hpp>
 
+#include <concepts>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -36,6 +37,12 @@ class event_stream {
     write_request send(const event& each) {
         text_ = event_text(each);
         return x_->write(text_);
+    }
+    /// An event of this text alone.
+    template <class Text>
+        requires std::convertible_to<const Text&, std::string_view>
+    write_request send(const Text& data) {
+        return send(event(data));
     }
     /// A line that clients ignore, so that whoever stands between does not take the connection for dead.
     write_request keep_alive() noexcept { return x_->write(":\n\n"); }

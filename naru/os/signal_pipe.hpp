@@ -1,0 +1,45 @@
+// The process's signals, told by a pipe. ENOTSUP on Windows.
+#pragma once
+
+#include <naru/os/socket.hpp>
+
+#include <cstddef>
+#include <span>
+
+namespace naru {
+
+namespace limits {
+
+/// Of the process, at a time.
+inline constexpr std::size_t signal_pipes = 64;
+
+}  // namespace limits
+
+/// While it lives each of its signals, on whichever thread it comes, is a byte with its number in a pipe, and
+/// nothing else. Several may share a signal: each is told. With the last one's end a signal does again what
+/// it did before the first. Any thread.
+class signal_pipe {
+ public:
+    /// Errors: EINVAL for what is no signal, cannot be taken (SIGKILL, SIGSTOP), or cannot be returned from
+    /// (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP); EAGAIN past limits::signal_pipes; EMFILE.
+    [[nodiscard]] static result<signal_pipe> open(std::span<const int> signals) noexcept;
+
+    signal_pipe(signal_pipe&& other) noexcept;
+    signal_pipe& operator=(signal_pipe&& other) noexcept;
+    ~signal_pipe() { close(); }
+
+    /// Where the bytes are read, once: non-blocking. It may live on.
+    unique_descriptor take_reader() noexcept { return std::move(reader_); }
+    /// Gives the signals back.
+    void close() noexcept;
+
+ private:
+    signal_pipe() noexcept = default;
+
+    static constexpr std::size_t none = ~std::size_t{0};
+    unique_descriptor reader_;
+    unique_descriptor writer_;
+    std::size_t place_ = none;  // among those of the process
+};
+
+}  // namespace naru
