@@ -7,7 +7,9 @@
 #include <exception>
 #include <sstream>
 #include <string>
+#include <string_view>
 
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
 namespace naru::program {
@@ -42,6 +44,12 @@ int run(int argc, char** argv) {
     add_lab_server(program, chosen);
     add_doctor(program, chosen);
     add_manual(program, chosen);
+    const std::string_view first = argc > 1 ? argv[1] : "";
+    if (!first.empty() && first.front() != '-' &&
+        program.get_subcommands([&](const CLI::App* each) { return each->get_name() == first; }).empty()) {
+        say(fmt::format("\"{}\" is no command of naru's (see naru --help)", first));
+        return status_usage;
+    }
     try {
         program.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

@@ -18,8 +18,11 @@ namespace {
 
 unique_descriptor opened_log(const std::string& path, const line_writer::file_opener& opener) {
     auto opened = opener && path != "-" ? opener(path) : open_log(path);
-    if (!opened) throw std::system_error(opened.error(), "cannot write the access log " + path);
-    return std::move(*opened);
+    if (opened) return std::move(*opened);
+    const std::string text = "cannot write the access log " + path;
+    if (opened.error() == std::error_condition(std::errc::no_such_device_or_address))
+        throw std::runtime_error(text + ": nobody reads this FIFO; start its reader first");
+    throw std::system_error(opened.error(), text);
 }
 
 std::string describe_loss(std::uint64_t lines, std::error_code why) {
