@@ -99,7 +99,8 @@ http::site make_site(gateway& all) {
 naru::task<bool> serve(naru::loop& home, const std::string& listen, const std::string& to) {
     gateway all{home, to};
     auto signals = naru::signal_set::take(home, {SIGINT, SIGTERM});
-    if (!signals) throw std::system_error(signals.error(), "signals");
+    if (!signals && signals.error() != std::errc::not_supported)  // on Windows Ctrl-C ends it at once
+        throw std::system_error(signals.error(), "signals");
     http::attached_server server(home, make_site(all), {{.listen = listen}});
     std::printf("listening on %s\n", server.local_address().text().c_str());
     std::fflush(stdout);
@@ -110,7 +111,7 @@ naru::task<bool> serve(naru::loop& home, const std::string& listen, const std::s
     };
     auto both = [&](naru::task_group& group) -> naru::task<> {
         group.spawn(count_seconds(all));
-        group.spawn(drain_at_a_signal);
+        if (signals) group.spawn(drain_at_a_signal);
         (void)co_await server.ended();
         group.stop();
     };

@@ -296,6 +296,30 @@ TEST_P(ClientBothWays, NothingIsUnderWayAfterwards) {
     }
 }
 
+// Whoever has the answer may let it go before anybody has heard that the request's head was sent.
+TEST_P(ClientBothWays, AnAnswerIsLetGoAtOnce) {
+    auto source = []() -> task<result<bytes_view>> { co_return as_bytes(std::string_view("piece")); };
+    auto take = [](client_answer answer) -> task<unsigned> { co_return answer.status(); };
+    for (int ticks = 0; ticks < 6; ++ticks) {
+        const unique_descriptor listener = listening_socket();
+        client_request post("POST", "http://" + local_of(listener.get()).value().text() + "/");
+        post.body(source);
+        auto all = [&]() -> task<unsigned> {
+            auto done = co_await client().request(std::move(post), take);
+            co_return done ? *done : 0u;
+        };
+        started_task<unsigned> asking(loop(), all());
+        ASSERT_TRUE(run_until([&] { return wait_readable(listener.get(), 0); }));
+        for (int each = 0; each < ticks; ++each)
+            loop().run_for_one_tick(0ms);
+        const unique_descriptor peer(checked(accept_socket(listener.get()), "accept"));
+        write_all(peer.get(), "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nbegun");
+        ASSERT_TRUE(run_until([&] { return asking.ended(); }));
+        EXPECT_EQ(asking.take(), 200u);
+        EXPECT_TRUE(run_until([&] { return client().open_connections() == 0; }));
+    }
+}
+
 TEST_P(ClientBothWays, ASourceThatFailsStopsTheRest) {
     scripted_server server(loop(), [](served& peer) -> task<> {
         std::string rest;

@@ -302,10 +302,14 @@ task<result<void>> client::send_bytes(work& job, upload& sending, std::string_vi
             if (each.size > 0) slices[count++] = each;
         before = {};
         if (count > 0) {
-            auto sent =
-                co_await with_deadline(job.record.by(options_.timeouts.send),
-                                       with_stop(sending.scope(), on->send(std::span(slices.data(), count))));
-            if (!sent) co_return fail(sent.error());
+            const std::span<slice> pieces(slices.data(), count);
+            sending.watch(pieces);
+            auto sent = co_await with_deadline(job.record.by(options_.timeouts.send),
+                                               with_stop(sending.scope(), on->send(pieces)));
+            if (!sent) {
+                sending.watch({});
+                co_return fail(sent.error());
+            }
             sending.gets_on();
         }
         if (last) co_return result<void>();
@@ -314,7 +318,9 @@ task<result<void>> client::send_bytes(work& job, upload& sending, std::string_vi
 
 task<result<void>> client::send_stream(work& job, upload& sending) {
     const auto size = job.request.size();
-    const bool chunked = !size && !sending.connection()->carries_one();
+    const client_connection* const begun = sending.connection();
+    if (begun == nullptr) co_return fail_errno(ECANCELED);  // whoever had the answer has let it go
+    const bool chunked = !size && !begun->carries_one();
     std::uint64_t total = 0;
     while (true) {
         auto piece =

@@ -51,11 +51,11 @@ class client {
     /// (limits::client_rest_time), and is left out otherwise.
     task<client_result<client_answer>> request(client_request what);
     /// Both ways at once: `take(client_answer)`, a coroutine, is called as soon as the answer's head has
-    /// come, and runs while the rest of the request's body is sent. When it has ended, what has not been sent
-    /// is left out. Gives its value when both have ended: nothing of the request, its body's source included,
-    /// is under way then. An error, of the body's source too, stops `take`, and is the result; so is one
-    /// before there is an answer, and `take` is not called. What `take` or the source throws comes out of
-    /// here.
+    /// come (of an answer without a body: when the sending has ended, too), and runs while the rest of the
+    /// request's body is sent. When it has ended, what has not been sent is left out. Gives its value when
+    /// both have ended: nothing of the request, its body's source included, is under way then. An error, of
+    /// the body's source too, stops `take`, and is the result; so is one before there is an answer, and
+    /// `take` is not called. What `take` or the source throws comes out of here.
     template <class Take,
               class Value = typename std::invoke_result_t<std::decay_t<Take>&, client_answer>::value_type>
     task<client_result<Value>> request(client_request what, Take&& take) {

@@ -46,7 +46,7 @@ task<client_result<void>> client::exchange_beside(work& job, client_connection& 
     co_await both.children.all_ended();
     loop_.disarm(both.late);
     if (both.failed) co_return send_failure(job);
-    if (!arrived) {
+    if (!arrived || both.is_late) {
         const std::error_code why =
             both.is_late ? std::error_code(ETIMEDOUT, errno_category()) : arrived.error();
         co_return job.record.failure(client_step::head, why);

@@ -54,8 +54,9 @@ inline constexpr std::size_t text_bytes = 16 * 1024 * 1024;
 inline constexpr std::size_t send_piece_bytes = 256 * 1024;
 
 /// How long the rest of a request's body is waited for when its answer has come: while nobody reads the
-/// answer, so long between two pieces that get away; behind its end, so long in all.
-inline constexpr std::chrono::seconds client_rest_time{1};
+/// answer, so long in which no byte gets away, as so many looks find it; behind its end, so long in all.
+inline constexpr std::chrono::milliseconds client_rest_time{1000};
+inline constexpr unsigned client_rest_looks = 4;
 
 /// A gzip body is decoded in pieces of so many bytes.
 inline constexpr std::size_t decoded_piece_bytes = 16 * 1024;

@@ -5,11 +5,16 @@
 // curl's clients.
 #pragma once
 
+#include <naru/core/bytes.hpp>
 #include <naru/coro/scope.hpp>
 #include <naru/coro/sync.hpp>
 #include <naru/http/client/limits.hpp>
 #include <naru/http/h1/response.hpp>
 #include <naru/loop/loop.hpp>
+
+#include <cstdint>
+#include <span>
+#include <utility>
 
 namespace naru::http {
 
@@ -39,14 +44,22 @@ class upload {
     /// nullptr: it is gone.
     client_connection* connection() const noexcept { return connection_; }
 
+    /// What is being sent, until `gets_on` or `watch` of nothing: the slices are used up while it goes.
+    void watch(std::span<const slice> pieces) noexcept {
+        pieces_ = pieces;
+        left_ = total_size(pieces);
+    }
     /// A part of it has gone, or there is more to be sent.
     void gets_on() noexcept {
-        if (waits_for_more_) loop_.arm(quiet_, loop_.now() + limits::client_rest_time);
+        pieces_ = {};
+        quiet_looks_ = 0;
+        if (waits_for_more_) look_soon();
     }
     /// The answer is whole: the rest has this long.
     void be_quick() noexcept {
         waits_for_more_ = false;
-        loop_.arm(quiet_, loop_.now() + limits::client_rest_time);
+        quiet_looks_ = 0;
+        look_soon();
     }
     /// `whole`: the last byte is on its way. Else no more will be sent.
     void end(bool whole) noexcept;
@@ -62,7 +75,18 @@ class upload {
             head.framing != body_framing::none && (head.framing != body_framing::length || head.length > 0);
         if (!is_wanted) return stop();
         waits_for_more_ = is_alone_ || !has_body;
-        gets_on();
+        left_ = total_size(pieces_);
+        if (waits_for_more_) look_soon();
+    }
+    void look_soon() noexcept {
+        loop_.arm(quiet_, saturating_add(clock::now(), limits::client_rest_time / limits::client_rest_looks));
+    }
+    // Several looks: after the process has not run for a while, one of them says nothing.
+    void look() noexcept {
+        const std::uint64_t before = std::exchange(left_, total_size(pieces_));
+        if (waits_for_more_ && left_ < before) quiet_looks_ = 0;
+        if (++quiet_looks_ >= limits::client_rest_looks) return stop();
+        look_soon();
     }
     void connection_is_gone() noexcept {
         connection_ = nullptr;
@@ -71,7 +95,7 @@ class upload {
 
     struct quiet_step : timer {
         explicit quiet_step(upload& of) noexcept
-            : timer([](timer& self) noexcept { static_cast<quiet_step&>(self).owner.stop(); }), owner(of) {}
+            : timer([](timer& self) noexcept { static_cast<quiet_step&>(self).owner.look(); }), owner(of) {}
         upload& owner;
     };
 
@@ -80,6 +104,9 @@ class upload {
     stop_scope scope_;
     quiet_step quiet_{*this};
     async_event ended_;
+    std::span<const slice> pieces_;
+    std::uint64_t left_ = 0;  // of them, at the last look
+    unsigned quiet_looks_ = 0;
     bool waits_for_more_ = false;
     const bool is_alone_;
 };
