@@ -11,6 +11,7 @@
 #include <thread>
 #include <utility>
 
+#include <sys/types.h>
 #include <unistd.h>
 
 namespace naru {
@@ -23,6 +24,7 @@ constexpr int most_signals = 65;  // Linux numbers them from 1 to 64
 struct place {
     std::atomic<std::uint64_t> signals{0};  // one bit each; 0: nobody's
     std::atomic<int> descriptor{-1};
+    std::atomic<pid_t> owner{0};  // a child that fork has made has the handler, too, and the same pipe
 };
 
 std::array<place, limits::signal_pipes> places;
@@ -36,9 +38,10 @@ constexpr std::uint64_t bit_of(int number) noexcept { return std::uint64_t{1} <<
 
 void tell(int number) {
     const int error_of_others = errno;
+    const pid_t here = ::getpid();
     in_handlers.fetch_add(1);
     for (place& each : places) {
-        if ((each.signals.load() & bit_of(number)) == 0) continue;
+        if ((each.signals.load() & bit_of(number)) == 0 || each.owner.load() != here) continue;
         const auto byte = static_cast<unsigned char>(number);
         // A pipe that is full has told of so many that nobody has looked at.
         (void)!::write(each.descriptor.load(), &byte, 1);
@@ -60,6 +63,12 @@ bool can_be_taken(int number) noexcept {
         default:
             return number > 0 && number < most_signals;
     }
+}
+
+// A handler that has seen a place on another thread writes to it: not into what is opened next.
+void wait_for_handlers() noexcept {
+    while (in_handlers.load() != 0)
+        std::this_thread::yield();
 }
 
 /// With `changing` held.
@@ -111,9 +120,11 @@ result<signal_pipe> signal_pipe::open(std::span<const int> signals) noexcept {
     made.reader_ = std::move(ends->first);
     made.writer_ = std::move(ends->second);
     places[free].descriptor.store(made.writer_.get());
+    places[free].owner.store(::getpid());
     places[free].signals.store(wanted);
     if (const int error = take(wanted); error != 0) {
         places[free].signals.store(0);
+        wait_for_handlers();
         return fail_errno(error);
     }
     made.place_ = free;
@@ -135,10 +146,10 @@ signal_pipe& signal_pipe::operator=(signal_pipe&& other) noexcept {
 void signal_pipe::close() noexcept {
     if (place_ == none) return;
     const std::lock_guard lock(changing);
-    give_back(places[place_].signals.exchange(0));
-    // A handler that has seen this place on another thread writes to it: not into what is opened next.
-    while (in_handlers.load() != 0)
-        std::this_thread::yield();
+    give_back(places[place_].signals.load());
+    places[place_].signals.store(0);
+    // A child has the parent's count, with those who were in a handler there.
+    if (places[place_].owner.load() == ::getpid()) wait_for_handlers();
     place_ = none;
     writer_ = unique_descriptor();
 }

@@ -17,7 +17,8 @@ inline constexpr std::size_t signal_pipes = 64;
 
 /// While it lives each of its signals, on whichever thread it comes, is a byte with its number in a pipe, and
 /// nothing else. Several may share a signal: each is told. With the last one's end a signal does again what
-/// it did before the first. Any thread.
+/// it did before the first. Any thread. A child that is forked has the signals taken, too, and is told
+/// nothing, until it executes another program.
 class signal_pipe {
  public:
     /// Errors: EINVAL for what is no signal, cannot be taken (SIGKILL, SIGSTOP), or cannot be returned from
