@@ -460,7 +460,7 @@ class worker {
     instant shed_reported_ = instant::min();
     settle_timer settle_deadline_{*this};
     flush_operation flush_{*this};
-    unsigned flushes_ = 0;  // that have ended in a row
+    unsigned flushes_ = 0;    // that have ended in a row
     instant accept_until_{};  // at a stop
     std::vector<worker*> others_;
     std::size_t turn_ = 0;
