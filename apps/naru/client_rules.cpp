@@ -1,5 +1,4 @@
 #include "client_rules.hpp"
-#include "serve_flags.hpp"
 
 #include <naru/http/middleware/client_rules.hpp>
 
@@ -139,6 +138,14 @@ void set_trusted_proxies(serve_plan& plan, const serve_settings& settings) {
 }
 
 }  // namespace
+
+void add_list(CLI::App& command, const char* flag, std::optional<std::vector<std::string>>& into,
+              const char* says, const std::shared_ptr<serve_settings>& keeps) {
+    command
+        .add_option_function<std::vector<std::string>>(
+            flag, [&into, keeps](const std::vector<std::string>& all) { into = all; }, says)
+        ->allow_extra_args(false);
+}
 
 void add_client_flags(CLI::App& command, const std::shared_ptr<serve_settings>& given) {
     CLI::Option_group& clients = *command.add_option_group("Clients and proxies", "See docs/operations.md");

@@ -6,6 +6,7 @@
 #include <naru/http/site/site.hpp>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,10 @@ class App;
 namespace naru::program {
 
 void add_client_flags(CLI::App& command, const std::shared_ptr<serve_settings>& given);
+
+/// A flag that may be given several times, with one value each. `keeps`: what `into` is a member of.
+void add_list(CLI::App& command, const char* flag, std::optional<std::vector<std::string>>& into,
+              const char* says, const std::shared_ptr<serve_settings>& keeps);
 
 /// "ADDRESS:PORT", "unix:PATH" or "unix:@NAME", with ",proxy" and ",mode=0660" behind it. Throws
 /// std::runtime_error.

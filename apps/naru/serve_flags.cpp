@@ -145,14 +145,6 @@ void add_tcp_flags(CLI::App& command, serve_settings& given) {
 
 }  // namespace
 
-void add_list(CLI::App& command, const char* flag, std::optional<std::vector<std::string>>& into,
-              const char* says, const std::shared_ptr<serve_settings>& keeps) {
-    command
-        .add_option_function<std::vector<std::string>>(
-            flag, [&into, keeps](const std::vector<std::string>& all) { into = all; }, says)
-        ->allow_extra_args(false);
-}
-
 void add_serve_flags(CLI::App& command, const std::shared_ptr<serve_settings>& given, std::string& config,
                      bool& as_service) {
     command.add_option("DIR", given->root, "The directory (default: the current one)");
