@@ -181,7 +181,7 @@ TEST(AnswerFields, BlockingHandlersSeeWhatMiddlewareLeftAndSetCookies) {
     made.before([](exchange& x) noexcept {
             if (x.field("x-number")) x.value<number>().value = 7;
         })
-        .get("/work/{name}", http::blocking([](const http::request_view& of, std::stop_token) {
+        .get("/jobs/{name}", http::blocking([](const http::request_view& of, std::stop_token) {
                  const number* const left = of.value<number>();
                  int fields = 0;
                  for (const auto& each : of.fields())
@@ -193,11 +193,11 @@ TEST(AnswerFields, BlockingHandlersSeeWhatMiddlewareLeftAndSetCookies) {
                  return told;
              }));
     http::test site(std::move(made));
-    const auto answer = site.ask("GET", "/work/a", "", "X-Number: 1\r\n");
-    EXPECT_EQ(answer.body, "7 1 /work/{name}");
+    const auto answer = site.ask("GET", "/jobs/a", "", "X-Number: 1\r\n");
+    EXPECT_EQ(answer.body, "7 1 /jobs/{name}");
     EXPECT_TRUE(answer.field("Set-Cookie").starts_with("session=a; Path=/")) << answer.field("Set-Cookie");
-    EXPECT_EQ(site.ask("GET", "/work/a").body, "-1 0 /work/{name}");
-    EXPECT_EQ(site.ask("GET", "/work/a%20b").status, 500u);
+    EXPECT_EQ(site.ask("GET", "/jobs/a").body, "-1 0 /jobs/{name}");
+    EXPECT_EQ(site.ask("GET", "/jobs/a%20b").status, 500u);
 }
 
 TEST(AnswerFields, AFileOfTheLoopsIsWrittenByItself) {
