@@ -362,22 +362,12 @@ void session::take_field(std::string_view name, std::string_view value) {
         return;
     }
     if (name.front() == ':') {
-        switch (name.size()) {
-            case 5:
-                if (name == ":path") set(path_, value);
-                break;
-            case 7:
-                if (name == ":method") set(method_, value);
-                break;
-            case 9:
-                if (name == ":protocol") set(protocol_, value);
-                break;
-            case 10:
-                if (name == ":authority") set(authority_, value);
-                break;
-            default:
-                break;
-        }
+        std::string* const into = name == ":path"        ? &path_
+                                  : name == ":method"    ? &method_
+                                  : name == ":authority" ? &authority_
+                                  : name == ":protocol"  ? &protocol_
+                                                         : nullptr;
+        if (into != nullptr) set(*into, value);
         return;
     }
     if (!std::exchange(line_put_, true)) put_request_line();
@@ -387,6 +377,7 @@ void session::take_field(std::string_view name, std::string_view value) {
     } else if (name == "host") {
         if (authority_.empty()) {
             authority_ = value;
+            put_host();
         } else if (!same_host(authority_, value)) {
             refused_ = 400;
         }
@@ -400,31 +391,26 @@ void session::take_field(std::string_view name, std::string_view value) {
 void session::put_request_line() {
     const bool is_extended = !protocol_.empty();
     const std::string_view target = path_.empty() ? std::string_view(authority_) : std::string_view(path_);
-    if (has_separator(method_) || has_separator(target) || has_separator(authority_)) refused_ = 400;
-    const std::string_view method = is_extended ? std::string_view("GET") : std::string_view(method_);
-    // The host as the first field, where HTTP/1's clients put it and the parser looks for it.
-    host_put_ = !authority_.empty();
-    if (host_put_) {
-        append(head_, method, " ", target, " HTTP/1.1\r\nhost: ", authority_, "\r\n");
-    } else {
-        append(head_, method, " ", target, " HTTP/1.1\r\n");
-    }
+    if (has_separator(method_) || has_separator(target)) refused_ = 400;
+    append(head_, is_extended ? std::string_view("GET") : std::string_view(method_), " ", target,
+           " HTTP/1.1\r\n");
+    put_host();  // the first field, where HTTP/1's clients put it and the parser looks for it
     if (!is_extended) return;
     if (!is_token(protocol_)) refused_ = 400;
     append(head_, "upgrade: ", protocol_, "\r\nconnection: upgrade\r\n");
+}
+
+void session::put_host() {
+    if (has_separator(authority_)) refused_ = 400;
+    if (!authority_.empty()) append(head_, "host: ", authority_, "\r\n");
 }
 
 void session::finish_head(bool has_body) noexcept try {
     stream* const made = std::exchange(current_, nullptr);
     if (made == nullptr) return;
     if (!std::exchange(line_put_, true)) put_request_line();
-    if (!host_put_ && has_separator(authority_)) refused_ = 400;
     if (!cookies_.empty()) append(head_, "cookie: ", cookies_, "\r\n");
-    if (host_put_ || authority_.empty()) {
-        append(head_, "\r\n");
-    } else {
-        append(head_, "host: ", authority_, "\r\n\r\n");
-    }
+    append(head_, "\r\n");
     if (refused_ == 0 && head_.size() > limits::head_bytes) refused_ = 431;
     made->head_came(head_, has_body, refused_);
     if (!protocol_.empty() && refused_ == 0) made->asks_for_tunnel(protocol_);

@@ -141,6 +141,7 @@ class session {
     int begin_head(nghttp2_session* of, std::int32_t id, bool is_request) noexcept;
     void take_field(std::string_view name, std::string_view value);
     void put_request_line();
+    void put_host();
     void finish_head(bool has_body) noexcept;
     void take_data(stream* to, std::string_view bytes) noexcept;
     void end_body(stream* of) noexcept;
@@ -177,7 +178,6 @@ class session {
     // The head that is being received.
     stream* current_ = nullptr;
     bool line_put_ = false;
-    bool host_put_ = false;
     unsigned refused_ = 0;
     unsigned field_count_ = 0;
     std::size_t list_bytes_ = 0;  // as RFC 9113, section 6.5.2 counts them
