@@ -40,6 +40,12 @@ struct system_environment final : environment {
         return listen_on(where, options);
     }
     result<address> local_address(int descriptor) noexcept override { return address::local_of(descriptor); }
+    result<void> check_adopted(int descriptor, socket_use wanted) const noexcept override {
+        return naru::check_adopted(descriptor, wanted);
+    }
+    result<void> check_connected(int descriptor) const noexcept override {
+        return naru::check_connected(descriptor);
+    }
     std::thread start_thread(std::move_only_function<void()> body) override {
         return std::thread(std::move(body));
     }

@@ -18,13 +18,6 @@ result<handle> attach_own(backend& to, result<unique_descriptor> made, descripto
 
 }  // namespace
 
-result<void> backend::check_adopted(int descriptor, socket_use wanted) const noexcept {
-    return naru::check_adopted(descriptor, wanted);
-}
-result<void> backend::check_connected(int descriptor) const noexcept {
-    return naru::check_connected(descriptor);
-}
-
 result<handle> backend::open_listener(const address& where, const listen_options& options) noexcept {
     return attach_own(*this, listen_on(where, options), descriptor_kind::listener);
 }

@@ -8,7 +8,6 @@
 #include <naru/loop/operation.hpp>
 #include <naru/loop/received_ahead.hpp>
 #include <naru/os/address.hpp>
-#include <naru/os/adopted.hpp>
 #include <naru/os/socket.hpp>
 
 #include <cerrno>
@@ -119,10 +118,6 @@ class backend {
     /// connected; the same on every backend. Errors: the system's (EBADF, ENOMEM), blocking_descriptor,
     /// select_descriptor_limit, handle_limit.
     virtual result<handle> attach(int descriptor, descriptor_kind kind, ownership whose) noexcept = 0;
-
-    /// What is to be attached, looked at before: naru/os/adopted.hpp.
-    virtual result<void> check_adopted(int descriptor, socket_use wanted) const noexcept;
-    virtual result<void> check_connected(int descriptor) const noexcept;
 
     /// Sockets from a specification, made and attached; listen_on, stream_socket_for and bind_datagram
     /// (naru/os/socket.hpp) say which errors there are, attach which others.

@@ -8,6 +8,7 @@
 #include <naru/core/result.hpp>
 #include <naru/loop/engine.hpp>
 #include <naru/os/address.hpp>
+#include <naru/os/adopted.hpp>
 #include <naru/os/file_system.hpp>
 #include <naru/os/socket.hpp>
 
@@ -81,6 +82,9 @@ class environment : public time_source {
     virtual result<unique_descriptor> listen(const address& where,
                                              const listen_options& options) noexcept = 0;
     virtual result<address> local_address(int descriptor) noexcept = 0;
+    /// A descriptor from outside, looked at before a loop takes it: naru/os/adopted.hpp.
+    virtual result<void> check_adopted(int descriptor, socket_use wanted) const noexcept = 0;
+    virtual result<void> check_connected(int descriptor) const noexcept = 0;
 
     /// A thread of the system, on which the system's environment is in force. Throws std::system_error if
     /// there can be none; a simulated world has none.

@@ -23,8 +23,6 @@ class backend final : public naru::backend, private watcher {
     ~backend() override;
 
     result<handle> attach(int descriptor, descriptor_kind kind, ownership whose) noexcept override;
-    result<void> check_adopted(int descriptor, socket_use wanted) const noexcept override;
-    result<void> check_connected(int descriptor) const noexcept override;
     result<handle> open_listener(const address& where, const listen_options& options) noexcept override;
     result<handle> open_stream(const address& peer, const stream_options& options) noexcept override;
     result<handle> open_datagram(const address& where, const udp_options& options) noexcept override;

@@ -149,6 +149,36 @@ result<address> world::local_address(int descriptor) noexcept {
     return found->local;
 }
 
+// As the system answers; there are no sockets of the UNIX domain here.
+result<void> world::check_adopted(int descriptor, socket_use wanted) const noexcept {
+    const socket_ref what = find(descriptor);
+    if (what == nullptr) return fail_errno(EBADF);
+    if (what->kind == socket_kind::file) return fail_errno(ENOTSOCK);
+    switch (wanted) {
+        case socket_use::tcp_stream:
+            if (what->kind == socket_kind::stream) return {};
+            break;
+        case socket_use::tcp_listener:
+            if (what->kind == socket_kind::listener) return {};
+            if (what->kind == socket_kind::stream) return fail(errc::not_listening);
+            break;
+        case socket_use::udp_socket:
+            if (what->kind == socket_kind::datagram) return {};
+            break;
+        case socket_use::unix_stream:
+        case socket_use::unix_listener:
+            break;
+    }
+    return fail(errc::wrong_kind_of_descriptor);
+}
+
+result<void> world::check_connected(int descriptor) const noexcept {
+    const socket_ref what = find(descriptor);
+    if (what == nullptr) return fail_errno(EBADF);
+    if (what->state != connection::connected || what->failed != 0) return fail_errno(ENOTCONN);
+    return {};
+}
+
 result<address> world::peer_address(int descriptor) const noexcept {
     const socket_ref found = find(descriptor);
     if (found == nullptr) return fail_errno(EBADF);

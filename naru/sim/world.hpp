@@ -178,6 +178,8 @@ class world final : public environment {
     unique_descriptor open_stream(host& on);
     result<unique_descriptor> open_datagram(host& on, const address& where, const udp_options& options);
     result<address> local_address(int descriptor) noexcept override;
+    result<void> check_adopted(int descriptor, socket_use wanted) const noexcept override;
+    result<void> check_connected(int descriptor) const noexcept override;
     result<address> peer_address(int descriptor) const noexcept;
 
     // Descriptors: numbers from foreign_descriptors on, that unique_descriptor closes.

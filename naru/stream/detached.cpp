@@ -1,5 +1,7 @@
 #include <naru/stream/detached.hpp>
 
+#include <naru/loop/environment.hpp>
+
 namespace naru::detail {
 
 namespace {
@@ -21,7 +23,7 @@ constexpr descriptor_kind kind_of(socket_use wanted) noexcept {
 }  // namespace
 
 result<handle> adopt(loop& into, detached&& from, socket_use wanted) noexcept {
-    if (auto fits = into.backend().check_adopted(from.descriptor.get(), wanted); !fits) {
+    if (auto fits = environment::current().check_adopted(from.descriptor.get(), wanted); !fits) {
         from.descriptor.reset();
         return fail(fits.error());
     }
@@ -30,9 +32,10 @@ result<handle> adopt(loop& into, detached&& from, socket_use wanted) noexcept {
 
 result<handle> adopt(loop& into, unique_descriptor&& from, socket_use wanted) noexcept {
     unique_descriptor taken = std::move(from);
-    if (auto fits = into.backend().check_adopted(taken.get(), wanted); !fits) return fail(fits.error());
+    if (auto fits = environment::current().check_adopted(taken.get(), wanted); !fits)
+        return fail(fits.error());
     if (kind_of(wanted) == descriptor_kind::stream) {
-        if (auto connected = into.backend().check_connected(taken.get()); !connected)
+        if (auto connected = environment::current().check_connected(taken.get()); !connected)
             return fail(connected.error());
     }
     return into.attach(taken.release(), kind_of(wanted), ownership::shared);

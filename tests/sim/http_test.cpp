@@ -199,10 +199,13 @@ TEST(SimulatedServer, IsAttachedToALoopOfTheTests) {
             };
             run(*home, beside());
             EXPECT_TRUE(server->has_ended());
-            // A second one, which ends with a request under way.
+            // A second one, at a listener that it is given, which ends with a request under way.
             {
                 const sim::world::visit there(server_host);
-                server.emplace(*home, make_site(), std::vector<http::endpoint>{{"*:80"}});
+                http::endpoint given{"*:80"};
+                given.adopted = {
+                    environment::current().listen(address::parse("*:80").value(), {}).value().release()};
+                server.emplace(*home, make_site(), std::vector<http::endpoint>{given});
             }
             const auto asks_and_goes = [&]() -> task<> {
                 http::client client(*elsewhere);

@@ -99,10 +99,7 @@ bound_address adopt(const endpoint& given) {
         made.sockets.emplace_back(each);
     const socket_use use = made.local ? socket_use::unix_listener : socket_use::tcp_listener;
     for (const unique_descriptor& each : made.sockets) {
-        // A world's descriptors are no system's.
-        const bool is_of_a_world = environment::other_than_the_systems() != nullptr;
-        const auto listens = is_of_a_world ? result<void>() : check_adopted(each.get(), use);
-        if (!listens)
+        if (const auto listens = environment::current().check_adopted(each.get(), use); !listens)
             throw std::runtime_error(fmt::format("descriptor {} cannot be listened to: {}", each.get(),
                                                  listens.error().message()));
         if (made.local) continue;
