@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <span>
+#include <utility>
 
 namespace naru {
 
@@ -25,8 +26,16 @@ class signal_pipe {
     /// (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP); EAGAIN past limits::signal_pipes; EMFILE.
     [[nodiscard]] static result<signal_pipe> open(std::span<const int> signals) noexcept;
 
-    signal_pipe(signal_pipe&& other) noexcept;
-    signal_pipe& operator=(signal_pipe&& other) noexcept;
+    signal_pipe(signal_pipe&& other) noexcept
+        : reader_(std::move(other.reader_)),
+          writer_(std::move(other.writer_)),
+          place_(std::exchange(other.place_, none)) {}
+    signal_pipe& operator=(signal_pipe&& other) noexcept {
+        std::swap(reader_, other.reader_);
+        std::swap(writer_, other.writer_);
+        std::swap(place_, other.place_);
+        return *this;
+    }
     ~signal_pipe() { close(); }
 
     /// Where the bytes are read, once: non-blocking. It may live on.
