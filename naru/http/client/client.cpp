@@ -250,7 +250,7 @@ task<client_result<void>> client::exchange(work& job, client_connection& on) {
     on.begin_request(job.request.to_head(), sending);
     auto sent = co_await send(job, sending);
     sending.end(sent.has_value());
-    record.was_left_out = !sent && sending.waits_for_more();
+    record.was_left_out = !sent && sending.stopped() && sending.waits_for_more();
     // An answer that came meanwhile is one, and a connection that was ended tells more by its receive.
     const bool hopeless = !sent && !sending.stopped() && (!job.fault.empty() || !is_end(sent.error()));
     if (hopeless) co_return record.failure(client_step::send, sent.error(), job.fault);

@@ -120,9 +120,8 @@ std::unexpected<client_error> client_answer::fails(std::error_code code, std::st
     if (record_.was_left_out) {
         if (detail.empty()) failed_->detail = code.message();
         failed_->detail +=
-            " (the rest of the request's body was left out, since the server had begun its answer and read "
-            "no "
-            "more: request(what, take) reads while it sends)";
+            " (the rest of the request's body was left out, since the server had begun its answer and "
+            "read no more: request(what, take) reads while it sends)";
     }
     whole_ = false;
     turn_ = connection_pool::turn();
