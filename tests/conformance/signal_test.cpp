@@ -9,6 +9,7 @@
 #include <csignal>
 #include <vector>
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 namespace naru::testing {
@@ -130,6 +131,22 @@ TEST_P(SignalSet, GivesBackWhatItTook) {
     EXPECT_EQ(others_calls, 2);
     ASSERT_TRUE(run_until([&] { return waits.ended(); }));
     EXPECT_EQ(waits.take(), -EBADF);
+}
+
+// It has the handler, and the pipe, too.
+TEST_P(SignalSet, AForkedChildsAreNotTold) {
+    auto set = signal_set::take(loop(), {SIGUSR1, SIGUSR2});
+    ASSERT_TRUE(set);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        (void)std::raise(SIGUSR1);
+        ::_exit(0);
+    }
+    int status = -1;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+    (void)std::raise(SIGUSR2);
+    EXPECT_EQ(run_task(loop(), next_of(*set)), SIGUSR2);
 }
 
 TEST_P(SignalSet, AWaitThatIsStoppedLosesNothing) {
