@@ -1,6 +1,5 @@
 // Accepting: every connection arrives once; shortages pause and pass.
 #include "support/conformance.hpp"
-#include "support/nobody.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -418,105 +417,6 @@ TEST_P(Accept, PastTheLimitOfSelectAcceptingPausesAndRecovers) {
     loop().close(list.connections.front());
     accepts.stop();
     ASSERT_TRUE(run_until([&] { return list.stopped == 1; }));
-}
-
-task<result<tcp_stream>> connect_task(naru::loop& on, address where) {
-    co_return co_await tcp_stream::connect(on, where);
-}
-
-TEST_P(Accept, ConnectSucceedsAndBothSidesTalk) {
-    on_handle accept(operation_kind::accept, listener_);
-    loop().submit(accept);
-    auto connected = run_task(loop(), connect_task(loop(), where_));
-    ASSERT_TRUE(connected) << connected.error().message();
-    ASSERT_TRUE(run_until(accept));
-    const handle server = handle::unpack(accept.result);
-    a_send send(connected->native(), "hello");
-    a_recv recv(server);
-    loop().submit(recv);
-    loop().submit(send);
-    ASSERT_TRUE(run_until(recv));
-    EXPECT_EQ(recv.take(loop()), "hello");
-    settle();
-    loop().close(server);
-}
-
-TEST_P(Accept, ConnectToNobodyIsRefused) {
-    const nobodys_address nobody;
-    auto connected = run_task(loop(), connect_task(loop(), nobody));
-    ASSERT_FALSE(connected);
-    EXPECT_EQ(connected.error(), std::errc::connection_refused);
-}
-
-TEST_P(Accept, ARefusalIsTheConnectsWhateverIsReadMeanwhile) {
-    // A socket's error is told once: it must not go to the read, or the connect has succeeded. `early`: the
-    // read is there first, and what is reported of a socket that is not connected yet must not lead it
-    // astray.
-    const nobodys_address nobody;
-    for (const bool own_memory : {false, true}) {
-        for (const bool early : {false, true}) {
-            unique_descriptor socket = open_stream_socket(nobody).value();
-            const handle ours = adopt(socket, descriptor_kind::socket);
-            a_connect connect(ours, nobody);
-            a_recv recv(ours);
-            a_recv_into recv_into(ours, 16);
-            any_operation& read = own_memory ? static_cast<any_operation&>(recv_into) : recv;
-            if (early) loop().submit(read);
-            if (early) ticks(3);
-            loop().submit(connect);
-            if (read.idle()) loop().submit(read);
-            ASSERT_TRUE(run_until([&] { return connect.done() && read.idle(); }));
-            EXPECT_EQ(connect.error(), std::errc::connection_refused) << own_memory << early;
-            EXPECT_TRUE(read.failed()) << own_memory << early;
-            loop().close(ours);
-            settle();
-        }
-    }
-}
-
-TEST_P(Accept, OperationsBehindAConnectWaitForIt) {
-    unique_descriptor socket = open_stream_socket(where_).value();
-    const handle ours = adopt(socket, descriptor_kind::socket);
-    a_connect connect(ours, where_);
-    a_send send(ours, "at once");
-    on_handle accept(operation_kind::accept, listener_);
-    loop().submit(connect);
-    loop().submit(send);
-    loop().submit(accept);
-    ASSERT_TRUE(run_until(send));
-    EXPECT_EQ(connect.result, 0);
-    EXPECT_EQ(send.result, 7);
-    ASSERT_TRUE(run_until(accept));
-    a_recv recv(handle::unpack(accept.result));
-    loop().submit(recv);
-    ASSERT_TRUE(run_until(recv));
-    EXPECT_EQ(recv.take(loop()), "at once");
-    loop().close(ours);
-    loop().close(handle::unpack(accept.result));
-}
-
-task<result<tcp_stream>> connect_with_deadline(naru::loop& on, address where, instant deadline) {
-    co_return co_await with_deadline(deadline, tcp_stream::connect(on, where));
-}
-
-TEST_P(Accept, AConnectThatGetsNoAnswerEndsAtItsDeadline) {
-    listen_options small;
-    small.backlog = 0;
-    const unique_descriptor listener = listening_socket(small);
-    const address where = local_of(listener.get()).value();
-    // Until the queue of the listener is full: from then on nobody answers.
-    std::vector<unique_descriptor> clients;
-    bool full = false;
-    while (!full && clients.size() < 20) {
-        clients.push_back(connect_to(where, false));
-        full = !wait_for(clients.back().get(), POLLOUT, 100);
-    }
-    if (!full) GTEST_SKIP() << "this system answers although the queue is full";
-    const instant deadline = clock::now() + 20ms;
-    auto connected = run_task(loop(), connect_with_deadline(loop(), where, deadline));
-    EXPECT_GE(clock::now(), deadline);
-    ASSERT_FALSE(connected);
-    EXPECT_EQ(connected.error(), std::errc::timed_out);
 }
 
 }  // namespace
