@@ -14,8 +14,6 @@ namespace naru::sim {
 
 namespace {
 
-constexpr std::int64_t would_block = outcome::from_errno(EAGAIN);
-
 // What of a file begins at `offset`.
 std::string_view part_of(const std::string& content, std::uint64_t offset, std::uint64_t count) noexcept {
     const std::string_view all = content;

@@ -11,12 +11,6 @@
 
 namespace naru::sim {
 
-namespace {
-
-constexpr std::int64_t would_block = outcome::from_errno(EAGAIN);
-
-}  // namespace
-
 backend::backend(host& on, std::size_t pool_buffers)
     : naru::backend(pool_buffers), host_(on), world_(on.in()) {
     world_.enter(*this);

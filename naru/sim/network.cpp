@@ -11,8 +11,6 @@ namespace naru::sim {
 
 namespace {
 
-constexpr std::int64_t would_block = outcome::from_errno(EAGAIN);
-
 std::string gather(std::span<const slice> pieces, std::size_t count) {
     std::string bytes;
     bytes.reserve(count);

@@ -8,6 +8,7 @@
 #include <naru/sim/host.hpp>
 #include <naru/sim/socket.hpp>
 
+#include <cerrno>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -17,6 +18,8 @@
 namespace naru::sim {
 
 class world;
+
+inline constexpr std::int64_t would_block = outcome::from_errno(EAGAIN);
 
 /// Results are outcomes (naru/core/result.hpp), with the meaning of the system calls of the same names.
 class network {

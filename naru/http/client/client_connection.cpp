@@ -6,8 +6,6 @@
 
 namespace naru::http {
 
-using outcome = response_reader::outcome;
-
 client_connection::client_connection(tcp_stream stream, const address& peer, bool carries_one) noexcept
     : loop_(stream.home()), stream_(std::move(stream)), peer_(peer), carries_one_(carries_one) {}
 
@@ -65,7 +63,7 @@ void upload::end(bool whole) noexcept {
 void client_connection::begin_request(bool to_head, upload& sending) noexcept {
     mode_ = mode::head;
     reader_.reset();
-    head_outcome_ = outcome::need_more;
+    head_outcome_ = response_reader::outcome::need_more;
     to_head_ = to_head;
     any_byte_ = sent_whole_ = body_ended_ = false;
     sending_ = &sending;
@@ -101,7 +99,7 @@ void client_connection::tell_upload() noexcept {
 }
 
 void client_connection::read_head() noexcept {
-    if (head_outcome_ != outcome::need_more) return;
+    if (head_outcome_ != response_reader::outcome::need_more) return;
     any_byte_ = any_byte_ || !input_.empty();
     head_outcome_ = reader_.read_head(input_, to_head_, head_, head_text_);
     if (input_.empty()) lease_.reset();
@@ -109,21 +107,21 @@ void client_connection::read_head() noexcept {
 
 bool client_connection::has_news() const noexcept {
     if (ended_) return true;
-    return mode_ == mode::head ? head_outcome_ != outcome::need_more : !input_.empty();
+    return mode_ == mode::head ? head_outcome_ != response_reader::outcome::need_more : !input_.empty();
 }
 
-outcome client_connection::read_body(std::string_view& data) noexcept {
+response_reader::outcome client_connection::read_body(std::string_view& data) noexcept {
     data = {};
-    if (body_ended_) return outcome::complete;
+    if (body_ended_) return response_reader::outcome::complete;
     if (input_.empty()) lease_.reset();
-    const outcome then = reader_.read_body(input_, data);
-    body_ended_ = then == outcome::complete;
+    const response_reader::outcome then = reader_.read_body(input_, data);
+    body_ended_ = then == response_reader::outcome::complete;
     return then;
 }
 
 bool client_connection::end_of_body() noexcept {
     if (body_ended_) return true;
-    body_ended_ = ended_ == errc::end_of_stream && reader_.end() == outcome::complete;
+    body_ended_ = ended_ == errc::end_of_stream && reader_.end() == response_reader::outcome::complete;
     return body_ended_;
 }
 

@@ -7,8 +7,6 @@
 
 namespace naru::http {
 
-using event = multipart_parser::event;
-
 multipart_form::multipart_form(exchange& x, const form_limits& limits) : x_(x) {
     if (const auto boundary = form_boundary(x.field("content-type").value_or("")))
         parser_.emplace(*boundary, limits);
@@ -23,15 +21,16 @@ std::error_code multipart_form::refuse(unsigned status, const char* reason, int 
 }
 
 // Until something has happened; `data` is what event::data is about.
-task<result<event>> multipart_form::step(std::string_view& data) {
+task<result<multipart_parser::event>> multipart_form::step(std::string_view& data) {
     if (failed_) co_return fail(failed_);
     if (!parser_) co_return fail(refuse(415, "A form (multipart/form-data) is wanted here.", EINVAL));
     while (true) {
-        const event got = parser_->read(left_, data);
-        if (got == event::refused)
+        const multipart_parser::event got = parser_->read(left_, data);
+        if (got == multipart_parser::event::refused)
             co_return fail(
                 refuse(parser_->status(), parser_->reason(), parser_->status() == 413 ? EMSGSIZE : EBADMSG));
-        if (got != event::need_more && got != event::complete) co_return got;
+        if (got != multipart_parser::event::need_more && got != multipart_parser::event::complete)
+            co_return got;
         received_.reset();
         auto more = co_await x_.read();
         if (more) {
@@ -43,9 +42,9 @@ task<result<event>> multipart_form::step(std::string_view& data) {
             failed_ = more.error();
             co_return fail(failed_);
         }
-        if (got != event::complete)
+        if (got != multipart_parser::event::complete)
             co_return fail(refuse(400, "The form ends before its last boundary.", EBADMSG));
-        co_return event::complete;
+        co_return multipart_parser::event::complete;
     }
 }
 
@@ -54,9 +53,9 @@ task<result<form_part>> multipart_form::next() {
         std::string_view dropped;
         auto got = co_await step(dropped);
         if (!got) co_return fail(got.error());
-        if (*got == event::complete) co_return fail(errc::end_of_stream);
-        in_part_ = *got != event::part_end;
-        if (*got == event::part) co_return parser_->part();
+        if (*got == multipart_parser::event::complete) co_return fail(errc::end_of_stream);
+        in_part_ = *got != multipart_parser::event::part_end;
+        if (*got == multipart_parser::event::part) co_return parser_->part();
     }
 }
 
@@ -65,7 +64,7 @@ task<result<std::string_view>> multipart_form::read() {
     std::string_view piece;
     auto got = co_await step(piece);
     if (!got) co_return fail(got.error());
-    if (*got == event::data) co_return piece;
+    if (*got == multipart_parser::event::data) co_return piece;
     in_part_ = false;
     co_return fail(errc::end_of_stream);
 }

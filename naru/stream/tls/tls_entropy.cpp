@@ -1,6 +1,3 @@
-// What replaces OpenSSL's generator as a whole is out of favour there, and has no successor for a program.
-#define OPENSSL_SUPPRESS_DEPRECATED
-
 #include <naru/stream/tls/tls_entropy.hpp>
 
 #include <naru/loop/environment.hpp>
@@ -11,6 +8,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+
+// What replaces OpenSSL's generator as a whole is out of favour there, and has no successor for a program.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
 namespace naru {
 
@@ -44,3 +45,5 @@ tls_entropy_of_environment::~tls_entropy_of_environment() {
 }
 
 }  // namespace naru
+
+#pragma GCC diagnostic pop
