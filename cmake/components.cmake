@@ -34,6 +34,10 @@ function(naru_precompile_with_fmt name)
   naru_precompile_standard(${name} <fmt/format.h> ${ARGN})
 endfunction()
 
+# For builds that are made whole: what headers and templates take is paid once for a few files. Hence no two files of a
+# component define a name of their own alike.
+set(NARU_UNITY 0 CACHE STRING "Files of a component that are compiled together; 0: each by itself")
+
 # naru_component(NAME SOURCES ... [USES COMPONENT...] [PUBLIC LIBRARY...] [PRIVATE LIBRARY...]): a library of
 # its own, naru_NAME, static, and naru_NAME_shared made of the same objects where NARU_LIBRARIES asks for it. In
 # the build tree and installed naru::NAME is the one that a user links.
@@ -44,6 +48,9 @@ function(naru_component name)
   add_library(naru_${name} STATIC ${arg_SOURCES})
   # The warnings of those who develop naru are no news for those who build it with their own project.
   target_compile_options(naru_${name} PRIVATE -fno-strict-overflow $<$<NOT:$<BOOL:${NARU_WARNINGS}>>:-w>)
+  if(NARU_UNITY GREATER 0)
+    set_target_properties(naru_${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${NARU_UNITY})
+  endif()
   set(libraries naru_${name})
   if(naru_shared)
     # Calls within a library need not go through its table, whether or not a program could replace what they call.
