@@ -186,6 +186,26 @@ class CommandLine(Case):
             for threads in ("1", "2"):
                 self.check_refused("serve", self.root, "--listen", where, "--threads", threads, says="the port is in use")
 
+    def test_files_before_ports(self):
+        missing = os.path.join(self.scratch, "missing")
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            where = "127.0.0.1:%d" % taken.getsockname()[1]
+            for more in ([], ["--no-sandbox"]):
+                with self.subTest(more=more):
+                    self.check_refused("serve", missing, "--listen", where, *more, says="missing: there is no such directory")
+                    self.check_refused("serve", self.root, "--listen-tls", where, "--tls", missing + "," + missing, *more, says="missing")
+            self.check_refused("serve", self.root, "--listen", where, "--user", "nobody-at-all", says="there is no such user")
+            config = self.write("naru.toml", 'listen = "%s"\n[[host]]\nnames = "a.example"\nroot = "missing"\n' % where)
+            self.check_refused("serve", "--config", config, says="naru.toml:[0-9]+: .*missing: there is no such directory")
+        stale = os.path.join(self.scratch, "stale.sock")
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(stale)
+        before = os.stat(stale).st_ino
+        self.check_refused("serve", missing, "--listen", "unix:" + stale, says="there is no such directory")
+        self.assertEqual(os.stat(stale).st_ino, before, "nothing was bound, and nothing replaced")
+
     def test_port_of_another_naru(self):
         for threads in ("1", "2"):
             with self.subTest(threads=threads), Server(self.root, "--listen", "127.0.0.1:0", "--threads", threads) as first:

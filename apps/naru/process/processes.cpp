@@ -5,6 +5,7 @@
 #include "surroundings.hpp"
 #include "worker.hpp"
 
+#include "../plan_faults.hpp"
 #include "../serve_config.hpp"
 
 #include <exception>
@@ -57,12 +58,17 @@ class kept_plans final : public plans {
 
     const std::optional<serve_plan>& now() const noexcept { return plan_; }
 
-    void read() {
-        serve_plan fresh = read_bound();
-        if (!fresh.one_process || !own_listeners().empty()) own_listeners().close_others(endpoints_of(fresh));
-        plan_ = std::move(fresh);
+    /// For a start: what is wrong with files is told before anybody can connect.
+    void read_first() {
+        serve_plan fresh = read_(with_sockets);
+        complaints wrong;
+        find_faults_of_files(fresh, wrong);
+        if (!wrong.empty()) throw std::runtime_error(wrong.lines().front());
+        bind(fresh);
+        take(std::move(fresh));
     }
 
+    void read() { take(read_bound()); }
     void renew() override {
         serve_plan fresh = read_bound();
         if (!std::exchange(is_renewed_, true)) before_ = std::move(plan_);
@@ -82,11 +88,20 @@ class kept_plans final : public plans {
     }
 
  private:
+    static bool has_own_listeners(const serve_plan& plan) {
+        return !plan.one_process || !own_listeners().empty();
+    }
+    static void bind(const serve_plan& plan) {
+        if (has_own_listeners(plan)) own_listeners().bind(endpoints_of(plan), plan.options);
+    }
     serve_plan read_bound() {
         serve_plan fresh = read_(with_sockets);
-        if (!fresh.one_process || !own_listeners().empty())
-            own_listeners().bind(endpoints_of(fresh), fresh.options);
+        bind(fresh);
         return fresh;
+    }
+    void take(serve_plan fresh) {
+        if (has_own_listeners(fresh)) own_listeners().close_others(endpoints_of(fresh));
+        plan_ = std::move(fresh);
     }
 
     const plan_reader& read_;
@@ -122,7 +137,7 @@ int serve_in_processes(const plan_reader& read, const serve_body& serve) {
         watching->resume(from);
     } else {
         own_listeners().take_from_manager();
-        plans.read();
+        plans.read_first();
         if (plans.now()->one_process) return serve_alone(*plans.now(), serve);
         watching.emplace(settings_of(*plans.now()));
         watching->write_pid_file();
