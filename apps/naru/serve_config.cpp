@@ -410,6 +410,7 @@ serve_plan plan_of(const serve_settings& settings) {
     set_logs(plan, settings);
     plan.pid_file = settings.pid_file;
     set_watching(plan, settings);
+    complain_of_places(plan);
     set_times(plan, settings);
     set_shares(options, settings);
     options.engine_options = std::make_shared<const uring_options>(to_uring(settings, options.threads));
