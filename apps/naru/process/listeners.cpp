@@ -176,6 +176,16 @@ void listeners::close_all_but(const std::vector<bool>& kept) noexcept {
     }
 }
 
+std::size_t listeners::sockets_for(const std::vector<http::endpoint>& wanted, std::size_t threads) {
+    std::vector<bool> used;
+    std::size_t count = 0;
+    for (const http::endpoint& each : wanted) {
+        const listener_set* const found = unused(each, used);
+        count += found == nullptr ? threads : found->sockets.size();
+    }
+    return count;
+}
+
 void listeners::close_others(const std::vector<http::endpoint>& wanted) {
     std::vector<bool> used(sets_.size());
     for (const http::endpoint& each : wanted)

@@ -1,4 +1,5 @@
 #include "alone.hpp"
+#include "descriptors.hpp"
 #include "listeners.hpp"
 #include "master.hpp"
 #include "notify.hpp"
@@ -41,6 +42,10 @@ std::vector<http::endpoint> endpoints_of(const serve_plan& plan) {
     return all;
 }
 
+void require_descriptors(const serve_plan& plan) {
+    require_descriptors(plan, own_listeners().sockets_for(endpoints_of(plan), plan.options.threads));
+}
+
 int serve_as_worker(std::pair<unique_descriptor, unique_descriptor> channels, const serve_plan& plan,
                     const serve_body& serve) {
     worker_process here(std::move(channels.first), std::move(channels.second));
@@ -61,6 +66,7 @@ class kept_plans final : public plans {
     /// For a start: what is wrong with files is told before anybody can connect.
     void read_first() {
         serve_plan fresh = read_(with_sockets);
+        require_descriptors(fresh);
         complaints wrong;
         find_faults_of_files(fresh, wrong);
         if (!wrong.empty()) throw std::runtime_error(wrong.lines().front());
@@ -96,6 +102,7 @@ class kept_plans final : public plans {
     }
     serve_plan read_bound() {
         serve_plan fresh = read_(with_sockets);
+        require_descriptors(fresh);
         bind(fresh);
         return fresh;
     }

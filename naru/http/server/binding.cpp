@@ -82,18 +82,10 @@ result<bound_address> bind_one(const address& where, listen_options listening, s
     return made;
 }
 
-// As it is for a bind(2): of IPv4, if that is what is meant.
-std::string host_of(const address& where) {
-    constexpr std::string_view mapped = "::ffff:";
-    std::string host = where.host_text();
-    const bool is_mapped = host.starts_with(mapped) && host.find('.') != std::string::npos;
-    return is_mapped ? host.substr(mapped.size()) : host;
-}
-
 // Every address of IPv6 is every one of IPv4, too.
 bool overlap(const address& one, const address& other) {
     if (one.port() != other.port()) return false;
-    const std::string hosts[] = {host_of(one), host_of(other)};
+    const std::string hosts[] = {one.host_text(), other.host_text()};
     const auto has = [&](std::string_view every) { return hosts[0] == every || hosts[1] == every; };
     const auto is_ipv4 = [](const std::string& each) { return each.find(':') == std::string::npos; };
     return hosts[0] == hosts[1] || has("::") || (has("0.0.0.0") && is_ipv4(hosts[0]) && is_ipv4(hosts[1]));
