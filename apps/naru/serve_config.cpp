@@ -303,6 +303,12 @@ serve_settings merged(const serve_settings& first, const serve_settings& second)
     return both;
 }
 
+bool says_something(const serve_settings& settings) {
+    bool any = settings.sites && (!settings.sites->hosts.empty() || !settings.sites->others.routes.empty());
+    for_each_setting([&](const char*, auto member) { any = any || (settings.*member).has_value(); });
+    return any;
+}
+
 directory_root::links to_links(std::string_view name) {
     if (name == "inside") return directory_root::links::inside;
     if (name == "any") return directory_root::links::any;
