@@ -569,6 +569,18 @@ class Reload(Case):
                     server.signal(signal.SIGTERM)
                     self.assertEqual(server.wait()[0], 0)
 
+    def test_a_second_mistake_is_told_as_soon_as_the_first(self):
+        config = self.configure('root = "%s"\n' % self.root)
+        with Server("--config", config) as server:
+            def mistakes():
+                begun = time.monotonic()
+                for name in ("one", "two"):
+                    self.configure("%s = 1\n" % name)
+                    self.reload(server, ".*there is no setting %s.*what was read before stays" % name)
+                return time.monotonic() - begun
+            # The master's pause between workers that it starts by itself is 10 s.
+            self.assertTrue(any(mistakes() < 5 for _ in range(3)))
+
     def test_flags_stay_before_the_file(self):
         config = self.configure("")
         with Server(self.root, "--no-sandbox", "--config", config) as server:
