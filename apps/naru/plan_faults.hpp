@@ -6,8 +6,11 @@
 
 namespace naru::program {
 
-/// Of directories, the user and certificates: all that can be seen without listening, and without making
-/// anything. Each sentence has its place in front where a file sets what it is about.
+/// Of directories and the user: what can be seen without listening, and without making anything. Each
+/// sentence has its place in front where a file sets what it is about.
 void find_faults_of_files(const serve_plan& plan, complaints& wrong);
+
+/// Of certificates, which takes longer: some milliseconds.
+void find_faults_of_certificates(const serve_plan& plan, complaints& wrong);
 
 }  // namespace naru::program

@@ -63,14 +63,18 @@ class kept_plans final : public plans {
 
     const std::optional<serve_plan>& now() const noexcept { return plan_; }
 
-    /// For a start: what is wrong with files is told before anybody can connect.
+    /// For a start: what is wrong with files is told before anybody can connect. Certificates are read by who
+    /// serves, and looked at here only before a port is blamed.
     void read_first() {
         serve_plan fresh = read_(with_sockets);
         require_descriptors(fresh);
-        complaints wrong;
-        find_faults_of_files(fresh, wrong);
-        if (!wrong.empty()) throw std::runtime_error(wrong.lines().front());
-        bind(fresh);
+        complain_of(fresh, find_faults_of_files);
+        try {
+            bind(fresh);
+        } catch (const std::runtime_error&) {
+            complain_of(fresh, find_faults_of_certificates);
+            throw;
+        }
         take(std::move(fresh));
     }
 
@@ -94,6 +98,11 @@ class kept_plans final : public plans {
     }
 
  private:
+    static void complain_of(const serve_plan& plan, void (*find)(const serve_plan&, complaints&)) {
+        complaints wrong;
+        find(plan, wrong);
+        if (!wrong.empty()) throw std::runtime_error(wrong.lines().front());
+    }
     static bool has_own_listeners(const serve_plan& plan) {
         return !plan.one_process || !own_listeners().empty();
     }
