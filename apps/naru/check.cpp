@@ -1,16 +1,13 @@
 // naru check: whether a configuration file is good, without serving.
-#include "certificates.hpp"
 #include "client_rules.hpp"
 #include "commands.hpp"
 #include "config/configuration.hpp"
-#include "config/make_site.hpp"
 #include "log_settings.hpp"
 #include "output.hpp"
-#include "system.hpp"
+#include "plan_faults.hpp"
 
 #include <exception>
 #include <memory>
-#include <stdexcept>
 #include <string>
 
 #include <fmt/format.h>
@@ -20,17 +17,11 @@ namespace naru::program {
 
 namespace {
 
-// The sentence has its place in front where the file sets what it is about.
 void find_faults(const serve_settings& settings, complaints& wrong) try {
     const serve_plan plan = to_plan(with_places_for_names(settings));
-    (void)site_maker(false).make(plan, wrong);
-    if (plan.user && !is_user(*plan.user))
-        throw std::runtime_error(
-            located(fmt::format("--user {}: there is no such user", *plan.user), *plan.sites));
     find_faults_of_logs(plan, wrong);
-    if (plan.tls_endpoints.empty()) return;
-    const auto fault = fault_of(plan.acme_webroot.empty() ? plan.tls : those_that_are_there(plan.tls));
-    if (fault) throw std::runtime_error(located_file(*fault, *plan.sites));
+    find_faults_of_files(plan, wrong);
+    find_faults_of_certificates(plan, wrong);
 } catch (const std::exception& error) {
     wrong.add({}, error.what());
 }

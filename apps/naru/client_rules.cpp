@@ -75,6 +75,10 @@ bool same_place(const http::endpoint& a, const http::endpoint& b) {
     return a.listen.port() != 0 && a.listen.text() == b.listen.text();
 }
 
+std::string place_text(const http::endpoint& each) {
+    return each.listen.local ? "unix:" + each.listen.local->text() : each.listen.text();
+}
+
 http::rate to_rate(std::string_view flag, const std::string& text) {
     http::rate made;
     const std::size_t comma = std::min(text.find(','), text.size());
@@ -221,6 +225,28 @@ std::vector<http::endpoint> to_endpoints(std::string_view flag, const std::vecto
     const std::string_view what = error.what();  // what it says of listening is of --listen
     if (flag == "listen" || what.starts_with("--")) throw;
     throw std::runtime_error(fmt::format("--{}: {}", flag, what));
+}
+
+void complain_of_places(const serve_plan& plan) {
+    struct place {
+        const char* flag;
+        const http::endpoint& at;
+    };
+    std::vector<place> seen;
+    const auto look_at = [&seen](const char* flag, const http::endpoint& each) {
+        const auto other =
+            std::ranges::find_if(seen, [&](const place& before) { return same_place(before.at, each); });
+        if (other != seen.end() && other->flag != flag)
+            throw std::runtime_error(fmt::format(
+                "--{0} {1}: --{2} has the same address; each wants one of its own, or another port", flag,
+                place_text(each), other->flag));
+        seen.push_back({flag, each});
+    };
+    for (const http::endpoint& each : plan.endpoints)
+        look_at("listen", each);
+    for (const http::endpoint& each : plan.tls_endpoints)
+        look_at("listen-tls", each);
+    if (plan.status) look_at("status", *plan.status);
 }
 
 listener_words words_of_listener(const std::string& given) {

@@ -27,6 +27,9 @@ void add_list(CLI::App& command, const char* flag, std::optional<std::vector<std
 /// std::runtime_error.
 std::vector<http::endpoint> to_endpoints(std::string_view flag, const std::vector<std::string>& given);
 
+/// Of an address that two flags have. Throws std::runtime_error.
+void complain_of_places(const serve_plan& plan);
+
 /// Of ADDRESS:PORT,proxy or unix:PATH,mode=0660,proxy: what stands in front of the commas' words, as it is
 /// written by the system ("0.0.0.0:80" for "*:80"), and whether the PROXY protocol is wanted. Throws
 /// std::runtime_error.

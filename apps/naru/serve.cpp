@@ -179,8 +179,14 @@ int serve(const serve_plan& plan, surroundings& around) {
     return server.has_failed() ? status_failed : 0;
 }
 
+// A file that is just being written, or a pipe that was read before, is no word to serve this directory.
 serve_settings read_settings(const serve_settings& given, const std::string& config) {
-    return config.empty() ? given : merged(given, read_config(config));
+    if (config.empty()) return given;
+    const serve_settings read = read_config(config);
+    if (!says_something(read) && !given.root)
+        throw std::runtime_error(
+            fmt::format("{}: there is nothing in it: no setting, no host and no route", config));
+    return merged(given, read);
 }
 
 /// `filter`: see settings_filter.

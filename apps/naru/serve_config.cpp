@@ -303,6 +303,12 @@ serve_settings merged(const serve_settings& first, const serve_settings& second)
     return both;
 }
 
+bool says_something(const serve_settings& settings) {
+    bool any = settings.sites && (!settings.sites->hosts.empty() || !settings.sites->others.routes.empty());
+    for_each_setting([&](const char*, auto member) { any = any || (settings.*member).has_value(); });
+    return any;
+}
+
 directory_root::links to_links(std::string_view name) {
     if (name == "inside") return directory_root::links::inside;
     if (name == "any") return directory_root::links::any;
@@ -410,6 +416,7 @@ serve_plan plan_of(const serve_settings& settings) {
     set_logs(plan, settings);
     plan.pid_file = settings.pid_file;
     set_watching(plan, settings);
+    complain_of_places(plan);
     set_times(plan, settings);
     set_shares(options, settings);
     options.engine_options = std::make_shared<const uring_options>(to_uring(settings, options.threads));

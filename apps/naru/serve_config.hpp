@@ -85,6 +85,9 @@ struct serve_settings {
 /// complaint: FILE:LINE: what is wrong.
 serve_settings read_config(const std::string& path);
 
+/// Whether any setting, host or route is in them.
+bool says_something(const serve_settings& settings);
+
 /// `first` where it is set, else `second`.
 serve_settings merged(const serve_settings& first, const serve_settings& second);
 

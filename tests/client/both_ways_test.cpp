@@ -170,6 +170,41 @@ TEST_P(ClientBothWays, WhoReadsOnGetsTheRest) {
     EXPECT_EQ(server.connections(), 1u);
 }
 
+// The source may wait for what its reader says to the end of the answer.
+TEST_P(ClientBothWays, AServerThatEndsFirstIsHeardAtOnce) {
+    scripted_server server(loop(), [](served& peer) -> task<> {
+        std::string rest;
+        (void)co_await begun_request(peer.stream, rest);
+        if (!co_await peer.say(answer_of("goodbye"))) co_return;
+        while (co_await peer.stream.receive()) {
+        }
+    });
+    channel<std::string> said(1);
+    bool first = true;
+    bool waits = false;
+    bool was_told = false;
+    auto source = [&]() -> task<result<bytes_view>> {
+        if (std::exchange(first, false)) co_return as_bytes(std::string_view("hello"));
+        waits = true;
+        auto next = co_await said.receive();
+        waits = false;
+        was_told = next.has_value();
+        co_return bytes_view();
+    };
+    auto take = [&](client_answer answer) -> task<std::string> {
+        auto text = co_await answer.text();
+        EXPECT_TRUE(waits) << "it was cut off before its reader had heard of the end";
+        (void)co_await said.send("that is all");
+        while (waits)
+            (void)co_await yield();
+        co_return text ? std::move(*text) : text.error().text();
+    };
+    client_request post("POST", server.url());
+    post.body(std::ref(source));
+    EXPECT_EQ(send_beside(std::move(post), take).body, "goodbye");
+    EXPECT_TRUE(was_told);
+}
+
 // One that does not read on has been asked enough; that is noticed, and nobody waits for ever.
 TEST_P(ClientBothWays, AnAnswerIsNotLostToWhoReadsNoMore) {
     for (const bool beside : {false, true}) {

@@ -250,6 +250,21 @@ class Check(Case):
         self.assertEqual(self.run_program("check").returncode, 2)
 
     @unittest.skipUnless(shutil.which("openssl"), "openssl is not here")
+    def test_what_is_no_file(self):
+        fifo = os.path.join(self.scratch, "fifo.toml")
+        os.mkfifo(fifo)
+        for path, says in ((fifo, "it is a FIFO"), ("/dev/zero", "it is a device")):
+            self.assertRegex(self.run_program("check", path).stderr, says)
+            self.check_refused("serve", self.root, "--config", path, says=says)
+        huge = self.write("huge.toml", "# " + "x" * (17 << 20) + "\n")
+        self.check_refused("serve", self.root, "--config", huge, says="huge.toml: it has more than 16 MiB")
+        self.check_refused("serve", "--config", self.write("empty.toml", "# nothing\n"), says="empty.toml: there is nothing in it")
+
+    def test_certificates_that_are_directories(self):
+        for pair in (self.root + "," + self.root, "/dev/null,/dev/null"):
+            config = 'root = "root"\nlisten-tls = "127.0.0.1:0"\ntls = "%s"\n' % pair
+            self.assertRegex(self.run_program("check", self.write("tls.toml", config)).stderr, "tls.toml:3: %s: " % pair.split(",")[0])
+
     def test_what_would_be_passed_over_in_silence(self):
         web = os.path.join(self.scratch, "web")
         for text, says in (('root = ""\n', "1: root wants a path"), ('pid-file = ""\n', "1: pid-file wants a path"),
@@ -537,6 +552,34 @@ class Reload(Case):
                 with at(coming) as fresh:
                     self.assertIn("hello", ask(fresh))
                 self.assertEqual(server.get("/hello.txt")[0], 200)
+
+    def test_a_file_that_is_none_for_a_while(self):
+        text = 'root = "%s"\n' % self.root
+        for arguments in (["--no-sandbox"], []):
+            with self.subTest(arguments=arguments):
+                config = self.configure(text)
+                with Server("--config", config, *arguments) as server:
+                    open(config, "w").close()  # as an editor leaves it between two calls
+                    self.reload(server, ".*there is nothing in it.*what was read before stays")
+                    os.unlink(config)
+                    os.mkfifo(config)
+                    self.reload(server, ".*it is a FIFO.*what was read before stays")
+                    self.assertEqual(server.get("/hello.txt")[0], 200)
+                    os.unlink(config)
+                    server.signal(signal.SIGTERM)
+                    self.assertEqual(server.wait()[0], 0)
+
+    def test_a_second_mistake_is_told_as_soon_as_the_first(self):
+        config = self.configure('root = "%s"\n' % self.root)
+        with Server("--config", config) as server:
+            def mistakes():
+                begun = time.monotonic()
+                for name in ("one", "two"):
+                    self.configure("%s = 1\n" % name)
+                    self.reload(server, ".*there is no setting %s.*what was read before stays" % name)
+                return time.monotonic() - begun
+            # The master's pause between workers that it starts by itself is 10 s.
+            self.assertTrue(any(mistakes() < 5 for _ in range(3)))
 
     def test_flags_stay_before_the_file(self):
         config = self.configure("")

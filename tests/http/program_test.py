@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import re
+import resource
 import select
 import shutil
 import signal
@@ -45,8 +46,8 @@ def worker_of(master):
 class Server:
     """`naru serve`, ended by its process id whatever happens."""
 
-    def __init__(self, *arguments):
-        self.process = subprocess.Popen([PROGRAM, "serve", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    def __init__(self, *arguments, **how):
+        self.process = subprocess.Popen([PROGRAM, "serve", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **how)
         ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE)
         self.line = self.process.stdout.readline() if ready else ""
         found = re.search(r"http://[^/]*:(\d+)/", self.line)
@@ -103,6 +104,10 @@ class Case(unittest.TestCase):
 
     def run_program(self, *arguments):
         return subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=PATIENCE, cwd=self.scratch)
+
+    def run_with_descriptors(self, count, command):
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=self.scratch,
+                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (count, count)))
 
     def check_refused(self, *arguments, says):
         """One line on stderr that says `says`, nothing on stdout, and a non-zero end."""
@@ -186,6 +191,26 @@ class CommandLine(Case):
             for threads in ("1", "2"):
                 self.check_refused("serve", self.root, "--listen", where, "--threads", threads, says="the port is in use")
 
+    def test_files_before_ports(self):
+        missing = os.path.join(self.scratch, "missing")
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            where = "127.0.0.1:%d" % taken.getsockname()[1]
+            for more in ([], ["--no-sandbox"]):
+                with self.subTest(more=more):
+                    self.check_refused("serve", missing, "--listen", where, *more, says="missing: there is no such directory")
+                    self.check_refused("serve", self.root, "--listen-tls", where, "--tls", missing + "," + missing, *more, says="missing")
+            self.check_refused("serve", self.root, "--listen", where, "--user", "nobody-at-all", says="there is no such user")
+            config = self.write("naru.toml", 'listen = "%s"\n[[host]]\nnames = "a.example"\nroot = "missing"\n' % where)
+            self.check_refused("serve", "--config", config, says="naru.toml:[0-9]+: .*missing: there is no such directory")
+        stale = os.path.join(self.scratch, "stale.sock")
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(stale)
+        before = os.stat(stale).st_ino
+        self.check_refused("serve", missing, "--listen", "unix:" + stale, says="there is no such directory")
+        self.assertEqual(os.stat(stale).st_ino, before, "nothing was bound, and nothing replaced")
+
     def test_port_of_another_naru(self):
         for threads in ("1", "2"):
             with self.subTest(threads=threads), Server(self.root, "--listen", "127.0.0.1:0", "--threads", threads) as first:
@@ -194,6 +219,40 @@ class CommandLine(Case):
     def test_root(self):
         self.check_refused("serve", os.path.join(self.scratch, "missing"), "--listen", "127.0.0.1:0", says="there is no such directory")
         self.check_refused("serve", os.path.join(self.root, "hello.txt"), "--listen", "127.0.0.1:0", says="it is not a directory")
+
+    def test_few_descriptors(self):
+        """Too few are refused, with the number that is enough."""
+        log = os.path.join(self.scratch, "access.log")
+        engines = [each["name"] for each in json.loads(self.run_program("doctor", "--json").stdout)["engines"] if each["ok"]]
+        self.assertIn("poll", engines)
+        for engine in engines:
+            for threads in ("1", "3"):
+                for more in ([], ["--no-sandbox"], ["--status", "127.0.0.1:0", "--access-log", log, "--listen", "127.0.0.1:0"]):
+                    with self.subTest(engine=engine, threads=threads, more=more):
+                        command = [PROGRAM, "serve", self.root, "--listen", "127.0.0.1:0", "--engine", engine, "--threads", threads, *more]
+                        refused = self.run_with_descriptors(16, command)
+                        found = re.fullmatch(r"naru: serving this .* wants (\d+) descriptors at least, and the limit is 16: .*\n", refused.stderr)
+                        self.assertTrue(found and refused.returncode == 1 and not refused.stdout, refused)
+                        enough = int(found.group(1))
+                        again = self.run_with_descriptors(enough - 1, command)
+                        self.assertIn("the limit is %d" % (enough - 1), again.stderr)
+                        with Server(self.root, "--listen", "127.0.0.1:0", "--engine", engine, "--threads", threads, *more,
+                                    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (enough, enough))) as server:
+                            held = [socket.create_connection(("127.0.0.1", server.port), PATIENCE) for _ in range(3)]
+                            for _ in range(6):
+                                self.assertEqual(server.get("/hello.txt"), (200, b"hello\n"))
+                            for each in held:
+                                each.close()
+                            server.signal(signal.SIGTERM)
+                            code, _, err = server.wait()
+                            self.assertEqual(code, 0)
+                            self.assertNotIn("accepting pauses", err)
+
+    def test_a_soft_limit_of_descriptors(self):
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with Server(self.root, "--listen", "127.0.0.1:0", "--threads", "16",
+                    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (16, hard))) as server:
+            self.assertEqual(server.get("/hello.txt"), (200, b"hello\n"))
 
     def test_unknown_engine(self):
         self.check_refused("serve", self.root, "--listen", "127.0.0.1:0", "--engine", "kqueue", says="there is no engine kqueue.*epoll")

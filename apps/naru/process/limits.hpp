@@ -23,6 +23,13 @@ inline constexpr std::size_t retired_workers = 8;
 inline constexpr std::size_t log_path_bytes = 4096;
 inline constexpr std::size_t told_logs_bytes = 64 * 1024;
 
+/// Descriptors that a process has before it serves: streams, which it has twice, channels between master and
+/// worker, what wakes it, and one in reserve; of each loop: its poller or ring, and its wake. And those that
+/// are left at least for clients and their files, of which some go to trials of an engine at the start.
+inline constexpr std::size_t process_descriptors = 12;
+inline constexpr std::size_t loop_descriptors = 2;
+inline constexpr std::size_t least_client_descriptors = 16;
+
 /// For processes to be gone that have been killed.
 inline constexpr std::chrono::milliseconds kill_time{2000};
 

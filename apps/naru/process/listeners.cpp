@@ -176,6 +176,16 @@ void listeners::close_all_but(const std::vector<bool>& kept) noexcept {
     }
 }
 
+std::size_t listeners::sockets_for(const std::vector<http::endpoint>& wanted, std::size_t threads) {
+    std::vector<bool> used;
+    std::size_t count = 0;
+    for (const http::endpoint& each : wanted) {
+        const listener_set* const found = unused(each, used);
+        count += found == nullptr ? threads : found->sockets.size();
+    }
+    return count;
+}
+
 void listeners::close_others(const std::vector<http::endpoint>& wanted) {
     std::vector<bool> used(sets_.size());
     for (const http::endpoint& each : wanted)
@@ -210,7 +220,13 @@ void listeners::bind(const std::vector<http::endpoint>& wanted, const http::serv
 
 // Those that have the port of the first.
 void listeners::bind_chain(const std::vector<http::endpoint>& chain, const http::server_options& options) {
-    std::vector<http::endpoint> bound = http::bind_endpoints(chain, options);
+    std::vector<http::endpoint> others;
+    for (const listener_set& each : sets_) {
+        if (each.name.starts_with(local_prefix) || each.sockets.empty()) continue;
+        if (const auto where = environment::current().local_address(each.sockets.front()))
+            others.push_back({*where});
+    }
+    std::vector<http::endpoint> bound = http::bind_endpoints(chain, options, others);
     auto next = chain.begin();
     for (http::endpoint& each : bound) {
         while (bound.size() < chain.size() && std::next(next) != chain.end() &&

@@ -44,6 +44,8 @@ class listeners {
     /// Binds what `wanted` has and is not there yet: all of it or, where that throws std::runtime_error,
     /// nothing.
     void bind(const std::vector<http::endpoint>& wanted, const http::server_options& options);
+    /// How many sockets `wanted` has then, bound for so many threads.
+    std::size_t sockets_for(const std::vector<http::endpoint>& wanted, std::size_t threads);
     /// Closes what is there and is not wanted.
     void close_others(const std::vector<http::endpoint>& wanted);
 

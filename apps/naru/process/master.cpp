@@ -248,6 +248,7 @@ void master::on_signal(int which) {
         case SIGUSR1:
             if (which == SIGHUP && current() != nullptr && ending_ == 0) {
                 reloading_ = true;
+                renew_not_before_ = {};  // somebody waits for it
                 notify_reloading();
             }
             for (const worker& each : workers_) {

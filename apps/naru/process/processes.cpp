@@ -1,10 +1,12 @@
 #include "alone.hpp"
+#include "descriptors.hpp"
 #include "listeners.hpp"
 #include "master.hpp"
 #include "notify.hpp"
 #include "surroundings.hpp"
 #include "worker.hpp"
 
+#include "../plan_faults.hpp"
 #include "../serve_config.hpp"
 
 #include <exception>
@@ -40,6 +42,10 @@ std::vector<http::endpoint> endpoints_of(const serve_plan& plan) {
     return all;
 }
 
+void require_descriptors(const serve_plan& plan) {
+    require_descriptors(plan, own_listeners().sockets_for(endpoints_of(plan), plan.options.threads));
+}
+
 int serve_as_worker(std::pair<unique_descriptor, unique_descriptor> channels, const serve_plan& plan,
                     const serve_body& serve) {
     worker_process here(std::move(channels.first), std::move(channels.second));
@@ -57,12 +63,22 @@ class kept_plans final : public plans {
 
     const std::optional<serve_plan>& now() const noexcept { return plan_; }
 
-    void read() {
-        serve_plan fresh = read_bound();
-        if (!fresh.one_process || !own_listeners().empty()) own_listeners().close_others(endpoints_of(fresh));
-        plan_ = std::move(fresh);
+    /// For a start: what is wrong with files is told before anybody can connect. Certificates are read by who
+    /// serves, and looked at here only before a port is blamed.
+    void read_first() {
+        serve_plan fresh = read_(with_sockets);
+        require_descriptors(fresh);
+        complain_of(fresh, find_faults_of_files);
+        try {
+            bind(fresh);
+        } catch (const std::runtime_error&) {
+            complain_of(fresh, find_faults_of_certificates);
+            throw;
+        }
+        take(std::move(fresh));
     }
 
+    void read() { take(read_bound()); }
     void renew() override {
         serve_plan fresh = read_bound();
         if (!std::exchange(is_renewed_, true)) before_ = std::move(plan_);
@@ -82,11 +98,26 @@ class kept_plans final : public plans {
     }
 
  private:
+    static void complain_of(const serve_plan& plan, void (*find)(const serve_plan&, complaints&)) {
+        complaints wrong;
+        find(plan, wrong);
+        if (!wrong.empty()) throw std::runtime_error(wrong.lines().front());
+    }
+    static bool has_own_listeners(const serve_plan& plan) {
+        return !plan.one_process || !own_listeners().empty();
+    }
+    static void bind(const serve_plan& plan) {
+        if (has_own_listeners(plan)) own_listeners().bind(endpoints_of(plan), plan.options);
+    }
     serve_plan read_bound() {
         serve_plan fresh = read_(with_sockets);
-        if (!fresh.one_process || !own_listeners().empty())
-            own_listeners().bind(endpoints_of(fresh), fresh.options);
+        require_descriptors(fresh);
+        bind(fresh);
         return fresh;
+    }
+    void take(serve_plan fresh) {
+        if (has_own_listeners(fresh)) own_listeners().close_others(endpoints_of(fresh));
+        plan_ = std::move(fresh);
     }
 
     const plan_reader& read_;
@@ -122,7 +153,7 @@ int serve_in_processes(const plan_reader& read, const serve_body& serve) {
         watching->resume(from);
     } else {
         own_listeners().take_from_manager();
-        plans.read();
+        plans.read_first();
         if (plans.now()->one_process) return serve_alone(*plans.now(), serve);
         watching.emplace(settings_of(*plans.now()));
         watching->write_pid_file();

@@ -323,8 +323,10 @@ task<result<void>> client::send_stream(work& job, upload& sending) {
     const bool chunked = !size && !begun->carries_one();
     std::uint64_t total = 0;
     while (true) {
+        sending.asks_source(!size || total < *size);
         auto piece =
             co_await with_deadline(job.record.end, with_stop(sending.scope(), job.request.source()()));
+        sending.has_piece();
         if (!piece) {
             job.fault = "the body's source failed: " + piece.error().message();
             co_return fail(piece.error());

@@ -131,11 +131,17 @@ std::unexpected<client_error> client_answer::fails(int error_number, std::string
     return fails(std::error_code(error_number, errno_category()), detail);
 }
 
+// What is on its way is waited for, so that the connection can be kept, and the body's source is not: it may
+// wait for whoever reads this.
 task<> client_answer::finish() {
     upload* const sending = turn_ ? turn_->sending() : nullptr;
     if (sending != nullptr) {
         sending->be_quick();
-        (void)co_await sending->ended();
+        while (!sending->has_ended() && !sending->is_asking()) {
+            auto settled = co_await sending->settled();
+            if (!settled) break;
+        }
+        if (sending->is_asking()) co_return sending->be_quick();
     }
     turn_.finish();
 }

@@ -57,7 +57,9 @@ void upload::end(bool whole) noexcept {
         connection_->sent_whole_ = whole;
         connection_ = nullptr;
     }
-    ended_.set();
+    is_asking_ = false;
+    has_ended_ = true;
+    settled_.set();
 }
 
 void client_connection::begin_request(bool to_head, upload& sending) noexcept {

@@ -55,16 +55,29 @@ class upload {
         quiet_looks_ = 0;
         if (waits_for_more_) look_soon();
     }
-    /// The answer is whole: the rest has this long.
+    /// Around each call of the body's source. `more`: by what was said, there is more to come of it.
+    void asks_source(bool more) noexcept {
+        is_asking_ = more;
+        if (more) settled_.set();
+    }
+    void has_piece() noexcept {
+        is_asking_ = false;
+        if (!has_ended()) settled_.reset();
+    }
+    /// Nothing is on its way: the source is waited for, by whom it may be that it waits.
+    bool is_asking() const noexcept { return is_asking_; }
+
+    /// The answer is whole: what is on its way has this long.
     void be_quick() noexcept {
         waits_for_more_ = false;
         quiet_looks_ = 0;
-        look_soon();
+        is_asking_ ? loop_.disarm(quiet_) : look_soon();
     }
     /// `whole`: the last byte is on its way. Else no more will be sent.
     void end(bool whole) noexcept;
-    bool has_ended() const noexcept { return ended_.is_set(); }
-    async_event::wait_request ended() noexcept { return ended_.wait(); }
+    bool has_ended() const noexcept { return has_ended_; }
+    /// When it has ended, or perhaps when the source is asked: see both.
+    async_event::wait_request settled() noexcept { return settled_.wait(); }
 
  private:
     friend class client_connection;
@@ -103,11 +116,13 @@ class upload {
     client_connection* connection_ = nullptr;
     stop_scope scope_;
     quiet_step quiet_{*this};
-    async_event ended_;
+    async_event settled_;
     std::span<const slice> pieces_;
     std::uint64_t left_ = 0;  // of them, at the last look
     unsigned quiet_looks_ = 0;
     bool waits_for_more_ = false;
+    bool is_asking_ = false;
+    bool has_ended_ = false;
     const bool is_alone_;
 };
 

@@ -52,6 +52,11 @@ password_file password_file::parse(std::string_view text, std::string_view file)
             refuse(
                 "this hash cannot be checked here: want bcrypt ($2y$), SHA-crypt ($5$, $6$), yescrypt ($y$) "
                 "or scrypt ($7$); `htpasswd -nB NAME` makes one");
+        if (takes_too_long(hash))
+            refuse(
+                fmt::format("this hash takes too long to check: want bcrypt with a cost of {} at most, or "
+                            "SHA-crypt with {} rounds at most; `htpasswd -nB NAME` makes one",
+                            most_bcrypt_cost, most_sha_rounds));
         made.hashes_.emplace_back(name, hash);
     }
     if (made.hashes_.empty()) throw std::runtime_error(fmt::format("{}: there is no name in it", file));

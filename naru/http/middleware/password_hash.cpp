@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <string_view>
+#include <system_error>
 
 #include <crypt.h>
 
@@ -24,6 +27,19 @@ bool can_check_hash(const std::string& hash) {
 #else
     return true;
 #endif
+}
+
+bool takes_too_long(const std::string& hash) noexcept {
+    constexpr std::string_view rounds = "rounds=";
+    const std::string_view text = hash;
+    const auto number_at = [&](std::size_t at) {
+        unsigned long value = 0;
+        const auto [end, error] = std::from_chars(text.data() + at, text.data() + text.size(), value);
+        return error == std::errc::result_out_of_range ? std::numeric_limits<unsigned long>::max() : value;
+    };
+    if (text.starts_with("$2") && text.size() > 4) return number_at(4) > most_bcrypt_cost;
+    const bool is_sha = text.starts_with("$5$") || text.starts_with("$6$");
+    return is_sha && text.substr(3).starts_with(rounds) && number_at(3 + rounds.size()) > most_sha_rounds;
 }
 
 bool hash_matches(const std::string& hash, const std::string& password) {

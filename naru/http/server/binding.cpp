@@ -82,6 +82,35 @@ result<bound_address> bind_one(const address& where, listen_options listening, s
     return made;
 }
 
+// Every address of IPv6 is every one of IPv4, too.
+bool overlap(const address& one, const address& other) {
+    if (one.port() != other.port()) return false;
+    const std::string hosts[] = {one.host_text(), other.host_text()};
+    const auto has = [&](std::string_view every) { return hosts[0] == every || hosts[1] == every; };
+    const auto is_ipv4 = [](const std::string& each) { return each.find(':') == std::string::npos; };
+    return hosts[0] == hosts[1] || has("::") || (has("0.0.0.0") && is_ipv4(hosts[0]) && is_ipv4(hosts[1]));
+}
+
+// A port in use is ours, perhaps.
+std::string refusal_beside(const std::vector<bound_address>& ours, std::span<const endpoint> others,
+                           const address& where, const std::error_code& error) {
+    const auto refusal = [&where](const address& by) {
+        return fmt::format(
+            "cannot listen on {0}: {1}, where this server listens, too, has the port for it; leave one out "
+            "or "
+            "choose another port",
+            where.text(), by.text());
+    };
+    if (error != std::errc::address_in_use) return listen_error(where, error);
+    for (const bound_address& each : ours) {
+        if (!each.local && overlap(each.where, where)) return refusal(each.where);
+    }
+    for (const endpoint& each : others) {
+        if (!each.listen.local && overlap(each.listen, where)) return refusal(each.listen);
+    }
+    return listen_error(where, error);
+}
+
 bool is_not_there(const std::error_code& error) {
     return error == std::errc::address_not_available || error == std::errc::address_family_not_supported;
 }
@@ -129,7 +158,7 @@ address address_of(std::string_view text) {
 }  // namespace
 
 std::vector<bound_address> bind_all(const std::vector<endpoint>& wanted, const listen_options& listening,
-                                    std::size_t count, bool alone) {
+                                    std::size_t count, bool alone, std::span<const endpoint> others) {
     if (wanted.empty()) throw std::runtime_error("there is no address to listen on");
     std::vector<bound_address> all;
     unsigned choices = 0;
@@ -162,7 +191,7 @@ std::vector<bound_address> bind_all(const std::vector<endpoint>& wanted, const l
             index -= 2;  // the one before it again
         } else if (!each.if_there || !is_not_there(bound.error()) ||
                    (all.empty() && index + 1 == wanted.size() && !wanted.front().port_of_previous)) {
-            throw std::runtime_error(listen_error(where, bound.error()));
+            throw std::runtime_error(refusal_beside(all, others, where, bound.error()));
         }
     }
     return all;
@@ -173,10 +202,11 @@ endpoint_address::endpoint_address(std::string_view text)
     if (text.starts_with("unix:")) local = local_address_of(text.substr(5));
 }
 
-std::vector<endpoint> bind_endpoints(const std::vector<endpoint>& wanted, const server_options& options) {
+std::vector<endpoint> bind_endpoints(const std::vector<endpoint>& wanted, const server_options& options,
+                                     std::span<const endpoint> others) {
     std::vector<endpoint> all;
     for (bound_address& each :
-         bind_all(wanted, tcp_options(options), sockets_each(options), options.threads > 1)) {
+         bind_all(wanted, tcp_options(options), sockets_each(options), options.threads > 1, others)) {
         endpoint& made = all.emplace_back(endpoint{each.where});
         if (each.local) {
             made.listen = each.local->where;

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -28,9 +29,10 @@ struct bound_address {
 };
 
 /// `count` sockets for each address, where addresses can be shared. `alone`: not beside another server of
-/// this user. Throws std::runtime_error with one sentence that says what is wrong and what to do.
+/// this user. `others`: see bind_endpoints. Throws std::runtime_error with one sentence that says what is
+/// wrong and what to do.
 std::vector<bound_address> bind_all(const std::vector<endpoint>& wanted, const listen_options& listening,
-                                    std::size_t count, bool alone);
+                                    std::size_t count, bool alone, std::span<const endpoint> others = {});
 
 /// What most likely is wrong, and the way out.
 std::string listen_error(const address& where, const std::error_code& error);

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,8 +20,10 @@ namespace naru::http {
 /// Binds what a server with these options would bind, and no more: the endpoints with what they have
 /// `adopted`, and with the addresses that were chosen for port 0; those that are not there (if_there) are
 /// left out (all of them only if the first has port_of_previous: who asks has that one). For who binds in one
-/// process and serves in another. Throws std::runtime_error, as the server does.
-std::vector<endpoint> bind_endpoints(const std::vector<endpoint>& wanted, const server_options& options);
+/// process and serves in another. `others` are bound by the same server, before: who overlaps them is told
+/// so. Throws std::runtime_error, as the server does.
+std::vector<endpoint> bind_endpoints(const std::vector<endpoint>& wanted, const server_options& options,
+                                     std::span<const endpoint> others = {});
 
 /// Made, started, drained and waited for by its owner, from any thread but its loops'.
 class server {

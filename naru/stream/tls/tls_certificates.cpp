@@ -32,7 +32,12 @@ int no_passphrase(char* /*into*/, int /*size*/, int /*writing*/, void* asked) no
 std::expected<std::string, std::string> read_file(const std::string& file) {
     errno = 0;
     std::ifstream in(file, std::ios::binary);
-    std::string bytes{std::istreambuf_iterator<char>(in), {}};
+    std::string bytes;
+    try {
+        bytes.assign(std::istreambuf_iterator<char>(in), {});
+    } catch (const std::ios_base::failure&) {  // of a directory
+        return cannot_read(file);
+    }
     if (!in.is_open() || in.bad()) return cannot_read(file);
     if (bytes.empty()) return refusal(file + ": is empty");
     return bytes;
