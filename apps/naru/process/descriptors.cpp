@@ -40,9 +40,8 @@ void require_descriptors(const serve_plan& plan, std::size_t listeners) {
     const std::size_t limit = load::raise_descriptor_limit();
     if (limit >= needed) return;
     throw std::runtime_error(
-        fmt::format("serving this with {} thread{} wants {} descriptors at least, and the limit is {}: raise "
-                    "it (ulimit -n, "
-                    "LimitNOFILE= in the service's unit){}",
+        fmt::format("serving this with {} thread{} wants {} descriptors at least, and the limit is {}: "
+                    "raise it (ulimit -n, LimitNOFILE= in the service's unit){}",
                     plan.options.threads, plan.options.threads == 1 ? "" : "s", needed, limit,
                     plan.options.threads == 1 ? "" : ", or ask for fewer with --threads"));
 }

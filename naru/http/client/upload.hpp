@@ -71,7 +71,11 @@ class upload {
     void be_quick() noexcept {
         waits_for_more_ = false;
         quiet_looks_ = 0;
-        is_asking_ ? loop_.disarm(quiet_) : look_soon();
+        if (is_asking_) {
+            loop_.disarm(quiet_);
+        } else {
+            look_soon();
+        }
     }
     /// `whole`: the last byte is on its way. Else no more will be sent.
     void end(bool whole) noexcept;

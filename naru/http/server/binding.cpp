@@ -96,9 +96,8 @@ std::string refusal_beside(const std::vector<bound_address>& ours, std::span<con
                            const address& where, const std::error_code& error) {
     const auto refusal = [&where](const address& by) {
         return fmt::format(
-            "cannot listen on {0}: {1}, where this server listens, too, has the port for it; leave one out "
-            "or "
-            "choose another port",
+            "cannot listen on {0}: {1}, where this server listens, too, has the port for it; leave one "
+            "out or choose another port",
             where.text(), by.text());
     };
     if (error != std::errc::address_in_use) return listen_error(where, error);
