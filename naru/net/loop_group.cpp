@@ -332,6 +332,12 @@ void loop_group::stop() noexcept {
 
 void loop_group::join() {
     if (!state_->shards.empty() && state_->shards.front().turns) state_->join_turns();
+    for (const shard& each : state_->shards) {
+        if (each.thread.get_id() == std::this_thread::get_id())
+            fatal(
+                "bug: an http::server or loop_group is waited for, or destroyed, by one of its own threads: "
+                "drain it there, and wait for it on another");
+    }
     for (shard& each : state_->shards) {
         if (each.thread.joinable()) each.thread.join();
     }
