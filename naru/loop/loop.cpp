@@ -40,7 +40,11 @@ loop::~loop() {
             dispatch(limits::dispatch_budget);
         finish();
     }
-    NARU_ASSERT(batch_.empty() && done_.empty() && deferred_.empty() && in_flight_ == 0);
+    if (in_flight_ != 0)
+        fatal(
+            "bug: a loop ended before what is under way on it; a worker_pool ends, or is shut down, before "
+            "the loops that use it");
+    NARU_ASSERT(batch_.empty() && done_.empty() && deferred_.empty());
 }
 
 void loop::finish_held_up() {

@@ -5,6 +5,7 @@
 #include <naru/loop/environment.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -31,7 +32,8 @@ struct loop_group::shard {
 
     std::unique_ptr<naru::loop> own_loop;
     std::thread thread;
-    std::optional<started_task<>> turns;  // instead of a thread, where the environment runs all loops
+    posted wake{[](posted&) noexcept {}};  // all have ended
+    std::optional<started_task<>> turns;   // instead of a thread, where the environment runs all loops
     bool runs() const noexcept { return thread.joinable() || turns.has_value(); }
     std::optional<tcp_listener> listener;
     // Of its thread, while it runs.
@@ -55,7 +57,8 @@ struct loop_group::state {
     enum class decision : std::uint8_t { none, run, give_up };
     decision decided = decision::none;
     std::condition_variable has_decided;
-    std::deque<shard> shards;  // the first to go
+    std::atomic<std::size_t> running{0};  // shards that have not ended
+    std::deque<shard> shards;             // the first to go
 
     void launch();
     bool launch_in_turns();
@@ -63,6 +66,7 @@ struct loop_group::state {
     void decide(decision what);
     bool may_run();
     void run_thread(shard& each, std::size_t index);
+    void run_until_all_have_ended(naru::loop& own);
     task<> run_shard(shard& of, std::size_t index);
     task<> accept_all(shard& of, task_group& connections);
     void begin(task_group& connections, tcp_stream stream);
@@ -158,6 +162,7 @@ result<address> loop_group::serve(const address& where, std::function<task<>(tcp
 void loop_group::state::launch() {
     started = true;
     if (launch_in_turns()) return;
+    running = shards.size();
     std::size_t index = 0;
     try {
         for (shard& each : shards) {
@@ -227,8 +232,19 @@ void loop_group::state::run_thread(shard& each, std::size_t index) {
         const std::lock_guard lock(mutex);
         if (!first) first = std::current_exception();
     }
+    run_until_all_have_ended(*each.own_loop);
     each.own_loop->stop();  // its last closes end on this thread
     each.own_loop->run();
+}
+
+// Coroutines of the others may be on() this loop, or get there while they end: without it they would never.
+void loop_group::state::run_until_all_have_ended(naru::loop& own) {
+    if (running.fetch_sub(1) == 1) {
+        for (shard& each : shards)
+            each.own_loop->post(each.wake);
+    }
+    while (!own.run_until([this] { return running == 0; })) {
+    }
 }
 
 task<> loop_group::state::run_shard(shard& of, std::size_t index) {
@@ -316,6 +332,12 @@ void loop_group::stop() noexcept {
 
 void loop_group::join() {
     if (!state_->shards.empty() && state_->shards.front().turns) state_->join_turns();
+    for (const shard& each : state_->shards) {
+        if (each.thread.get_id() == std::this_thread::get_id())
+            fatal(
+                "bug: an http::server or loop_group is waited for, or destroyed, by one of its own threads: "
+                "drain it there, and wait for it on another");
+    }
     for (shard& each : state_->shards) {
         if (each.thread.joinable()) each.thread.join();
     }

@@ -34,7 +34,8 @@ class loop_group {
     loop& at(std::size_t index) noexcept;
 
     /// Runs `body(loop, index)`, a coroutine, on each loop. `body` is shared by the threads: what it captures
-    /// must be safe for that. Once, and not together with serve.
+    /// must be safe for that. A loop runs until the bodies of all have ended, so that those which end later
+    /// can be on() it. Once, and not together with serve.
     void start(std::function<task<>(loop&, std::size_t)> body);
 
     struct serve_options {

@@ -43,6 +43,9 @@ class address {
     /// of an IPv6 address, because a single client has all that follow.
     std::uint64_t network() const noexcept;
 
+    /// The same host (with its zone) and port: a flow label does not count, nor how `*` was written.
+    bool operator==(const address& other) const noexcept;
+
     /// As parse takes it; the host alone, as an access log shows it. With the zone, if there is one.
     std::string text() const;
     std::string host_text() const;
@@ -54,3 +57,9 @@ class address {
 };
 
 }  // namespace naru
+
+/// For tables by peer: what is equal has the same.
+template <>
+struct std::hash<naru::address> {
+    std::size_t operator()(const naru::address& of) const noexcept;
+};

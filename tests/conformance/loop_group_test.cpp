@@ -129,5 +129,29 @@ TEST_P(LoopGroup, RunsABodyOnEachLoopAndTellsItsException) {
     }  // drained and joined
 }
 
+// Whose body ends last may have asked another for something, or do so now.
+TEST_P(LoopGroup, ALoopWhoseBodyHasEndedStillAnswersTheOthers) {
+    if (!which()) GTEST_SKIP() << "a variant of an engine";
+    std::atomic<bool> ended = false;
+    std::atomic<int> sum = 0;
+    loop_group loops(2, *which());
+    const auto one_there = [&]() -> task<int> {
+        EXPECT_EQ(co_await current_loop(), &loops.at(1));
+        co_return 1;
+    };
+    loops.start([&](naru::loop&, std::size_t index) -> task<> {
+        if (index == 1) {
+            ended = true;
+            co_return;
+        }
+        while (!ended)
+            co_await yield();
+        for (int each = 0; each < 1000; ++each)
+            sum += co_await on(loops.at(1), one_there());
+    });
+    loops.join();
+    EXPECT_EQ(sum, 1000);
+}
+
 }  // namespace
 }  // namespace naru::testing

@@ -55,6 +55,19 @@ TEST(Site, WhatComesByItself) {
     EXPECT_EQ(site.ask("GET", "/%zz").status, 400u);
 }
 
+TEST(Site, EachMethodHasItsRoute) {
+    http::site made;
+    const auto says_method = [](exchange& x) noexcept { x.respond(200, "text/plain", x.method_name()); };
+    made.get("/a", says_method)
+        .post("/a", says_method)
+        .put("/a", says_method)
+        .patch("/a", says_method)
+        .del("/a", says_method);
+    http::test site(std::move(made));
+    for (const std::string method : {"GET", "POST", "PUT", "PATCH", "DELETE"})
+        EXPECT_EQ(site.ask(method, "/a").body, method);
+}
+
 TEST(Site, TheMoreExactGoesFirst) {
     http::site made;
     const auto says = [](const char* text) {

@@ -414,5 +414,37 @@ TEST_P(upgrade_test, counts_on_its_site) {
     EXPECT_TRUE(eventually([&] { return open_upgraded() == 0; }));
 }
 
+// Those that were given a stream to go on with, when no exchange is left.
+TEST_P(upgrade_test, what_throws_when_its_exchange_has_gone_is_told) {
+    http::site site;
+    site.get("/then",
+             [](exchange& x) noexcept {
+                 (void)x.upgrade("echo", [](http::upgraded_stream stream) -> task<> {
+                     auto got = co_await stream.receive();
+                     throw std::runtime_error(got ? "then: on purpose" : "nothing came");
+                 });
+             })
+        .get("/socket", http::websocket([](http::websocket_peer peer) -> task<> {
+                 auto message = co_await peer.receive();
+                 throw std::runtime_error(message ? "socket: on purpose" : "nothing came");
+             }));
+    start(std::move(site));
+    client one = connect();
+    one.send(asking("/then") + "first");
+    EXPECT_EQ(after_101(one, 0), "");
+    EXPECT_TRUE(one.ends());
+    EXPECT_TRUE(eventually([&] { return reports().size() == 1; }));
+    client two = connect();
+    two.send(get("/socket",
+                 "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n") +
+             std::string("\x81\x80\0\0\0\0", 6));
+    EXPECT_EQ(after_101(two, 4), "\x88\x02\x03\xf3");  // 1011
+    EXPECT_TRUE(eventually([&] { return reports().size() == 2; }));
+    EXPECT_EQ(reports(),
+              (std::vector<std::string>{"a handler threw behind its upgrade: then: on purpose",
+                                        "a handler threw behind its upgrade: socket: on purpose"}));
+}
+
 }  // namespace
 }  // namespace naru::testing

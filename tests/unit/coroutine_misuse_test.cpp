@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <optional>
+#include <semaphore>
 #include <utility>
 
 #if GTEST_HAS_DEATH_TEST && !defined(_WIN32)  // the same code: once is enough
@@ -49,6 +50,31 @@ TEST(CoroutineMisuseDeathTest, AChildThatJoinsItsOwnGroup) {
                      });
                  }),
                  "bug: a child waits for its own group");
+}
+
+TEST(CoroutineMisuseDeathTest, ALoopThatEndsBeforeAWorkerIsDoneWithIt) {
+    static std::binary_semaphore never(0);
+    const auto work = [] { never.acquire(); };
+    EXPECT_DEATH(
+        {
+            worker_pool pool(1);
+            run_body(
+                [&](loop&) -> task<> { (void)co_await with_deadline(1ms, offload_detached(pool, work)); });
+        },
+        "bug: a loop ended before what is under way on it; a worker_pool ends");
+}
+
+TEST(CoroutineMisuseDeathTest, AGroupOfLoopsThatIsWaitedForByItself) {
+    EXPECT_DEATH(
+        {
+            loop_group loops(1, engine::poll);
+            loops.start([&](loop&, std::size_t) -> task<> {
+                loops.join();
+                co_return;
+            });
+            loops.join();
+        },
+        "bug: an http::server or loop_group is waited for, or destroyed, by one of its own threads");
 }
 
 TEST(CoroutineMisuseDeathTest, AChildAwaitedTwice) {

@@ -16,6 +16,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #if defined(__linux__)
@@ -64,6 +65,34 @@ TEST(Address, IsReadFromTheSystemsForm) {
     const std::array<std::byte, sizeof(sockaddr_in6)> nothing{};
     for (const std::uint32_t size : {sizeof(sockaddr_in), sizeof(sockaddr_in6)})
         EXPECT_EQ(address::of(nothing.data(), size).error(), std::errc::address_family_not_supported);
+}
+
+TEST(Address, IsTheSameByHostZoneAndPort) {
+    const auto at = [](std::string_view text) { return address::parse(text).value(); };
+    const std::vector<std::string> others = {
+        "127.0.0.1:80", "127.0.0.1:81",   "127.0.0.2:80",   "[::1]:80",
+        "[::2]:80",     "[fe80::1%1]:80", "[fe80::1%2]:80", "[::ffff:127.0.0.1]:80"};
+    std::unordered_map<address, std::size_t> places;
+    for (std::size_t each = 0; each < others.size(); ++each)
+        places[at(others[each])] = each;
+    EXPECT_EQ(places.size(), others.size());
+    for (std::size_t each = 0; each < others.size(); ++each) {
+        EXPECT_EQ(places.at(at(others[each])), each);
+        for (std::size_t other = 0; other < others.size(); ++other)
+            EXPECT_EQ(at(others[each]) == at(others[other]), each == other) << others[each] << others[other];
+    }
+    EXPECT_EQ(at("*:80"), at("[::]:80"));
+    EXPECT_EQ(address(), address());
+    EXPECT_NE(address(), at("0.0.0.0:0"));
+    // What the system leaves in the rest of its form says nothing.
+    sockaddr_in6 six{};
+    std::memcpy(&six, at("[::1]:80").data(), sizeof six);
+    six.sin6_flowinfo = 7;
+    EXPECT_EQ(address::of(&six, sizeof six).value(), at("[::1]:80"));
+    sockaddr_in four{};
+    std::memcpy(&four, at("127.0.0.1:80").data(), sizeof four);
+    four.sin_zero[0] = 1;
+    EXPECT_EQ(address::of(&four, sizeof four).value(), at("127.0.0.1:80"));
 }
 
 TEST(Address, WhatIsNoneIsRefused) {

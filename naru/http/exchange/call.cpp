@@ -67,6 +67,8 @@ running_call run(call& of, const detail::handler& coroutine) {
     co_await coroutine.start(coroutine.object.get(), of.x);
 }
 
+}  // namespace
+
 std::string what_was_thrown(const std::exception_ptr& thrown) try {
     std::rethrow_exception(thrown);
 } catch (const std::exception& error) {
@@ -74,8 +76,6 @@ std::string what_was_thrown(const std::exception_ptr& thrown) try {
 } catch (...) {
     return "something that is no std::exception";
 }
-
-}  // namespace
 
 call::wake_post::wake_post(call& of) noexcept
     : posted([](posted& self) noexcept {

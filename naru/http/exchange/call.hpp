@@ -130,4 +130,7 @@ struct call {
     std::unique_ptr<char[]> large_;  // where the block is too small
 };
 
+/// For the operator: the text of an exception, whatever it is.
+std::string what_was_thrown(const std::exception_ptr& thrown);
+
 }  // namespace naru::http

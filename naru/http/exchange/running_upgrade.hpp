@@ -7,6 +7,7 @@
 
 #include <coroutine>
 #include <cstddef>
+#include <exception>
 #include <functional>
 
 namespace naru::http::detail {
@@ -15,7 +16,8 @@ namespace naru::http::detail {
 struct upgrades {
     stop_scope* scope;
     std::size_t running = 0;
-    std::function<void()> ended;  ///< called when one has
+    std::function<void()> ended;                            ///< called when one has
+    std::function<void(const std::exception_ptr&)> thrown;  ///< called with what comes out of a handler
 };
 
 /// Of a coroutine whose first parameter is `upgrades&`. It runs at once. Idle, a connection costs its frame
@@ -46,7 +48,8 @@ struct running_upgrade {
         std::suspend_never initial_suspend() const noexcept { return {}; }
         final_awaiter final_suspend() const noexcept { return {}; }
         void return_void() const noexcept {}
-        void unhandled_exception() const noexcept {}  // its connection has been closed with its frame
+        // Its connection is closed with its frame.
+        void unhandled_exception() const noexcept { scope.home->thrown(std::current_exception()); }
     };
 };
 

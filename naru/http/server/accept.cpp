@@ -1,4 +1,5 @@
 // Accept: the first step of the data path.
+#include <naru/http/exchange/call.hpp>
 #include <naru/http/server/worker.hpp>
 #include <naru/loop/environment.hpp>
 
@@ -22,7 +23,15 @@ worker::worker(loop& on, const server_options& options, const std::shared_ptr<co
       id_prefix_(environment::current().entropy()),
       root_(on),
       frames_(on),
-      upgrades_{.scope = &root_.scope(), .ended = [this] { stop_if_drained(); }},
+      upgrades_{.scope = &root_.scope(),
+                .ended = [this] { stop_if_drained(); },
+                .thrown =
+                    [this](const std::exception_ptr& what) {
+                        this->report([&] {
+                            return fmt::format("a handler threw behind its upgrade: {}",
+                                               what_was_thrown(what));
+                        });
+                    }},
       look_interval_(std::clamp<duration>(
           std::min(options.timeouts.write, options.least_rates.over) / (2 * limits::looks_per_time),
           limits::look_interval_when_scarce, limits::look_interval)),

@@ -61,6 +61,10 @@ class site {
         return on(method::put, pattern, std::forward<H>(handler), std::move(options));
     }
     template <class H>
+    site& patch(std::string_view pattern, H&& handler, route_options options = {}) {
+        return on(method::patch, pattern, std::forward<H>(handler), std::move(options));
+    }
+    template <class H>
     site& del(std::string_view pattern, H&& handler, route_options options = {}) {
         return on(method::erase, pattern, std::forward<H>(handler), std::move(options));
     }

@@ -5,6 +5,7 @@
 #include <naru/http/websocket/peer.hpp>
 
 #include <concepts>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -43,7 +44,7 @@ naru::websocket::peer peer_of(upgraded_stream&& stream, std::shared_ptr<const we
 
 /// websocket::attend, as the outermost coroutine.
 template <class Handler>
-running_upgrade run_websocket(upgrades& /*in*/, websocket_peer made, Handler handler) {
+running_upgrade run_websocket(upgrades& in, websocket_peer made, Handler handler) {
     if (!made) co_return;
     // One place for the two awaiters.
     bool thrown = false;
@@ -52,6 +53,7 @@ running_upgrade run_websocket(upgrades& /*in*/, websocket_peer made, Handler han
             co_await naru::websocket::detail::attending::step(made, handler, ended, thrown);
         } catch (...) {
             thrown = true;
+            in.thrown(std::current_exception());
         }
         if (ended) co_return;
     }
@@ -91,22 +93,24 @@ class websocket_handler {
         : shared_(std::make_shared<const both>(std::move(handler), std::move(with))) {}
 
     void operator()(exchange& x) const noexcept try {
-        std::shared_ptr<const websocket_options> options(shared_, &shared_->options);
-        (void)upgrade_to_websocket(x, std::move(options), lent{&shared_->handler});
+        (void)upgrade_to_websocket(x, shared_, handler_of_options());
     } catch (const std::bad_alloc&) {
         x.respond(503);
     }
 
  private:
-    // In one place, so that a WebSocket that keeps its options keeps its handler, too.
-    struct both {
-        both(Handler&& of, websocket_options&& with) : handler(std::move(of)), options(std::move(with)) {}
+    // In one place, so that a WebSocket that keeps its options keeps its handler, too, and needs no pointer
+    // to it.
+    struct both : websocket_options {
+        both(Handler&& of, websocket_options&& with)
+            : websocket_options(std::move(with)), handler(std::move(of)) {}
         Handler handler;
-        websocket_options options;
     };
-    struct lent {
-        const Handler* of;
-        task<> operator()(websocket_peer peer) const { return std::invoke(*of, std::move(peer)); }
+    struct handler_of_options {
+        task<> operator()(websocket_peer peer) const {
+            const auto& kept = static_cast<const both&>(naru::websocket::detail::attending::settings(peer));
+            return std::invoke(kept.handler, std::move(peer));
+        }
     };
 
     std::shared_ptr<const both> shared_;

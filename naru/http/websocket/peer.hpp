@@ -223,6 +223,7 @@ namespace detail {
 task<> end_of(connection& attended, bool thrown);
 
 struct attending {
+    static const options& settings(const peer& of) noexcept { return of.to_->settings(); }
     // Awaiters, not tasks: an idle WebSocket's frame holds one thing less.
     template <class Handler>
     static naru::detail::task_awaiter<void> begin(peer& made, Handler& handler) {
