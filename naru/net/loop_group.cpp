@@ -30,10 +30,10 @@ struct loop_group::shard {
     shard(const shard&) = delete;
     shard& operator=(const shard&) = delete;
 
+    posted wake{[](posted&) noexcept {}};  // all have ended; may be left in the loop
     std::unique_ptr<naru::loop> own_loop;
     std::thread thread;
-    posted wake{[](posted&) noexcept {}};  // all have ended
-    std::optional<started_task<>> turns;   // instead of a thread, where the environment runs all loops
+    std::optional<started_task<>> turns;  // instead of a thread, where the environment runs all loops
     bool runs() const noexcept { return thread.joinable() || turns.has_value(); }
     std::optional<tcp_listener> listener;
     // Of its thread, while it runs.
