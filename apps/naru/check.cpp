@@ -21,6 +21,7 @@ void find_faults(const serve_settings& settings, complaints& wrong) try {
     const serve_plan plan = to_plan(with_places_for_names(settings));
     find_faults_of_logs(plan, wrong);
     find_faults_of_files(plan, wrong);
+    find_faults_of_user(plan, wrong);
     find_faults_of_certificates(plan, wrong);
 } catch (const std::exception& error) {
     wrong.add({}, error.what());

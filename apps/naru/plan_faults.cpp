@@ -14,6 +14,11 @@ namespace naru::program {
 
 void find_faults_of_files(const serve_plan& plan, complaints& wrong) try {
     (void)site_maker(false).make(plan, wrong);
+} catch (const std::exception& error) {
+    wrong.add({}, error.what());
+}
+
+void find_faults_of_user(const serve_plan& plan, complaints& wrong) try {
     if (plan.user && !is_user(*plan.user))
         throw std::runtime_error(
             located(fmt::format("--user {}: there is no such user", *plan.user), *plan.sites));

@@ -304,7 +304,8 @@ serve_settings merged(const serve_settings& first, const serve_settings& second)
 }
 
 bool says_something(const serve_settings& settings) {
-    bool any = settings.sites && (!settings.sites->hosts.empty() || !settings.sites->others.routes.empty());
+    bool any = settings.sites && (!settings.sites->hosts.empty() || !settings.sites->others.routes.empty() ||
+                                  !settings.sites->places.empty());
     for_each_setting([&](const char*, auto member) { any = any || (settings.*member).has_value(); });
     return any;
 }

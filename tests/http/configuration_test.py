@@ -253,7 +253,7 @@ class Check(Case):
     def test_what_is_no_file(self):
         fifo = os.path.join(self.scratch, "fifo.toml")
         os.mkfifo(fifo)
-        for path, says in ((fifo, "it is a FIFO"), ("/dev/zero", "it is a device")):
+        for path, says in ((fifo, "it is a FIFO"), ("/dev/zero", "it has more than 16 MiB")):
             self.assertRegex(self.run_program("check", path).stderr, says)
             self.check_refused("serve", self.root, "--config", path, says=says)
         huge = self.write("huge.toml", "# " + "x" * (17 << 20) + "\n")

@@ -5,7 +5,7 @@
 #include <load/text_file.hpp>
 
 #include <algorithm>
-#include <cstdint>
+#include <cstddef>
 #include <filesystem>
 #include <iterator>
 #include <memory>
@@ -23,7 +23,7 @@ namespace {
 
 // Past it a pattern has surely met the wrong directory.
 constexpr std::size_t most_included_files = 4096;
-constexpr std::uintmax_t most_bytes = std::uintmax_t{16} << 20;  // of one
+constexpr std::size_t most_bytes = std::size_t{16} << 20;  // of one
 
 // What a table of each kind may have: its key, and where it goes.
 constexpr auto route_table = std::make_tuple(
@@ -97,30 +97,26 @@ class reader {
     bool is_included_ = false;
 };
 
-// Why it is not to be read. A FIFO by name would be waited for, and with it all signals when it is read
-// again; a pipe that is open already (`<(...)` of a shell) is as good as a file.
-std::string why_not_read(const std::string& path) {
+// A FIFO by name would be waited for, and with it all signals when it is read again; a pipe that is open
+// already (`<(...)` of a shell) is as good as a file.
+bool is_to_be_waited_for(const std::string& path) {
     namespace files = std::filesystem;
     std::error_code refusal;
-    const files::file_status status = files::status(path, refusal);
     const bool is_open = path.starts_with("/dev/") || path.starts_with("/proc/");
-    if (files::is_fifo(status) && !is_open) return "it is a FIFO, and a file is wanted";
-    if (files::is_character_file(status) || files::is_block_file(status))
-        return "it is a device, and a file is wanted";
-    const std::uintmax_t size = files::is_regular_file(status) ? files::file_size(path, refusal) : 0;
-    if (!refusal && size > most_bytes) return fmt::format("it has more than {} MiB", most_bytes >> 20);
-    return {};
+    return !is_open && files::is_fifo(files::status(path, refusal));
 }
 
 void reader::read(const std::string& path, bool is_included) {
     file_ = path;
     is_included_ = is_included;
-    if (const std::string why = why_not_read(path); !why.empty())
-        return wrong_.add({}, fmt::format("cannot read the configuration {}: {}", path, why));
-    const auto text = load::read_file(path);
-    if (!text)
-        return wrong_.add({},
-                          fmt::format("cannot read the configuration {}: {}", path, text.error().message()));
+    const auto cannot = [&](const std::string& why) {
+        wrong_.add({}, fmt::format("cannot read the configuration {}: {}", path, why));
+    };
+    if (is_to_be_waited_for(path)) return cannot("it is a FIFO, and a file is wanted");
+    const auto text = load::read_file(path, most_bytes);
+    if (!text && text.error() == std::errc::file_too_large)
+        return cannot(fmt::format("it has more than {} MiB", most_bytes >> 20));
+    if (!text) return cannot(text.error().message());
     try {
         read_server(toml::parse(*text, path));
     } catch (const toml::parse_error& error) {

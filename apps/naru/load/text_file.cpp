@@ -88,7 +88,7 @@ result<void> try_result_file(const std::string& path) {
 }
 
 // Not by a stream: its buffer throws when a read fails, and an iterator over it does not catch that.
-result<std::string> read_file(const std::string& path) {
+result<std::string> read_file(const std::string& path, std::size_t most) {
     struct closer {
         void operator()(std::FILE* file) const noexcept { std::fclose(file); }
     };
@@ -96,8 +96,10 @@ result<std::string> read_file(const std::string& path) {
     if (file == nullptr) return fail_errno(errno);
     std::string all;
     std::array<char, 16 * 1024> chunk;
-    while (const std::size_t read = std::fread(chunk.data(), 1, chunk.size(), file.get()))
+    while (const std::size_t read = std::fread(chunk.data(), 1, chunk.size(), file.get())) {
+        if (read > most - all.size()) return fail_errno(EFBIG);
         all.append(chunk.data(), read);
+    }
     if (std::ferror(file.get()) != 0) return fail_errno(errno);
     return all;
 }

@@ -5,6 +5,7 @@
 #include <naru/core/result.hpp>
 
 #include <charconv>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -13,8 +14,8 @@
 namespace naru::load {
 
 /// All bytes of a file. Errors: fopen(3)'s and read(2)'s, EISDIR and ESRCH (of a process that has gone) among
-/// them.
-result<std::string> read_file(const std::string& path);
+/// them; EFBIG beyond `most` bytes.
+result<std::string> read_file(const std::string& path, std::size_t most = SIZE_MAX);
 
 /// Empty if it cannot be read.
 inline std::string read_whole(const std::string& path) { return read_file(path).value_or(std::string()); }

@@ -63,12 +63,13 @@ class kept_plans final : public plans {
 
     const std::optional<serve_plan>& now() const noexcept { return plan_; }
 
-    /// For a start: what is wrong with files is told before anybody can connect. Certificates are read by who
-    /// serves, and looked at here only before a port is blamed.
+    /// For a start: what is wrong with files is told before anybody can connect; but not to who serves as
+    /// another user, who may be the only one to search a directory. Certificates are read by who serves, and
+    /// looked at here only before a port is blamed.
     void read_first() {
         serve_plan fresh = read_(with_sockets);
         require_descriptors(fresh);
-        complain_of(fresh, find_faults_of_files);
+        complain_of(fresh, fresh.user ? find_faults_of_user : find_faults_of_files);
         try {
             bind(fresh);
         } catch (const std::runtime_error&) {
