@@ -132,6 +132,32 @@ TEST_P(ClientBothWays, AConversationGoesOn) {
     EXPECT_EQ(send_beside(std::move(post), take).body, "123456789");
 }
 
+// Whose answer is read elsewhere, when what sends the body is already gone.
+TEST_P(ClientBothWays, AnAnswerMayBeGivenAway) {
+    scripted_server server(loop(), [](served& peer) -> task<> {
+        std::string rest;
+        (void)co_await begun_request(peer.stream, rest);
+        (void)co_await peer.say(answer_of("thanks"));
+        (void)co_await sleep_until(never);  // reads no more
+    });
+    auto all = [&]() -> task<std::string> {
+        std::string read;
+        (void)co_await with_group([&](task_group& readers) -> task<> {
+            client_request post("POST", server.url());
+            post.body(pattern(20'000'000));
+            (void)co_await client().request(std::move(post), [&](client_answer answer) -> task<> {
+                readers.spawn([](client_answer given, std::string& into) -> task<> {
+                    into = co_await text_of(std::move(given));
+                }(std::move(answer), read));
+                co_await yield();
+                co_await yield();
+            });
+        });
+        co_return read;
+    };
+    EXPECT_EQ(run_task(loop(), all()), "200 thanks");
+}
+
 // Of a server that answers at once and reads on, nobody who waits for the answer alone loses a byte.
 TEST_P(ClientBothWays, WhoReadsOnGetsTheRest) {
     std::vector<std::size_t> read;

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <charconv>
 #include <new>
+#include <utility>
 
 namespace naru::http {
 
@@ -134,14 +135,13 @@ std::unexpected<client_error> client_answer::fails(int error_number, std::string
 // What is on its way is waited for, so that the connection can be kept, and the body's source is not: it may
 // wait for whoever reads this.
 task<> client_answer::finish() {
-    upload* const sending = turn_ ? turn_->sending() : nullptr;
-    if (sending != nullptr) {
-        sending->be_quick();
-        while (!sending->has_ended() && !sending->is_asking()) {
-            auto settled = co_await sending->settled();
-            if (!settled) break;
-        }
-        if (sending->is_asking()) co_return sending->be_quick();
+    bool is_quick = false;
+    // Asked for anew each time: with its end it may be gone.
+    while (upload* const sending = turn_ ? turn_->sending() : nullptr) {
+        if (!std::exchange(is_quick, true)) sending->be_quick();
+        if (sending->is_asking()) co_return sending->wait_for_source();
+        auto settled = co_await sending->settled();
+        if (!settled) break;
     }
     turn_.finish();
 }

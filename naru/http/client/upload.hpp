@@ -52,8 +52,9 @@ class upload {
     /// A part of it has gone, or there is more to be sent.
     void gets_on() noexcept {
         pieces_ = {};
+        if (!waits_for_more_) return;  // behind the answer's end it has so long in all
         quiet_looks_ = 0;
-        if (waits_for_more_) look_soon();
+        look_soon();
     }
     /// Around each call of the body's source. `more`: by what was said, there is more to come of it.
     void asks_source(bool more) noexcept {
@@ -71,12 +72,10 @@ class upload {
     void be_quick() noexcept {
         waits_for_more_ = false;
         quiet_looks_ = 0;
-        if (is_asking_) {
-            loop_.disarm(quiet_);
-        } else {
-            look_soon();
-        }
+        look_soon();
     }
+    /// And it waits for its source, which nobody knows the end of.
+    void wait_for_source() noexcept { loop_.disarm(quiet_); }
     /// `whole`: the last byte is on its way. Else no more will be sent.
     void end(bool whole) noexcept;
     bool has_ended() const noexcept { return has_ended_; }
