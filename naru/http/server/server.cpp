@@ -1,6 +1,8 @@
 #include <naru/http/server/server.hpp>
 
+#include <naru/coro/deadline.hpp>
 #include <naru/coro/sleep.hpp>
+#include <naru/coro/sync.hpp>
 #include <naru/http/server/access_log.hpp>
 #include <naru/http/server/binding.hpp>
 #include <naru/http/server/measuring.hpp>
@@ -15,6 +17,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -30,6 +33,8 @@ struct server::shard {
     std::optional<http::worker> own_worker;
     std::shared_ptr<measured_loop> measured;
     std::vector<listener_at> listeners;
+    /// Set when no loop serves any more. Shared with what tells it, which may be the last to go.
+    std::shared_ptr<async_event> all_have_served = std::make_shared<async_event>();
 };
 
 struct server::state {
@@ -49,6 +54,7 @@ struct server::state {
     std::atomic<bool> draining{false};
     std::atomic<bool> retiring{false};
     std::atomic<bool> failed{false};
+    std::atomic<std::size_t> serving{0};  // loops
     bool started = false;
 
     /// Throws std::system_error.
@@ -56,6 +62,18 @@ struct server::state {
     void listen();
     void drain() noexcept;
     void fail() noexcept;
+    void one_serves_no_more() noexcept;
+    /// While a loop serves, on any way out.
+    class serving_loop {
+     public:
+        explicit serving_loop(state& in) noexcept : in_(in) {}
+        ~serving_loop() { in_.one_serves_no_more(); }
+        serving_loop(const serving_loop&) = delete;
+        serving_loop& operator=(const serving_loop&) = delete;
+
+     private:
+        state& in_;
+    };
     /// After the loops' end.
     bool disk_hangs() const noexcept {
         return std::ranges::any_of(
@@ -139,6 +157,8 @@ server::~server() {
 
 void server::start(std::function<void()> on_failure) {
     state_->on_failure = std::move(on_failure);
+    state_->serving = state_->shards.size();
+    state_->started = true;  // before there are threads that look at it
     try {
         state_->loops->start([s = state_.get()](loop&, std::size_t index) -> task<> {
             shard& own = s->shards[index];
@@ -146,17 +166,28 @@ void server::start(std::function<void()> on_failure) {
             std::optional<frame_pool::use> frames;
             if (environment::other_than_the_systems() == nullptr) frames.emplace(own.own_worker->frames());
             const measured_loop::running counted(*own.measured);
-            own.own_worker->serve(own.listeners);
-            (void)co_await sleep_until(never);  // until the worker stops the loop
+            {
+                const state::serving_loop serving(*s);
+                own.own_worker->serve(own.listeners);
+                (void)co_await sleep_until(never);  // until the worker stops the loop
+            }
+            // Handlers of the other loops may be on() this one, with what is kept for it.
+            (void)co_await shielded(never, own.all_have_served->wait());
             own.own_worker->end_locals();
         });
     } catch (const std::runtime_error& none) {
+        state_->started = false;
         throw std::runtime_error(
             fmt::format("{}; ask for fewer with --threads, or raise the limit (ulimit -u, "
                         "TasksMax= in the service's unit)",
                         none.what()));
     }
-    state_->started = true;
+}
+
+void server::state::one_serves_no_more() noexcept {
+    if (serving.fetch_sub(1) != 1) return;
+    for (const shard& each : shards)
+        each.own_loop->post([told = each.all_have_served] { told->set(); });
 }
 
 void server::drain() { state_->drain(); }

@@ -123,7 +123,7 @@ class site {
     site& encode(encode_options options = {});
     /// `site.per_loop([](loop& l) { return pool(l); })`: x.local<pool>() on each loop; `[] { return counts();
     /// }` where the loop is not wanted. Made when the server is (or the site is put in another's place),
-    /// destroyed when the site's last request on the loop has ended.
+    /// destroyed when the site's last request on the loop has ended; at the server's end, on all its loops.
     template <class F>
     site& per_loop(F make) {
         constexpr bool takes_loop = std::is_invocable_v<F&, loop&>;
