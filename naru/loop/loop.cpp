@@ -42,8 +42,8 @@ loop::~loop() {
     }
     if (in_flight_ != 0)
         fatal(
-            "bug: a loop ended before what is under way on it; a worker_pool ends, or is shut down, before "
-            "the loops that use it");
+            "bug: a loop ended before what is under way on it: operations that nobody waited for, or work of "
+            "a worker_pool, which ends, or is shut down, before the loops that use it");
     NARU_ASSERT(batch_.empty() && done_.empty() && deferred_.empty());
 }
 

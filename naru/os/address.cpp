@@ -131,17 +131,17 @@ std::uint16_t address::port() const noexcept {
 namespace {
 
 /// Host and port in the system's form, and the zone; without what may differ for the same peer.
-struct place {
+struct host_and_port {
     std::string_view host;
     std::uint16_t port = 0;
     std::uint32_t zone = 0;
-    bool operator==(const place&) const = default;
+    bool operator==(const host_and_port&) const = default;
 };
-place place_of(const address& of) noexcept {
+host_and_port place_of(const address& of) noexcept {
     const char* const bytes = static_cast<const char*>(of.data());
     if (of.family() == AF_INET) return {{bytes + offsetof(sockaddr_in, sin_addr), 4}, of.port()};
     if (of.family() != AF_INET6) return {};
-    place found{{bytes + offsetof(sockaddr_in6, sin6_addr), 16}, of.port()};
+    host_and_port found{{bytes + offsetof(sockaddr_in6, sin6_addr), 16}, of.port()};
     std::memcpy(&found.zone, bytes + offsetof(sockaddr_in6, sin6_scope_id), sizeof found.zone);
     return found;
 }
@@ -190,6 +190,6 @@ std::string address::text() const {
 }  // namespace naru
 
 std::size_t std::hash<naru::address>::operator()(const naru::address& of) const noexcept {
-    const naru::place where = naru::place_of(of);
+    const naru::host_and_port where = naru::place_of(of);
     return std::hash<std::string_view>()(where.host) * 31 + where.port + where.zone;
 }

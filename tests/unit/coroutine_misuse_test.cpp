@@ -53,15 +53,30 @@ TEST(CoroutineMisuseDeathTest, AChildThatJoinsItsOwnGroup) {
 }
 
 TEST(CoroutineMisuseDeathTest, ALoopThatEndsBeforeAWorkerIsDoneWithIt) {
-    static std::binary_semaphore never(0);
-    const auto work = [] { never.acquire(); };
+    static std::binary_semaphore never(0), begun(0);
+    const auto work = [] {
+        begun.release();
+        never.acquire();
+    };
     EXPECT_DEATH(
         {
             worker_pool pool(1);
-            run_body(
-                [&](loop&) -> task<> { (void)co_await with_deadline(1ms, offload_detached(pool, work)); });
+            run_body([&](loop&) -> task<> {
+                stop_scope given_up;
+                const auto give_up = [&]() -> task<> {
+                    begun.acquire();  // what is not begun is taken back
+                    given_up.stop();
+                    co_return;
+                };
+                (void)co_await with_group([&](task_group& group) {
+                    group.spawn([&]() -> task<> {
+                        (void)co_await with_stop(given_up, offload_detached(pool, work));
+                    });
+                    group.spawn(give_up());
+                });
+            });
         },
-        "bug: a loop ended before what is under way on it; a worker_pool ends");
+        "bug: a loop ended before what is under way on it: .*a worker_pool, which ends");
 }
 
 TEST(CoroutineMisuseDeathTest, AGroupOfLoopsThatIsWaitedForByItself) {
