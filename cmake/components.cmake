@@ -50,6 +50,7 @@ function(naru_component name)
   target_compile_options(naru_${name} PRIVATE -fno-strict-overflow $<$<NOT:$<BOOL:${NARU_WARNINGS}>>:-w>)
   if(NARU_UNITY GREATER 0)
     set_target_properties(naru_${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${NARU_UNITY})
+    target_compile_options(naru_${name} PRIVATE -Wno-shadow)  # of one file's names by another's
   endif()
   set(libraries naru_${name})
   if(naru_shared)
