@@ -381,18 +381,20 @@ TEST_P(TlsLayer, AClientsLayerVerifiesTheName) {
 
 // More than may begin in one tick; dear ones on a worker; and no more than there may be.
 TEST_P(TlsLayer, HandshakesShareTheLoop) {
+    constexpr std::size_t count = 12;
+    static_assert(count > limits::tls_handshakes_per_tick);
     for (const key_type type : {key_type::ecdsa, key_type::rsa}) {
         worker_pool workers(1);
-        tls_handshakes among(loop(), &workers, 20);
+        tls_handshakes among(loop(), &workers, count);
         tls_server_options how(common_authority().issue({"localhost"}, type));
         const tls_context server_side = or_throw(tls_context::server(how));
         const tls_context client_side = client_context();
         background group(loop());
-        std::vector<tcp_stream> servers(20);
-        std::vector<tls_tcp> clients(20);
-        std::vector<result<void>> told(20);
-        std::vector<result<std::int64_t>> told_here(20, 0);
-        for (std::size_t each = 0; each < 20; ++each) {
+        std::vector<tcp_stream> servers(count);
+        std::vector<tls_tcp> clients(count);
+        std::vector<result<void>> told(count);
+        std::vector<result<std::int64_t>> told_here(count, 0);
+        for (std::size_t each = 0; each < count; ++each) {
             auto sockets = tcp_pair();
             const auto made = tls_layer::accept(loop(), adopt(sockets.ours), server_side, among);
             ASSERT_TRUE(made);
@@ -406,11 +408,11 @@ TEST_P(TlsLayer, HandshakesShareTheLoop) {
         EXPECT_EQ(refused.error(), std::errc::resource_unavailable_try_again);
         loop().close(beneath);
         ASSERT_TRUE(run_until([&] { return group.running() == 0; }, 60s));
-        for (std::size_t each = 0; each < 20; ++each) {
+        for (std::size_t each = 0; each < count; ++each) {
             EXPECT_TRUE(told[each]) << told[each].error().message();
             EXPECT_TRUE(told_here[each]) << told_here[each].error().message();
         }
-        EXPECT_EQ(among.done(), 20u);
+        EXPECT_EQ(among.done(), count);
         EXPECT_EQ(among.refused(), 1u);
         servers.clear();
         clients.clear();
