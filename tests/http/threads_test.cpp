@@ -1,11 +1,17 @@
 // Several loops and the threads for blocking work, on every engine.
 #include "fixture.hpp"
 
+#include <naru/coro/on.hpp>
 #include <naru/http/handlers/blocking_threads.hpp>
+#include <naru/http/http.hpp>
 #include <naru/http/server/worker.hpp>
 #include <naru/http/site/site_data.hpp>
 
 #include <atomic>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <semaphore>
 
 namespace naru::testing {
 namespace {
@@ -147,6 +153,57 @@ TEST_P(threads_test, a_worker_that_has_something_deferred_is_destroyed_on_anothe
     }).join();
     EXPECT_TRUE(deferred);
     ending.reset();
+}
+
+// What a loop keeps is there for who comes from another loop, and for the answers to come.
+TEST_P(threads_test, a_loop_that_has_no_clients_left_answers_the_others) {
+    struct store {
+        naru::loop& home;
+        std::atomic<store*>& known;
+        int asked = 0;
+        store(naru::loop& at, std::atomic<store*>& in) : home(at), known(in) { known = this; }
+        ~store() { known = nullptr; }
+        store(const store&) = delete;
+        store& operator=(const store&) = delete;
+    };
+    options_.shared_listener = true;  // two clients are two loops'
+    std::mutex mutex;
+    std::deque<std::atomic<store*>> stores;
+    std::binary_semaphore begun(0), drained(0);
+    http::site site;
+    site.per_loop([&](loop& at) {
+            const std::lock_guard lock(mutex);
+            return std::make_unique<store>(at, stores.emplace_back(nullptr));
+        })
+        .get("/hello", [](http::exchange& x) noexcept { x.respond(200, "text/plain", "hello"); })
+        .get("/others", [&](http::exchange& x) -> task<> {
+            begun.release();
+            drained.acquire();
+            const store* const own = x.local<std::unique_ptr<store>>().get();
+            int answers = 0;
+            for (int each = 0; each < 50; ++each) {
+                for (std::atomic<store*>& other : stores) {
+                    store* const there = other.load();
+                    if (there == own) continue;
+                    if (there == nullptr) co_return x.respond(500, "text/plain", "its store is gone");
+                    const auto ask = [there]() -> task<int> { co_return ++there->asked; };
+                    answers = co_await on(there->home, ask());
+                }
+            }
+            x.respond(200, "text/plain", std::to_string(answers));
+        });
+    start(std::move(site));
+    client first = connect();
+    client second = connect();
+    EXPECT_EQ(first.ask(get("/hello")).body + second.ask(get("/hello")).body, "hellohello");
+    first.send(get("/others"));
+    begun.acquire();
+    server_->drain();
+    drained.release();
+    EXPECT_EQ(first.read().body, "50");
+    server_->wait();
+    for (std::atomic<store*>& each : stores)
+        EXPECT_EQ(each.load(), nullptr) << "in the end they are gone";
 }
 
 TEST_P(threads_test, the_server_says_what_is_wrong) {
