@@ -18,7 +18,7 @@ function(naru_platform_sources list)
   set(${list} ${sources} PARENT_SCOPE)
 endfunction()
 
-# Headers that most files of a target include are parsed once. Clang only: GCC's build checks that every file includes
+# Headers that most files of a target include are parsed once. Clang only: `./run gcc` checks that every file includes
 # what it uses. Off for clang-tidy, which runs without a build.
 option(NARU_PRECOMPILE "Precompile headers" ON)
 if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
@@ -37,6 +37,16 @@ endfunction()
 # For builds that are made whole: what headers and templates take is paid once for a few files. Hence no two files of a
 # component define a name of their own alike.
 set(NARU_UNITY 0 CACHE STRING "Files of a component that are compiled together; 0: each by itself")
+function(naru_in_one_go name)
+  if(NARU_UNITY GREATER 0)
+    set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${NARU_UNITY})
+    # One file's names by another's; and what is in an unnamed namespace of an included file GCC takes for a header's.
+    target_compile_options(${name} PRIVATE -Wno-shadow $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
+  endif()
+endfunction()
+# What tests put calls of their own in the place of: nobody is compiled together with these, lest their calls be inlined.
+set_source_files_properties(naru/backend/uring/ring.cpp naru/os/bare_calls.cpp naru/os/system_calls.cpp naru/os/wake_descriptor.cpp
+  PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
 
 # naru_component(NAME SOURCES ... [USES COMPONENT...] [PUBLIC LIBRARY...] [PRIVATE LIBRARY...]): a library of
 # its own, naru_NAME, static, and naru_NAME_shared made of the same objects where NARU_LIBRARIES asks for it. In
@@ -48,10 +58,7 @@ function(naru_component name)
   add_library(naru_${name} STATIC ${arg_SOURCES})
   # The warnings of those who develop naru are no news for those who build it with their own project.
   target_compile_options(naru_${name} PRIVATE -fno-strict-overflow $<$<NOT:$<BOOL:${NARU_WARNINGS}>>:-w>)
-  if(NARU_UNITY GREATER 0)
-    set_target_properties(naru_${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${NARU_UNITY})
-    target_compile_options(naru_${name} PRIVATE -Wno-shadow)  # of one file's names by another's
-  endif()
+  naru_in_one_go(naru_${name})
   set(libraries naru_${name})
   if(naru_shared)
     # Calls within a library need not go through its table, whether or not a program could replace what they call.
