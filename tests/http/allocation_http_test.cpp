@@ -87,7 +87,7 @@ class allocation_http_test : public http_server_test {
 
     /// Allocations during that many requests, on a connection that has had its first ones: the least of some
     /// attempts.
-    std::size_t allocations_for(const std::string& text) {
+    std::size_t allocations_for(const std::string& text, int count = many()) {
         client one = connect();
         (void)one.ask(text, text.starts_with("HEAD"));
         one.send(text);
@@ -102,14 +102,13 @@ class allocation_http_test : public http_server_test {
         checked(::fcntl(one.descriptor(), F_SETFL, 0), "fcntl");
         const timeval limit{.tv_sec = 20, .tv_usec = 0};
         checked(::setsockopt(one.descriptor(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), "SO_RCVTIMEO");
-        EXPECT_TRUE(ask_often(one.descriptor(), text, bytes.size(), std::min(many(), 100)))
-            << text << failure;
+        EXPECT_TRUE(ask_often(one.descriptor(), text, bytes.size(), std::min(count, 100))) << text << failure;
         std::size_t least = 1'000'000;
         for (int attempt = 0; attempt < 5 && least > 0;
              ++attempt) {  // a file just made is read again, once a second
             allocations = 0;
             counting = true;
-            const bool good = ask_often(one.descriptor(), text, bytes.size(), many());
+            const bool good = ask_often(one.descriptor(), text, bytes.size(), count);
             counting = false;
             EXPECT_TRUE(good) << text << failure;
             least = std::min(least, allocations.load());
@@ -248,7 +247,8 @@ TEST_P(allocation_http_test, encoded_answers_cost_none) {
         for (const char* const coding : {"gzip", "br", "zstd"}) {
             const std::string text = get(path, std::string("Accept-Encoding: ") + coding + "\r\n");
             if (ask(text)["Content-Encoding"] != coding) continue;  // not in this build
-            EXPECT_EQ(allocations_for(text), 0u) << path << " " << coding;
+            // Compressing takes its time, with sanitizers the more.
+            EXPECT_EQ(allocations_for(text, std::min(many(), 100)), 0u) << path << " " << coding;
         }
     }
 }

@@ -24,7 +24,7 @@ using namespace std::chrono_literals;
 
 constexpr std::uint64_t traced_requests = 10'000;
 // Share of the server's core that others may have before a sample is invalid.
-constexpr double others_allowed = 0.1;
+constexpr double share_of_others_allowed = 0.1;
 constexpr unsigned ab_requests = 10'000;
 
 struct named_figure {
@@ -32,7 +32,7 @@ struct named_figure {
     double sample::* value;
 };
 constexpr const char* runs_name = "p99_us_of_runs";
-constexpr std::array<named_figure, 14> figures{{
+constexpr std::array<named_figure, 14> all_figures{{
     {"requests_per_s", &sample::requests_per_second},
     {"errors", &sample::errors},
     {"cpu_us_per_request", &sample::cpu_microseconds},
@@ -172,7 +172,7 @@ sample measure_load(const cell& what, started& server, const workplace& at,
     if (generator.exit_status() != 0) return failure(what, generator.last_words(1));
     sample made = from_report(what, *output);
     if (made.cpu_microseconds <= 0) spoil(made, "server_not_read");
-    if (at.server_cores != at.generator_cores && watch.others() > others_allowed)
+    if (at.server_cores != at.generator_cores && watch.others() > share_of_others_allowed)
         spoil(made, "server_core_shared");
     return made;
 }
@@ -231,7 +231,7 @@ std::string to_line(const sample& of) {
     std::string out = fmt::format(
         "{{\"key\": {}, \"valid\": {}, \"generator_bound\": {}, \"failed\": {}, \"reasons\": {}",
         load::json_text(of.key), of.valid, of.generator_bound, of.failed, load::json_text(of.reasons));
-    for (const named_figure& each : figures) {
+    for (const named_figure& each : all_figures) {
         const double value = of.*each.value;
         if (value >= 0 && std::isfinite(value)) out += fmt::format(", \"{}\": {:.10g}", each.name, value);
     }
@@ -255,7 +255,7 @@ std::optional<sample> parse_sample(std::string_view line) {
     made.generator_bound = truth("generator_bound", false);
     made.failed = truth("failed", false);
     if (const load::json_value* const reasons = read->find("reasons")) made.reasons = reasons->text();
-    for (const named_figure& each : figures) {
+    for (const named_figure& each : all_figures) {
         if (const load::json_value* const found = read->find(each.name)) made.*each.value = found->number(-1);
     }
     if (const load::json_value* const runs = read->find(runs_name)) {

@@ -23,8 +23,8 @@ constexpr double lag_part = 0.1;
 // Connections' time spent waiting for their end: less is not worth a word.
 constexpr double awaited_max = 0.01;
 
-double seconds(duration value) { return std::chrono::duration<double>(value).count(); }
-double milliseconds(duration value) { return std::chrono::duration<double, std::milli>(value).count(); }
+double in_seconds(duration value) { return std::chrono::duration<double>(value).count(); }
+double in_milliseconds(duration value) { return std::chrono::duration<double, std::milli>(value).count(); }
 
 // With few connections a pause is in few latencies, and in the open loop it is in many that look like the
 // server's.
@@ -41,7 +41,7 @@ void judge_pauses(const report& of, std::vector<reason>& reasons) {
          fmt::format(
              "the generator itself stood still for {:.1f}% of the time (more than {:.0f}%), at most for "
              "{:.0f} ms together: it was stopped, or had no core; stop what else runs, and repeat the run",
-             share * 100, paused_max * 100, milliseconds(longest))});
+             share * 100, paused_max * 100, in_milliseconds(longest))});
 }
 
 void judge_generator(const report& of, std::vector<reason>& reasons) {
@@ -85,7 +85,7 @@ void judge_generator(const report& of, std::vector<reason>& reasons) {
                  fmt::format(
                      "the generator itself held 1% of the requests up by {:.1f} ms or more, where their "
                      "latency is {:.1f} ms: use more --threads, fewer --connections or a lower --rate",
-                     milliseconds(late), milliseconds(whole))});
+                     in_milliseconds(late), in_milliseconds(whole))});
         }
     }
 }
@@ -127,15 +127,15 @@ void judge_limits(const report& of, std::vector<reason>& reasons) {
                  "connections that had ended without a single response were opened again only after a pause, "
                  "{} times and for {:.1f} s in all: a thread opens {} of them in a second, so how many there "
                  "are is the generator's doing",
-                 counts.held_back, seconds(counts.held_back_for), limits::fruitless_connections)});
+                 counts.held_back, in_seconds(counts.held_back_for), limits::fruitless_connections)});
     }
-    const double waited = seconds(limits::finish) * static_cast<double>(counts.not_ended);
+    const double waited = in_seconds(limits::finish) * static_cast<double>(counts.not_ended);
     const double whole = of.measured_seconds * static_cast<double>(of.connections_wanted);
     if (waited > awaited_max * whole) {
         reasons.push_back({"close_awaited", fmt::format("the server said that it would end connections "
                                                         "(Connection: close) and left {} of them open: "
                                                         "the generator waited {:g} s for each",
-                                                        counts.not_ended, seconds(limits::finish))});
+                                                        counts.not_ended, in_seconds(limits::finish))});
     }
 }
 
