@@ -43,6 +43,11 @@ struct loop_group::shard {
     bool stopped = false;
     task_group* connections = nullptr;
     async_event quiet;  // nothing more is handed over
+    struct silence : posted {
+        explicit silence(async_event& what) noexcept
+            : posted([](posted& self) noexcept { static_cast<silence&>(self).begins.set(); }), begins(what) {}
+        async_event& begins;
+    } silence{quiet};
 };
 
 struct loop_group::state {
@@ -69,9 +74,12 @@ struct loop_group::state {
     void run_until_all_have_ended(naru::loop& own);
     task<> run_shard(shard& of, std::size_t index);
     task<> accept_all(shard& of, task_group& connections);
-    void begin(task_group& connections, tcp_stream stream);
-    void hand_over(detached socket, shard& to);
-    void release_others();
+    void keep_exception();
+    void refuse(shard& by) noexcept;
+    void begin(shard& on, tcp_stream stream);
+    void hand_over(detached socket, shard& from, shard& to);
+    void release_others() noexcept;
+    struct others_released;
 };
 
 namespace {
@@ -229,8 +237,7 @@ void loop_group::state::run_thread(shard& each, std::size_t index) {
     try {
         run(*each.own_loop, run_shard(each, index));
     } catch (...) {
-        const std::lock_guard lock(mutex);
-        if (!first) first = std::current_exception();
+        keep_exception();
     }
     run_until_all_have_ended(*each.own_loop);
     each.own_loop->stop();  // its last closes end on this thread
@@ -260,6 +267,17 @@ task<> loop_group::state::run_shard(shard& of, std::size_t index) {
     }
 }
 
+// However accepting ends: they would wait for connections for ever.
+struct loop_group::state::others_released {
+    explicit others_released(state* whose) noexcept : of(whose) {}
+    ~others_released() {
+        if (of != nullptr) of->release_others();
+    }
+    others_released(const others_released&) = delete;
+    others_released& operator=(const others_released&) = delete;
+    state* of;
+};
+
 task<> loop_group::state::accept_all(shard& of, task_group& connections) {
     const pointed_to handed_over(of.connections, connections);
     stop_scope accepting(of.everything);
@@ -269,44 +287,63 @@ task<> loop_group::state::accept_all(shard& of, task_group& connections) {
     if (!of.listener) {
         (void)co_await of.quiet.wait();
     } else {
+        const others_released at_the_end(shared ? this : nullptr);
         while (auto accepted = co_await with_stop(accepting, of.listener->accept())) {
             shard& to = shared ? shards[turn++ % shards.size()] : of;
             if (&to == &of) {
-                begin(connections, std::move(*accepted));
+                begin(of, std::move(*accepted));
             } else if (auto socket = co_await accepted->release()) {
-                hand_over(std::move(*socket), to);
+                hand_over(std::move(*socket), of, to);
             }
         }
         (void)co_await of.listener->close();
         of.listener.reset();
-        if (shared) release_others();
+    }
+}
+
+void loop_group::state::keep_exception() {
+    const std::lock_guard lock(mutex);
+    if (!first) first = std::current_exception();
+}
+
+// Of what has been thrown. An exception of the report is the loop's end, as it is a supervisor's.
+void loop_group::state::refuse(shard& by) noexcept {
+    try {
+        child_failure refused;
+        refused.exception = std::current_exception();
+        report(refused);
+    } catch (...) {
+        keep_exception();
+        if (by.everything != nullptr) by.everything->stop();
     }
 }
 
 // A connection for which there is no memory is refused, and the others go on.
-void loop_group::state::begin(task_group& connections, tcp_stream stream) {
+void loop_group::state::begin(shard& on, tcp_stream stream) {
     try {
-        connections.spawn(connection(std::move(stream)));
+        on.connections->spawn(connection(std::move(stream)));
     } catch (...) {
-        child_failure refused;
-        refused.exception = std::current_exception();
-        report(refused);
+        refuse(on);
     }
 }
 
 // In order: what was handed over before is served before.
-void loop_group::state::hand_over(detached socket, shard& to) {
-    to.own_loop->post([this, &to, moved = std::move(socket)]() mutable {
-        if (to.connections == nullptr) return;
-        const auto attached = to.own_loop->attach(moved.descriptor.release(), descriptor_kind::stream,
-                                                  ownership::own, std::move(moved.ahead));
-        if (attached) begin(*to.connections, tcp_stream(*to.own_loop, *attached));
-    });
+void loop_group::state::hand_over(detached socket, shard& from, shard& to) {
+    try {
+        to.own_loop->post([this, &to, moved = std::move(socket)]() mutable {
+            if (to.connections == nullptr) return;
+            const auto attached = to.own_loop->attach(moved.descriptor.release(), descriptor_kind::stream,
+                                                      ownership::own, std::move(moved.ahead));
+            if (attached) begin(to, tcp_stream(*to.own_loop, *attached));
+        });
+    } catch (...) {
+        refuse(from);
+    }
 }
 
-void loop_group::state::release_others() {
+void loop_group::state::release_others() noexcept {
     for (std::size_t each = 1; each < shards.size(); ++each)
-        shards[each].own_loop->post([&to = shards[each]] { to.quiet.set(); });
+        shards[each].own_loop->post(shards[each].silence);
 }
 
 void loop_group::drain() noexcept {

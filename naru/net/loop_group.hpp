@@ -42,7 +42,8 @@ class loop_group {
         listen_options listen;
         bool shared = false;  ///< one listener, whose connections are handed round; else one each, where the
                               ///< system has SO_REUSEPORT, whose kernel spreads them
-        std::function<void(const child_failure&)> report = print_failure;  ///< from any of the threads
+        /// From any of the threads. What it throws ends the loop it was called on.
+        std::function<void(const child_failure&)> report = print_failure;
         serve_options() noexcept {}
     };
     /// Serves each connection to `where` by `connection(stream)` on one of the loops. Returns when it
@@ -54,7 +55,8 @@ class loop_group {
     void drain() noexcept;
     /// Asks everything on all loops to end.
     void stop() noexcept;
-    /// Returns when all that was started has ended; throws the first exception that came out of a body.
+    /// Returns when all that was started has ended; throws the first exception that came out of a body
+    /// or a report.
     void join();
 
  private:

@@ -103,6 +103,33 @@ TEST_P(LoopGroup, DrainingLetsConnectionsEndAndStoppingEndsThem) {
     }
 }
 
+task<> yield_once() { co_await yield(); }
+
+// On the loop that accepts, and on one that a connection was handed over to.
+TEST_P(LoopGroup, AnExceptionOfTheReportIsToldByJoin) {
+    if (!which()) GTEST_SKIP() << "a variant of an engine";
+    for (const bool shared : {false, true}) {
+        for (const int last : {1, 2}) {
+            std::atomic<int> connections = 0;
+            // No coroutine, whose exception would be a child's.
+            const auto refuse_last = [&](tcp_stream) -> task<> {
+                if (++connections == last) throw std::runtime_error("not this one");
+                return yield_once();
+            };
+            loop_group loops(2, *which());
+            loop_group::serve_options options;
+            options.shared = shared;
+            options.report = [](const child_failure&) { throw std::runtime_error("nobody listens"); };
+            const auto where = loops.serve(address::parse("127.0.0.1:0").value(), refuse_last, options);
+            ASSERT_TRUE(where);
+            for (int each = 0; each < last; ++each)
+                EXPECT_EQ(run_task(loop(), ask(loop(), *where, "")), "");
+            loops.drain();
+            EXPECT_THROW(loops.join(), std::runtime_error);
+        }
+    }
+}
+
 TEST_P(LoopGroup, RunsABodyOnEachLoopAndTellsItsException) {
     if (!which()) GTEST_SKIP() << "a variant of an engine";
     std::atomic<std::size_t> sum = 0;
