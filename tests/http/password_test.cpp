@@ -56,6 +56,15 @@ TEST(Passwords, EachKindOfHash) {
     EXPECT_FALSE(file.matches("sha256", "open sesame"));
 }
 
+// What mkpasswd makes with its greatest cost.
+TEST(Passwords, HashesOfTheGreatestCostAreTaken) {
+    EXPECT_NO_THROW(
+        (void)http::password_file::parse("a:$y$jFT$k2XAnEHBqQ1Ct2aMXFKNa/$x\n"
+                                         "b:$7$GU..../....k2XAnEHBqQ1Ct2aMXFKNa/$x\n"
+                                         "c:$6$rounds=10000000$ferrysalt$x\n",
+                                         "f"));
+}
+
 TEST(Passwords, WhatIsWrongIsSaidWithItsLine) {
     const std::pair<std::string_view, std::string_view> bad[] = {
         {"", "there is no name"},
@@ -66,6 +75,12 @@ TEST(Passwords, WhatIsWrongIsSaidWithItsLine) {
         {"a:$2b$31$abcdefghijklmnopqrstuu/LVz6MZlItEy42I2juLihZ66HnQx/cy\n", "f:1: this hash takes too long"},
         {"a:$6$rounds=999999999$ferrysalt$0EEFBOsVPugJ\n", "f:1: this hash takes too long"},
         {"a:$5$rounds=99999999999999999999999$ferrysalt$T0\n", "f:1: this hash"},
+        {"a:$y$jGT$k2XAnEHBqQ1Ct2aMXFKNa/$x\n", "f:1: this hash takes too long"},    // N twice that of 11
+        {"a:$y$jFU$k2XAnEHBqQ1Ct2aMXFKNa/$x\n", "f:1: this hash takes too long"},    // r of 33
+        {"a:$y$jz.T$k2XAnEHBqQ1Ct2aMXFKNa/$x\n", "f:1: this hash takes too long"},   // a number of two digits
+        {"a:$y$j9T2.$k2XAnEHBqQ1Ct2aMXFKNa/$x\n", "f:1: this hash takes too long"},  // and more numbers
+        {"a:$7$HU..../....k2XAnEHBqQ1Ct2aMXFKNa/$x\n", "f:1: this hash takes too long"},
+        {"a:$7$CU..../.../k2XAnEHBqQ1Ct2aMXFKNa/$x\n", "f:1: this hash takes too long"},
         {"a:$apr1$salt$hash\n", "htpasswd -nB"},
         {"a:{SHA}abc\n", "f:1: this hash"},
         {"a:$2y$05$short\n", "f:1: this hash"},

@@ -54,8 +54,9 @@ password_file password_file::parse(std::string_view text, std::string_view file)
                 "or scrypt ($7$); `htpasswd -nB NAME` makes one");
         if (takes_too_long(hash))
             refuse(
-                fmt::format("this hash takes too long to check: want bcrypt with a cost of {} at most, or "
-                            "SHA-crypt with {} rounds at most; `htpasswd -nB NAME` makes one",
+                fmt::format("this hash takes too long to check: want bcrypt with a cost of {} at most, "
+                            "SHA-crypt with {} rounds at most, or yescrypt or scrypt with a cost of 11 at "
+                            "most; `htpasswd -nB NAME` makes one",
                             most_bcrypt_cost, most_sha_rounds));
         made.hashes_.emplace_back(name, hash);
     }
