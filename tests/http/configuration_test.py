@@ -182,6 +182,8 @@ class Check(Case):
         route('path = "/"\nredirect = "/a"\nstatus = 200\n', "status of a redirect is 301")
         for target in ("a", "//a", "/{path}", "javascript:x", ""):
             route('path = "/"\nredirect = "%s"\n' % target, "redirect wants a path")
+        for target in ("/a b", "/a\\r\\nX: y", "/a\\u0001", "https://example.org/\\u007f"):
+            route('path = "/"\nredirect = "%s"\n' % target, "redirect holds a space or a control character")
         route('path = "/"\nredirect = "/a{b}"\n', "redirect knows no {b}")
         route('path = "/a"\nredirect = "/a{rest}"\n', "redirect knows no {rest}")
         route('path = "/"\nredirect = "/a{path"\n', "redirect .* opens a brace")

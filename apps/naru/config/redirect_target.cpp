@@ -2,6 +2,7 @@
 
 #include <naru/http/message/path.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <stdexcept>
 
@@ -21,6 +22,21 @@ void append_path(std::string& to, std::string_view decoded) {
     }
 }
 
+bool is_space_or_control(char each) {
+    const auto byte = static_cast<unsigned char>(each);
+    return byte <= ' ' || byte == 0x7f;
+}
+
+// A URL is of ASCII (RFC 3986 section 2); what else a configuration has is UTF-8.
+std::string in_ascii(std::string_view text) {
+    std::string encoded;
+    for (const char each : text)
+        encoded += static_cast<unsigned char>(each) < 0x80
+                       ? std::string(1, each)
+                       : fmt::format("%{:02X}", static_cast<unsigned char>(each));
+    return encoded;
+}
+
 }  // namespace
 
 redirect_target::redirect_target(std::string_view text, std::string_view pattern) {
@@ -29,9 +45,12 @@ redirect_target::redirect_target(std::string_view text, std::string_view pattern
     if (!leads_somewhere || text.starts_with("/{"))
         throw std::runtime_error(
             fmt::format("redirect wants a path that begins with a slash and a name, or a URL, not {}", text));
+    if (std::ranges::any_of(text, is_space_or_control))
+        throw std::runtime_error(
+            "redirect holds a space or a control character, which no URL may: write %20");
     while (!text.empty()) {
         const std::size_t open = text.find('{');
-        if (open > 0) pieces_.push_back({piece::kind::text, std::string(text.substr(0, open))});
+        if (open > 0) pieces_.push_back({piece::kind::text, in_ascii(text.substr(0, open))});
         if (open == std::string_view::npos) break;
         const std::size_t close = text.find('}', open);
         if (close == std::string_view::npos)
