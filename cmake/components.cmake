@@ -37,9 +37,10 @@ endfunction()
 # For builds that are made whole: what headers and templates take is paid once for a few files. Hence no two files of a
 # component define a name of their own alike.
 set(NARU_UNITY 0 CACHE STRING "Files of a component that are compiled together; 0: each by itself")
-function(naru_in_one_go name)
-  if(NARU_UNITY GREATER 0)
-    set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${NARU_UNITY})
+# naru_in_one_go(TARGET FILES): so many of its files together.
+function(naru_in_one_go name files)
+  if(files GREATER 0)
+    set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${files})
     # One file's names by another's; and what is in an unnamed namespace of an included file GCC takes for a header's.
     target_compile_options(${name} PRIVATE -Wno-shadow $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
   endif()
@@ -58,7 +59,7 @@ function(naru_component name)
   add_library(naru_${name} STATIC ${arg_SOURCES})
   # The warnings of those who develop naru are no news for those who build it with their own project.
   target_compile_options(naru_${name} PRIVATE -fno-strict-overflow $<$<NOT:$<BOOL:${NARU_WARNINGS}>>:-w>)
-  naru_in_one_go(naru_${name})
+  naru_in_one_go(naru_${name} ${NARU_UNITY})
   set(libraries naru_${name})
   if(naru_shared)
     # Calls within a library need not go through its table, whether or not a program could replace what they call.

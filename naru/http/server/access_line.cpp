@@ -339,7 +339,7 @@ void access_line::look_at_time(std::int64_t unix_seconds) noexcept {
     using namespace std::chrono;
     constexpr std::string_view months = "JanFebMarAprMayJunJulAugSepOctNovDec";
     const sys_seconds when{seconds(unix_seconds)};
-    const sys_days day = std::chrono::floor<days>(when);
+    const sys_days day = floor<std::chrono::days>(when);
     const year_month_day date(day);
     const hh_mm_ss<seconds> time(when - day);
     const auto year = static_cast<std::uint32_t>(std::clamp(static_cast<int>(date.year()), 0, 9999));
